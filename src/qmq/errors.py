@@ -1,0 +1,153 @@
+"""The closed family of errors that q answers with.
+
+A class's docstring says when it is raised; its message is the sentence the user
+reads. `transport.status` is the one place that maps the family to gRPC statuses.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class QError(Exception):
+    """Base of everything q refuses or fails with."""
+
+    #: Stable machine-readable name of the cause, sent as google.rpc.ErrorInfo.reason.
+    reason: ClassVar[str]
+
+    #: What the message says, for programs: sent as google.rpc.ErrorInfo.metadata.
+    metadata: Mapping[str, str]
+
+    #: Seconds after which a repeat may succeed, sent as google.rpc.RetryInfo;
+    #: None when waiting does not help.
+    retry_after_s: ClassVar[float | None] = None
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.metadata = metadata
+
+    @property
+    def message(self) -> str:
+        """The sentence the user reads."""
+        return str(self.args[0])
+
+
+class InvalidArgument(QError):
+    """A field of the request breaks a rule."""
+
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}", field=field)
+        self.field = field
+        self.rule = rule
+
+
+class QueueNotFound(QError):
+    """No queue has the id."""
+
+    reason = "QUEUE_NOT_FOUND"
+
+    def __init__(self, queue_id: str) -> None:
+        super().__init__(f"cannot find queue with id {queue_id}", queue_id=queue_id)
+
+
+class QueueEmpty(QError):
+    """The queue has no message to hand out."""
+
+    reason = "QUEUE_EMPTY"
+
+    def __init__(self, queue_id: str) -> None:
+        super().__init__(f"queue {queue_id} is empty", queue_id=queue_id)
+
+
+class UnknownStore(QError):
+    """The store asked for is none that this q knows."""
+
+    reason = "UNKNOWN_STORE"
+
+    def __init__(self, store: int) -> None:
+        super().__init__(
+            f"unknown store type {store}; the stores are MEMORY (1) and DISK (2)",
+            store=str(store),
+        )
+
+
+class StoreNotConfigured(QError):
+    """The store asked for exists, but this server runs without it."""
+
+    reason = "STORE_NOT_CONFIGURED"
+
+
+class NameTaken(QError):
+    """Another queue has the name."""
+
+    reason = "NAME_TAKEN"
+
+    def __init__(self, name: str, queue_id: str) -> None:
+        super().__init__(
+            f"name: queue {queue_id} is already named {name!r}", name=name, queue_id=queue_id
+        )
+
+
+class LimitReached(QError):
+    """A limit on how much q holds would be passed."""
+
+    reason = "LIMIT_REACHED"
+
+    def __init__(self, message: str, limit_name: str, limit: int, current: int) -> None:
+        super().__init__(message, limit=limit_name, value=str(limit), current=str(current))
+
+
+class QueueFull(LimitReached):
+    """The queue holds as many messages as its limit allows."""
+
+    reason = "QUEUE_FULL"
+
+    def __init__(self, queue_id: str, limit: int, current: int) -> None:
+        super().__init__(
+            f"queue {queue_id} has reached limit of {limit} messages", "limit", limit, current
+        )
+
+
+class TooLarge(LimitReached):
+    """A message or request is larger than q carries."""
+
+    reason = "TOO_LARGE"
+
+
+class Unavailable(QError):
+    """q cannot answer now; the same request may succeed later."""
+
+    reason = "UNAVAILABLE"
+    retry_after_s = 1.0
+
+
+class StoreFailed(Unavailable):
+    """A write to the store failed, so nothing more is acknowledged until a restart."""
+
+    reason = "STORE_FAILED"
+    retry_after_s = 10.0
+
+
+class Busy(Unavailable):
+    """More work is waiting for the disk than q keeps in memory."""
+
+    reason = "BUSY"
+
+
+class ShuttingDown(Unavailable):
+    """q is shutting down."""
+
+    reason = "SHUTTING_DOWN"
+
+
+class DataDirectoryError(QError):
+    """The data directory cannot be used: unwritable, foreign, in use or too new."""
+
+    reason = "DATA_DIRECTORY"
+
+
+class ConfigError(QError):
+    """q cannot start with the configuration it was given."""
+
+    reason = "CONFIG"
