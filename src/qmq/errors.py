@@ -51,6 +51,12 @@ class QueueNotFound(QError):
         super().__init__(f"cannot find queue with id {queue_id}", queue_id=queue_id)
 
 
+class ServiceNotFound(QError):
+    """No gRPC service has the name whose health was asked for."""
+
+    reason = "SERVICE_NOT_FOUND"
+
+
 class QueueEmpty(QError):
     """The queue has no message to hand out."""
 
@@ -151,3 +157,15 @@ class ConfigError(QError):
     """q cannot start with the configuration it was given."""
 
     reason = "CONFIG"
+
+
+class Unimplemented(QError):
+    """q does not have what the call asks for."""
+
+    reason = "UNIMPLEMENTED"
+
+
+class DeadlineExceeded(QError):
+    """The caller's deadline passed first; the call may have taken effect all the same."""
+
+    reason = "DEADLINE_EXCEEDED"
