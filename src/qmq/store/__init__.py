@@ -1,0 +1,1 @@
+"""Where messages are kept: one protocol, several stores, one suite that each passes."""

@@ -1,0 +1,1 @@
+"""Stores of one process: the model holds the truth in memory, a journal on disk."""

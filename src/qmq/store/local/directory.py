@@ -1,0 +1,177 @@
+"""The data directory: whose it is, who holds it, and the database in it."""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+import apsw
+
+from qmq.errors import DataDirectoryError
+from qmq.store.sql import load_migrations
+
+_DATABASE = "q.db"
+_LOCK = "q.lock"
+#: "qmq1" in ASCII: marks a SQLite file as q's (https://sqlite.org/pragma.html#pragma_application_id).
+_APPLICATION_ID = 0x716D7131
+#: A file system's own, found in any freshly mounted volume.
+_NOT_FOREIGN = {"lost+found"}
+
+
+class DataDirectory:
+    """A data directory that this process alone holds, until `close` or its end."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the directory if needed, and lock it.
+
+        Raises:
+            DataDirectoryError: it cannot be made or written, holds something else than
+                q's data, or another process holds it.
+        """
+        self.path = path
+        try:
+            _make_directory(path)
+            _refuse_foreign(path)
+            self._lock = _lock(path / _LOCK)
+        except OSError as error:
+            raise DataDirectoryError(
+                f"cannot use data directory {path}: {error.strerror or error};"
+                " give a directory that this user can write, by --data DIR"
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        os.close(self._lock)
+
+    def open_database(self) -> apsw.Connection:
+        """Open the database, creating or migrating it as needed.
+
+        Raises:
+            DataDirectoryError: it is none of q's, made by a newer q, or cannot be opened
+                the way q needs it.
+        """
+        path = self.path / _DATABASE
+        is_new = not path.exists()
+        try:
+            connection = apsw.Connection(str(path))
+            try:
+                _refuse_unknown(connection, path)
+                _make_durable(connection, path)
+                _migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except apsw.Error as error:
+            raise DataDirectoryError(f"cannot open {path}: {error}") from error
+        if is_new:
+            _sync_directory(self.path)
+        return connection
+
+
+def _make_directory(path: Path) -> None:
+    """Create a directory and its parents, and make their entries durable."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        _sync_directory(made.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a directory's entries durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a directory that holds somebody else's files."""
+    names = {entry.name for entry in path.iterdir()} - _NOT_FOREIGN
+    if names and names.isdisjoint((_DATABASE, _LOCK)):
+        raise DataDirectoryError(
+            f"{path} is not a data directory of q: it holds {min(names)!r} and no {_DATABASE};"
+            " give an empty or new directory by --data DIR"
+        )
+
+
+def _lock(path: Path) -> int:
+    """Lock a file for this process's life and write our process id into it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
+        os.close(fd)
+        raise DataDirectoryError(
+            f"data directory {path.parent} is in use by process {holder};"
+            " stop that q first, or give another directory by --data DIR"
+        ) from None
+    except BaseException:
+        os.close(fd)
+        raise
+    os.truncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
+    """Refuse a database that is not q's or that a newer q has written."""
+    try:
+        application_id = connection.pragma("application_id")
+    except apsw.NotADBError:
+        raise DataDirectoryError(
+            f"{path} is no database, or its first page is damaged;"
+            " move it away or give another directory by --data DIR"
+        ) from None
+    version = connection.pragma("user_version")
+    tables = connection.execute("select count(*) from sqlite_schema").get
+    if application_id != _APPLICATION_ID and (application_id, version, tables) != (0, 0, 0):
+        raise DataDirectoryError(
+            f"{path} is the database of another program; give another directory by --data DIR"
+        )
+    known = len(load_migrations(__package__))
+    if version > known:
+        raise DataDirectoryError(
+            f"{path} has format {version}, written by a newer q; this q reads up to format"
+            f" {known}: upgrade q, or give another directory by --data DIR"
+        )
+
+
+def _make_durable(connection: apsw.Connection, path: Path) -> None:
+    """Set what durability and speed rest on, and read it back."""
+    wanted = (
+        # No other process may write or checkpoint behind q's back; it also spares the
+        # file locks and shared memory that each transaction would take.
+        ("locking_mode", "exclusive"),
+        ("journal_mode", "wal"),
+        # FULL (2) syncs the WAL in every commit; NORMAL would not.
+        ("synchronous", 2),
+    )
+    for pragma, value in wanted:
+        connection.pragma(pragma, value)
+        if (got := connection.pragma(pragma)) != value:
+            raise DataDirectoryError(f"{path}: SQLite keeps {pragma} at {got!r}, not {value!r}")
+    # Where fsync leaves data in the drive's cache (macOS), ask for more.
+    connection.pragma("fullfsync", 1)
+    connection.pragma("checkpoint_fullfsync", 1)
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    """Bring the schema to the newest format, one transaction a step."""
+    version = connection.pragma("user_version")
+    for migration in load_migrations(__package__)[version:]:
+        with connection:
+            connection.execute(migration.script)
+            connection.pragma("application_id", _APPLICATION_ID)
+            connection.pragma("user_version", migration.version)
+
+
+def check_data_directory(path: Path) -> None:
+    """Find out whether `path` could be used now, and let go of it again.
+
+    Raises:
+        DataDirectoryError: it could not, and why.
+    """
+    with contextlib.closing(DataDirectory(path)) as directory:
+        directory.open_database().close()

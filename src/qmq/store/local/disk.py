@@ -1,0 +1,211 @@
+"""The DISK store: on disk before the reply, in one SQLite database."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from qmq.errors import QError
+from qmq.limits import CACHE_BYTES_MAX
+from qmq.model.queue import Queue
+from qmq.store.local.directory import DataDirectory
+from qmq.store.local.journal import Journal
+from qmq.store.sql import load_statements
+from qmq.values import QueueInfo, Store, Tag
+
+_SQL = load_statements("qmq.store.local", "statements.sql")
+
+
+def _ignore(_: str) -> None:
+    """Do nothing about a failure but what the store does itself."""
+
+
+class DiskStore:
+    """Keeps messages in a data directory. See `qmq.store.base.QueueStore`.
+
+    The index of messages is in memory, as the model's queues; envelopes are there only
+    as far as the cache holds them, and are read by their sequence number otherwise.
+    """
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        connection: apsw.Connection,
+        *,
+        cache_bytes_max: int,
+        on_failure: Callable[[str], None],
+    ) -> None:
+        self._directory = directory
+        self._connection = connection
+        self._cache_bytes_max = cache_bytes_max
+        self._cache: dict[int, bytes] = {}
+        self._cache_bytes = 0
+        #: The queues found on disk, in order of creation.
+        self.queues: list[Queue] = []
+        #: The highest number that a queue, or a left-over message of one, ever had.
+        self.last_queue_number = 0
+        self._seq = 0
+        orphans = self._load()
+        self._journal = Journal(connection, on_failure)
+        if orphans:
+            self._journal.sweep(orphans)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        cache_bytes_max: int = CACHE_BYTES_MAX,
+        on_failure: Callable[[str], None] = _ignore,
+    ) -> Self:
+        """Open the store in a data directory, making or migrating it as needed.
+
+        To be called in the event loop that will use the store.
+
+        Args:
+            path: the data directory.
+            cache_bytes_max: bytes of envelopes kept in memory at most.
+            on_failure: called once, with the reason, when a write fails and the store
+                acknowledges nothing more.
+
+        Raises:
+            DataDirectoryError: the directory cannot be used.
+        """
+        directory = DataDirectory(path)
+        try:
+            return cls(
+                directory,
+                directory.open_database(),
+                cache_bytes_max=cache_bytes_max,
+                on_failure=on_failure,
+            )
+        except BaseException:
+            directory.close()
+            raise
+
+    def _load(self) -> list[int]:
+        """Rebuild the queues from the rows; return the messages of deleted queues."""
+        by_number: dict[int, Queue] = {}
+        for number, id_, name, limit, created_ns, tags in self._connection.execute(
+            _SQL["select_queues"]
+        ):
+            by_number[number] = Queue(
+                number,
+                QueueInfo(
+                    id=id_,
+                    name=name,
+                    limit=limit,
+                    created_ns=created_ns,
+                    store=Store.DISK,
+                    tags=tuple(Tag(key, value) for key, value in json.loads(tags)),
+                ),
+            )
+        self.queues = list(by_number.values())
+        self.last_queue_number = max(by_number, default=0)
+        orphans = []
+        for seq, number in self._connection.execute(_SQL["select_message_numbers"]):
+            if queue := by_number.get(number):
+                queue.ready.append(seq)
+            else:
+                orphans.append(seq)
+                self.last_queue_number = max(self.last_queue_number, number)
+            self._seq = seq
+        return orphans
+
+    def check(self) -> None:
+        """Refuse calls that could not be made durable."""
+        self._journal.check()
+
+    async def new_queue(self, queue: Queue) -> None:
+        """Keep a new, empty queue."""
+        info = queue.info
+        await self._journal.change_queue(
+            "insert_queue",
+            {
+                "number": queue.number,
+                "id": info.id,
+                "name": info.name,
+                "message_limit": info.limit,
+                "created_ns": info.created_ns,
+                "tags": _tags_json(info),
+            },
+        )
+
+    async def delete_queue(self, queue: Queue) -> None:
+        """Drop a queue at once; its messages' rows follow by and by."""
+        deleted = self._journal.change_queue("delete_queue", {"number": queue.number})
+        for seq in queue.ready:
+            self._uncache(seq)
+        self._journal.sweep(queue.ready)
+        queue.ready.clear()
+        await deleted
+
+    async def save_info(self, queue: Queue) -> None:
+        """Keep what has changed in a queue's info."""
+        await self._journal.change_queue(
+            "update_queue_tags", {"number": queue.number, "tags": _tags_json(queue.info)}
+        )
+
+    async def add(self, queue: Queue, envelope: bytes, created_ns: int) -> None:
+        """Put a message at the end of a queue."""
+        seq = max(self._seq + 1, created_ns)
+        try:
+            queue.add(seq)
+        except QError:
+            await self._settle()
+            raise
+        self._seq = seq
+        # What comes in is cached until the cache is full: a queue is read from its head.
+        if self._cache_bytes + len(envelope) <= self._cache_bytes_max:
+            self._cache[seq] = envelope
+            self._cache_bytes += len(envelope)
+        await self._journal.insert(seq, queue.number, envelope)
+
+    async def pop(self, queue: Queue) -> bytes:
+        """Take the message at the head of a queue."""
+        try:
+            seq = queue.pop()
+        except QError:
+            await self._settle()
+            raise
+        envelope = self._uncache(seq)
+        if envelope is None:
+            return await self._journal.take(seq)
+        await self._journal.delete(seq)
+        return envelope
+
+    async def peek(self, queue: Queue) -> bytes:
+        """Return the message at the head of a queue."""
+        try:
+            seq = queue.peek()
+        except QError:
+            await self._settle()
+            raise
+        if (envelope := self._cache.get(seq)) is not None:
+            await self._settle()
+            return envelope
+        return await self._journal.read(seq)
+
+    async def close(self) -> None:
+        """Commit what is under way and close the database."""
+        await self._journal.close()
+        self._connection.close()
+        self._directory.close()
+
+    async def _settle(self) -> None:
+        """Wait until what an answer was decided upon is on disk: it must not be taken back."""
+        pending: Awaitable[None] | None = self._journal.settled()
+        if pending:
+            await pending
+
+    def _uncache(self, seq: int) -> bytes | None:
+        envelope = self._cache.pop(seq, None)
+        if envelope is not None:
+            self._cache_bytes -= len(envelope)
+        return envelope
+
+
+def _tags_json(info: QueueInfo) -> str:
+    return json.dumps([(tag.key, tag.value) for tag in info.tags], ensure_ascii=False)

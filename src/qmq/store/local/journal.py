@@ -1,0 +1,249 @@
+"""The journal: one writer thread, one transaction and one sync for all who wait.
+
+While the thread commits a batch, the event loop gathers the next one. Whoever waits
+is told when the batch that holds its change is on disk.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from queue import SimpleQueue
+from typing import Final
+
+import apsw
+
+from qmq.errors import Busy, StoreFailed
+from qmq.limits import JOURNAL_PENDING_BYTES_MAX
+from qmq.store.sql import load_statements
+
+#: Messages of deleted queues that one batch removes, so that the removal of a large
+#: queue delays nobody by more than some milliseconds.
+_SWEEP_MESSAGES_MAX: Final = 2_000
+
+_SQL = load_statements("qmq.store.local", "statements.sql")
+
+
+class _Batch:
+    """What one transaction writes and reads, and who waits for it."""
+
+    __slots__ = ("bytes", "deletes", "inserts", "queue_changes", "reads", "takes", "waiters")
+
+    def __init__(self) -> None:
+        self.queue_changes: list[tuple[str, Mapping[str, str | int]]] = []
+        self.inserts: list[tuple[int, int, bytes]] = []
+        self.reads: list[tuple[int, asyncio.Future[bytes]]] = []
+        self.takes: list[tuple[int, asyncio.Future[bytes]]] = []
+        self.deletes: list[tuple[int]] = []
+        self.waiters: list[asyncio.Future[None]] = []
+        self.bytes = 0
+
+    def has_work(self) -> bool:
+        """Whether there is anything to write or read."""
+        return bool(
+            self.inserts or self.deletes or self.takes or self.reads or self.queue_changes
+        )
+
+    def everyone(self) -> Iterable[asyncio.Future[None] | asyncio.Future[bytes]]:
+        """All who wait for the batch."""
+        yield from self.waiters
+        for _, taker in self.takes:
+            yield taker
+        for _, reader in self.reads:
+            yield reader
+
+
+class Journal:
+    """Makes changes durable, in the order in which they were handed in.
+
+    Its methods are called in the event loop's thread and return at once; the futures
+    they return are done when the change is on disk, or fail with StoreFailed.
+    """
+
+    def __init__(self, connection: apsw.Connection, on_failure: Callable[[str], None]) -> None:
+        """Start the writer thread, to which the connection belongs until `close` returns.
+
+        Args:
+            connection: an open database of the newest format.
+            on_failure: called once, with the reason, when a commit fails.
+        """
+        self._connection = connection
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._gathering = _Batch()
+        self._committing: _Batch | None = None
+        self._flush_is_scheduled = False
+        self._orphans: deque[int] = deque()
+        #: Why nothing is acknowledged any more, once that is so.
+        self._failure = ""
+        self._work: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write_batches, name="journal")
+        self._thread.start()
+
+    def check(self) -> None:
+        """Refuse work that could not be made durable.
+
+        Raises:
+            StoreFailed: a write failed before; only a restart finds out what is on disk.
+            Busy: too much waits for the disk already.
+        """
+        if self._failure:
+            raise StoreFailed(self._failure)
+        if self._gathering.bytes > JOURNAL_PENDING_BYTES_MAX:
+            raise Busy(
+                f"{self._gathering.bytes} bytes wait for the disk, more than"
+                f" journal_pending_bytes_max of {JOURNAL_PENDING_BYTES_MAX}"
+            )
+
+    def insert(self, seq: int, queue_number: int, envelope: bytes) -> asyncio.Future[None]:
+        """Keep a message."""
+        batch = self._gathering
+        batch.inserts.append((seq, queue_number, envelope))
+        batch.bytes += len(envelope)
+        return self._wait_for(batch)
+
+    def delete(self, seq: int) -> asyncio.Future[None]:
+        """Forget a message."""
+        batch = self._gathering
+        batch.deletes.append((seq,))
+        return self._wait_for(batch)
+
+    def take(self, seq: int) -> asyncio.Future[bytes]:
+        """Forget a message and return its envelope."""
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._gathering.takes.append((seq, future))
+        self._schedule_flush()
+        return future
+
+    def read(self, seq: int) -> asyncio.Future[bytes]:
+        """Return a message's envelope."""
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._gathering.reads.append((seq, future))
+        self._schedule_flush()
+        return future
+
+    def change_queue(
+        self, statement: str, parameters: Mapping[str, str | int]
+    ) -> asyncio.Future[None]:
+        """Run one of the named statements that change a queue's row."""
+        batch = self._gathering
+        batch.queue_changes.append((_SQL[statement], parameters))
+        return self._wait_for(batch)
+
+    def sweep(self, seqs: Iterable[int]) -> None:
+        """Remove messages that nobody can reach any more, by and by."""
+        self._orphans.extend(seqs)
+        self._schedule_flush()
+
+    def settled(self) -> asyncio.Future[None] | None:
+        """Return what to wait for until all that was handed in is on disk, if anything."""
+        if self._gathering.has_work():
+            return self._wait_for(self._gathering)
+        if self._committing:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._committing.waiters.append(future)
+            return future
+        return None
+
+    async def close(self) -> None:
+        """Commit what is under way and end the writer."""
+        while (pending := self.settled()) and not self._failure:
+            await asyncio.wait((pending,))
+        self._work.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    def _wait_for(self, batch: _Batch) -> asyncio.Future[None]:
+        # One future each, not one for all: a caller that is cancelled cancels its own.
+        future: asyncio.Future[None] = self._loop.create_future()
+        batch.waiters.append(future)
+        self._schedule_flush()
+        return future
+
+    def _schedule_flush(self) -> None:
+        # At the end of this turn of the loop, so that all that came in with it goes along.
+        if not self._flush_is_scheduled and self._committing is None:
+            self._flush_is_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_is_scheduled = False
+        batch = self._gathering
+        orphans = self._orphans
+        while orphans and len(batch.deletes) < _SWEEP_MESSAGES_MAX:
+            batch.deletes.append((orphans.popleft(),))
+        if batch.has_work():
+            self._gathering = _Batch()
+            self._committing = batch
+            self._work.put(batch)
+
+    def _write_batches(self) -> None:
+        """Commit one batch after the other: the writer thread's life."""
+        while (batch := self._work.get()) is not None:
+            try:
+                envelopes = _commit(self._connection, batch)
+            except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
+                self._loop.call_soon_threadsafe(self._fail, batch, error)
+            else:
+                self._loop.call_soon_threadsafe(self._release, batch, envelopes)
+
+    def _release(self, batch: _Batch, envelopes: list[tuple[asyncio.Future[bytes], bytes]]) -> None:
+        """Tell everyone that a batch is on disk."""
+        self._committing = None
+        for waiter in batch.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        for reader, envelope in envelopes:
+            if not reader.done():
+                reader.set_result(envelope)
+        if self._gathering.has_work() or self._orphans:
+            self._flush()
+
+    def _fail(self, batch: _Batch, error: Exception) -> None:
+        """Stop acknowledging, for good: after a failed sync only a restart finds the truth."""
+        self._committing = None
+        self._orphans.clear()
+        self._failure = (
+            f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
+            " more; mend the disk and restart q, which serves all that was acknowledged"
+        )
+        for waiter in (*batch.everyone(), *self._gathering.everyone()):
+            if not waiter.done():
+                waiter.set_exception(StoreFailed(self._failure))
+        self._gathering = _Batch()
+        self._on_failure(self._failure)
+
+
+def _commit(
+    connection: apsw.Connection, batch: _Batch
+) -> list[tuple[asyncio.Future[bytes], bytes]]:
+    """Write a batch in one transaction, and return the envelopes asked for."""
+    envelopes = []
+    cursor = connection.cursor()
+    cursor.execute("begin immediate")
+    try:
+        for sql, parameters in batch.queue_changes:
+            cursor.execute(sql, parameters)
+        if batch.inserts:
+            cursor.executemany(_SQL["insert_message"], batch.inserts)
+        # Reads come before deletes, since what is read may be deleted later in the batch.
+        for seq, reader in batch.reads:
+            envelopes.append((reader, _envelope(cursor, "read_message", seq)))
+        for seq, taker in batch.takes:
+            envelopes.append((taker, _envelope(cursor, "take_message", seq)))
+        if batch.deletes:
+            cursor.executemany(_SQL["delete_message"], batch.deletes)
+        cursor.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            cursor.execute("rollback")
+        raise
+    return envelopes
+
+
+def _envelope(cursor: apsw.Cursor, statement: str, seq: int) -> bytes:
+    """Run a statement that returns the envelope of a message that the index knows."""
+    envelope = cursor.execute(_SQL[statement], (seq,)).get
+    if not isinstance(envelope, bytes):
+        message = f"message {seq} is in the index but not in the database"
+        raise LookupError(message)
+    return envelope

@@ -1,0 +1,27 @@
+-- name: insert_queue
+insert into queue (number, id, name, message_limit, created_ns, tags)
+values (:number, :id, :name, :message_limit, :created_ns, :tags)
+
+-- name: update_queue_tags
+update queue set tags = :tags where number = :number
+
+-- name: delete_queue
+delete from queue where number = :number
+
+-- name: select_queues
+select number, id, name, message_limit, created_ns, tags from queue order by number
+
+-- name: insert_message
+insert into message (seq, queue, envelope) values (?, ?, ?)
+
+-- name: delete_message
+delete from message where seq = ?
+
+-- name: take_message
+delete from message where seq = ? returning envelope
+
+-- name: read_message
+select envelope from message where seq = ?
+
+-- name: select_message_numbers
+select seq, queue from message order by seq
