@@ -1,0 +1,1 @@
+"""The broker: the seam that transports call."""
