@@ -1,0 +1,151 @@
+"""Metrics in the Prometheus text format.
+
+Rates are counters, as the original's were, since counts keep their meaning when they
+are downsampled; a gauge stands only where no counter could answer.
+"""
+
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from time import perf_counter
+from typing import Final
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from qmq.clock import Clock
+from qmq.errors import QError
+from qmq.model.catalog import Catalog
+
+_Method = Callable[[bytes], Awaitable[bytes]]
+
+_NS_PER_S: Final = 1_000_000_000
+
+#: Upper bounds of the latency buckets, in seconds.
+_BOUNDS_S: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+)  # fmt: skip
+
+
+class QueueCollector(Collector):
+    """Counts and gauges of every queue, as they are when they are asked for.
+
+    The counts themselves are part of the queues' state; a queue's lines go with it.
+    """
+
+    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        self._catalog = catalog
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of all queues."""
+        enqueued = CounterMetricFamily(
+            "queue_messages_enqueued", "Number of queued messages.", labels=["queue"]
+        )
+        consumed = CounterMetricFamily(
+            "queue_messages_consumed", "Number of consumed messages.", labels=["queue"]
+        )
+        errors = CounterMetricFamily(
+            "queue_errors",
+            "Number of errors encountered while enqueuing or consuming messages.",
+            labels=["queue", "type"],
+        )
+        messages = GaugeMetricFamily(
+            "queue_messages", "Number of messages in the queue.", labels=["queue", "state"]
+        )
+        oldest = GaugeMetricFamily(
+            "queue_oldest_message_age_seconds",
+            "Age of the message at the head of the queue; 0 if there is none.",
+            labels=["queue"],
+        )
+        now_ns = self._clock.now_ns()
+        # A list, in one step: other threads make and delete queues meanwhile.
+        for queue in list(self._catalog):
+            label = [queue.info.id]
+            enqueued.add_metric(label, queue.enqueued_total)
+            consumed.add_metric(label, queue.consumed_total)
+            for kind, count in (
+                ("Full", queue.full_total),
+                ("NotFound", queue.empty_total),
+                ("UnknownError", queue.failed_total),
+            ):
+                if count:
+                    errors.add_metric([*label, kind], count)
+            messages.add_metric([*label, "ready"], len(queue.ready))
+            oldest.add_metric(label, queue.oldest_age_ns(now_ns) / _NS_PER_S)
+        return enqueued, consumed, errors, messages, oldest
+
+
+class CallCollector(Collector):
+    """How long calls take and how they end, by method."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, list[int]] = {}
+        self._sums_s: dict[str, float] = {}
+        self._failures: dict[tuple[str, str], int] = {}
+
+    def watch(self, methods: Mapping[str, _Method]) -> dict[str, _Method]:
+        """Wrap methods, given by their gRPC path, so that their calls are counted."""
+        return {path: self._watch(path, method) for path, method in methods.items()}
+
+    def _watch(self, path: str, method: _Method) -> _Method:
+        name = path.rpartition("/")[2]
+        buckets = self._buckets[name] = [0] * (len(_BOUNDS_S) + 1)
+        sums_s = self._sums_s
+        sums_s[name] = 0.0
+
+        async def watched(data: bytes) -> bytes:
+            start = perf_counter()
+            try:
+                return await method(data)
+            except BaseException as error:
+                reason = error.reason if isinstance(error, QError) else type(error).__name__
+                key = (name, reason)
+                self._failures[key] = self._failures.get(key, 0) + 1
+                raise
+            finally:
+                took_s = perf_counter() - start
+                buckets[bisect_left(_BOUNDS_S, took_s)] += 1
+                sums_s[name] += took_s
+
+        return watched
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of all methods."""
+        durations = HistogramMetricFamily(
+            "q_call_duration_seconds",
+            "Time from a call's arrival to its reply, as the broker sees it.",
+            labels=["method"],
+        )
+        for name, counts in list(self._buckets.items()):
+            total = 0
+            cumulative = []
+            for bound, count in zip((*map(str, _BOUNDS_S), "+Inf"), counts, strict=True):
+                total += count
+                cumulative.append((bound, float(total)))
+            durations.add_metric([name], cumulative, self._sums_s[name])
+        failures = CounterMetricFamily(
+            "q_call_failures", "Calls that ended with an error.", labels=["method", "reason"]
+        )
+        for (name, reason), count in list(self._failures.items()):
+            failures.add_metric([name, reason], count)
+        return durations, failures
+
+
+def process_registry() -> CollectorRegistry:
+    """Make a registry that holds the metrics of this process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """Write a registry's metrics in the Prometheus text format 0.0.4."""
+    return generate_latest(registry)

@@ -1,0 +1,165 @@
+"""The composition root: what runs inside Envoy.
+
+Envoy imports this module and serves two ASGI applications of it, each in an event loop
+and thread of its own: `api` on the API port, and `ops` on the metrics port.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from qmq.clock import SystemClock
+from qmq.engine.broker import Broker
+from qmq.errors import QError
+from qmq.ids import RandomIds
+from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.observe.logs import configure_logs
+from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
+from qmq.server.admin import Admin, AdminError
+from qmq.server.config import Config
+from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
+from qmq.server.ops import ops_app
+from qmq.server.shutdown import Shutdown, request_shutdown
+from qmq.server.start import CONFIG_VARIABLE
+from qmq.store.base import QueueStore
+from qmq.store.local.disk import DiskStore
+from qmq.store.local.memory import MemoryStore
+from qmq.transport.grpc import GrpcApp, Receive, Scope, Send
+from qmq.transport.health import HealthService
+from qmq.transport.reflection import ReflectionService
+from qmq.transport.rest import answer_unmatched
+from qmq.transport.services import QService
+from qmq.values import Store
+
+_SERVICES: Final = ("proto.Q", "grpc.health.v1.Health")
+
+_log = structlog.stdlib.get_logger()
+
+
+class Server:
+    """One q, from its configuration to its ASGI applications."""
+
+    def __init__(self, config: Config, runtime: Path) -> None:
+        self._config = config
+        self._runtime = runtime
+        self._admin = Admin(admin_socket(runtime))
+        self._registry = process_registry()
+        self._calls = CallCollector()
+        self._registry.register(self._calls)
+        self._broker: Broker | None = None
+        self._health: HealthService | None = None
+        self._serve: GrpcApp | None = None
+
+    async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the API port: gRPC, and what Envoy has made gRPC of."""
+        if self._serve is not None and scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def render_metrics(self) -> bytes:
+        """Return all metrics, Envoy's included, in the Prometheus text format."""
+        try:
+            return render(self._registry) + self._admin.metrics()
+        except AdminError as error:
+            _log.warning("metrics without those of Envoy", error=str(error))
+            return render(self._registry)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Follow the lifespan protocol."""
+        await receive()
+        try:
+            self._open()
+        except Exception as error:
+            # Rare, since what can be wrong was looked for before Envoy started.
+            _log.critical("cannot start", error=str(error), exc_info=not isinstance(error, QError))
+            os._exit(1)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._broker:
+            await self._broker.close()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+        _log.info("stopped")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _open(self) -> None:
+        """Open the stores and put everything together, in the loop that will serve."""
+        config = self._config
+        clock = SystemClock()
+        health = self._health = HealthService(_SERVICES)
+        stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore()}
+        disk = None
+        if config.data:
+            disk = stores[Store.DISK] = DiskStore.open(
+                config.data,
+                cache_bytes_max=config.cache_bytes_max,
+                on_failure=self._on_store_failure,
+            )
+        broker = self._broker = Broker(
+            stores,
+            clock=clock,
+            new_id=RandomIds(),
+            queues=disk.queues if disk else (),
+            last_queue_number=disk.last_queue_number if disk else 0,
+            queues_max=config.queues_max,
+            message_bytes_max=config.message_bytes_max,
+        )
+        self._registry.register(QueueCollector(broker.catalog, clock))
+        self._serve = GrpcApp(
+            {**self._calls.watch(QService(broker).methods()), **health.unary_methods()},
+            {**health.stream_methods(), **ReflectionService(_SERVICES).stream_methods()},
+            request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
+            fallback=answer_unmatched,
+        )
+        self._await_signals(self._serve, health)
+        _log.info(
+            "serving",
+            listen=str(config.listen),
+            metrics=str(config.metrics),
+            data=str(config.data or "none"),
+            queues=len(broker.catalog),
+            pid=os.getpid(),
+        )
+
+    def _await_signals(self, serve: GrpcApp, health: HealthService) -> None:
+        loop = asyncio.get_running_loop()
+        Shutdown(
+            admin=self._admin,
+            listeners=("q",),
+            in_flight=lambda: serve.active,
+            drain=lambda: _call_soon(loop, health.stop_serving),
+            reload=lambda: _log.info("nothing to reload"),
+            end=lambda: None,
+            drain_timeout_s=self._config.drain_timeout,
+            log=_log,
+        ).start()
+
+    def _on_store_failure(self, reason: str) -> None:
+        _log.critical("store failed", error=reason)
+        if self._health:
+            self._health.stop_serving()
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(do)
+
+
+def _make_server(environment: MutableMapping[str, Any]) -> Server:
+    config = Config.from_json(environment[CONFIG_VARIABLE])
+    configure_logs(debug=config.debug)
+    return Server(config, Path(environment[RUNTIME_DIRECTORY_VARIABLE]))
+
+
+_server = _make_server(os.environ)
+
+api = _server.api
+ops = ops_app(
+    render_metrics=_server.render_metrics,
+    quit_process=request_shutdown,
+    quit_from_any=Config.from_json(os.environ[CONFIG_VARIABLE]).quit_from == "any",
+)

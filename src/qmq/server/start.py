@@ -1,0 +1,44 @@
+"""Starts q: everything that can be found wrong is found here, before Envoy runs."""
+
+from typing import Final, NoReturn
+
+from qmq.server.config import Config
+from qmq.server.launch import (
+    admin_socket,
+    become_envoy,
+    claim,
+    connections_max,
+    make_runtime_directory,
+    pyvoy_module,
+)
+from qmq.store.local.directory import check_data_directory
+from qmq.transport.envoy.bootstrap import Process, server_bootstrap
+
+#: The environment variable that carries the configuration to the application, as JSON.
+CONFIG_VARIABLE: Final = "Q_CONFIG_JSON"
+
+
+def start(config: Config) -> NoReturn:
+    """Check what q needs, and turn this process into the server.
+
+    Raises:
+        ConfigError: an address cannot be listened on.
+        DataDirectoryError: the data directory cannot be used.
+    """
+    listen, metrics = claim(config.listen), claim(config.metrics)
+    if config.data:
+        check_data_directory(config.data)
+    runtime = make_runtime_directory()
+    bootstrap = server_bootstrap(
+        Process(
+            pyvoy_module=pyvoy_module(),
+            admin_socket=str(admin_socket(runtime)),
+            connections_max=connections_max(),
+            message_bytes_max=config.message_bytes_max,
+        ),
+        listen=listen,
+        metrics=metrics,
+        app="qmq.server.app:api",
+        ops_app="qmq.server.app:ops",
+    )
+    become_envoy(bootstrap, runtime, {CONFIG_VARIABLE: config.to_json()})

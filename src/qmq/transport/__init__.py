@@ -1,0 +1,1 @@
+"""The network side: gRPC over ASGI, what Envoy does around it, errors as statuses."""

@@ -1,0 +1,290 @@
+"""gRPC over ASGI: Envoy speaks HTTP, this speaks the protocol on top of it.
+
+See https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. The way of a unary
+call through `GrpcApp.__call__` is the hot path of q: it makes no object and awaits
+nothing that it does not need.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from qmq.errors import DeadlineExceeded, InvalidArgument, QError
+from qmq.transport.framing import (
+    FRAME_HEAD_BYTES,
+    Deframer,
+    frame,
+    parse_timeout,
+)
+from qmq.transport.status import Code, Headers, error_headers, plain_headers
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+#: Answers a request that is no gRPC.
+Fallback = Callable[[Scope, Send], Awaitable[None]]
+
+#: Takes the bytes of a request message and returns those of the reply.
+UnaryMethod = Callable[[bytes], Awaitable[bytes]]
+#: Takes request messages and yields reply messages.
+StreamMethod = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
+
+_log = logging.getLogger(__name__)
+
+#: Request messages of one stream that wait for its method; the client waits beyond that.
+_STREAM_BACKLOG_MESSAGES: Final = 16
+#: Replies to a client that compresses are compressed from this size on.
+_COMPRESS_BYTES_MIN: Final = 1_024
+
+_CONTENT_TYPE: Final = (b"content-type", b"application/grpc")
+_START: Final = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [_CONTENT_TYPE],
+    "trailers": True,
+}
+_START_GZIP: Final = {**_START, "headers": [_CONTENT_TYPE, (b"grpc-encoding", b"gzip")]}
+_OK: Final = {
+    "type": "http.response.trailers",
+    "headers": [(b"grpc-status", b"0")],
+    "more_trailers": False,
+}
+_NO_BODY: Final = {"type": "http.response.body", "body": b"", "more_body": False}
+_INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log says more")
+
+
+class _Disconnected(Exception):  # noqa: N818 - Not an error: nobody is there to get one.
+    """The client is gone."""
+
+
+class GrpcApp:
+    """An ASGI app that serves gRPC methods, and leaves everything else to a fallback."""
+
+    def __init__(
+        self,
+        unary: Mapping[str, UnaryMethod],
+        streams: Mapping[str, StreamMethod],
+        *,
+        request_bytes_max: int,
+        fallback: Fallback,
+    ) -> None:
+        """Make an app.
+
+        Args:
+            unary: methods of one request and one reply, by path.
+            streams: all other methods, by path.
+            request_bytes_max: most bytes of one request message, decompressed as well.
+            fallback: answers requests that are no gRPC.
+        """
+        self._unary = unary
+        self._streams = streams
+        self._request_bytes_max = request_bytes_max
+        self._fallback = fallback
+        #: Calls under way.
+        self.active = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        self.active += 1
+        try:
+            method = self._unary.get(scope["path"])
+            headers = dict(scope["headers"])
+            if method is None or not headers.get(b"content-type", b"").startswith(
+                b"application/grpc"
+            ):
+                await self._serve_other(scope, headers, receive, send)
+                return
+            try:
+                message = await self._read_message(headers, receive)
+                timeout = headers.get(b"grpc-timeout")
+                if timeout is None:
+                    reply = await method(message)
+                else:
+                    reply = await _within(timeout, method(message))
+            except _Disconnected:
+                return
+            except QError as error:
+                await _send_end(send, error_headers(error))
+                return
+            except Exception:
+                _log.exception("call failed", extra={"path": scope["path"]})
+                await _send_end(send, _INTERNAL)
+                return
+            if b"grpc-encoding" in headers and _wants_gzip(headers, reply):
+                await send(_START_GZIP)
+                body = frame(reply, gzip=True)
+            else:
+                await send(_START)
+                body = b"\0" + len(reply).to_bytes(4, "big") + reply
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            await send(_OK)
+        finally:
+            self.active -= 1
+
+    async def _read_message(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Return the one request message of a unary call."""
+        event = await receive()
+        body: bytes | None = event.get("body")
+        if (
+            body is not None
+            and not event.get("more_body")
+            and FRAME_HEAD_BYTES <= len(body) <= self._request_bytes_max
+            and body[0] == 0
+            and int.from_bytes(body[1:FRAME_HEAD_BYTES], "big") == len(body) - FRAME_HEAD_BYTES
+        ):
+            return body[FRAME_HEAD_BYTES:]
+        deframer = self._deframer(headers)
+        messages: list[bytes] = []
+        while True:
+            if event["type"] == "http.disconnect":
+                raise _Disconnected
+            messages += deframer.feed(event.get("body", b""))
+            if not event.get("more_body"):
+                break
+            event = await receive()
+        deframer.finish()
+        if len(messages) != 1:
+            raise InvalidArgument("request", f"has {len(messages)} gRPC messages, must have one")
+        return messages[0]
+
+    def _deframer(self, headers: dict[bytes, bytes]) -> Deframer:
+        return Deframer(self._request_bytes_max, headers.get(b"grpc-encoding", b"identity"))
+
+    async def _serve_other(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        """Serve a stream, an unknown method, or what is no gRPC."""
+        if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
+            await self._fallback(scope, send)
+        elif method := self._streams.get(scope["path"]):
+            await self._serve_stream(method, scope["path"], headers, receive, send)
+        else:
+            message = f"unknown method {scope['path']}"
+            await _send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
+
+    async def _serve_stream(
+        self,
+        method: StreamMethod,
+        path: str,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        requests = _RequestStream(receive, self._deframer(headers))
+        replies = _replies(method, requests, headers)
+        serving = asyncio.ensure_future(_send_replies(replies, headers, send, path))
+        reading = asyncio.ensure_future(requests.read_all())
+        try:
+            await asyncio.wait((serving, reading), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done() and reading.exception():
+                _log.error("stream reader failed", exc_info=reading.exception())
+            elif reading.done() and not requests.is_disconnected:
+                await asyncio.wait((serving,))
+        finally:
+            # The client is gone or has its answer: whatever still runs, runs for nobody.
+            for task in (serving, reading):
+                task.cancel()
+            await asyncio.gather(serving, reading, return_exceptions=True)
+
+
+class _RequestStream:
+    """The request messages of a stream, in order, until the client ends its side."""
+
+    def __init__(self, receive: Receive, deframer: Deframer) -> None:
+        self._receive = receive
+        self._deframer = deframer
+        self._inbox: asyncio.Queue[bytes | QError | None] = asyncio.Queue(
+            _STREAM_BACKLOG_MESSAGES
+        )
+        self.is_disconnected = False
+
+    async def read_all(self) -> None:
+        """Read until the client is gone, so that its going is noticed in time."""
+        try:
+            more_body = True
+            while more_body:
+                event = await self._receive()
+                if event["type"] == "http.disconnect":
+                    self.is_disconnected = True
+                    return
+                for message in self._deframer.feed(event.get("body", b"")):
+                    await self._inbox.put(message)
+                more_body = event.get("more_body", False)
+            self._deframer.finish()
+            await self._inbox.put(None)
+        except QError as error:
+            await self._inbox.put(error)
+        while not self.is_disconnected:
+            event = await self._receive()
+            self.is_disconnected = event["type"] == "http.disconnect"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Go through the messages."""
+        while (item := await self._inbox.get()) is not None:
+            if isinstance(item, QError):
+                raise item
+            yield item
+
+
+async def _replies(
+    method: StreamMethod, requests: _RequestStream, headers: dict[bytes, bytes]
+) -> AsyncIterator[bytes]:
+    """Go through the replies of a stream, within the call's deadline."""
+    timeout = headers.get(b"grpc-timeout")
+    limit_s = None if timeout is None else parse_timeout(timeout)
+    try:
+        async with asyncio.timeout(limit_s):
+            async for reply in method(aiter(requests)):
+                yield reply
+    except TimeoutError:
+        raise DeadlineExceeded("the call's deadline has passed") from None
+
+
+async def _send_replies(
+    replies: AsyncIterator[bytes], headers: dict[bytes, bytes], send: Send, path: str
+) -> None:
+    """Send a stream's replies and how it ended."""
+    may_compress = headers.get(b"grpc-encoding") == b"gzip"
+    is_started = False
+    end: Headers = [(b"grpc-status", b"0")]
+    try:
+        async for reply in replies:
+            if not is_started:
+                await send(_START_GZIP if may_compress else _START)
+                is_started = True
+            body = frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN)
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+    except QError as error:
+        end = error_headers(error)
+    except Exception:
+        _log.exception("stream failed", extra={"path": path})
+        end = _INTERNAL
+    if is_started:
+        await send(_NO_BODY)
+        await send({**_OK, "headers": end})
+    else:
+        await _send_end(send, end)
+
+
+async def _within(timeout: bytes, reply: Awaitable[bytes]) -> bytes:
+    """Await a reply until the call's deadline."""
+    try:
+        async with asyncio.timeout(parse_timeout(timeout)):
+            return await reply
+    except TimeoutError:
+        raise DeadlineExceeded(
+            "the call's deadline has passed; it may have taken effect all the same"
+        ) from None
+
+
+async def _send_end(send: Send, headers: Headers) -> None:
+    """Answer with a status alone."""
+    await send({"type": "http.response.start", "status": 200, "headers": [_CONTENT_TYPE, *headers]})
+    await send(_NO_BODY)
+
+
+def _wants_gzip(headers: dict[bytes, bytes], reply: bytes) -> bool:
+    """Whether a reply goes out compressed: as the request came in, if it is worth it."""
+    return headers[b"grpc-encoding"] == b"gzip" and len(reply) >= _COMPRESS_BYTES_MIN
