@@ -1,0 +1,62 @@
+# Each target that a person calls has its explanation behind `##`; `make help` prints them.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test packages lint fmt bench-unary proto docs lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Debian packages that tests and benchmarks need; h2load is in nghttp2-client.
+TEST_PACKAGES := nghttp2-client curl
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv from the lock, with whatever that needs
+
+$(INSTALLED): requirements/dev.lock pyproject.toml scripts/setup
+	@PYTHON=$(PYTHON) scripts/setup
+	@touch $@
+
+run: setup ## Run q with its data in ./data; more flags: make run ARGS="--debug"
+	@exec $(BIN)/q --data ./data $(ARGS)
+
+test: setup packages lint ## Pass every check; tests of one file: make test ARGS=tests/test_tidy.py
+	$(BIN)/pytest $(ARGS)
+
+packages:
+	@scripts/debian-packages $(TEST_PACKAGES)
+
+lint: setup ## Check style, types, imports between rooms, generated files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	scripts/check-generated
+
+fmt: setup ## Format the code, and repair what can be repaired without thinking
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench-unary: setup packages ## Measure Add and Pop, MEMORY and DISK, beside the floor under q
+	$(BIN)/python bench/unary.py $(ARGS)
+
+proto: setup ## Generate src/qmq/wire from proto/q.proto
+	$(BIN)/python scripts/proto.py src/qmq/wire
+
+docs: setup ## Generate the reference pages in docs
+	$(BIN)/python scripts/configuration_page.py docs/configuration.md
+
+# run.lock holds the same versions as dev.lock, without what only development needs.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header pyproject.toml
+
+lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
+	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
+	$(LOCK) --extra server --extra cli --constraint requirements/dev.lock \
+		--output-file requirements/run.lock
+
+clean: ## Remove everything that was generated outside the repository's own files
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

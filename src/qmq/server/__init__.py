@@ -1,0 +1,1 @@
+"""The server: its configuration, and the one place that puts the rooms together."""

@@ -1,0 +1,267 @@
+"""What q can be told when it starts: one table, read by everything that needs it.
+
+Each field of `Config` says how it is written, what it means and what happens without
+it. The command line (`options`), the environment, the JSON that reaches the server
+process and docs/configuration.md all come from here.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from qmq import limits
+from qmq.server.address import Address
+
+#: Which callers may end q over HTTP.
+QuitFrom = Literal["loopback", "any"]
+
+#: What `--data` takes for "no data directory".
+NO_DATA = "none"
+
+# The most that may be asked for: above these a value is a slip of the finger.
+_DRAIN_TIMEOUT_MAX_S = 3_600.0
+_QUEUES_MAX = 10_000_000
+_CACHE_BYTES_MAX = 1 << 40
+
+_DIGITS = re.compile("[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How the values of an option are written and read."""
+
+    #: What stands for a value in the help text.
+    placeholder: str
+    #: Makes a value of its text; raises ValueError, saying what is wrong with it.
+    parse: Callable[[str], Any]
+    #: Makes of a value a text that `parse` reads.
+    format: Callable[[Any], str] = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One row of the table: everything about a field of Config but its value."""
+
+    #: As on the command line, the long one last: `-d`, `--debug`.
+    flags: tuple[str, ...]
+    kind: Kind
+    #: What holds where no value is given, as a person would write it.
+    default_text: str
+    #: Makes the default, where its text only describes it.
+    make_default: Callable[[], Any] | None
+    #: Of a number; empty for everything else.
+    unit: str
+    #: What the option is for, in sentences.
+    help: str
+
+    @property
+    def name(self) -> str:
+        """The field of Config."""
+        return self.flags[-1].removeprefix("--").replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, which counts where the flag is not given."""
+        return f"Q_{self.name.upper()}"
+
+    def default(self) -> Any:  # noqa: ANN401  # a value of the kind
+        """Return the value that holds where none is given."""
+        return self.make_default() if self.make_default else self.kind.parse(self.default_text)
+
+
+def _parse_boolean(text: str) -> bool:
+    match text.lower():
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+        case _:
+            raise ValueError(f"{text!r} is neither true (or 1) nor false (or 0)")
+
+
+def _parse_data(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no directory; {NO_DATA} stands for no data directory")
+    return None if text == NO_DATA else Path(text)
+
+
+def _format_data(data: Path | None) -> str:
+    # A directory of that very name needs to be told from the word.
+    return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
+
+
+def _state_directory() -> Path:
+    # Imported late: it takes longer than everything else here, and only the launcher needs it.
+    import platformdirs  # noqa: PLC0415
+
+    return platformdirs.user_state_path("q", appauthor=False)
+
+
+def _parse_quit_from(text: str) -> QuitFrom:
+    if text == "loopback":
+        return "loopback"
+    if text == "any":
+        return "any"
+    raise ValueError(f"{text!r} is neither loopback nor any")
+
+
+def _whole_number(minimum: int, maximum: int) -> Kind:
+    def parse(text: str) -> int:
+        # int() takes spaces, underscores and other scripts' digits as well.
+        if not (_DIGITS.fullmatch(text) and minimum <= int(text) <= maximum):
+            raise ValueError(f"{text!r} is not a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return Kind(placeholder="N", parse=parse)
+
+
+def _seconds(maximum: float) -> Kind:
+    def parse(text: str) -> float:
+        rule = f"{text!r} is not a number of seconds from 0 to {maximum:g}"
+        try:
+            seconds = float(text)
+        except ValueError:
+            raise ValueError(rule) from None
+        if not 0 <= seconds <= maximum:
+            raise ValueError(rule)
+        return seconds
+
+    # repr() keeps every digit, "g" would not.
+    return Kind(placeholder="SECONDS", parse=parse, format=lambda seconds: repr(float(seconds)))
+
+
+ADDRESS = Kind(placeholder="[HOST]:PORT", parse=Address.parse)
+BOOLEAN = Kind(
+    placeholder="true|false",
+    parse=_parse_boolean,
+    format=lambda value: "true" if value else "false",
+)
+DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
+QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
+
+
+def _option(
+    *flags: str,
+    kind: Kind,
+    default_text: str,
+    help: str,  # noqa: A002  # what click calls it, too
+    unit: str = "",
+    make_default: Callable[[], Any] | None = None,
+) -> Any:  # noqa: ANN401  # like dataclasses.field: its result suits every type
+    """Make a field of Config."""
+    row = Option(
+        flags=flags,
+        kind=kind,
+        default_text=default_text,
+        make_default=make_default,
+        unit=unit,
+        help=help,
+    )
+    return field(default_factory=row.default, metadata={"option": row})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything q is told when it starts.
+
+    Raises:
+        ValueError: two options contradict each other; the message names them.
+    """
+
+    listen: Address = _option(
+        "--listen",
+        kind=ADDRESS,
+        default_text=":10002",
+        help="Where gRPC, gRPC-Web and REST are served. Without a host: on all interfaces.",
+    )
+    metrics: Address = _option(
+        "--metrics",
+        kind=ADDRESS,
+        default_text=":10003",
+        help="Where /metrics and /quitquitquit are served.",
+    )
+    debug: bool = _option(
+        "-d",
+        "--debug",
+        kind=BOOLEAN,
+        default_text="false",
+        help="Log every call, and write the log for people instead of as JSON.",
+    )
+    #: None: there is no data directory.
+    data: Path | None = _option(
+        "--data",
+        kind=DATA,
+        default_text="$XDG_STATE_HOME/q",
+        make_default=_state_directory,
+        help=f"Where DISK queues live; made if it is missing. The word {NO_DATA}: nowhere, there"
+        " are only MEMORY queues, gone when q ends. $XDG_STATE_HOME is ~/.local/state unless set.",
+    )
+    quit_from: QuitFrom = _option(
+        "--quit-from",
+        kind=QUIT_FROM,
+        default_text="loopback",
+        help="Who may end q with POST /quitquitquit: callers on this machine, or any caller.",
+    )
+    #: Seconds.
+    drain_timeout: float = _option(
+        "--drain-timeout",
+        kind=_seconds(_DRAIN_TIMEOUT_MAX_S),
+        default_text="10",
+        unit="seconds",
+        help="How long a shutdown waits for the requests in flight.",
+    )
+    message_bytes_max: int = _option(
+        "--message-bytes-max",
+        kind=_whole_number(1, limits.JOURNAL_PENDING_BYTES_MAX),
+        default_text=str(limits.MESSAGE_BYTES_MAX),
+        unit="bytes",
+        help="The largest reply that carries a message, and so the largest message, payload and"
+        " tags together. gRPC clients refuse replies above 4 MiB unless told otherwise.",
+    )
+    queues_max: int = _option(
+        "--queues-max",
+        kind=_whole_number(1, _QUEUES_MAX),
+        default_text=str(limits.QUEUES_MAX),
+        unit="queues",
+        help="How many queues there may be at a time.",
+    )
+    cache_bytes_max: int = _option(
+        "--cache-bytes-max",
+        kind=_whole_number(0, _CACHE_BYTES_MAX),
+        default_text=str(limits.CACHE_BYTES_MAX),
+        unit="bytes",
+        help="How much of the messages in DISK queues is also kept in memory.",
+    )
+
+    def __post_init__(self) -> None:
+        if self.listen.overlaps(self.metrics):
+            raise ValueError(
+                f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
+            )
+
+    def to_json(self) -> str:
+        """Write the configuration as a JSON object of texts, one for each option."""
+        texts = {option.name: option.kind.format(getattr(self, option.name)) for option in OPTIONS}
+        return json.dumps(texts)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        return cls.from_texts(json.loads(text))
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> Self:
+        """Make a configuration of options by name, as text; those left out have their defaults.
+
+        Raises:
+            ValueError: a text breaks its option's rule, or two contradict each other.
+        """
+        kinds = {option.name: option.kind for option in OPTIONS}
+        return cls(**{name: kinds[name].parse(text) for name, text in texts.items()})
+
+
+#: The table, in the order in which help and reference list it.
+OPTIONS: tuple[Option, ...] = tuple(each.metadata["option"] for each in fields(Config))

@@ -1,0 +1,102 @@
+"""The configuration: its table, its text form, and what is refused."""
+
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qmq import limits
+from qmq.server.address import Address
+from qmq.server.config import OPTIONS, Config
+
+addresses = st.builds(Address, st.sampled_from(["", "localhost", "::1"]), st.integers(0, 65535))
+configs = st.builds(
+    Config,
+    listen=addresses,
+    metrics=st.just(Address("", 0)),
+    debug=st.booleans(),
+    data=st.none() | st.sampled_from(["/data", "data", "none", "a b", "é"]).map(Path),
+    quit_from=st.sampled_from(["loopback", "any"]),
+    drain_timeout=st.floats(0, 3600),
+    message_bytes_max=st.integers(1, limits.JOURNAL_PENDING_BYTES_MAX),
+    queues_max=st.integers(1, 10_000_000),
+    cache_bytes_max=st.integers(0, 1 << 40),
+)
+
+
+def test_defaults_serve_the_ports_and_limits_of_the_contract() -> None:
+    """Without options q serves :10002 and :10003, with the bounds of qmq.limits."""
+    config = Config()
+
+    assert str(config.listen) == ":10002"
+    assert str(config.metrics) == ":10003"
+    assert config.debug is False
+    assert config.quit_from == "loopback"
+    assert config.drain_timeout == 10
+    assert config.message_bytes_max == limits.MESSAGE_BYTES_MAX
+    assert config.queues_max == limits.QUEUES_MAX
+    assert config.cache_bytes_max == limits.CACHE_BYTES_MAX
+
+
+def test_data_is_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --data, DISK queues live in q's own directory below $XDG_STATE_HOME."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/home/user/state")
+
+    assert Config().data == Path("/home/user/state/q")
+
+
+def test_config_is_frozen() -> None:
+    """Nothing changes the configuration of a running server."""
+    config = Config()
+
+    with pytest.raises(FrozenInstanceError):
+        config.debug = True  # type: ignore[misc]  # what must not be possible
+
+
+@given(configs)
+def test_json_carries_every_configuration(config: Config) -> None:
+    """What the launcher writes, the server process reads."""
+    assert Config.from_json(config.to_json()) == config
+
+
+def test_directory_named_none_is_kept_apart_from_the_word() -> None:
+    """The word none means no data directory; a directory of that name is ./none."""
+    assert Config.from_texts({"data": "none"}).data is None
+    assert Config.from_texts({"data": "./none"}).data == Path("none")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("debug", "bogus", "'bogus' is neither true (or 1) nor false (or 0)"),
+        ("data", "", "'' names no directory; none stands for no data directory"),
+        ("quit_from", "all", "'all' is neither loopback nor any"),
+        ("drain_timeout", "soon", "'soon' is not a number of seconds from 0 to 3600"),
+        ("drain_timeout", "-1", "'-1' is not a number of seconds from 0 to 3600"),
+        ("drain_timeout", "nan", "'nan' is not a number of seconds from 0 to 3600"),
+        ("queues_max", "0", "'0' is not a whole number from 1 to 10000000"),
+        ("queues_max", "1_000", "'1_000' is not a whole number from 1 to 10000000"),
+        ("cache_bytes_max", "1.5", "'1.5' is not a whole number from 0 to 1099511627776"),
+        ("message_bytes_max", "9" * 5000, "is not a whole number from 1 to 268435456"),
+        ("listen", ":70000", "the port '70000' is not a number from 0 to 65535"),
+        ("metrics", ":10002", "--metrics :10002 overlaps --listen :10002; give them two ports"),
+    ],
+)
+def test_value_that_breaks_its_rule_is_refused(name: str, text: str, told: str) -> None:
+    """A refusal quotes the value and says the rule."""
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011  # the text is checked below
+        Config.from_texts({name: text})
+
+    assert told in str(refusal.value)
+
+
+def test_the_table_describes_each_field_once() -> None:
+    """Each field has a row of its own: flag, variable, default and help."""
+    assert [option.name for option in OPTIONS] == [field.name for field in fields(Config)]
+    for option in OPTIONS:
+        assert option.flags[-1].startswith("--")
+        assert option.variable == f"Q_{option.name.upper()}"
+        assert option.help.endswith(".")
+        assert option.default() == getattr(Config(), option.name)

@@ -1,0 +1,129 @@
+"""The command line and the environment, as click reads them with the table's options."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from qmq.server.config import OPTIONS, Config
+from qmq.server.options import config_options
+
+
+@click.command()
+@config_options
+def print_config(config: Config) -> None:
+    """Print what q would be told."""
+    click.echo(config.to_json())
+
+
+def run(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
+    """Run the command with the arguments, and with these environment variables besides."""
+    return CliRunner().invoke(print_config, arguments, env=env or {})
+
+
+def config_of(*arguments: str, env: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration that the command makes of its arguments and environment."""
+    result = run(*arguments, env=env)
+    assert result.exit_code == 0, result.output
+    return Config.from_json(result.stdout)
+
+
+def test_no_options_make_the_default_configuration() -> None:
+    """Without a flag or variable, the defaults hold."""
+    assert config_of() == Config()
+
+
+def test_every_option_is_a_flag() -> None:
+    """Flags set what they name."""
+    config = config_of(
+        "--listen=127.0.0.1:1", "--metrics=[::1]:2", "-d", "--data=/d", "--quit-from=any",
+        "--drain-timeout=1.5", "--message-bytes-max=3", "--queues-max=4", "--cache-bytes-max=5",
+    )  # fmt: skip
+
+    assert config == Config.from_texts(
+        {
+            "listen": "127.0.0.1:1",
+            "metrics": "[::1]:2",
+            "debug": "true",
+            "data": "/d",
+            "quit_from": "any",
+            "drain_timeout": "1.5",
+            "message_bytes_max": "3",
+            "queues_max": "4",
+            "cache_bytes_max": "5",
+        }
+    )
+
+
+def test_every_option_is_an_environment_variable() -> None:
+    """Variables set the same options as flags do."""
+    texts = {
+        "Q_LISTEN": ":1",
+        "Q_METRICS": ":2",
+        "Q_DEBUG": "true",
+        "Q_DATA": "none",
+        "Q_QUIT_FROM": "any",
+        "Q_DRAIN_TIMEOUT": "0",
+        "Q_MESSAGE_BYTES_MAX": "3",
+        "Q_QUEUES_MAX": "4",
+        "Q_CACHE_BYTES_MAX": "5",
+    }
+
+    config = config_of(env=texts)
+
+    assert set(texts) == {option.variable for option in OPTIONS}
+    assert config == Config.from_texts(
+        {name.removeprefix("Q_").lower(): text for name, text in texts.items()}
+    )
+
+
+@pytest.mark.parametrize(("text", "debug"), [("true", True), ("1", True), ("false", False)])
+def test_debug_variable_is_a_boolean(text: str, *, debug: bool) -> None:
+    """Q_DEBUG takes true, false, 1 and 0."""
+    assert config_of(env={"Q_DEBUG": text}).debug is debug
+    assert config_of("--no-debug", env={"Q_DEBUG": text}).debug is False
+
+
+def test_flag_wins_over_variable() -> None:
+    """What is said on the command line counts."""
+    assert config_of("--data=/flag", env={"Q_DATA": "/variable"}).data == Path("/flag")
+
+
+def test_empty_variable_counts_as_unset() -> None:
+    """A variable set to nothing leaves the default."""
+    assert config_of(env={"Q_LISTEN": "", "Q_DEBUG": ""}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "told"),
+    [
+        (["--listen=bogus"], {}, ["--listen", "'bogus' has no port"]),
+        ([], {"Q_LISTEN": "bogus"}, ["Q_LISTEN", "'bogus' has no port"]),
+        ([], {"Q_DEBUG": "bogus"}, ["Q_DEBUG", "'bogus' is not a valid boolean"]),
+        (["--quit-from=all"], {}, ["--quit-from", "'all' is neither loopback nor any"]),
+        (["--listen=:1", "--metrics=:1"], {}, ["--metrics :1 overlaps --listen :1"]),
+        (["--bogus"], {}, ["--bogus"]),
+    ],
+)
+def test_bad_value_is_a_usage_error(
+    arguments: list[str], env: Mapping[str, str], told: list[str]
+) -> None:
+    """A bad value names the option, the value and the rule; the exit status is 2."""
+    result = run(*arguments, env=env)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    for words in told:
+        assert words in result.stderr
+
+
+def test_help_lists_flag_variable_and_default_of_every_option() -> None:
+    """--help is complete."""
+    words = " ".join(run("--help").stdout.split())
+
+    for option in OPTIONS:
+        assert option.flags[-1] in words
+        assert option.variable in words
+        assert option.help in words
