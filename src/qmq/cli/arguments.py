@@ -1,0 +1,89 @@
+"""How the text of an argument becomes a value, and what can be completed.
+
+These are click callbacks: each is called with the context, the parameter and the text.
+"""
+
+from typing import Final
+
+import click
+
+from qmq.cli.server import server_address
+from qmq.values import Store
+
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+#: What STORE may be; BOLTDB is the original's name for DISK.
+STORES: Final = {
+    **{store.name: store for store in Store if store is not Store.UNKNOWN},
+    "BOLTDB": Store.DISK,
+}
+
+
+def read_store(ctx: click.Context, param: click.Parameter, text: str) -> Store:
+    """Return the store called `text`, in any case."""
+    store = STORES.get(text.upper())
+    if store is None:
+        _refuse_option(ctx, text)
+        message = f"unknown store {text!r}: the stores are {', '.join(STORES)}"
+        raise click.BadParameter(message, ctx=ctx, param=param)
+    return store
+
+
+def read_limit(ctx: click.Context, param: click.Parameter, text: str) -> int:
+    """Return the 64-bit number that `text` spells: decimal, or with 0x, 0o or 0b."""
+    try:
+        limit = int(text, base=0)
+    except ValueError:
+        _refuse_option(ctx, text)
+        message = f"{text!r} is no whole number; -1 means no limit"
+        raise click.BadParameter(message, ctx=ctx, param=param) from None
+    if not _INT64_MIN <= limit <= _INT64_MAX:
+        message = f"{text} does not fit in 64 bits; -1 means no limit"
+        raise click.BadParameter(message, ctx=ctx, param=param)
+    return limit
+
+
+def read_tags(
+    ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> list[dict[str, str]]:
+    """Return a proto.Tag, as its fields, for each `KEY=VALUE` or `KEY:VALUE`.
+
+    The first `=` splits; where there is none, the first `:` does.
+    """
+    tags = []
+    for text in texts:
+        separator = "=" if "=" in text else ":"
+        key, found, value = text.partition(separator)
+        if not found:
+            message = f"expected KEY=VALUE, got {text!r}"
+            raise click.BadParameter(message, ctx=ctx, param=param)
+        tags.append({"key": key, "value": value})
+    return tags
+
+
+def _refuse_option(ctx: click.Context, text: str) -> None:
+    """Call `-x` an unknown option where a store or limit was expected."""
+    if text.startswith("-"):
+        raise click.NoSuchOption(text, ctx=ctx)
+
+
+def complete_store(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The stores that begin with `incomplete`, in any case."""
+    del ctx, param
+    return [name for name in STORES if name.startswith(incomplete.upper())]
+
+
+def complete_queue(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names, or else ids, of the server's queues that begin with `incomplete`."""
+    from qmq.cli.execute import queue_names  # noqa: PLC0415 - only a call needs gRPC
+
+    del param
+    return [name for name in queue_names(server_address(ctx)) if name.startswith(incomplete)]
+
+
+def complete_command(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The commands that begin with `incomplete`."""
+    del param
+    root = ctx.find_root()
+    assert isinstance(root.command, click.Group)
+    return [name for name in root.command.list_commands(root) if name.startswith(incomplete)]

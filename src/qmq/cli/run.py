@@ -1,0 +1,49 @@
+"""Running qcli: errors become one line and an exit status."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from qmq.cli.commands import qcli
+
+#: As a shell reports a program that Ctrl-C ended.
+INTERRUPTED: Final = 130
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run qcli with `arguments` and return its exit status.
+
+    0 is success, 1 an error, 2 a command line that makes no sense, 130 Ctrl-C.
+    """
+    try:
+        _check_encoding(arguments)
+        status = qcli.main(list(arguments), prog_name="qcli", standalone_mode=False)
+    except click.UsageError as error:
+        _print_error(error.format_message())
+        program = error.ctx.command_path if error.ctx else "qcli"
+        click.echo(f"Try '{program} --help' for help.", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        _print_error(error.format_message())
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    # What a command returns, None, means success; click returns a status for --help.
+    return status or 0
+
+
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """Refuse what cannot be sent: every text of the wire contract is UTF-8."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            message = f"argument {argument!r} is not UTF-8"
+            raise click.UsageError(message) from error
+
+
+def _print_error(message: str) -> None:
+    """Print one line that no character in a server's message can break or colour."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+    click.echo(f"qcli: error: {shown}", err=True)

@@ -1,0 +1,1 @@
+"""The client of any q: it knows the wire contract and nothing of the server."""

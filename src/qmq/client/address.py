@@ -1,0 +1,26 @@
+"""Where a server is, as people write it."""
+
+import re
+
+from qmq.client.errors import AddressError
+
+_PORT_MAX = 65_535
+_ADDRESS = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]*)):(?P<port>[0-9]{1,5})"
+)
+
+
+def parse_address(text: str) -> str:
+    """Return `text` as HOST:PORT, where `:10002` means this machine.
+
+    An IPv6 host stands in brackets: `[::1]:10002`. Raises AddressError.
+    """
+    match = _ADDRESS.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) <= _PORT_MAX:
+        message = (
+            f"{text!r} is no address of a server: write HOST:PORT, "
+            "for example localhost:10002 or [::1]:10002, or :10002 for this machine"
+        )
+        raise AddressError(message)
+    host = f"[{match['ipv6']}]" if match["ipv6"] else match["host"] or "localhost"
+    return f"{host}:{match['port']}"
