@@ -1,0 +1,138 @@
+"""The real programs, started as a user starts them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_START_TIMEOUT_S = 20.0
+_STOP_TIMEOUT_S = 20.0
+
+
+def program(name: str) -> str:
+    """The path of one of the project's programs: q, qcli or qrest."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a test, free of what configures the programs, with `variables`."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.match("Q_|QCLI_|QREST_|GRPC_", name)
+    }
+    return {**clean, **variables}
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports of 127.0.0.1 that nobody listens on, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class RunningQ:
+    """The program q on ports and a data directory of its own, which outlive a restart."""
+
+    def __init__(self, directory: Path) -> None:
+        listen, metrics = free_ports(2)
+        self.address = f"127.0.0.1:{listen}"
+        self.metrics_address = f"127.0.0.1:{metrics}"
+        self.data = directory / "data"
+        self._stdout = directory / "stdout.log"
+        self._stderr = directory / "stderr.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id. q must be running."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What q has written to standard output since the first start."""
+        return self._stdout.read_text()
+
+    @property
+    def errors(self) -> str:
+        """What q has written to standard error since the first start."""
+        return self._stderr.read_text()
+
+    def start(self, *arguments: str) -> None:
+        """Start q, with more `arguments` if given, and wait until it serves."""
+        assert self._process is None
+        command = [
+            program("q"),
+            f"--listen={self.address}",
+            f"--metrics={self.metrics_address}",
+            f"--data={self.data}",
+            *arguments,
+        ]
+        with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment(),
+            )
+        try:
+            self._wait_until_serving()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """End q as an operator does and check that it ended well."""
+        process = self._running()
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        assert status == 0, f"q ended with {status}:\n{self.log}{self.errors}"
+
+    def kill(self) -> None:
+        """End q as a power failure does: kill -9."""
+        process = self._running()
+        process.kill()
+        process.wait()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether q was started and neither stopped nor killed since."""
+        return self._process is not None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        """The process, which the caller ends."""
+        process, self._process = self._process, None
+        assert process is not None, "q is not running"
+        return process
+
+    def _wait_until_serving(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        for address in (self.address, self.metrics_address):
+            host, _, port = address.rpartition(":")
+            while True:
+                try:
+                    socket.create_connection((host, int(port)), timeout=1).close()
+                    break
+                except OSError:
+                    status = self._process.poll()
+                    report = f"q does not serve {address}:\n{self.log}{self.errors}"
+                    assert status is None, f"q ended with {status}; {report}"
+                    assert time.monotonic() < deadline, report
+                    time.sleep(0.02)

@@ -1,0 +1,78 @@
+"""The OpenAPI description is valid, complete and in step with the proto."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from openapi_spec_validator import validate
+
+from qmq.wire import q_pb2
+from scripts.openapi import document, main
+
+DESCRIPTION = Path(__file__).parents[2] / "src" / "qmq" / "wire" / "openapi.json"
+
+
+def committed() -> Any:  # noqa: ANN401 - JSON
+    """The description as it is shipped."""
+    return json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+
+
+def test_the_description_is_valid_openapi() -> None:
+    """Tools for OpenAPI 3.1 can read it."""
+    assert committed()["openapi"] == "3.1.0"
+    validate(committed())
+
+
+def test_the_description_is_what_the_proto_makes_of_it(tmp_path: Path) -> None:
+    """Whoever changes the proto generates it anew."""
+    main(str(tmp_path / "openapi.json"))
+
+    assert DESCRIPTION.read_bytes() == (tmp_path / "openapi.json").read_bytes()
+
+
+def test_every_method_and_message_is_described() -> None:
+    """NewMessage, without which nobody knows how to add a message, is among them."""
+    described = document()
+    components: Any = described["components"]
+    paths: Any = described["paths"]
+
+    operations = {each["operationId"] for path in paths.values() for each in path.values()}
+    assert operations == {
+        method.name
+        for service in q_pb2.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+    # Requests whose fields all stand in the path, the query or a body of their own have no
+    # schema; each other message has one.
+    messages = {name for name in q_pb2.DESCRIPTOR.message_types_by_name if "Request" not in name}
+    assert messages <= {*components["schemas"]}
+    assert {"NewMessage", "NewQueueRequest", "Queue.Store"} <= {*components["schemas"]}
+
+
+def test_adding_a_message_can_be_found_out_from_the_description() -> None:
+    """The path, the body and its fields, with the comments of the proto."""
+    described = committed()
+    operation = described["paths"]["/v1/queues/{queue_id}"]["post"]
+
+    assert operation["summary"] == "Adds a message to the end of a queue"
+    assert [(each["name"], each["in"]) for each in operation["parameters"]] == [
+        ("queue_id", "path")
+    ]
+    assert operation["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/NewMessage",
+    }
+    assert described["components"]["schemas"]["NewMessage"]["properties"]["payload"] == {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "Any bytes, base64 in JSON.",
+    }
+
+
+def test_values_have_the_types_that_json_gives_them() -> None:
+    """64-bit numbers are strings, times are strings, enums are their names."""
+    schemas = committed()["components"]["schemas"]
+
+    assert schemas["NewQueueRequest"]["properties"]["limit"]["type"] == "string"
+    assert schemas["Metadata"]["properties"]["created"]["format"] == "date-time"
+    assert schemas["Queue.Store"]["enum"] == ["UNKNOWN", "MEMORY", "DISK", "BOLTDB"]
+    assert "- `DISK`: In the data directory" in schemas["Queue.Store"]["description"]
