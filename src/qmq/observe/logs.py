@@ -1,10 +1,44 @@
-"""Logs: terse JSON lines on standard output, or text for people."""
+"""Logs: terse JSON lines on standard output, or text for people.
+
+Everything logs through the standard library's `logging`, with fields by `extra`.
+"""
 
 import logging
 import sys
 from typing import Any
 
-import structlog
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+
+class _JsonLines(JsonFormatter):
+    """Writes {"level": ..., "ts": seconds, "msg": ..., and the fields}."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(levelname)s %(created)f %(message)s",
+            rename_fields={"levelname": "level", "created": "ts", "message": "msg"},
+            json_ensure_ascii=False,
+        )
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        log_data["level"] = log_data["level"].lower()
+        return super().process_log_record(log_data)
+
+
+class _Text(logging.Formatter):
+    """Writes the time, the level, the message, and the fields as key=value."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-8s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - It overrides.
+        fields = [
+            f"{key}={value}"
+            for key, value in record.__dict__.items()
+            if key not in RESERVED_ATTRS and key not in ("message", "asctime")
+        ]
+        return "  ".join((super().formatMessage(record), *fields))
 
 
 def configure_logs(*, debug: bool) -> None:
@@ -13,44 +47,10 @@ def configure_logs(*, debug: bool) -> None:
     Args:
         debug: log at debug level, in a form for people, instead of JSON from info on.
     """
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso" if debug else None, utc=True, key="ts"),
-    ]
-    if debug:
-        rendering: list[Any] = [
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stdout.isatty(), event_key="event", timestamp_key="ts"
-            ),
-        ]
-    else:
-        rendering = [
-            structlog.processors.format_exc_info,
-            structlog.processors.EventRenamer("msg"),
-            _put_first,
-            structlog.processors.JSONRenderer(ensure_ascii=False, sort_keys=False),
-        ]
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
-        )
-    )
+    handler.setFormatter(_Text() if debug else _JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if debug else logging.INFO)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-
-
-def _put_first(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Begin each line with level, ts and msg, as the original's lines did."""
-    first = {key: event.pop(key) for key in ("level", "ts", "msg") if key in event}
-    return first | event
+    # At debug level the event loop would only say which selector it uses.
+    logging.getLogger("asyncio").setLevel(logging.INFO)

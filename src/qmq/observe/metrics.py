@@ -14,6 +14,7 @@ from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
+    InfoMetricFamily,
     Metric,
 )
 from prometheus_client.exposition import generate_latest
@@ -29,7 +30,7 @@ _NS_PER_S: Final = 1_000_000_000
 
 #: Upper bounds of the latency buckets, in seconds.
 _BOUNDS_S: Final = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0
 )  # fmt: skip
 
 
@@ -64,10 +65,14 @@ class QueueCollector(Collector):
             "Age of the message at the head of the queue; 0 if there is none.",
             labels=["queue"],
         )
+        info = InfoMetricFamily(
+            "queue", "What a queue's id stands for, to be joined.", labels=["queue"]
+        )
         now_ns = self._clock.now_ns()
         # A list, in one step: other threads make and delete queues meanwhile.
         for queue in list(self._catalog):
             label = [queue.info.id]
+            info.add_metric(label, {"name": queue.info.name, "store": queue.info.store.name})
             enqueued.add_metric(label, queue.enqueued_total)
             consumed.add_metric(label, queue.consumed_total)
             for kind, count in (
@@ -79,7 +84,7 @@ class QueueCollector(Collector):
                     errors.add_metric([*label, kind], count)
             messages.add_metric([*label, "ready"], len(queue.ready))
             oldest.add_metric(label, queue.oldest_age_ns(now_ns) / _NS_PER_S)
-        return enqueued, consumed, errors, messages, oldest
+        return enqueued, consumed, errors, messages, oldest, info
 
 
 class CallCollector(Collector):

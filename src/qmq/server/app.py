@@ -5,13 +5,12 @@ and thread of its own: `api` on the API port, and `ops` on the metrics port.
 """
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Final
-
-import structlog
 
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
@@ -29,6 +28,7 @@ from qmq.server.start import CONFIG_VARIABLE
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
+from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp, Receive, Scope, Send
 from qmq.transport.health import HealthService
 from qmq.transport.reflection import ReflectionService
@@ -38,7 +38,7 @@ from qmq.values import Store
 
 _SERVICES: Final = ("proto.Q", "grpc.health.v1.Health")
 
-_log = structlog.stdlib.get_logger()
+_log = logging.getLogger(__name__)
 
 
 class Server:
@@ -67,7 +67,7 @@ class Server:
         try:
             return render(self._registry) + self._admin.metrics()
         except AdminError as error:
-            _log.warning("metrics without those of Envoy", error=str(error))
+            _log.warning("metrics without those of Envoy", extra={"error": str(error)})
             return render(self._registry)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -75,9 +75,13 @@ class Server:
         await receive()
         try:
             self._open()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Whatever it is, q cannot serve.
             # Rare, since what can be wrong was looked for before Envoy started.
-            _log.critical("cannot start", error=str(error), exc_info=not isinstance(error, QError))
+            _log.critical(
+                "cannot start",
+                extra={"error": str(error)},
+                exc_info=not isinstance(error, QError),
+            )
             os._exit(1)
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -119,28 +123,27 @@ class Server:
         self._await_signals(self._serve, health)
         _log.info(
             "serving",
-            listen=str(config.listen),
-            metrics=str(config.metrics),
-            data=str(config.data or "none"),
-            queues=len(broker.catalog),
-            pid=os.getpid(),
+            extra={
+                "listen": str(config.listen),
+                "metrics": str(config.metrics),
+                "data": str(config.data or "none"),
+                "queues": len(broker.catalog),
+                "pid": os.getpid(),
+            },
         )
 
     def _await_signals(self, serve: GrpcApp, health: HealthService) -> None:
         loop = asyncio.get_running_loop()
         Shutdown(
             admin=self._admin,
-            listeners=("q",),
+            listeners=(API, OPS),
             in_flight=lambda: serve.active,
             drain=lambda: _call_soon(loop, health.stop_serving),
-            reload=lambda: _log.info("nothing to reload"),
-            end=lambda: None,
             drain_timeout_s=self._config.drain_timeout,
-            log=_log,
         ).start()
 
     def _on_store_failure(self, reason: str) -> None:
-        _log.critical("store failed", error=reason)
+        _log.critical("store failed", extra={"error": reason})
         if self._health:
             self._health.stop_serving()
 

@@ -1,5 +1,6 @@
 """Starts q: everything that can be found wrong is found here, before Envoy runs."""
 
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from qmq.server.config import Config
@@ -41,4 +42,10 @@ def start(config: Config) -> NoReturn:
         app="qmq.server.app:api",
         ops_app="qmq.server.app:ops",
     )
-    become_envoy(bootstrap, runtime, {CONFIG_VARIABLE: config.to_json()})
+    # With the ports that were chosen where the configuration left that open.
+    claimed = replace(
+        config,
+        listen=replace(config.listen, port=listen.port),
+        metrics=replace(config.metrics, port=metrics.port),
+    )
+    become_envoy(bootstrap, runtime, {CONFIG_VARIABLE: claimed.to_json()})

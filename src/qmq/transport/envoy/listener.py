@@ -1,0 +1,91 @@
+"""Listeners: ports that speak HTTP/1 and HTTP/2."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from qmq.transport.envoy.replies import JsonObject, local_replies
+
+#: Seconds without a sign of life after which a client's connection is looked after.
+_KEEPALIVE_S: Final = 60
+
+
+class Endpoint(NamedTuple):
+    """A host and a port. One to listen on has a numeric host, and a port that is not 0."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def listener(  # noqa: PLR0913  # a listener has as many parts
+    name: str,
+    endpoint: Endpoint,
+    http_filters: Sequence[JsonObject],
+    virtual_host: JsonObject,
+    *,
+    body_bytes_max: int,
+    sentences: Mapping[int, str] | None = None,
+    access_logs: Sequence[JsonObject] = (),
+) -> JsonObject:
+    """Build a listener; its name is the prefix of its statistics too.
+
+    `virtual_host` has the routes, and what else holds for them; `body_bytes_max` is how
+    much of a request's body filters may hold back at a time; `sentences` are what callers
+    are told, by HTTP status, instead of what Envoy would say.
+    """
+    host = {
+        "name": name,
+        "domains": ["*"],
+        "request_body_buffer_limit": body_bytes_max,
+        **virtual_host,
+    }
+    connection_manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network"
+        ".http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "route_config": {"virtual_hosts": [host]},
+        "http_filters": list(http_filters),
+        "access_log": list(access_logs),
+        "generate_request_id": False,
+        # Else a header of the caller's would say who the caller is.
+        "use_remote_address": True,
+        "skip_xff_append": True,
+        "local_reply_config": local_replies(body_bytes_max, sentences or {}),
+        # A long poll or a stream may stay silent for long; a peer that is gone is
+        # found by pings and by TCP keep-alive instead.
+        "stream_idle_timeout": "0s",
+        "request_headers_timeout": "10s",
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": name},
+        "http2_protocol_options": {
+            "connection_keepalive": {"interval": f"{_KEEPALIVE_S}s", "timeout": "20s"},
+            # A bad request ends its own stream, not those beside it.
+            "override_stream_error_on_invalid_http_message": True,
+        },
+    }
+    network_filter = {
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": connection_manager,
+    }
+    return {
+        "name": name,
+        "address": socket_address(endpoint),
+        # Without this a second process could share the port unnoticed.
+        "enable_reuse_port": False,
+        "connection_balance_config": {"exact_balance": {}},
+        "tcp_keepalive": {
+            "keepalive_time": _KEEPALIVE_S,
+            "keepalive_interval": 15,
+            "keepalive_probes": 4,
+        },
+        "filter_chains": [{"filters": [network_filter]}],
+    }
+
+
+def socket_address(endpoint: Endpoint) -> JsonObject:
+    """Build an address; "::" takes IPv4 clients as well."""
+    address: JsonObject = {"address": endpoint.host, "port_value": endpoint.port}
+    if endpoint.host == "::":
+        address["ipv4_compat"] = True
+    return {"socket_address": address}

@@ -1,0 +1,112 @@
+"""Envoy's own error replies, brought into the shape that every error of q has.
+
+A REST caller gets google.rpc.Status as JSON; a gRPC caller gets the sentence
+alone, since Envoy puts the reply's body into grpc-message.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from qmq.transport.rest import too_large
+
+JsonObject = dict[str, object]
+
+_BAD_REQUEST: Final = 400
+
+#: gRPC status code by HTTP status, for replies that Envoy makes itself. The
+#: reverse of google.rpc.Code's own table, for the statuses that Envoy uses.
+GRPC_CODE_BY_HTTP_STATUS: Final = {
+    400: 3,
+    401: 16,
+    403: 7,
+    404: 5,
+    405: 12,
+    408: 4,
+    411: 3,
+    413: 8,
+    414: 8,
+    426: 12,
+    429: 8,
+    431: 8,
+    500: 13,
+    501: 12,
+    502: 14,
+    503: 14,
+    504: 4,
+}
+
+_UNKNOWN: Final = 2
+
+_INVALID_ARGUMENT: Final = 3
+
+#: Stands for what Envoy says itself.
+LOCAL_REPLY_BODY: Final = "%LOCAL_REPLY_BODY%"
+
+
+def local_replies(body_bytes_max: int, sentences: Mapping[int, str]) -> JsonObject:
+    """Build a LocalReplyConfig: the first mapper that fits counts.
+
+    `body_bytes_max` is the number that a caller is told whose body is too large;
+    `sentences` are more sentences for callers, by HTTP status.
+    """
+    sentences = {
+        **sentences,
+        403: "the protocol of a connection cannot be changed",
+        413: too_large(body_bytes_max),
+        431: "the request's headers are too large or too many",
+    }
+    malformed = "malformed HTTP: %RESPONSE_CODE_DETAILS%"
+    return {
+        "mappers": [
+            {
+                "filter": _is_grpc_call(),
+                "body_format_override": {"text_format_source": {"inline_string": LOCAL_REPLY_BODY}},
+            },
+            *(
+                _mapper(
+                    {"status_code_filter": _equals(status)},
+                    code,
+                    sentences.get(status, LOCAL_REPLY_BODY),
+                )
+                for status, code in GRPC_CODE_BY_HTTP_STATUS.items()
+                if status != _BAD_REQUEST
+            ),
+            _mapper({"response_flag_filter": {"flags": ["DPE"]}}, _INVALID_ARGUMENT, malformed),
+            _mapper(_lacks(":authority"), _INVALID_ARGUMENT, malformed),
+            _mapper(
+                {"status_code_filter": _equals(_BAD_REQUEST)}, _INVALID_ARGUMENT, LOCAL_REPLY_BODY
+            ),
+        ],
+        "body_format": _status_json(_UNKNOWN, LOCAL_REPLY_BODY),
+    }
+
+
+def _mapper(filter_: JsonObject, code: int, message: str) -> JsonObject:
+    return {"filter": filter_, "body_format_override": _status_json(code, message)}
+
+
+def _status_json(code: int, message: str) -> JsonObject:
+    return {
+        "json_format": {"code": code, "message": message},
+        "content_type": "application/json",
+    }
+
+
+def _equals(status: int) -> JsonObject:
+    return {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": "none"}}}
+
+
+def _lacks(header: str) -> JsonObject:
+    return {
+        "header_filter": {"header": {"name": header, "present_match": True, "invert_match": True}}
+    }
+
+
+def _is_grpc_call() -> JsonObject:
+    """Match what came in as gRPC: the transcoder gives REST calls that type too."""
+    grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    return {
+        "and_filter": {
+            "filters": [{"header_filter": {"header": grpc}}, _lacks("x-envoy-original-path")]
+        }
+    }

@@ -1,0 +1,85 @@
+"""The filter before the transcoder that makes REST strict: see strict.lua."""
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from qmq.transport.rest import TOO_LARGE_PATH, Route
+
+#: What has no fields of its own to check: scalars, and types with a JSON of their own.
+_NO_FIELDS = ""
+
+_WELL_KNOWN = "google.protobuf."
+
+
+def strict_lua(routes: tuple[Route, ...], body_bytes_max: int) -> str:
+    """Return the Lua source of the filter for the given REST routes."""
+    with_body = [(route, route.body_type) for route in routes if route.body_type]
+    messages: dict[str, dict[str, str]] = {}
+    for _, body_type in with_body:
+        _collect(body_type, messages)
+    constants = {
+        "ROUTES": _table(
+            _table([_quote(route.method), _quote(_pattern(route)), _quote(body_type.full_name)])
+            for route, body_type in with_body
+        ),
+        "MESSAGES": _record(
+            {
+                name: _record({field: _quote(kind) for field, kind in fields.items()})
+                for name, fields in messages.items()
+            }
+        ),
+        "VARIABLES": _record({name: "true" for route in routes for name in route.variables}),
+        "BODY_BYTES_MAX": str(body_bytes_max),
+        "TOO_LARGE_PATH": _quote(f"{TOO_LARGE_PATH}{body_bytes_max}"),
+    }
+    head = "".join(f"local {name} = {value}\n" for name, value in constants.items())
+    return head + files(__package__).joinpath("strict.lua").read_text(encoding="utf-8")
+
+
+def _collect(message: Descriptor, found: dict[str, dict[str, str]]) -> None:
+    """Add the fields of a message and of those inside it, by both names JSON may use."""
+    if message.full_name in found:
+        return
+    fields = found[message.full_name] = {}
+    for field in message.fields:
+        inner = _checked_type(field)
+        fields[field.name] = fields[field.json_name] = inner.full_name if inner else _NO_FIELDS
+        if inner:
+            _collect(inner, found)
+
+
+def _checked_type(field: FieldDescriptor) -> Descriptor | None:
+    """Return the message that a field holds, if the names in it are to be checked."""
+    inner = field.message_type
+    if inner is None or inner.full_name.startswith(_WELL_KNOWN):
+        return None
+    if inner.GetOptions().map_entry:
+        # A map of scalars may have any names. Maps of messages would need a rule here.
+        assert inner.fields_by_name["value"].message_type is None, field.full_name
+        return None
+    return inner
+
+
+def _pattern(route: Route) -> str:
+    """Return the Lua pattern of a route's path."""
+    segments = (
+        "[^/]+" if segment is None else "".join(c if c.isalnum() else f"%{c}" for c in segment)
+        for segment in route.segments
+    )
+    return f"^/{'/'.join(segments)}$"
+
+
+def _table(values: Iterable[str]) -> str:
+    return "{" + ", ".join(values) + "}"
+
+
+def _record(fields: Mapping[str, str]) -> str:
+    return _table(f"[{_quote(name)}] = {value}" for name, value in fields.items())
+
+
+def _quote(text: str) -> str:
+    assert '"' not in text, text
+    assert "\\" not in text, text
+    return f'"{text}"'

@@ -1,0 +1,57 @@
+"""What qrest can be told."""
+
+import pytest
+
+from qmq.server.address import Address
+from qmq.server.gateway import Settings, parse_duration, parse_server
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1m", 60.0),
+        ("2m30s", 150.0),
+        ("90s", 90.0),
+        ("1.5h", 5400.0),
+        ("1h0m1s", 3601.0),
+        ("500ms", 0.5),
+        ("0s", 0.0),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    """They are written as for the original."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1", "m", "1x", "-1m", "1m ", "1m2", "m1", "\u0661m", "1,5s"])
+def test_texts_that_are_no_durations(text: str) -> None:
+    """A number without a unit says nothing."""
+    with pytest.raises(ValueError, match="is no duration; write it like 90s, 2m30s or 1h"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("example.com:10002", Address("example.com", 10002)),
+        (":10002", Address("127.0.0.1", 10002)),
+        ("[::1]:10002", Address("::1", 10002)),
+    ],
+)
+def test_servers(text: str, address: Address) -> None:
+    """Without a host it is on this machine."""
+    assert parse_server(text) == address
+
+
+@pytest.mark.parametrize("text", ["example.com", "example.com:0", "example.com:x", ""])
+def test_texts_that_are_no_servers(text: str) -> None:
+    """To connect one needs a port."""
+    with pytest.raises(ValueError, match="port"):
+        parse_server(text)
+
+
+def test_settings_survive_their_way_through_the_environment() -> None:
+    """The application reads what the program was told."""
+    settings = Settings(debug=True, close_after_s=1.5, kill_after_s=120.0)
+
+    assert Settings.from_json(settings.to_json()) == settings

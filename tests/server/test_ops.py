@@ -1,0 +1,117 @@
+"""The metrics port: who gets what."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from qmq.server.ops import is_loopback, ops_app
+
+Event = MutableMapping[str, Any]
+
+
+class Ops:
+    """The application with what it asks for, and the answers it gave."""
+
+    def __init__(self, *, quit_from_any: bool = False) -> None:
+        self.quits = 0
+        self._app = ops_app(
+            render_metrics=lambda: b"up 1\n",
+            quit_process=self._quit,
+            quit_from_any=quit_from_any,
+        )
+
+    def _quit(self) -> None:
+        self.quits += 1
+
+    async def request(
+        self, method: str, path: str, client: tuple[str, int] | None = ("127.0.0.1", 5)
+    ) -> tuple[int, dict[bytes, bytes], bytes]:
+        """Return status, headers and body of the answer to a request."""
+        events: list[Event] = []
+
+        async def receive() -> Event:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(event: Event) -> None:
+            # Who quits has the answer first.
+            assert self.quits == 0
+            events.append(event)
+
+        scope = {"type": "http", "method": method, "path": path, "client": client}
+        await self._app(scope, receive, send)
+        start, *bodies = events
+        return (
+            start["status"],
+            dict(start["headers"]),
+            b"".join(event["body"] for event in bodies),
+        )
+
+
+async def test_metrics_are_prometheus_text() -> None:
+    """The content type is the one that scrapers expect."""
+    status, headers, body = await Ops().request("GET", "/metrics")
+
+    assert (status, body) == (200, b"up 1\n")
+    assert headers[b"content-type"] == b"text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_post_quits() -> None:
+    """The caller gets an answer before the end begins."""
+    ops = Ops()
+
+    status, _, body = await ops.request("POST", "/quitquitquit")
+
+    assert (status, body, ops.quits) == (200, b"quitting\n", 1)
+
+
+async def test_get_does_not_quit() -> None:
+    """Whatever follows links must not end the server."""
+    ops = Ops()
+
+    status, headers, _ = await ops.request("GET", "/quitquitquit")
+
+    assert (status, headers[b"allow"], ops.quits) == (405, b"POST", 0)
+
+
+@pytest.mark.parametrize("client", [("192.0.2.7", 5), ("2001:db8::7", 5), None])
+async def test_others_may_not_quit(client: tuple[str, int] | None) -> None:
+    """By default only callers on this machine may."""
+    ops = Ops()
+
+    status, _, body = await ops.request("POST", "/quitquitquit", client)
+
+    assert (status, body, ops.quits) == (403, b"only callers on this machine may quit\n", 0)
+
+
+async def test_others_may_quit_if_told_so() -> None:
+    """For those whose orchestrator calls from outside."""
+    ops = Ops(quit_from_any=True)
+
+    status, _, _ = await ops.request("POST", "/quitquitquit", ("192.0.2.7", 5))
+
+    assert (status, ops.quits) == (200, 1)
+
+
+async def test_other_paths_are_not_found() -> None:
+    """There is nothing else on the port."""
+    assert (await Ops().request("GET", "/"))[0] == 404
+
+
+async def test_metrics_are_only_read() -> None:
+    """A POST changes nothing, so it is told what to use."""
+    status, headers, _ = await Ops().request("POST", "/metrics")
+
+    assert (status, headers[b"allow"]) == (405, b"GET")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_loopback_addresses(host: str) -> None:
+    """IPv4 in IPv6 clothes is IPv4."""
+    assert is_loopback((host, 1))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "::ffff:192.0.2.7", "fe80::1"])
+def test_other_addresses(host: str) -> None:
+    """A link-local neighbour is not this machine."""
+    assert not is_loopback((host, 1))
