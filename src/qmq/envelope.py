@@ -25,10 +25,10 @@ _SHORT = tuple(bytes((n,)) for n in range(128))
 
 def varint(n: int) -> bytes:
     """Encode a non-negative int as a protobuf varint."""
-    if n < 128:
+    if n < 128:  # noqa: PLR2004 - Seven bits a byte; the eighth says that more follow.
         return _SHORT[n]
     out = bytearray()
-    while n > 127:
+    while n > 127:  # noqa: PLR2004 - As above.
         out.append(n & 127 | 128)
         n >>= 7
     out.append(n)
@@ -40,13 +40,15 @@ def encode_tags(tags: Iterable[Tag]) -> bytes:
 
     A set of pairs: a repeated pair is written once, where it first stood.
     """
-    out = []
+    out: list[bytes] = []
     for tag in dict.fromkeys(tags):
         key, value = tag.key.encode(), tag.value.encode()
-        body = b"".join((
-            *((_LEN_1, varint(len(key)), key) if key else ()),
-            *((_LEN_2, varint(len(value)), value) if value else ()),
-        ))
+        body = b"".join(
+            (
+                *((_LEN_1, varint(len(key)), key) if key else ()),
+                *((_LEN_2, varint(len(value)), value) if value else ()),
+            )
+        )
         out += (_LEN_3, varint(len(body)), body)
     return b"".join(out)
 
@@ -67,14 +69,14 @@ class Sealer:
 
         Args:
             id_text: the message's UUID in its canonical form, 36 bytes ASCII.
-            created_ns: nanoseconds since the Unix epoch, after it.
+            created_ns: nanoseconds since the Unix epoch, not before it.
             tags: what `encode_tags` returned.
             payload: any bytes.
         """
         second, nanos = divmod(created_ns, _NS_PER_S)
         if second != self._second:
             self._second = second
-            self._second_head = b"\x08" + varint(second)
+            self._second_head = b"\x08" + varint(second) if second else b""
         head = self._second_head
         if nanos:
             head += b"\x10" + varint(nanos)

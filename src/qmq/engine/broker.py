@@ -7,6 +7,7 @@ from qmq.clock import Clock
 from qmq.envelope import REPLY_OVERHEAD_BYTES, Sealer
 from qmq.errors import (
     InvalidArgument,
+    QueueNotFound,
     ShuttingDown,
     StoreNotConfigured,
     TooLarge,
@@ -128,7 +129,9 @@ class Broker:
 
     async def get_queue(self, reference: str) -> QueueInfo:
         """Describe a queue."""
-        return self.catalog.find(reference).info
+        info = self.catalog.find(reference).info
+        await self._stores[info.store].settle()
+        return info
 
     async def list_queues(self, page_size: int, page_token: str) -> tuple[list[QueueInfo], str]:
         """Describe queues in order of creation.
@@ -146,7 +149,9 @@ class Broker:
         if not _PAGE_TOKEN.fullmatch(page_token):
             raise InvalidArgument("page_token", "must be a next_page_token from an earlier reply")
         queues, more_after = self.catalog.page(page_size, int(page_token or 0))
-        return [queue.info for queue in queues], "" if more_after is None else str(more_after)
+        infos = [queue.info for queue in queues]
+        await self._settle()
+        return infos, "" if more_after is None else str(more_after)
 
     async def delete_queue(self, reference: str) -> None:
         """Delete a queue and its messages.
@@ -154,7 +159,12 @@ class Broker:
         Raises:
             QueueNotFound: no queue has the id, so that there is nothing to do.
         """
-        queue = self.catalog.find(reference)
+        try:
+            queue = self.catalog.find(reference)
+        except QueueNotFound:
+            # It may have been deleted this moment, which must be durable before we say so.
+            await self._settle()
+            raise
         store = self._store_of(queue)
         self.catalog.remove(queue)
         await store.delete_queue(queue)
@@ -163,19 +173,17 @@ class Broker:
         """Add a tag to a queue, unless it has it.
 
         Raises:
-            InvalidArgument: the queue has as many tags as q allows.
+            InvalidArgument: the queue's tags would be more, or longer, than q allows.
         """
         queue = self.catalog.find(reference)
         store = self._store_of(queue)
-        if queue.add_tag(tag):
-            await store.save_info(queue)
+        await (store.save_info(queue) if queue.add_tag(tag) else store.settle())
 
     async def delete_queue_tag(self, reference: str, tag: Tag) -> None:
         """Remove a tag from a queue, if it has it."""
         queue = self.catalog.find(reference)
         store = self._store_of(queue)
-        if queue.delete_tag(tag):
-            await store.save_info(queue)
+        await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
 
     async def add(self, reference: str, payload: bytes, tags: bytes = b"") -> bytes:
         """Put a message at the end of a queue.
@@ -242,6 +250,11 @@ class Broker:
         self._is_closing = True
         for store in self._stores.values():
             await store.close()
+
+    async def _settle(self) -> None:
+        """Wait until all that was decided upon so far is durable."""
+        for store in self._stores.values():
+            await store.settle()
 
     def _store_of(self, queue: Queue) -> QueueStore:
         """Return the store of a queue, ready to take a call."""

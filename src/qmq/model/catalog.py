@@ -102,9 +102,8 @@ class Catalog:
             self._by_name[queue.info.name] = queue
 
     def remove(self, queue: Queue) -> None:
-        """Forget a queue."""
-        del self._by_id[queue.info.id]
-        if queue.info.name:
+        """Forget a queue, unless that was done before: its name may be another's by now."""
+        if self._by_id.pop(queue.info.id, None) and queue.info.name:
             del self._by_name[queue.info.name]
 
     def page(self, size: int, after_number: int) -> tuple[list[Queue], int | None]:

@@ -3,8 +3,9 @@
 from collections import deque
 from dataclasses import replace
 
+from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument, QueueEmpty, QueueFull
-from qmq.limits import TAGS_MAX
+from qmq.limits import TAGS_BYTES_MAX, TAGS_MAX
 from qmq.values import UNBOUNDED, QueueInfo, Tag
 
 
@@ -97,14 +98,21 @@ class Queue:
         """Add a tag; return whether that changed anything.
 
         Raises:
-            InvalidArgument: the queue has as many tags as q allows.
+            InvalidArgument: the queue's tags would be more, or longer, than q allows.
         """
-        tags = self.info.tags
-        if tag in tags:
+        if tag in self.info.tags:
             return False
-        if len(tags) >= TAGS_MAX:
+        tags = (*self.info.tags, tag)
+        if len(tags) > TAGS_MAX:
             raise InvalidArgument("tag", f"queue {self.info.id} has {TAGS_MAX} tags, the most")
-        self.info = replace(self.info, tags=(*tags, tag))
+        size = len(encode_tags(tags))
+        if size > TAGS_BYTES_MAX:
+            raise InvalidArgument(
+                "tag",
+                f"the tags of queue {self.info.id} would take {size} bytes, more than"
+                f" tags_bytes_max of {TAGS_BYTES_MAX}",
+            )
+        self.info = replace(self.info, tags=tags)
         return True
 
     def delete_tag(self, tag: Tag) -> bool:

@@ -69,6 +69,19 @@ class QueueStore(Protocol):
         """
         ...
 
+    async def settle(self) -> None:
+        """Wait until all that was decided upon so far is as durable as the store promises.
+
+        For answers that rest on changes which others wait for: they must not be taken back.
+
+        Raises:
+            StoreFailed: it never will be.
+        """
+        ...
+
     async def close(self) -> None:
-        """Make durable what is under way, and let go of every resource."""
+        """Make durable what is under way, and let go of every resource.
+
+        To do so again does nothing.
+        """
         ...

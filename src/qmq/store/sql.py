@@ -27,11 +27,12 @@ def load_migrations(package: str) -> list[Migration]:
 
     Files are called NNNN_what_it_does.sql and numbered from 0001 without a gap.
     """
-    migrations = []
     folder = files(package).joinpath("migrations")
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if match := _MIGRATION_FILE.fullmatch(file.name):
-            migrations.append(Migration(int(match[1]), file.read_text(encoding="utf-8")))
+    migrations = [
+        Migration(int(match[1]), file.read_text(encoding="utf-8"))
+        for file in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if (match := _MIGRATION_FILE.fullmatch(file.name))
+    ]
     if [m.version for m in migrations] != list(range(1, len(migrations) + 1)):
         message = f"migrations of {package} are not numbered from 0001 without a gap"
         raise AssertionError(message)

@@ -1,7 +1,8 @@
 """Request messages from bytes."""
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from qmq.errors import InvalidArgument
@@ -19,4 +20,4 @@ def decode(kind: type[_M], data: bytes) -> _M:
     try:
         return kind.FromString(data)
     except DecodeError:
-        raise InvalidArgument(*find_fault(kind.DESCRIPTOR, data)) from None
+        raise InvalidArgument(*find_fault(cast("Descriptor", kind.DESCRIPTOR), data)) from None

@@ -24,7 +24,9 @@ def parse_timeout(value: bytes) -> float:
     match = _TIMEOUT.fullmatch(value)
     if not match:
         text = value[:40].decode(errors="backslashreplace")
-        raise InvalidArgument("grpc-timeout", f"must be 1 to 8 digits and one of HMSmun; got {text!r}")
+        raise InvalidArgument(
+            "grpc-timeout", f"must be 1 to 8 digits and one of HMSmun; got {text!r}"
+        )
     return int(match[1]) * _UNIT_S[match[2]]
 
 
@@ -67,6 +69,8 @@ def decompress(message: bytes, bytes_max: int) -> bytes:
         raise too_large(len(plain), bytes_max)
     if not decompressor.eof:
         raise InvalidArgument("request", "is not valid gzip: it ends too early")
+    if decompressor.unused_data:
+        raise InvalidArgument("request", "is not valid gzip: bytes follow its end")
     return plain
 
 
@@ -98,7 +102,9 @@ class Deframer:
         while len(buffer) >= FRAME_HEAD_BYTES:
             flag, size = buffer[0], int.from_bytes(buffer[1:FRAME_HEAD_BYTES], "big")
             if flag > COMPRESSED:
-                raise InvalidArgument("request", f"has a frame with the flag byte {flag}, not 0 or 1")
+                raise InvalidArgument(
+                    "request", f"has a frame with the flag byte {flag}, not 0 or 1"
+                )
             if size > self._bytes_max:
                 raise too_large(size, self._bytes_max)
             end = FRAME_HEAD_BYTES + size

@@ -35,6 +35,10 @@ _log = logging.getLogger(__name__)
 
 #: Request messages of one stream that wait for its method; the client waits beyond that.
 _STREAM_BACKLOG_MESSAGES: Final = 16
+#: Seconds that pass between a call's arrival and its method's beginning, at the very least.
+_TIMEOUT_S_MIN: Final = 1e-6
+#: Seconds in which it is noticed that a client has left that had ended its side of a stream.
+_LOOK_AGAIN_S: Final = 0.5
 #: Replies to a client that compresses are compressed from this size on.
 _COMPRESS_BYTES_MIN: Final = 1_024
 
@@ -55,7 +59,7 @@ _NO_BODY: Final = {"type": "http.response.body", "body": b"", "more_body": False
 _INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log says more")
 
 
-class _Disconnected(Exception):  # noqa: N818 - Not an error: nobody is there to get one.
+class _Disconnected(Exception):
     """The client is gone."""
 
 
@@ -102,13 +106,13 @@ class GrpcApp:
                 if timeout is None:
                     reply = await method(message)
                 else:
-                    reply = await _within(timeout, method(message))
+                    reply = await _within(timeout, method, message)
             except _Disconnected:
                 return
             except QError as error:
                 await _send_end(send, error_headers(error))
                 return
-            except Exception:
+            except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
                 _log.exception("call failed", extra={"path": scope["path"]})
                 await _send_end(send, _INTERNAL)
                 return
@@ -157,6 +161,9 @@ class GrpcApp:
     ) -> None:
         """Serve a stream, an unknown method, or what is no gRPC."""
         if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
+            # A reply before the end of a body is lost on clients that are still sending it.
+            while (await receive()).get("more_body"):
+                pass
             await self._fallback(scope, send)
         elif method := self._streams.get(scope["path"]):
             await self._serve_stream(method, scope["path"], headers, receive, send)
@@ -195,9 +202,7 @@ class _RequestStream:
     def __init__(self, receive: Receive, deframer: Deframer) -> None:
         self._receive = receive
         self._deframer = deframer
-        self._inbox: asyncio.Queue[bytes | QError | None] = asyncio.Queue(
-            _STREAM_BACKLOG_MESSAGES
-        )
+        self._inbox: asyncio.Queue[bytes | QError | None] = asyncio.Queue(_STREAM_BACKLOG_MESSAGES)
         self.is_disconnected = False
 
     async def read_all(self) -> None:
@@ -205,7 +210,7 @@ class _RequestStream:
         try:
             more_body = True
             while more_body:
-                event = await self._receive()
+                event = await self._next_event()
                 if event["type"] == "http.disconnect":
                     self.is_disconnected = True
                     return
@@ -216,9 +221,14 @@ class _RequestStream:
             await self._inbox.put(None)
         except QError as error:
             await self._inbox.put(error)
-        while not self.is_disconnected:
-            event = await self._receive()
-            self.is_disconnected = event["type"] == "http.disconnect"
+        # After the end of the body pyvoy's receive() returns at once, so it is asked in turns.
+        while (await self._next_event())["type"] != "http.disconnect":  # noqa: ASYNC110 - See above.
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        self.is_disconnected = True
+
+    async def _next_event(self) -> Event:
+        # Shielded: pyvoy complains about a receive() that was cancelled.
+        return await asyncio.shield(self._receive())
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Go through the messages."""
@@ -255,10 +265,12 @@ async def _send_replies(
                 await send(_START_GZIP if may_compress else _START)
                 is_started = True
             body = frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN)
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await _send_piece(send, body)
+    except _Disconnected:
+        return
     except QError as error:
         end = error_headers(error)
-    except Exception:
+    except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
         _log.exception("stream failed", extra={"path": path})
         end = _INTERNAL
     if is_started:
@@ -268,11 +280,26 @@ async def _send_replies(
         await _send_end(send, end)
 
 
-async def _within(timeout: bytes, reply: Awaitable[bytes]) -> bytes:
-    """Await a reply until the call's deadline."""
+async def _send_piece(send: Send, body: bytes) -> None:
+    """Send a piece of a stream's replies.
+
+    Raises:
+        _Disconnected: the client is gone.
+    """
     try:
-        async with asyncio.timeout(parse_timeout(timeout)):
-            return await reply
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+    except OSError as error:
+        raise _Disconnected from error
+
+
+async def _within(deadline: bytes, method: UnaryMethod, message: bytes) -> bytes:
+    """Call a method until the call's deadline, a grpc-timeout."""
+    limit_s = parse_timeout(deadline)
+    if limit_s < _TIMEOUT_S_MIN:
+        raise DeadlineExceeded("the call's deadline had passed when it came; nothing was done")
+    try:
+        async with asyncio.timeout(limit_s):
+            return await method(message)
     except TimeoutError:
         raise DeadlineExceeded(
             "the call's deadline has passed; it may have taken effect all the same"

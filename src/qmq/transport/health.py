@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection
 
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from qmq.errors import ServiceNotFound
+from qmq.errors import ServiceNotFound, Unavailable
 from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod
 
@@ -43,25 +43,24 @@ class HealthService:
         service = decode(HealthCheckRequest, data).service
         if service not in self._services:
             raise ServiceNotFound(f"unknown service {service[:200]!r}")
-        return self._response()
+        return _response("NOT_SERVING" if self._stopped.is_set() else "SERVING")
 
     async def watch(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Say whether a service is healthy, now and whenever that changes."""
+        """Say whether a service is healthy, now and when that changes, until q stops serving."""
         request = decode(HealthCheckRequest, await anext(requests, b""))
         if request.service not in self._services:
-            yield HealthCheckResponse(
-                status=HealthCheckResponse.SERVICE_UNKNOWN
-            ).SerializeToString()
-            await asyncio.Event().wait()
-        yield self._response()
-        await self._stopped.wait()
-        yield self._response()
-        await asyncio.Event().wait()
+            yield _response("SERVICE_UNKNOWN")
+            await self._stopped.wait()
+        else:
+            if not self._stopped.is_set():
+                yield _response("SERVING")
+                await self._stopped.wait()
+            yield _response("NOT_SERVING")
+        # Nothing will change any more, and a stream left open would hold up a shutdown.
+        raise Unavailable("q has stopped serving; ask again when it has been started anew")
 
-    def _response(self) -> bytes:
-        status = (
-            HealthCheckResponse.NOT_SERVING
-            if self._stopped.is_set()
-            else HealthCheckResponse.SERVING
-        )
-        return HealthCheckResponse(status=status).SerializeToString()
+
+def _response(status: str) -> bytes:
+    return HealthCheckResponse(
+        status=HealthCheckResponse.ServingStatus.Value(status)
+    ).SerializeToString()

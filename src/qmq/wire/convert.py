@@ -40,9 +40,9 @@ def tag_values(tags: Iterable[pb.Tag], count: int, field: str) -> tuple[Tag, ...
     Raises:
         InvalidArgument: there are too many, or they are too long.
     """
-    if count > TAGS_MAX:
-        raise InvalidArgument(field, f"has {count} tags, more than tags_max of {TAGS_MAX}")
-    return tuple(tag_value(tag, f"{field}[{at}]") for at, tag in enumerate(tags))
+    values = _tag_values(tags, count, field)
+    _encode(values, field)
+    return values
 
 
 def encoded_tags(tags: Iterable[pb.Tag], count: int, field: str) -> bytes:
@@ -51,7 +51,17 @@ def encoded_tags(tags: Iterable[pb.Tag], count: int, field: str) -> bytes:
     Raises:
         InvalidArgument: there are too many, or they are too long.
     """
-    encoded = encode_tags(tag_values(tags, count, field))
+    return _encode(_tag_values(tags, count, field), field)
+
+
+def _tag_values(tags: Iterable[pb.Tag], count: int, field: str) -> tuple[Tag, ...]:
+    if count > TAGS_MAX:
+        raise InvalidArgument(field, f"has {count} tags, more than tags_max of {TAGS_MAX}")
+    return tuple(tag_value(tag, f"{field}[{at}]") for at, tag in enumerate(tags))
+
+
+def _encode(tags: tuple[Tag, ...], field: str) -> bytes:
+    encoded = encode_tags(tags)
     if len(encoded) > TAGS_BYTES_MAX:
         raise InvalidArgument(
             field, f"take {len(encoded)} bytes, more than tags_bytes_max of {TAGS_BYTES_MAX}"

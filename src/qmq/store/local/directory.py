@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import io
 import os
 from pathlib import Path
 
@@ -40,8 +41,8 @@ class DataDirectory:
             ) from error
 
     def close(self) -> None:
-        """Let go of the directory."""
-        os.close(self._lock)
+        """Let go of the directory; to do so again does nothing."""
+        self._lock.close()
 
     def open_database(self) -> apsw.Connection:
         """Open the database, creating or migrating it as needed.
@@ -95,7 +96,7 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path) -> io.FileIO:
     """Lock a file for this process's life and write our process id into it."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -112,7 +113,7 @@ def _lock(path: Path) -> int:
         raise
     os.truncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
+    return io.FileIO(fd, "r+")
 
 
 def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 import apsw
 
-from qmq.errors import QError
-from qmq.limits import CACHE_BYTES_MAX
+from qmq.errors import DataDirectoryError, QError
+from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
@@ -34,9 +35,20 @@ class DiskStore:
         directory: DataDirectory,
         connection: apsw.Connection,
         *,
-        cache_bytes_max: int,
-        on_failure: Callable[[str], None],
+        cache_bytes_max: int = CACHE_BYTES_MAX,
+        pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
+        on_failure: Callable[[str], None] = _ignore,
     ) -> None:
+        """Open the store, in the event loop that will use it.
+
+        Args:
+            directory: held for as long as the store is open; `close` lets go of it.
+            connection: what `directory.open_database` returned; the store's from now on.
+            cache_bytes_max: bytes of envelopes kept in memory at most.
+            pending_bytes_max: bytes of changes that wait for the disk before it is busy.
+            on_failure: called once, with the reason, when a write fails and the store
+                acknowledges nothing more.
+        """
         self._directory = directory
         self._connection = connection
         self._cache_bytes_max = cache_bytes_max
@@ -48,7 +60,7 @@ class DiskStore:
         self.last_queue_number = 0
         self._seq = 0
         orphans = self._load()
-        self._journal = Journal(connection, on_failure)
+        self._journal = Journal(connection, on_failure, pending_bytes_max)
         if orphans:
             self._journal.sweep(orphans)
 
@@ -73,17 +85,22 @@ class DiskStore:
         Raises:
             DataDirectoryError: the directory cannot be used.
         """
-        directory = DataDirectory(path)
-        try:
-            return cls(
-                directory,
-                directory.open_database(),
-                cache_bytes_max=cache_bytes_max,
-                on_failure=on_failure,
-            )
-        except BaseException:
-            directory.close()
-            raise
+        with ExitStack() as undo:
+            directory = DataDirectory(path)
+            undo.callback(directory.close)
+            connection = directory.open_database()
+            undo.callback(connection.close)
+            try:
+                store = cls(
+                    directory, connection, cache_bytes_max=cache_bytes_max, on_failure=on_failure
+                )
+            except apsw.Error as error:
+                raise DataDirectoryError(
+                    f"cannot read the database in {path}: {error}; put back a copy of it, or"
+                    " give another directory by --data DIR"
+                ) from error
+            undo.pop_all()
+        return store
 
     def _load(self) -> list[int]:
         """Rebuild the queues from the rows; return the messages of deleted queues."""
@@ -154,7 +171,7 @@ class DiskStore:
         try:
             queue.add(seq)
         except QError:
-            await self._settle()
+            await self.settle()
             raise
         self._seq = seq
         # What comes in is cached until the cache is full: a queue is read from its head.
@@ -168,7 +185,7 @@ class DiskStore:
         try:
             seq = queue.pop()
         except QError:
-            await self._settle()
+            await self.settle()
             raise
         envelope = self._uncache(seq)
         if envelope is None:
@@ -181,24 +198,24 @@ class DiskStore:
         try:
             seq = queue.peek()
         except QError:
-            await self._settle()
+            await self.settle()
             raise
         if (envelope := self._cache.get(seq)) is not None:
-            await self._settle()
+            await self.settle()
             return envelope
         return await self._journal.read(seq)
+
+    async def settle(self) -> None:
+        """Wait until all that was decided upon so far is on disk."""
+        pending: Awaitable[None] | None = self._journal.settled()
+        if pending:
+            await pending
 
     async def close(self) -> None:
         """Commit what is under way and close the database."""
         await self._journal.close()
         self._connection.close()
         self._directory.close()
-
-    async def _settle(self) -> None:
-        """Wait until what an answer was decided upon is on disk: it must not be taken back."""
-        pending: Awaitable[None] | None = self._journal.settled()
-        if pending:
-            await pending
 
     def _uncache(self, seq: int) -> bytes | None:
         envelope = self._cache.pop(seq, None)

@@ -14,7 +14,6 @@ from typing import Final
 import apsw
 
 from qmq.errors import Busy, StoreFailed
-from qmq.limits import JOURNAL_PENDING_BYTES_MAX
 from qmq.store.sql import load_statements
 
 #: Messages of deleted queues that one batch removes, so that the removal of a large
@@ -40,9 +39,7 @@ class _Batch:
 
     def has_work(self) -> bool:
         """Whether there is anything to write or read."""
-        return bool(
-            self.inserts or self.deletes or self.takes or self.reads or self.queue_changes
-        )
+        return bool(self.inserts or self.deletes or self.takes or self.reads or self.queue_changes)
 
     def everyone(self) -> Iterable[asyncio.Future[None] | asyncio.Future[bytes]]:
         """All who wait for the batch."""
@@ -60,15 +57,23 @@ class Journal:
     they return are done when the change is on disk, or fail with StoreFailed.
     """
 
-    def __init__(self, connection: apsw.Connection, on_failure: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        on_failure: Callable[[str], None],
+        pending_bytes_max: int,
+    ) -> None:
         """Start the writer thread, to which the connection belongs until `close` returns.
 
         Args:
             connection: an open database of the newest format.
             on_failure: called once, with the reason, when a commit fails.
+            pending_bytes_max: bytes of envelopes that wait for the disk before `check`
+                refuses.
         """
         self._connection = connection
         self._on_failure = on_failure
+        self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
         self._gathering = _Batch()
         self._committing: _Batch | None = None
@@ -89,10 +94,10 @@ class Journal:
         """
         if self._failure:
             raise StoreFailed(self._failure)
-        if self._gathering.bytes > JOURNAL_PENDING_BYTES_MAX:
+        if self._gathering.bytes > self._pending_bytes_max:
             raise Busy(
                 f"{self._gathering.bytes} bytes wait for the disk, more than"
-                f" journal_pending_bytes_max of {JOURNAL_PENDING_BYTES_MAX}"
+                f" journal_pending_bytes_max of {self._pending_bytes_max}"
             )
 
     def insert(self, seq: int, queue_number: int, envelope: bytes) -> asyncio.Future[None]:
@@ -136,7 +141,13 @@ class Journal:
         self._schedule_flush()
 
     def settled(self) -> asyncio.Future[None] | None:
-        """Return what to wait for until all that was handed in is on disk, if anything."""
+        """Return what to wait for until all that was handed in is on disk, if anything.
+
+        Raises:
+            StoreFailed: not all of it is.
+        """
+        if self._failure:
+            raise StoreFailed(self._failure)
         if self._gathering.has_work():
             return self._wait_for(self._gathering)
         if self._committing:
@@ -147,8 +158,10 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what is under way and end the writer."""
-        while (pending := self.settled()) and not self._failure:
-            await asyncio.wait((pending,))
+        # What is left to sweep may take long; it is found again when the database is opened.
+        self._orphans.clear()
+        while not self._failure and (pending := self.settled()):
+            await asyncio.gather(pending, return_exceptions=True)
         self._work.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
@@ -245,5 +258,5 @@ def _envelope(cursor: apsw.Cursor, statement: str, seq: int) -> bytes:
     envelope = cursor.execute(_SQL[statement], (seq,)).get
     if not isinstance(envelope, bytes):
         message = f"message {seq} is in the index but not in the database"
-        raise LookupError(message)
+        raise LookupError(message)  # noqa: TRY004 - There is no row, rather than another type.
     return envelope

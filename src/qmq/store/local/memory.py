@@ -40,5 +40,8 @@ class MemoryStore:
         """Return the message at the head of a queue."""
         return self._envelopes[queue.peek()]
 
+    async def settle(self) -> None:
+        """Nothing to wait for."""
+
     async def close(self) -> None:
         """Nothing to let go of."""
