@@ -13,8 +13,10 @@ from qmq.values import Tag
 _LEN_1 = b"\x0a"  # Field 1, length-delimited; field 2 and 3 follow the same scheme.
 _LEN_2 = b"\x12"
 _LEN_3 = b"\x1a"
-_ID_BYTES = 36
 _NS_PER_S = 1_000_000_000
+
+#: Length of a UUID in its canonical form.
+ID_BYTES = 36
 
 #: What `reply_with` adds to an envelope of up to 256 MiB.
 REPLY_OVERHEAD_BYTES = 5
@@ -73,19 +75,61 @@ class Sealer:
             tags: what `encode_tags` returned.
             payload: any bytes.
         """
-        second, nanos = divmod(created_ns, _NS_PER_S)
-        if second != self._second:
-            self._second = second
-            self._second_head = b"\x08" + varint(second) if second else b""
-        head = self._second_head
-        if nanos:
-            head += b"\x10" + varint(nanos)
+        head = self._timestamp(created_ns)
         meta = b"\x0a\x24%b\x12%b%b%b" % (id_text, _SHORT[len(head)], head, tags)
         if payload:
             return b"".join(
                 (_LEN_1, varint(len(meta)), meta, _LEN_2, varint(len(payload)), payload)
             )
         return _LEN_1 + varint(len(meta)) + meta
+
+    def seal_batch(
+        self, ids: Iterable[bytes], created_ns: int, messages: Iterable[tuple[bytes, bytes]]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Encode messages that were accepted together.
+
+        Args:
+            ids: their UUIDs, as in `seal`.
+            created_ns: nanoseconds since the Unix epoch, not before it.
+            messages: their tags and payloads, as in `seal`.
+
+        Returns:
+            The envelopes; and, for each, its metadata as it stands in it: field 1 of a
+            Message, which is field 1 of an AddBatchResponse too.
+        """
+        head = self._timestamp(created_ns)
+        created = b"\x12" + _SHORT[len(head)] + head
+        size = 2 + ID_BYTES + len(created)
+        untagged = _LEN_1 + varint(size) + b"\x0a\x24"
+        envelopes, metas = [], []
+        for id_text, (tags, payload) in zip(ids, messages, strict=True):
+            if tags:
+                meta = b"\x0a%b\x0a\x24%b%b%b" % (
+                    varint(size + len(tags)),
+                    id_text,
+                    created,
+                    tags,
+                )
+            else:
+                meta = untagged + id_text + created
+            metas.append(meta)
+            envelopes.append(
+                b"%b\x12%b%b" % (meta, varint(len(payload)), payload) if payload else meta
+            )
+        return envelopes, metas
+
+    def _timestamp(self, created_ns: int) -> bytes:
+        """Encode a google.protobuf.Timestamp."""
+        second, nanos = divmod(created_ns, _NS_PER_S)
+        if second != self._second:
+            self._second = second
+            self._second_head = b"\x08" + varint(second) if second else b""
+        return self._second_head + b"\x10" + varint(nanos) if nanos else self._second_head
+
+
+def batch_reply_with(envelopes: Iterable[bytes]) -> bytes:
+    """Encode a reply whose repeated field 1 is the messages: a PopBatchResponse."""
+    return b"".join(map(reply_with, envelopes))
 
 
 def reply_with(envelope: bytes) -> bytes:

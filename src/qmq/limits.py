@@ -28,6 +28,13 @@ QUEUE_NAME_CHARS_MAX: Final = 80
 #: each metrics scrape.
 QUEUES_MAX: Final = 100_000
 
+#: Messages in one AddBatch or PopBatch: enough to make the cost of the call small, and
+#: few enough to take the event loop for some milliseconds only.
+BATCH_MESSAGES_MAX: Final = 1_000
+
+#: Seconds for which one call waits for a message; a client asks again after that.
+WAIT_S_MAX: Final = 60
+
 #: Queues in one page of ListQueues when the caller pages.
 PAGE_SIZE_MAX: Final = 1_000
 

@@ -38,3 +38,20 @@ class QueueInfo:
     #: Unique, or empty.
     name: str = ""
     tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStats:
+    """What a queue holds, and what went through it since the server started."""
+
+    info: QueueInfo
+    #: Messages that can be handed out.
+    ready: int
+    #: What those take, in bytes.
+    ready_bytes: int
+    #: Age of the message at the head in nanoseconds; None if there is none.
+    oldest_age_ns: int | None
+    #: Calls that wait for a message.
+    waiting: int
+    enqueued_total: int
+    consumed_total: int

@@ -1,12 +1,15 @@
 """The broker: finds the queue that a call is about and lets its store carry it out."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from qmq.clock import Clock
+from qmq.engine.waiting import IsGone, Waiting
 from qmq.envelope import REPLY_OVERHEAD_BYTES, Sealer
 from qmq.errors import (
     InvalidArgument,
+    QueueEmpty,
+    QueueFull,
     QueueNotFound,
     ShuttingDown,
     StoreNotConfigured,
@@ -14,14 +17,19 @@ from qmq.errors import (
     Unavailable,
     UnknownStore,
 )
+from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
 from qmq.model.catalog import Catalog
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
-from qmq.values import UNBOUNDED, QueueInfo, Store, Tag
+from qmq.values import UNBOUNDED, QueueInfo, QueueStats, Store, Tag
 
 #: The number of the last queue of the page before; empty before the first.
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}", re.ASCII)
+
+
+async def _never_gone() -> bool:
+    return False
 
 
 class Broker:
@@ -37,7 +45,7 @@ class Broker:
         stores: Mapping[Store, QueueStore],
         *,
         clock: Clock,
-        new_id: Callable[[], bytes],
+        new_id: RandomIds,
         queues: Iterable[Queue] = (),
         last_queue_number: int = 0,
         queues_max: int = QUEUES_MAX,
@@ -48,7 +56,7 @@ class Broker:
         Args:
             stores: the stores that queues can live in.
             clock: tells when queues and messages were made.
-            new_id: returns a new UUID in its canonical form.
+            new_id: makes the ids of queues and messages.
             queues: the queues that the stores hold already, in order of creation.
             last_queue_number: the highest number a queue of theirs ever had.
             queues_max: most queues.
@@ -58,9 +66,11 @@ class Broker:
         self._stores = stores
         self._now_ns = clock.now_ns
         self._new_id = new_id
-        self._seal = Sealer().seal
+        self._sealer = Sealer()
         self._last_queue_number = last_queue_number
         self._message_bytes_max = message_bytes_max
+        self._envelope_bytes_max = message_bytes_max - REPLY_OVERHEAD_BYTES
+        self._waiting = Waiting()
         self._is_closing = False
         for queue in queues:
             self.catalog.add(queue)
@@ -146,12 +156,41 @@ class Broker:
         Raises:
             InvalidArgument: page_size is out of range, or page_token is none of ours.
         """
+        queues, next_token = self._page(page_size, page_token)
+        infos = [queue.info for queue in queues]
+        await self._settle()
+        return infos, next_token
+
+    async def stats(
+        self, reference: str, page_size: int, page_token: str
+    ) -> tuple[list[QueueStats], str]:
+        """Count the messages of one queue or, with an empty reference, of all.
+
+        Args:
+            reference: the queue's id or name, or "".
+            page_size: how many queues at most, as in `list_queues`.
+            page_token: as in `list_queues`.
+
+        Returns:
+            The counts, and the token of the next page or "".
+
+        Raises:
+            InvalidArgument: page_size is out of range, or page_token is none of ours.
+        """
+        if reference:
+            queues, next_token = [self.catalog.find(reference)], ""
+        else:
+            queues, next_token = self._page(page_size, page_token)
+        now_ns = self._now_ns()
+        counts = [queue.stats(now_ns, self._waiting.count(queue)) for queue in queues]
+        await self._settle()
+        return counts, next_token
+
+    def _page(self, page_size: int, page_token: str) -> tuple[list[Queue], str]:
         if not _PAGE_TOKEN.fullmatch(page_token):
             raise InvalidArgument("page_token", "must be a next_page_token from an earlier reply")
         queues, more_after = self.catalog.page(page_size, int(page_token or 0))
-        infos = [queue.info for queue in queues]
-        await self._settle()
-        return infos, "" if more_after is None else str(more_after)
+        return queues, "" if more_after is None else str(more_after)
 
     async def delete_queue(self, reference: str) -> None:
         """Delete a queue and its messages.
@@ -167,7 +206,9 @@ class Broker:
             raise
         store = self._store_of(queue)
         self.catalog.remove(queue)
-        await store.delete_queue(queue)
+        deleted = store.delete_queue(queue)
+        self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
+        await deleted
 
     async def add_queue_tag(self, reference: str, tag: Tag) -> None:
         """Add a tag to a queue, unless it has it.
@@ -202,34 +243,111 @@ class Broker:
         """
         queue = self.catalog.find(reference)
         now_ns = self._now_ns()
-        envelope = self._seal(self._new_id(), now_ns, tags, payload)
-        size = len(envelope) + REPLY_OVERHEAD_BYTES
-        if size > self._message_bytes_max:
-            raise TooLarge(
-                f"message: payload, tags and metadata take {size} bytes, more than"
-                f" message_bytes_max of {self._message_bytes_max}",
-                "message_bytes_max",
-                self._message_bytes_max,
-                size,
-            )
+        envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
+        if len(envelope) > self._envelope_bytes_max:
+            raise self._too_large("message", envelope)
+        store = self._store_of(queue)
         try:
-            await self._store_of(queue).add(queue, envelope, now_ns)
-        except Unavailable:
-            queue.failed_total += 1
+            added = store.add(queue, envelope, now_ns)
+        except QueueFull:
+            await store.settle()
             raise
+        self._waiting.serve(queue)
+        await added
         return envelope
 
-    async def pop(self, reference: str) -> bytes:
-        """Take the message at the head of a queue and return its envelope.
+    async def add_batch(
+        self, reference: str, messages: Sequence[tuple[bytes, bytes]], *, partial: bool = False
+    ) -> list[bytes]:
+        """Put messages at the end of a queue: all of them or none.
+
+        Args:
+            reference: the queue's id or name.
+            messages: tags, as `envelope.encode_tags` encodes them, and payload of each.
+            partial: put the first ones that there is room for, rather than none.
+
+        Returns:
+            The metadata of each message that was added, as `envelope.seal_batch` returns it.
 
         Raises:
-            QueueEmpty: there is none.
+            TooLarge: no reply could carry one of the messages.
+            QueueFull: there is no room for all of them, or for any with `partial`.
         """
         queue = self.catalog.find(reference)
+        now_ns = self._now_ns()
+        ids = self._new_id.many(len(messages))
+        envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
+        if max(map(len, envelopes), default=0) > self._envelope_bytes_max:
+            for at, envelope in enumerate(envelopes):
+                if len(envelope) > self._envelope_bytes_max:
+                    raise self._too_large(f"messages[{at}]", envelope)
+        store = self._store_of(queue)
         try:
-            return await self._store_of(queue).pop(queue)
-        except Unavailable:
-            queue.failed_total += 1
+            room = queue.room_for(len(envelopes), partial=partial)
+        except QueueFull:
+            await store.settle()
+            raise
+        if room:
+            added = store.add_batch(queue, envelopes[:room], now_ns)
+            self._waiting.serve(queue)
+            await added
+        return metas[:room]
+
+    async def pop(
+        self, reference: str, wait_s: float = 0.0, is_gone: IsGone = _never_gone
+    ) -> bytes:
+        """Take the message at the head of a queue and return its envelope.
+
+        Args:
+            reference: the queue's id or name.
+            wait_s: how long to wait for a message at most.
+            is_gone: tells whether the caller has left while it waited.
+
+        Raises:
+            QueueEmpty: there is none, or was none in time.
+            Gone: the caller has left.
+        """
+        queue = self.catalog.find(reference)
+        store = self._store_of(queue)
+        if self._waiting.free(queue) <= 0:
+            await self._wait_for_message(queue, wait_s, is_gone)
+            store.check()
+        return await store.pop(queue)
+
+    async def pop_batch(
+        self,
+        reference: str,
+        messages_max: int,
+        wait_s: float = 0.0,
+        is_gone: IsGone = _never_gone,
+    ) -> list[bytes]:
+        """Take messages from the head of a queue and return their envelopes, oldest first.
+
+        Args:
+            reference: the queue's id or name.
+            messages_max: how many at most; fewer are returned if a reply carries no more.
+            wait_s: how long to wait for the first message at most.
+            is_gone: tells whether the caller has left while it waited.
+
+        Raises:
+            QueueEmpty: there was none in time.
+            Gone: the caller has left.
+        """
+        queue = self.catalog.find(reference)
+        store = self._store_of(queue)
+        if self._waiting.free(queue) <= 0:
+            await self._wait_for_message(queue, wait_s, is_gone)
+            store.check()
+        count_max = min(messages_max, max(1, self._waiting.free(queue)))
+        return await store.pop_batch(queue, count_max, self._envelope_bytes_max)
+
+    async def _wait_for_message(self, queue: Queue, wait_s: float, is_gone: IsGone) -> None:
+        """Wait until there is a message for the caller, who must take it at once."""
+        try:
+            await self._waiting.turn(queue, wait_s, is_gone)
+        except QueueEmpty:
+            queue.empty_total += 1
+            await self._stores[queue.info.store].settle()
             raise
 
     async def peek(self, reference: str) -> bytes:
@@ -239,15 +357,22 @@ class Broker:
             QueueEmpty: there is none.
         """
         queue = self.catalog.find(reference)
+        store = self._store_of(queue)
         try:
-            return await self._store_of(queue).peek(queue)
-        except Unavailable:
-            queue.failed_total += 1
+            return await store.peek(queue)
+        except QueueEmpty:
+            await store.settle()
             raise
+
+    def stop_waiting(self) -> None:
+        """Let everybody go who waits for a message, since q is shutting down."""
+        for queue in self.catalog:
+            self._waiting.dismiss(queue, _shutting_down())
 
     async def close(self) -> None:
         """Take no more calls, and close the stores when what is under way is durable."""
         self._is_closing = True
+        self.stop_waiting()
         for store in self._stores.values():
             await store.close()
 
@@ -259,7 +384,25 @@ class Broker:
     def _store_of(self, queue: Queue) -> QueueStore:
         """Return the store of a queue, ready to take a call."""
         if self._is_closing:
-            raise ShuttingDown("q is shutting down; the same call may succeed at its successor")
+            raise _shutting_down()
         store = self._stores[queue.info.store]
-        store.check()
+        try:
+            store.check()
+        except Unavailable:
+            queue.failed_total += 1
+            raise
         return store
+
+    def _too_large(self, field: str, envelope: bytes) -> TooLarge:
+        size = len(envelope) + REPLY_OVERHEAD_BYTES
+        return TooLarge(
+            f"{field}: payload, tags and metadata take {size} bytes, more than"
+            f" message_bytes_max of {self._message_bytes_max}",
+            "message_bytes_max",
+            self._message_bytes_max,
+            size,
+        )
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("q is shutting down; the same call may succeed at its successor")

@@ -7,7 +7,7 @@ are downsampled; a gauge stands only where no counter could answer.
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import perf_counter
-from typing import Final
+from typing import Final, ParamSpec
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -24,7 +24,7 @@ from qmq.clock import Clock
 from qmq.errors import QError
 from qmq.model.catalog import Catalog
 
-_Method = Callable[[bytes], Awaitable[bytes]]
+_Arguments = ParamSpec("_Arguments")
 
 _NS_PER_S: Final = 1_000_000_000
 
@@ -95,20 +95,24 @@ class CallCollector(Collector):
         self._sums_s: dict[str, float] = {}
         self._failures: dict[tuple[str, str], int] = {}
 
-    def watch(self, methods: Mapping[str, _Method]) -> dict[str, _Method]:
+    def watch(
+        self, methods: Mapping[str, Callable[_Arguments, Awaitable[bytes]]]
+    ) -> dict[str, Callable[_Arguments, Awaitable[bytes]]]:
         """Wrap methods, given by their gRPC path, so that their calls are counted."""
         return {path: self._watch(path, method) for path, method in methods.items()}
 
-    def _watch(self, path: str, method: _Method) -> _Method:
+    def _watch(
+        self, path: str, method: Callable[_Arguments, Awaitable[bytes]]
+    ) -> Callable[_Arguments, Awaitable[bytes]]:
         name = path.rpartition("/")[2]
         buckets = self._buckets[name] = [0] * (len(_BOUNDS_S) + 1)
         sums_s = self._sums_s
         sums_s[name] = 0.0
 
-        async def watched(data: bytes) -> bytes:
+        async def watched(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> bytes:
             start = perf_counter()
             try:
-                return await method(data)
+                return await method(*args, **kwargs)
             except BaseException as error:
                 reason = error.reason if isinstance(error, QError) else type(error).__name__
                 key = (name, reason)
@@ -125,7 +129,7 @@ class CallCollector(Collector):
         """Return the metrics of all methods."""
         durations = HistogramMetricFamily(
             "q_call_duration_seconds",
-            "Time from a call's arrival to its reply, as the broker sees it.",
+            "Time from a call's arrival to its reply, waiting for a message included.",
             labels=["method"],
         )
         for name, counts in list(self._buckets.items()):

@@ -114,13 +114,15 @@ class Server:
             message_bytes_max=config.message_bytes_max,
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
+        service = QService(broker)
         self._serve = GrpcApp(
-            {**self._calls.watch(QService(broker).methods()), **health.unary_methods()},
+            {**self._calls.watch(service.methods()), **health.unary_methods()},
+            self._calls.watch(service.waiting_methods()),
             {**health.stream_methods(), **ReflectionService(_SERVICES).stream_methods()},
             request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
             fallback=answer_unmatched,
         )
-        self._await_signals(self._serve, health)
+        self._await_signals(self._serve, health, broker)
         _log.info(
             "serving",
             extra={
@@ -132,13 +134,18 @@ class Server:
             },
         )
 
-    def _await_signals(self, serve: GrpcApp, health: HealthService) -> None:
+    def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            health.stop_serving()
+            broker.stop_waiting()
+
         Shutdown(
             admin=self._admin,
             listeners=(API, OPS),
             in_flight=lambda: serve.active,
-            drain=lambda: _call_soon(loop, health.stop_serving),
+            drain=lambda: _call_soon(loop, stop),
             drain_timeout_s=self._config.drain_timeout,
         ).start()
 

@@ -1,5 +1,6 @@
 """What the engine asks of a store."""
 
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from qmq.model.queue import Queue
@@ -8,12 +9,12 @@ from qmq.model.queue import Queue
 class QueueStore(Protocol):
     """Keeps queues and their messages.
 
-    A method decides by the rules of the model at once, before it first awaits, so that
-    calls take effect in the order in which they were made; and it returns, or raises an
-    error of the family, only when everything that it decided upon is as durable as the
-    store promises. A cancelled call may have taken effect.
+    A method decides by the rules of the model when it is called, and raises their errors
+    then; what it returns is to be awaited, and is done when everything that it decided
+    upon is as durable as the store promises. So calls take effect in the order in which
+    they were made. Who stops waiting does not undo the call.
 
-    When a write fails, every call that waits raises StoreFailed.
+    When a write fails, everyone who waits gets StoreFailed.
     """
 
     def check(self) -> None:
@@ -26,19 +27,19 @@ class QueueStore(Protocol):
         """
         ...
 
-    async def new_queue(self, queue: Queue) -> None:
+    def new_queue(self, queue: Queue) -> Awaitable[None]:
         """Keep a new, empty queue."""
         ...
 
-    async def delete_queue(self, queue: Queue) -> None:
+    def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop a queue and all its messages."""
         ...
 
-    async def save_info(self, queue: Queue) -> None:
+    def save_info(self, queue: Queue) -> Awaitable[None]:
         """Keep what has changed in a queue's info."""
         ...
 
-    async def add(self, queue: Queue, envelope: bytes, created_ns: int) -> None:
+    def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
         """Put a message at the end of a queue.
 
         Args:
@@ -53,23 +54,45 @@ class QueueStore(Protocol):
         """
         ...
 
-    async def pop(self, queue: Queue) -> bytes:
-        """Take the message at the head of a queue and return its envelope.
+    def add_batch(
+        self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
+    ) -> Awaitable[None]:
+        """Put messages at the end of a queue, as `Queue.room_for` found room for them.
+
+        Args:
+            queue: where to.
+            envelopes: the messages, in order.
+            created_ns: when they were accepted.
+        """
+        ...
+
+    def pop(self, queue: Queue) -> Awaitable[bytes]:
+        """Take the message at the head of a queue; its envelope is the result.
 
         Raises:
             QueueEmpty: there is none.
         """
         ...
 
-    async def peek(self, queue: Queue) -> bytes:
-        """Return the envelope at the head of a queue and leave it there.
+    def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
+        """Take messages from the head of a queue; their envelopes are the result.
+
+        Args:
+            queue: where from.
+            count_max: how many at most.
+            bytes_max: what they may take together; one is taken in any case.
+        """
+        ...
+
+    def peek(self, queue: Queue) -> Awaitable[bytes]:
+        """Look at the message at the head of a queue; its envelope is the result.
 
         Raises:
             QueueEmpty: there is none.
         """
         ...
 
-    async def settle(self) -> None:
+    def settle(self) -> Awaitable[None]:
         """Wait until all that was decided upon so far is as durable as the store promises.
 
         For answers that rest on changes which others wait for: they must not be taken back.
@@ -80,8 +103,5 @@ class QueueStore(Protocol):
         ...
 
     async def close(self) -> None:
-        """Make durable what is under way, and let go of every resource.
-
-        To do so again does nothing.
-        """
+        """Make durable what is under way, and let go of every resource."""
         ...

@@ -8,8 +8,10 @@ nothing that it does not need.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, Final
 
+from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError
 from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
@@ -28,6 +30,10 @@ Fallback = Callable[[Scope, Send], Awaitable[None]]
 
 #: Takes the bytes of a request message and returns those of the reply.
 UnaryMethod = Callable[[bytes], Awaitable[bytes]]
+#: The same for a method that may wait: it is also told how to find out whether the caller
+#: has left, and the seconds until the caller's deadline, if there is one. It must have
+#: decided by then; what it has taken for the caller it still hands over.
+WaitingMethod = Callable[[bytes, IsGone, float | None], Awaitable[bytes]]
 #: Takes request messages and yields reply messages.
 StreamMethod = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
 
@@ -59,16 +65,13 @@ _NO_BODY: Final = {"type": "http.response.body", "body": b"", "more_body": False
 _INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log says more")
 
 
-class _Disconnected(Exception):
-    """The client is gone."""
-
-
 class GrpcApp:
     """An ASGI app that serves gRPC methods, and leaves everything else to a fallback."""
 
     def __init__(
         self,
         unary: Mapping[str, UnaryMethod],
+        waiting: Mapping[str, WaitingMethod],
         streams: Mapping[str, StreamMethod],
         *,
         request_bytes_max: int,
@@ -78,11 +81,16 @@ class GrpcApp:
 
         Args:
             unary: methods of one request and one reply, by path.
+            waiting: those among them that may wait for something to happen.
             streams: all other methods, by path.
             request_bytes_max: most bytes of one request message, decompressed as well.
             fallback: answers requests that are no gRPC.
         """
-        self._unary = unary
+        #: Methods by path, and whether they may wait.
+        self._unary: dict[str, tuple[Callable[..., Awaitable[bytes]], bool]] = {
+            **{path: (method, False) for path, method in unary.items()},
+            **{path: (method, True) for path, method in waiting.items()},
+        }
         self._streams = streams
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
@@ -93,9 +101,9 @@ class GrpcApp:
         """Serve one request."""
         self.active += 1
         try:
-            method = self._unary.get(scope["path"])
+            unary = self._unary.get(scope["path"])
             headers = dict(scope["headers"])
-            if method is None or not headers.get(b"content-type", b"").startswith(
+            if unary is None or not headers.get(b"content-type", b"").startswith(
                 b"application/grpc"
             ):
                 await self._serve_other(scope, headers, receive, send)
@@ -103,11 +111,15 @@ class GrpcApp:
             try:
                 message = await self._read_message(headers, receive)
                 timeout = headers.get(b"grpc-timeout")
-                if timeout is None:
+                method, may_wait = unary
+                if may_wait:
+                    limit_s = None if timeout is None else parse_timeout(timeout)
+                    reply = await method(message, partial(_is_gone, receive), limit_s)
+                elif timeout is None:
                     reply = await method(message)
                 else:
                     reply = await _within(timeout, method, message)
-            except _Disconnected:
+            except Gone:
                 return
             except QError as error:
                 await _send_end(send, error_headers(error))
@@ -143,7 +155,7 @@ class GrpcApp:
         messages: list[bytes] = []
         while True:
             if event["type"] == "http.disconnect":
-                raise _Disconnected
+                raise Gone
             messages += deframer.feed(event.get("body", b""))
             if not event.get("more_body"):
                 break
@@ -266,7 +278,7 @@ async def _send_replies(
                 is_started = True
             body = frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN)
             await _send_piece(send, body)
-    except _Disconnected:
+    except Gone:
         return
     except QError as error:
         end = error_headers(error)
@@ -284,12 +296,18 @@ async def _send_piece(send: Send, body: bytes) -> None:
     """Send a piece of a stream's replies.
 
     Raises:
-        _Disconnected: the client is gone.
+        Gone: the client is gone.
     """
     try:
         await send({"type": "http.response.body", "body": body, "more_body": True})
     except OSError as error:
-        raise _Disconnected from error
+        raise Gone from error
+
+
+async def _is_gone(receive: Receive) -> bool:
+    """Tell whether a client has left that has sent all of its request."""
+    # pyvoy's receive() returns at once then, with an empty event while the client is there.
+    return bool((await receive())["type"] == "http.disconnect")
 
 
 async def _within(deadline: bytes, method: UnaryMethod, message: bytes) -> bytes:

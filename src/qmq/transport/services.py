@@ -3,13 +3,22 @@
 from contextlib import suppress
 
 from qmq.engine.broker import Broker
-from qmq.envelope import reply_with
-from qmq.errors import InvalidArgument, QueueNotFound
+from qmq.engine.waiting import IsGone
+from qmq.envelope import batch_reply_with, reply_with
+from qmq.errors import InvalidArgument, QueueEmpty, QueueNotFound
+from qmq.limits import BATCH_MESSAGES_MAX, WAIT_S_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.values import Tag
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import encoded_tags, queue_message, tag_value, tag_values
+from qmq.wire.convert import (
+    NS_PER_S,
+    encoded_tags,
+    queue_message,
+    stats_message,
+    tag_value,
+    tag_values,
+)
 
 _NOTHING = b""  # The encoding of a message without fields.
 
@@ -30,9 +39,14 @@ class QService:
             "/proto.Q/AddQueueTag": self.add_queue_tag,
             "/proto.Q/DeleteQueueTag": self.delete_queue_tag,
             "/proto.Q/Add": self.add,
-            "/proto.Q/Pop": self.pop,
+            "/proto.Q/AddBatch": self.add_batch,
             "/proto.Q/Peek": self.peek,
+            "/proto.Q/Stats": self.stats,
         }
+
+    def waiting_methods(self) -> dict[str, WaitingMethod]:
+        """Return the methods that may wait, by their gRPC path."""
+        return {"/proto.Q/Pop": self.pop, "/proto.Q/PopBatch": self.pop_batch}
 
     async def list_queues(self, data: bytes) -> bytes:
         """List queues in order of creation."""
@@ -89,13 +103,72 @@ class QService:
         )
         return reply_with(envelope)
 
-    async def pop(self, data: bytes) -> bytes:
+    async def add_batch(self, data: bytes) -> bytes:
+        """Put messages at the end of a queue."""
+        request = decode(pb.AddBatchRequest, data)
+        count = len(request.messages)
+        if count > BATCH_MESSAGES_MAX:
+            raise InvalidArgument(
+                "messages", f"has {count} messages, more than {BATCH_MESSAGES_MAX}"
+            )
+        messages = [
+            (
+                encoded_tags(tags, len(tags), f"messages[{at}].tags")
+                if (tags := message.tags)
+                else b"",
+                message.payload,
+            )
+            for at, message in enumerate(request.messages)
+        ]
+        metas = await self._broker.add_batch(request.queue_id, messages, partial=request.partial)
+        refused = pb.AddBatchResponse(refused=count - len(metas)).SerializeToString()
+        return b"".join((*metas, refused))
+
+    async def pop(self, data: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
         """Take the message at the head of a queue."""
-        return reply_with(await self._broker.pop(decode(pb.PopRequest, data).queue_id))
+        request = decode(pb.PopRequest, data)
+        if not request.HasField("wait"):
+            return reply_with(await self._broker.pop(request.queue_id))
+        wait_s = _wait_s(request, limit_s)
+        return reply_with(await self._broker.pop(request.queue_id, wait_s, is_gone))
+
+    async def pop_batch(self, data: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
+        """Take messages from the head of a queue."""
+        request = decode(pb.PopBatchRequest, data)
+        if not 1 <= request.messages_max <= BATCH_MESSAGES_MAX:
+            raise InvalidArgument(
+                "messages_max", f"must be 1 to {BATCH_MESSAGES_MAX}; got {request.messages_max}"
+            )
+        wait_s = _wait_s(request, limit_s)
+        try:
+            envelopes = await self._broker.pop_batch(
+                request.queue_id, request.messages_max, wait_s, is_gone
+            )
+        except QueueEmpty:
+            return _NOTHING
+        return batch_reply_with(envelopes)
 
     async def peek(self, data: bytes) -> bytes:
         """Return the message at the head of a queue."""
         return reply_with(await self._broker.peek(decode(pb.PeekRequest, data).queue_id))
+
+    async def stats(self, data: bytes) -> bytes:
+        """Count the messages of one queue or of all."""
+        request = decode(pb.StatsRequest, data)
+        counts, token = await self._broker.stats(
+            request.queue_id, request.page_size, request.page_token
+        )
+        return pb.StatsResponse(
+            queues=map(stats_message, counts), next_page_token=token
+        ).SerializeToString()
+
+
+def _wait_s(request: pb.PopRequest | pb.PopBatchRequest, limit_s: float | None) -> float:
+    """Return for how many seconds a call wants to wait."""
+    wait_s = request.wait.ToNanoseconds() / NS_PER_S
+    if not 0 <= wait_s <= WAIT_S_MAX:
+        raise InvalidArgument("wait", f"must be 0 to {WAIT_S_MAX} seconds; got {wait_s:g}")
+    return wait_s if limit_s is None else min(wait_s, limit_s)
 
 
 def _the_tag(request: pb.AddQueueTagRequest | pb.DeleteQueueTagRequest) -> Tag:

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
-from qmq.values import QueueInfo, Tag
+from qmq.values import QueueInfo, QueueStats, Tag
 from qmq.wire import q_pb2 as pb
 
-_NS_PER_S = 1_000_000_000
+#: Nanoseconds in a second.
+NS_PER_S = 1_000_000_000
 
 
 def tag_value(tag: pb.Tag, field: str) -> Tag:
@@ -71,7 +73,7 @@ def _encode(tags: tuple[Tag, ...], field: str) -> bytes:
 
 def queue_message(info: QueueInfo) -> pb.Queue:
     """Describe a queue on the wire."""
-    seconds, nanos = divmod(info.created_ns, _NS_PER_S)
+    seconds, nanos = divmod(info.created_ns, NS_PER_S)
     return pb.Queue(
         meta=pb.Metadata(
             id=info.id,
@@ -81,3 +83,20 @@ def queue_message(info: QueueInfo) -> pb.Queue:
         store=pb.Queue.Store.Name(info.store),
         name=info.name,
     )
+
+
+def stats_message(stats: QueueStats) -> pb.QueueStats:
+    """Describe on the wire what a queue holds."""
+    message = pb.QueueStats(
+        queue=queue_message(stats.info),
+        ready=stats.ready,
+        ready_bytes=stats.ready_bytes,
+        waiting=stats.waiting,
+        enqueued_total=stats.enqueued_total,
+        consumed_total=stats.consumed_total,
+        limit=stats.info.limit,
+    )
+    if stats.oldest_age_ns is not None:
+        seconds, nanos = divmod(stats.oldest_age_ns, NS_PER_S)
+        message.oldest_age.CopyFrom(Duration(seconds=seconds, nanos=nanos))
+    return message

@@ -1,20 +1,23 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from itertools import repeat
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import apsw
 
-from qmq.errors import DataDirectoryError, QError
+from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
 from qmq.store.sql import load_statements
 from qmq.values import QueueInfo, Store, Tag
+
+_T = TypeVar("_T")
 
 _SQL = load_statements("qmq.store.local", "statements.sql")
 
@@ -122,9 +125,9 @@ class DiskStore:
         self.queues = list(by_number.values())
         self.last_queue_number = max(by_number, default=0)
         orphans = []
-        for seq, number in self._connection.execute(_SQL["select_message_numbers"]):
+        for seq, number, size in self._connection.execute(_SQL["select_messages"]):
             if queue := by_number.get(number):
-                queue.ready.append(seq)
+                queue.restore(seq, size)
             else:
                 orphans.append(seq)
                 self.last_queue_number = max(self.last_queue_number, number)
@@ -135,10 +138,10 @@ class DiskStore:
         """Refuse calls that could not be made durable."""
         self._journal.check()
 
-    async def new_queue(self, queue: Queue) -> None:
+    def new_queue(self, queue: Queue) -> Awaitable[None]:
         """Keep a new, empty queue."""
         info = queue.info
-        await self._journal.change_queue(
+        return self._journal.change_queue(
             "insert_queue",
             {
                 "number": queue.number,
@@ -150,60 +153,75 @@ class DiskStore:
             },
         )
 
-    async def delete_queue(self, queue: Queue) -> None:
+    def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop a queue at once; its messages' rows follow by and by."""
         deleted = self._journal.change_queue("delete_queue", {"number": queue.number})
-        for seq in queue.ready:
+        seqs = queue.drop_all()
+        for seq in seqs:
             self._uncache(seq)
-        self._journal.sweep(queue.ready)
-        queue.ready.clear()
-        await deleted
+        self._journal.sweep(seqs)
+        return deleted
 
-    async def save_info(self, queue: Queue) -> None:
+    def save_info(self, queue: Queue) -> Awaitable[None]:
         """Keep what has changed in a queue's info."""
-        await self._journal.change_queue(
+        return self._journal.change_queue(
             "update_queue_tags", {"number": queue.number, "tags": _tags_json(queue.info)}
         )
 
-    async def add(self, queue: Queue, envelope: bytes, created_ns: int) -> None:
+    def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
         """Put a message at the end of a queue."""
         seq = max(self._seq + 1, created_ns)
-        try:
-            queue.add(seq)
-        except QError:
-            await self.settle()
-            raise
+        queue.add(seq, len(envelope))
         self._seq = seq
         # What comes in is cached until the cache is full: a queue is read from its head.
         if self._cache_bytes + len(envelope) <= self._cache_bytes_max:
             self._cache[seq] = envelope
             self._cache_bytes += len(envelope)
-        await self._journal.insert(seq, queue.number, envelope)
+        return self._journal.insert(seq, queue.number, envelope)
 
-    async def pop(self, queue: Queue) -> bytes:
+    def add_batch(
+        self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
+    ) -> Awaitable[None]:
+        """Put messages at the end of a queue."""
+        first_seq = max(self._seq + 1, created_ns)
+        sizes = [len(envelope) for envelope in envelopes]
+        queue.add_batch(first_seq, sizes)
+        self._seq = first_seq + len(envelopes) - 1
+        size = sum(sizes)
+        if self._cache_bytes + size <= self._cache_bytes_max:
+            self._cache.update(enumerate(envelopes, first_seq))
+            self._cache_bytes += size
+        return self._journal.insert_batch(
+            zip(range(first_seq, first_seq + len(envelopes)), repeat(queue.number), envelopes), size
+        )
+
+    def pop(self, queue: Queue) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
-        try:
-            seq = queue.pop()
-        except QError:
-            await self.settle()
-            raise
+        seq = queue.pop()
         envelope = self._uncache(seq)
         if envelope is None:
-            return await self._journal.take(seq)
-        await self._journal.delete(seq)
-        return envelope
+            return _first(self._journal.take([seq]))
+        return self._journal.delete(seq, envelope)
 
-    async def peek(self, queue: Queue) -> bytes:
+    def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
+        """Take messages from the head of a queue."""
+        seqs = queue.pop_batch(count_max, bytes_max)
+        if not seqs:
+            return self._settled_with([])
+        if not all(seq in self._cache for seq in seqs):
+            for seq in seqs:
+                self._uncache(seq)
+            return self._journal.take(seqs)
+        envelopes = list(map(self._cache.pop, seqs))
+        self._cache_bytes -= sum(map(len, envelopes))
+        return self._journal.delete_batch(seqs, envelopes)
+
+    def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
-        try:
-            seq = queue.peek()
-        except QError:
-            await self.settle()
-            raise
+        seq = queue.peek()
         if (envelope := self._cache.get(seq)) is not None:
-            await self.settle()
-            return envelope
-        return await self._journal.read(seq)
+            return self._settled_with(envelope)
+        return self._journal.read(seq)
 
     async def settle(self) -> None:
         """Wait until all that was decided upon so far is on disk."""
@@ -217,11 +235,19 @@ class DiskStore:
         self._connection.close()
         self._directory.close()
 
+    async def _settled_with(self, result: _T) -> _T:
+        await self.settle()
+        return result
+
     def _uncache(self, seq: int) -> bytes | None:
         envelope = self._cache.pop(seq, None)
         if envelope is not None:
             self._cache_bytes -= len(envelope)
         return envelope
+
+
+async def _first(envelopes: Awaitable[list[bytes]]) -> bytes:
+    return (await envelopes)[0]
 
 
 def _tags_json(info: QueueInfo) -> str:

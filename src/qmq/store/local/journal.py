@@ -7,9 +7,9 @@ is told when the batch that holds its change is on disk.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -19,6 +19,8 @@ from qmq.store.sql import load_statements
 #: Messages of deleted queues that one batch removes, so that the removal of a large
 #: queue delays nobody by more than some milliseconds.
 _SWEEP_MESSAGES_MAX: Final = 2_000
+
+_T = TypeVar("_T")
 
 _SQL = load_statements("qmq.store.local", "statements.sql")
 
@@ -32,22 +34,21 @@ class _Batch:
         self.queue_changes: list[tuple[str, Mapping[str, str | int]]] = []
         self.inserts: list[tuple[int, int, bytes]] = []
         self.reads: list[tuple[int, asyncio.Future[bytes]]] = []
-        self.takes: list[tuple[int, asyncio.Future[bytes]]] = []
+        self.takes: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
         self.deletes: list[tuple[int]] = []
-        self.waiters: list[asyncio.Future[None]] = []
+        #: Who waits, and what for: known already, but to be told when it is durable.
+        self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
         self.bytes = 0
 
     def has_work(self) -> bool:
         """Whether there is anything to write or read."""
         return bool(self.inserts or self.deletes or self.takes or self.reads or self.queue_changes)
 
-    def everyone(self) -> Iterable[asyncio.Future[None] | asyncio.Future[bytes]]:
+    def everyone(self) -> Iterable[asyncio.Future[Any]]:
         """All who wait for the batch."""
-        yield from self.waiters
-        for _, taker in self.takes:
-            yield taker
-        for _, reader in self.reads:
-            yield reader
+        yield from (future for future, _ in self.waiters)
+        yield from (future for _, future in self.takes)
+        yield from (future for _, future in self.reads)
 
 
 class Journal:
@@ -105,18 +106,33 @@ class Journal:
         batch = self._gathering
         batch.inserts.append((seq, queue_number, envelope))
         batch.bytes += len(envelope)
-        return self._wait_for(batch)
+        return self._wait_for(batch, None)
 
-    def delete(self, seq: int) -> asyncio.Future[None]:
-        """Forget a message."""
+    def insert_batch(
+        self, rows: Iterable[tuple[int, int, bytes]], size: int
+    ) -> asyncio.Future[None]:
+        """Keep messages: number, number of the queue, envelope; `size` is that of all."""
+        batch = self._gathering
+        batch.inserts += rows
+        batch.bytes += size
+        return self._wait_for(batch, None)
+
+    def delete(self, seq: int, result: _T) -> asyncio.Future[_T]:
+        """Forget a message; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes.append((seq,))
-        return self._wait_for(batch)
+        return self._wait_for(batch, result)
 
-    def take(self, seq: int) -> asyncio.Future[bytes]:
-        """Forget a message and return its envelope."""
-        future: asyncio.Future[bytes] = self._loop.create_future()
-        self._gathering.takes.append((seq, future))
+    def delete_batch(self, seqs: Iterable[int], result: _T) -> asyncio.Future[_T]:
+        """Forget messages; give `result` back when that is durable."""
+        batch = self._gathering
+        batch.deletes += ((seq,) for seq in seqs)
+        return self._wait_for(batch, result)
+
+    def take(self, seqs: Sequence[int]) -> asyncio.Future[list[bytes]]:
+        """Forget messages and return their envelopes."""
+        future: asyncio.Future[list[bytes]] = self._loop.create_future()
+        self._gathering.takes.append((seqs, future))
         self._schedule_flush()
         return future
 
@@ -133,7 +149,7 @@ class Journal:
         """Run one of the named statements that change a queue's row."""
         batch = self._gathering
         batch.queue_changes.append((_SQL[statement], parameters))
-        return self._wait_for(batch)
+        return self._wait_for(batch, None)
 
     def sweep(self, seqs: Iterable[int]) -> None:
         """Remove messages that nobody can reach any more, by and by."""
@@ -149,10 +165,10 @@ class Journal:
         if self._failure:
             raise StoreFailed(self._failure)
         if self._gathering.has_work():
-            return self._wait_for(self._gathering)
+            return self._wait_for(self._gathering, None)
         if self._committing:
             future: asyncio.Future[None] = self._loop.create_future()
-            self._committing.waiters.append(future)
+            self._committing.waiters.append((future, None))
             return future
         return None
 
@@ -165,10 +181,10 @@ class Journal:
         self._work.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
-    def _wait_for(self, batch: _Batch) -> asyncio.Future[None]:
+    def _wait_for(self, batch: _Batch, result: _T) -> asyncio.Future[_T]:
         # One future each, not one for all: a caller that is cancelled cancels its own.
-        future: asyncio.Future[None] = self._loop.create_future()
-        batch.waiters.append(future)
+        future: asyncio.Future[_T] = self._loop.create_future()
+        batch.waiters.append((future, result))
         self._schedule_flush()
         return future
 
@@ -193,21 +209,19 @@ class Journal:
         """Commit one batch after the other: the writer thread's life."""
         while (batch := self._work.get()) is not None:
             try:
-                envelopes = _commit(self._connection, batch)
+                found = _commit(self._connection, batch)
             except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
                 self._loop.call_soon_threadsafe(self._fail, batch, error)
             else:
-                self._loop.call_soon_threadsafe(self._release, batch, envelopes)
+                self._loop.call_soon_threadsafe(self._release, batch, found)
 
-    def _release(self, batch: _Batch, envelopes: list[tuple[asyncio.Future[bytes], bytes]]) -> None:
+    def _release(self, batch: _Batch, found: list[tuple[asyncio.Future[Any], Any]]) -> None:
         """Tell everyone that a batch is on disk."""
         self._committing = None
-        for waiter in batch.waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        for reader, envelope in envelopes:
-            if not reader.done():
-                reader.set_result(envelope)
+        for waiters in (batch.waiters, found):
+            for future, result in waiters:
+                if not future.done():
+                    future.set_result(result)
         if self._gathering.has_work() or self._orphans:
             self._flush()
 
@@ -219,18 +233,16 @@ class Journal:
             f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
             " more; mend the disk and restart q, which serves all that was acknowledged"
         )
-        for waiter in (*batch.everyone(), *self._gathering.everyone()):
-            if not waiter.done():
-                waiter.set_exception(StoreFailed(self._failure))
+        for future in (*batch.everyone(), *self._gathering.everyone()):
+            if not future.done():
+                future.set_exception(StoreFailed(self._failure))
         self._gathering = _Batch()
         self._on_failure(self._failure)
 
 
-def _commit(
-    connection: apsw.Connection, batch: _Batch
-) -> list[tuple[asyncio.Future[bytes], bytes]]:
-    """Write a batch in one transaction, and return the envelopes asked for."""
-    envelopes = []
+def _commit(connection: apsw.Connection, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
+    """Write a batch in one transaction, and return what was asked for, for whom."""
+    found: list[tuple[asyncio.Future[Any], Any]] = []
     cursor = connection.cursor()
     cursor.execute("begin immediate")
     try:
@@ -240,9 +252,9 @@ def _commit(
             cursor.executemany(_SQL["insert_message"], batch.inserts)
         # Reads come before deletes, since what is read may be deleted later in the batch.
         for seq, reader in batch.reads:
-            envelopes.append((reader, _envelope(cursor, "read_message", seq)))
-        for seq, taker in batch.takes:
-            envelopes.append((taker, _envelope(cursor, "take_message", seq)))
+            found.append((reader, _envelope(cursor, "read_message", seq)))
+        for seqs, taker in batch.takes:
+            found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
         if batch.deletes:
             cursor.executemany(_SQL["delete_message"], batch.deletes)
         cursor.execute("commit")
@@ -250,7 +262,7 @@ def _commit(
         if connection.in_transaction:
             cursor.execute("rollback")
         raise
-    return envelopes
+    return found
 
 
 def _envelope(cursor: apsw.Cursor, statement: str, seq: int) -> bytes:

@@ -1,6 +1,27 @@
 """The MEMORY store: messages live and end with the process."""
 
+from collections.abc import Awaitable, Generator, Sequence
+from typing import Generic, TypeVar
+
 from qmq.model.queue import Queue
+
+_T = TypeVar("_T")
+
+
+class _Done(Awaitable[_T], Generic[_T]):
+    """A result that is there already."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: _T) -> None:
+        self._result = result
+
+    def __await__(self) -> Generator[None, None, _T]:
+        yield from ()
+        return self._result
+
+
+_NOTHING = _Done(None)
 
 
 class MemoryStore:
@@ -13,35 +34,54 @@ class MemoryStore:
     def check(self) -> None:
         """Take every call."""
 
-    async def new_queue(self, queue: Queue) -> None:
+    def new_queue(self, queue: Queue) -> Awaitable[None]:  # noqa: ARG002 - The catalog has it.
         """Nothing to keep: the catalog holds the queue."""
+        return _NOTHING
 
-    async def delete_queue(self, queue: Queue) -> None:
+    def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop the queue's messages."""
-        for seq in queue.ready:
+        for seq in queue.drop_all():
             del self._envelopes[seq]
-        queue.ready.clear()
+        return _NOTHING
 
-    async def save_info(self, queue: Queue) -> None:
+    def save_info(self, queue: Queue) -> Awaitable[None]:  # noqa: ARG002 - It has its info.
         """Nothing to keep: the queue holds its info."""
+        return _NOTHING
 
-    async def add(self, queue: Queue, envelope: bytes, created_ns: int) -> None:
+    def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
         """Put a message at the end of a queue."""
         seq = max(self._seq + 1, created_ns)
-        queue.add(seq)
+        queue.add(seq, len(envelope))
         self._seq = seq
         self._envelopes[seq] = envelope
+        return _NOTHING
 
-    async def pop(self, queue: Queue) -> bytes:
+    def add_batch(
+        self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
+    ) -> Awaitable[None]:
+        """Put messages at the end of a queue."""
+        first_seq = max(self._seq + 1, created_ns)
+        queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
+        self._envelopes.update(enumerate(envelopes, first_seq))
+        self._seq = first_seq + len(envelopes) - 1
+        return _NOTHING
+
+    def pop(self, queue: Queue) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
-        return self._envelopes.pop(queue.pop())
+        return _Done(self._envelopes.pop(queue.pop()))
 
-    async def peek(self, queue: Queue) -> bytes:
+    def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
+        """Take messages from the head of a queue."""
+        take = self._envelopes.pop
+        return _Done([take(seq) for seq in queue.pop_batch(count_max, bytes_max)])
+
+    def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
-        return self._envelopes[queue.peek()]
+        return _Done(self._envelopes[queue.peek()])
 
-    async def settle(self) -> None:
+    def settle(self) -> Awaitable[None]:
         """Nothing to wait for."""
+        return _NOTHING
 
     async def close(self) -> None:
         """Nothing to let go of."""

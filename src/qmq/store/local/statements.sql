@@ -23,5 +23,6 @@ delete from message where seq = ? returning envelope
 -- name: read_message
 select envelope from message where seq = ?
 
--- name: select_message_numbers
-select seq, queue from message order by seq
+-- name: select_messages
+-- The length of a blob is known without reading it.
+select seq, queue, length(envelope) from message order by seq

@@ -1,0 +1,119 @@
+"""Who waits for a message: one line for each queue, first come, first served.
+
+A message that arrives is promised to who waits first, and is not for anybody else from
+then on. It stays in its queue until that one comes to take it, so one who leaves instead
+loses nothing: the promise goes to the next.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from qmq.errors import QError, QueueEmpty
+from qmq.model.queue import Queue
+
+#: Tells whether the caller is gone, so that a message for it would be lost.
+IsGone = Callable[[], Awaitable[bool]]
+
+#: Seconds between two looks at whether a waiting caller is still there.
+_LOOK_AGAIN_S: Final = 0.5
+
+
+class Gone(Exception):
+    """The caller has left while it waited."""
+
+
+class _Line:
+    """Those who wait for messages of one queue."""
+
+    __slots__ = ("promised", "waiting")
+
+    def __init__(self) -> None:
+        #: Not promised anything yet, in order of arrival.
+        self.waiting: deque[asyncio.Future[None]] = deque()
+        #: Messages that are promised and not taken yet.
+        self.promised = 0
+
+
+class Waiting:
+    """The lines of all queues."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, _Line] = {}
+
+    def count(self, queue: Queue) -> int:
+        """Count those who wait for messages of a queue."""
+        line = self._lines.get(queue.number)
+        return len(line.waiting) + line.promised if line else 0
+
+    def free(self, queue: Queue) -> int:
+        """Count the messages that are promised to nobody."""
+        line = self._lines.get(queue.number)
+        return len(queue.ready) - (line.promised if line else 0)
+
+    def serve(self, queue: Queue) -> None:
+        """Promise what has arrived to those who wait. To be called after each Add."""
+        line = self._lines.get(queue.number)
+        while line and line.waiting and len(queue.ready) > line.promised:
+            first = line.waiting.popleft()
+            if not first.done():
+                line.promised += 1
+                first.set_result(None)
+
+    def dismiss(self, queue: Queue, error: QError) -> None:
+        """Let everybody go who waits for a queue, with an error."""
+        line = self._lines.get(queue.number)
+        while line and line.waiting:
+            future = line.waiting.popleft()
+            if not future.done():
+                future.set_exception(error)
+
+    async def turn(self, queue: Queue, wait_s: float, is_gone: IsGone) -> None:
+        """Wait for a message; on return it is the caller's, who must take it at once.
+
+        Args:
+            queue: whose messages to wait for.
+            wait_s: how long at most; 0 to take no for an answer.
+            is_gone: asked now and then, and before the message is the caller's.
+
+        Raises:
+            QueueEmpty: there was none in time.
+            Gone: the caller has left.
+            QError: what everybody was dismissed with.
+        """
+        if wait_s <= 0:
+            raise QueueEmpty(queue.info.id)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        line = self._lines.setdefault(queue.number, _Line())
+        future: asyncio.Future[None] = loop.create_future()
+        line.waiting.append(future)
+        # There may be messages that came since the caller looked.
+        self.serve(queue)
+        has_turn = False
+        try:
+            while not future.done():
+                left_s = deadline - loop.time()
+                if left_s <= 0:
+                    raise QueueEmpty(queue.info.id)
+                await asyncio.wait((future,), timeout=min(left_s, _LOOK_AGAIN_S))
+                if await is_gone():
+                    raise Gone
+            future.result()
+            has_turn = True
+        finally:
+            self._leave(queue, line, future, has_turn=has_turn)
+
+    def _leave(
+        self, queue: Queue, line: _Line, future: asyncio.Future[None], *, has_turn: bool
+    ) -> None:
+        """Take one who waited out of the line, and its promise back."""
+        if not future.done():
+            line.waiting.remove(future)
+        elif not future.cancelled() and future.exception() is None:
+            line.promised -= 1
+            if not has_turn:
+                self.serve(queue)
+        if not line.waiting and not line.promised and self._lines.get(queue.number) is line:
+            del self._lines[queue.number]

@@ -1,0 +1,26 @@
+"""What the index holds of a message: one int, its number and its size.
+
+The sequence number is in the high bits, so that entries are ordered as their messages
+are; the size is in the low ones. An int of that length takes as much memory as the
+sequence number alone would.
+"""
+
+from typing import Final
+
+_SIZE_BITS: Final = 32
+_SIZE_MASK: Final = (1 << _SIZE_BITS) - 1
+
+
+def entry(seq: int, size: int) -> int:
+    """Return the entry of a message, given its sequence number and its size in bytes."""
+    return seq << _SIZE_BITS | size
+
+
+def seq_of(entry: int) -> int:
+    """Return the sequence number."""
+    return entry >> _SIZE_BITS
+
+
+def size_of(entry: int) -> int:
+    """Return the size in bytes."""
+    return entry & _SIZE_MASK
