@@ -1,14 +1,23 @@
 """Random UUIDs, fast: one read of the system's randomness serves many ids."""
 
 import os
+from binascii import hexlify
 from collections.abc import Callable
 from typing import Final
 
 _POOL_IDS: Final = 256
-_HEX_CHARS: Final = 32
+_RANDOM_BYTES: Final = 16
+_DIGITS: Final = 32
+_CHARS: Final = 36
+_DASHES: Final = (8, 13, 18, 23)
+_VERSION_AT: Final = 14
+_VARIANT_AT: Final = 19
 
-#: The digit that says the variant has 10 as its highest bits; the others stay random.
-_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+#: Where each digit of the randomness goes in an id.
+_COLUMNS: Final = tuple(enumerate(at for at in range(_CHARS) if at not in _DASHES))
+
+#: Makes 10 the highest bits of a digit, which says the variant, and keeps the others.
+_VARIANT: Final = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 
 
 class RandomIds:
@@ -30,13 +39,14 @@ class RandomIds:
 
     def many(self, count: int) -> list[bytes]:
         """Return so many new ids."""
-        digits = self._random_bytes(count * _HEX_CHARS // 2).hex()
-        variant = _VARIANT
-        return [
-            (
-                f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-4{digits[at + 13 : at + 16]}"
-                f"-{variant[digits[at + 16]]}{digits[at + 17 : at + 20]}"
-                f"-{digits[at + 20 : at + 32]}"
-            ).encode()
-            for at in range(0, len(digits), _HEX_CHARS)
-        ]
+        digits = hexlify(self._random_bytes(count * _RANDOM_BYTES))
+        # Column by column, each a copy in C, since digit by digit would be slow.
+        text = bytearray(count * _CHARS)
+        for source, target in _COLUMNS:
+            text[target::_CHARS] = digits[source::_DIGITS]
+        for at in _DASHES:
+            text[at::_CHARS] = b"-" * count
+        text[_VERSION_AT::_CHARS] = b"4" * count
+        text[_VARIANT_AT::_CHARS] = text[_VARIANT_AT::_CHARS].translate(_VARIANT)
+        ids = bytes(text)
+        return [ids[at : at + _CHARS] for at in range(0, len(ids), _CHARS)]

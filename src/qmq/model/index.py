@@ -5,6 +5,7 @@ are; the size is in the low ones. An int of that length takes as much memory as 
 sequence number alone would.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 _SIZE_BITS: Final = 32
@@ -14,6 +15,11 @@ _SIZE_MASK: Final = (1 << _SIZE_BITS) - 1
 def entry(seq: int, size: int) -> int:
     """Return the entry of a message, given its sequence number and its size in bytes."""
     return seq << _SIZE_BITS | size
+
+
+def entries(first_seq: int, sizes: Iterable[int]) -> list[int]:
+    """Return the entries of messages whose sequence numbers follow each other."""
+    return [seq << _SIZE_BITS | size for seq, size in enumerate(sizes, first_seq)]
 
 
 def seq_of(entry: int) -> int:

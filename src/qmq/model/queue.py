@@ -7,7 +7,7 @@ from dataclasses import replace
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument, QueueEmpty, QueueFull
 from qmq.limits import TAGS_BYTES_MAX, TAGS_MAX
-from qmq.model.index import entry, seq_of, size_of
+from qmq.model.index import entries, entry, seq_of, size_of
 from qmq.values import UNBOUNDED, QueueInfo, QueueStats, Tag
 
 
@@ -79,7 +79,7 @@ class Queue:
             first_seq: the sequence number of the first; the others follow without a gap.
             sizes: what each takes, in bytes.
         """
-        self.ready.extend(map(entry, range(first_seq, first_seq + len(sizes)), sizes))
+        self.ready.extend(entries(first_seq, sizes))
         self.ready_bytes += sum(sizes)
         self.enqueued_total += len(sizes)
 
