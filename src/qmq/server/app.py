@@ -17,6 +17,7 @@ from qmq.engine.broker import Broker
 from qmq.errors import QError
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.observe.calls import log_calls
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
 from qmq.server.admin import Admin, AdminError
@@ -114,8 +115,11 @@ class Server:
             message_bytes_max=config.message_bytes_max,
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
+        methods = self._calls.watch(QService(broker).methods())
+        if config.debug:
+            methods = log_calls(methods)
         self._serve = GrpcApp(
-            {**self._calls.watch(QService(broker).methods()), **health.unary_methods()},
+            {**methods, **health.unary_methods()},
             {**health.stream_methods(), **ReflectionService(_SERVICES).stream_methods()},
             request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
             fallback=answer_unmatched,
