@@ -45,8 +45,10 @@ bench-unary: setup packages ## Measure Add and Pop, MEMORY and DISK, beside the 
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire
 
-docs: setup ## Generate the reference pages in docs
+docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/configuration_page.py docs/configuration.md
+	$(BIN)/python -m scripts.api_page docs/api.md
+	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json
 
 # run.lock holds the same versions as dev.lock, without what only development needs.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

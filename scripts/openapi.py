@@ -5,35 +5,23 @@ descriptions from the comments of proto/q.proto, which the descriptors do not ho
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
-from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
     FieldDescriptor,
     MethodDescriptor,
 )
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-    ServiceDescriptorProto,
-)
 
-from qmq.wire import q_pb2
-from scripts.proto import compile_protos
+from scripts.api import SERVICE, Binding, Comments, bindings_of
 
 Json = dict[str, object]
 
-_SERVICE: Final = q_pb2.DESCRIPTOR.services_by_name["Q"]
-_PACKAGE: Final = f"{q_pb2.DESCRIPTOR.package}."
+_PACKAGE: Final = f"{SERVICE.file.package}."
 
 _INT32: Final[Json] = {"type": "integer", "format": "int32"}
 #: JSON's numbers hold no 64-bit integers, so protobuf writes them as strings.
@@ -80,71 +68,6 @@ _STATUS: Final[Json] = {
 }
 
 
-class Comments:
-    """The comments of q.proto, by the full name of what they stand above."""
-
-    def __init__(self) -> None:
-        with TemporaryDirectory() as directory:
-            file = Path(directory, "q.binpb")
-            compile_protos(f"--descriptor_set_out={file}", "--include_source_info", "q.proto")
-            (proto,) = FileDescriptorSet.FromString(file.read_bytes()).file
-        comments = {
-            tuple(location.path): location.leading_comments
-            for location in proto.source_code_info.location
-        }
-        self._by_name = {name: comments.get(path, "") for path, name in _names_by_path(proto)}
-
-    def of(self, name: str) -> str:
-        """The comment without its line breaks; paragraphs stay apart."""
-        paragraphs = re.split(r"\n\s*\n", self._by_name[name])
-        return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-    def describe(self, name: str) -> Json:
-        """The member `description`, or nothing where there is no comment."""
-        comment = self.of(name)
-        return {"description": comment} if comment else {}
-
-
-def _names_by_path(proto: FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Each path of source_code_info.location that names something, with its full name."""
-    file = FileDescriptorProto
-    package = proto.package
-    for i, service in enumerate(proto.service):
-        path = (file.SERVICE_FIELD_NUMBER, i)
-        yield path, f"{package}.{service.name}"
-        for j, method in enumerate(service.method):
-            name = f"{package}.{service.name}.{method.name}"
-            yield (*path, ServiceDescriptorProto.METHOD_FIELD_NUMBER, j), name
-    for i, message in enumerate(proto.message_type):
-        yield from _names_in_message((file.MESSAGE_TYPE_FIELD_NUMBER, i), package, message)
-    for i, enum in enumerate(proto.enum_type):
-        yield from _names_in_enum((file.ENUM_TYPE_FIELD_NUMBER, i), package, enum)
-
-
-def _names_in_message(
-    path: tuple[int, ...], scope: str, message: DescriptorProto
-) -> Iterator[tuple[tuple[int, ...], str]]:
-    name = f"{scope}.{message.name}"
-    yield path, name
-    for i, field in enumerate(message.field):
-        yield (*path, DescriptorProto.FIELD_FIELD_NUMBER, i), f"{name}.{field.name}"
-    for i, nested in enumerate(message.nested_type):
-        inner = (*path, DescriptorProto.NESTED_TYPE_FIELD_NUMBER, i)
-        yield from _names_in_message(inner, name, nested)
-    for i, enum in enumerate(message.enum_type):
-        yield from _names_in_enum((*path, DescriptorProto.ENUM_TYPE_FIELD_NUMBER, i), name, enum)
-
-
-def _names_in_enum(
-    path: tuple[int, ...], scope: str, enum: EnumDescriptorProto
-) -> Iterator[tuple[tuple[int, ...], str]]:
-    name = f"{scope}.{enum.name}"
-    yield path, name
-    for i, value in enumerate(enum.value):
-        # Unlike protobuf's own name of a value, this one says which enum it is of.
-        yield (*path, EnumDescriptorProto.VALUE_FIELD_NUMBER, i), f"{name}.{value.name}"
-
-
 class Schemas:
     """The schemas of messages and enums, made as they are first referred to."""
 
@@ -157,7 +80,7 @@ class Schemas:
         schema = self._of_value(field)
         if field.is_repeated:
             schema = {"type": "array", "items": schema}
-        return {**schema, **self._comments.describe(field.full_name)}
+        return {**schema, **_description(self._comments, field.full_name)}
 
     def reference(self, type_: Descriptor | EnumDescriptor) -> Json:
         """A reference to the schema of a message or enum."""
@@ -181,7 +104,7 @@ class Schemas:
     def _of_message(self, message: Descriptor) -> Json:
         return {
             "type": "object",
-            **self._comments.describe(message.full_name),
+            **_description(self._comments, message.full_name),
             "properties": {field.name: self.of_field(field) for field in message.fields},
         }
 
@@ -205,18 +128,14 @@ class Operations:
 
     def of_method(self, method: MethodDescriptor) -> Iterator[tuple[str, str, Json]]:
         """Each way to call `method`: path, HTTP method in lower case, operation."""
-        rule: http_pb2.HttpRule = method.GetOptions().Extensions[annotations_pb2.http]
-        for number, binding in enumerate((rule, *rule.additional_bindings)):
-            verb = binding.WhichOneof("pattern")
-            assert verb in {"get", "put", "post", "delete", "patch"}, method.full_name
-            path: str = getattr(binding, verb)
+        for number, binding in enumerate(bindings_of(method)):
             summary, _, description = self._comments.of(method.full_name).partition(". ")
             operation: Json = {
                 "operationId": method.name if number == 0 else f"{method.name}{number + 1}",
                 "summary": summary.removesuffix("."),
                 **({"description": description} if description else {}),
             }
-            if parameters := list(self._parameters(method.input_type, path, binding.body)):
+            if parameters := list(self._parameters(method.input_type, binding)):
                 operation["parameters"] = parameters
             if binding.body:
                 body = self._body(method.input_type, binding.body)
@@ -228,21 +147,20 @@ class Operations:
                 },
                 "default": {"$ref": "#/components/responses/Error"},
             }
-            yield path, verb, operation
+            yield binding.path, binding.verb.lower(), operation
 
-    def _parameters(self, request: Descriptor, path: str, body: str) -> Iterator[Json]:
+    def _parameters(self, request: Descriptor, binding: Binding) -> Iterator[Json]:
         """What of the request is in the path or, where the body holds not all, the query."""
-        in_path = re.findall(r"\{(\w+)\}", path)
         for field in request.fields:
-            is_in_path = field.name in in_path
-            if not is_in_path and body in {"*", field.name}:
+            place = binding.place_of(field)
+            if place == "body":
                 continue
             schema = self._schemas.of_field(field)
             description = schema.pop("description", None)
             yield {
                 "name": field.name,
-                "in": "path" if is_in_path else "query",
-                **({"required": True} if is_in_path else {}),
+                "in": place,
+                **({"required": True} if place == "path" else {}),
                 **({"description": description} if description else {}),
                 "schema": schema,
             }
@@ -251,6 +169,12 @@ class Operations:
         if body == "*":
             return self._schemas.reference(request)
         return self._schemas.of_field(request.fields_by_name[body])
+
+
+def _description(comments: Comments, name: str) -> Json:
+    """The member `description`, or nothing where there is no comment."""
+    comment = comments.of(name)
+    return {"description": comment} if comment else {}
 
 
 def _json_content(schema: Json) -> Json:
@@ -263,7 +187,7 @@ def document() -> Json:
     schemas = Schemas(comments)
     operations = Operations(comments, schemas)
     paths: dict[str, Json] = {}
-    for method in _SERVICE.methods:
+    for method in SERVICE.methods:
         for path, verb, operation in operations.of_method(method):
             paths.setdefault(path, {})[verb] = operation
     error = {
@@ -272,7 +196,7 @@ def document() -> Json:
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "q", "version": "v1", **comments.describe(_SERVICE.full_name)},
+        "info": {"title": "q", "version": "v1", **_description(comments, SERVICE.full_name)},
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.by_name.items())),

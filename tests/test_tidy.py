@@ -21,7 +21,7 @@ def texts(*patterns: str) -> dict[str, str]:
     return {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
         for path in sorted(paths)
-        if not path.stem.endswith("_pb2")
+        if path.is_file() and not path.stem.endswith("_pb2")
     }
 
 

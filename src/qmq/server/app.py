@@ -17,6 +17,7 @@ from qmq.engine.broker import Broker
 from qmq.errors import QError
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.observe.calls import log_calls
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
 from qmq.server.admin import Admin, AdminError
@@ -115,9 +116,13 @@ class Server:
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
         service = QService(broker)
+        unary = self._calls.watch(service.methods())
+        waiting = self._calls.watch(service.waiting_methods())
+        if config.debug:
+            unary, waiting = log_calls(unary), log_calls(waiting)
         self._serve = GrpcApp(
-            {**self._calls.watch(service.methods()), **health.unary_methods()},
-            self._calls.watch(service.waiting_methods()),
+            {**unary, **health.unary_methods()},
+            waiting,
             {**health.stream_methods(), **ReflectionService(_SERVICES).stream_methods()},
             request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
             fallback=answer_unmatched,

@@ -188,7 +188,7 @@ class Config:
         "--debug",
         kind=BOOLEAN,
         default_text="false",
-        help="Log every call, and write the log for people instead of as JSON.",
+        help="Log every call, and write the log for people rather than as JSON.",
     )
     #: None: there is no data directory.
     data: Path | None = _option(

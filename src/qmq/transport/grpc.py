@@ -48,7 +48,11 @@ _LOOK_AGAIN_S: Final = 0.5
 #: Replies to a client that compresses are compressed from this size on.
 _COMPRESS_BYTES_MIN: Final = 1_024
 
+#: Characters of an unknown path that are told back: clients refuse long headers.
+_PATH_CHARS_MAX: Final = 200
+
 _CONTENT_TYPE: Final = (b"content-type", b"application/grpc")
+_ENCODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip")
 _START: Final = {
     "type": "http.response.start",
     "status": 200,
@@ -173,14 +177,15 @@ class GrpcApp:
     ) -> None:
         """Serve a stream, an unknown method, or what is no gRPC."""
         if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
-            # A reply before the end of a body is lost on clients that are still sending it.
-            while (await receive()).get("more_body"):
+            # A reply before the end of a body is lost on clients that are still sending it;
+            # who does not know the body's length may be waiting for the reply to end it.
+            while b"content-length" in headers and (await receive()).get("more_body"):
                 pass
             await self._fallback(scope, send)
         elif method := self._streams.get(scope["path"]):
             await self._serve_stream(method, scope["path"], headers, receive, send)
         else:
-            message = f"unknown method {scope['path']}"
+            message = f"unknown method {scope['path'][:_PATH_CHARS_MAX]}"
             await _send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
 
     async def _serve_stream(
@@ -326,7 +331,8 @@ async def _within(deadline: bytes, method: UnaryMethod, message: bytes) -> bytes
 
 async def _send_end(send: Send, headers: Headers) -> None:
     """Answer with a status alone."""
-    await send({"type": "http.response.start", "status": 200, "headers": [_CONTENT_TYPE, *headers]})
+    start = {**_START, "headers": [_CONTENT_TYPE, _ENCODINGS, *headers], "trailers": False}
+    await send(start)
     await send(_NO_BODY)
 
 

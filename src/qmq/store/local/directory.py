@@ -59,6 +59,7 @@ class DataDirectory:
                 _refuse_unknown(connection, path)
                 _make_durable(connection, path)
                 _migrate(connection)
+                _take_hold(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -156,6 +157,11 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
     # Where fsync leaves data in the drive's cache (macOS), ask for more.
     connection.pragma("fullfsync", 1)
     connection.pragma("checkpoint_fullfsync", 1)
+
+
+def _take_hold(connection: apsw.Connection) -> None:
+    """Lock the database: in exclusive mode SQLite keeps the lock of the first write."""
+    connection.execute("begin exclusive; commit")
 
 
 def _migrate(connection: apsw.Connection) -> None:

@@ -1,0 +1,237 @@
+"""Writes the reference of the API: python -m scripts.api_page FILE.
+
+The prose and the examples are in api_page.md. A line `<!-- NAME -->` there stands for
+what the proto, its comments and the table of errors say.
+"""
+
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, MethodDescriptor
+
+from qmq import errors
+from qmq.transport.status import CODES, Code
+from scripts.api import SERVICE, Binding, Comments, bindings_of
+
+_TEMPLATE: Final = Path(__file__).with_suffix(".md")
+_DIRECTIVE: Final = re.compile(r"<!-- (\w+)(?: (\w+))? -->")
+
+_WIDTH: Final = 100
+
+Error = type[errors.QError]
+
+#: What any call may fail with.
+ERRORS_OF_ANY_CALL: Final[Sequence[Error]] = (
+    errors.InvalidArgument,
+    errors.TooLarge,
+    errors.DeadlineExceeded,
+    errors.Unimplemented,
+    errors.Busy,
+    errors.StoreFailed,
+    errors.ShuttingDown,
+)
+
+#: What else a method may fail with. INVALID_ARGUMENT and TOO_LARGE stand here once more where
+#: it is not only a malformed or endless request that gets them.
+ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
+    "ListQueues": (errors.InvalidArgument,),
+    "NewQueue": (
+        errors.InvalidArgument,
+        errors.UnknownStore,
+        errors.StoreNotConfigured,
+        errors.NameTaken,
+        errors.LimitReached,
+    ),
+    "GetQueue": (errors.InvalidArgument, errors.QueueNotFound),
+    "DeleteQueue": (errors.InvalidArgument,),
+    "AddQueueTag": (errors.InvalidArgument, errors.QueueNotFound),
+    "DeleteQueueTag": (errors.InvalidArgument, errors.QueueNotFound),
+    "Add": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueFull, errors.TooLarge),
+    "Pop": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueEmpty),
+    "Peek": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueEmpty),
+}
+
+#: As google.rpc.Code maps them, and Envoy with it. Only gRPC calls meet the others.
+HTTP_STATUSES: Final = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.FAILED_PRECONDITION: 400,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.UNAVAILABLE: 503,
+    Code.DEADLINE_EXCEEDED: 504,
+}
+
+_SCALARS: Final = {
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_INT64: "int64",
+    FieldDescriptor.TYPE_STRING: "string",
+}
+
+#: Said once in the proto, of the service.
+_QUEUE_ID: Final = "The queue's UUID or its name."
+
+
+class ApiPage:
+    """What the page is made of, by the names of directives."""
+
+    def __init__(self) -> None:
+        self._comments = Comments()
+        self.directives: dict[str, Callable[[str], Iterable[str]]] = {
+            "methods": lambda _: self._methods(),
+            "method": lambda name: self._method(SERVICE.methods_by_name[name]),
+            "errors": lambda _: _errors(),
+            "types": lambda _: self._types(),
+        }
+
+    def _methods(self) -> Iterator[str]:
+        yield "| method | REST | what it does |"
+        yield "|---|---|---|"
+        for method in SERVICE.methods:
+            rest = ", ".join(f"`{each.verb} {each.path}`" for each in bindings_of(method))
+            summary = _first_sentence(self._comments.of(method.full_name))
+            yield f"| {_link(method.name)} | {rest} | {summary} |"
+
+    def _method(self, method: MethodDescriptor) -> Iterator[str]:
+        yield textwrap.fill(self._comments.of(method.full_name), _WIDTH)
+        yield ""
+        yield f"- gRPC: `/{SERVICE.full_name}/{method.name}`"
+        bindings = [*bindings_of(method)]
+        for binding in bindings:
+            yield f"- REST: `{binding.verb} {binding.path}`"
+        reasons = ", ".join(f"`{error.reason}`" for error in ERRORS_BY_METHOD[method.name])
+        yield f"- Errors: {reasons}"
+        if method.input_type.fields:
+            yield ""
+            yield "| request field | number | type | by REST | meaning |"
+            yield "|---|---|---|---|---|"
+            for field in method.input_type.fields:
+                places = " or ".join(_place(binding, field) for binding in bindings)
+                yield self._row(field, places)
+        if method.output_type.fields:
+            yield ""
+            yield "| reply field | number | type | meaning |"
+            yield "|---|---|---|---|"
+            for field in method.output_type.fields:
+                yield self._row(field)
+
+    def _types(self) -> Iterator[str]:
+        """Describe what requests and replies are made of, each after those that hold it."""
+        found: dict[str, Descriptor | EnumDescriptor] = {}
+        to_visit = [*chain(*((each.input_type, each.output_type) for each in SERVICE.methods))]
+        for message in to_visit:
+            for field in message.fields:
+                type_ = _own_type(field)
+                if type_ is not None and type_.full_name not in found:
+                    found[type_.full_name] = type_
+                    if isinstance(type_, Descriptor):
+                        to_visit.append(type_)
+        for _, type_ in sorted(found.items()):
+            yield f"### {_name(type_)}"
+            if comment := self._comments.of(type_.full_name):
+                yield textwrap.fill(comment, _WIDTH)
+            yield ""
+            yield from self._members(type_)
+            yield ""
+
+    def _members(self, type_: Descriptor | EnumDescriptor) -> Iterator[str]:
+        if isinstance(type_, Descriptor):
+            yield "| field | number | type | meaning |"
+            yield "|---|---|---|---|"
+            for field in type_.fields:
+                yield self._row(field)
+            return
+        yield "| value | number | meaning |"
+        yield "|---|---|---|"
+        for value in type_.values:
+            meaning = self._comments.of(f"{type_.full_name}.{value.name}")
+            yield f"| `{value.name}` | {value.number} | {meaning} |"
+
+    def _row(self, field: FieldDescriptor, *more: str) -> str:
+        type_ = _type(field)
+        cells = (f"`{field.name}`", str(field.number), type_, *more, self._meaning(field))
+        return f"| {' | '.join(cells)} |"
+
+    def _meaning(self, field: FieldDescriptor) -> str:
+        """The field's comment; where it has none, what its type is."""
+        if comment := self._comments.of(field.full_name):
+            return comment
+        if field.name == "queue_id":
+            return _QUEUE_ID
+        type_ = _own_type(field)
+        return _first_sentence(self._comments.of(type_.full_name)) if type_ else ""
+
+
+def _place(binding: Binding, field: FieldDescriptor) -> str:
+    place = binding.place_of(field)
+    return "the body" if binding.body == field.name else f"in the {place}"
+
+
+def _own_type(field: FieldDescriptor) -> Descriptor | EnumDescriptor | None:
+    """The message or enum of q that a field holds, if it does."""
+    type_ = field.message_type or field.enum_type
+    return type_ if type_ is not None and type_.file.package == SERVICE.file.package else None
+
+
+def _type(field: FieldDescriptor) -> str:
+    type_ = _own_type(field)
+    if type_ is not None:
+        name = _link(_name(type_))
+    elif field.message_type is not None:
+        name = field.message_type.name
+    else:
+        name = _SCALARS[field.type]
+    return f"list of {name}" if field.is_repeated else name
+
+
+def _name(type_: Descriptor | EnumDescriptor) -> str:
+    return str(type_.full_name).removeprefix(f"{SERVICE.file.package}.")
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{name.lower().replace('.', '')})"
+
+
+def _first_sentence(text: str) -> str:
+    """What stands before the first full stop or colon, as a sentence."""
+    first = re.split(r"[.:](?:\s|$)", text, maxsplit=1)[0]
+    return f"{first}." if first else ""
+
+
+def _errors() -> Iterator[str]:
+    yield "| reason | gRPC | HTTP | when | from |"
+    yield "|---|---|---|---|---|"
+    of_methods = chain.from_iterable(ERRORS_BY_METHOD.values())
+    for error in dict.fromkeys([*ERRORS_OF_ANY_CALL, *of_methods]):
+        code = next(CODES[each] for each in error.__mro__ if each in CODES)
+        when = _first_sentence(" ".join((error.__doc__ or "").split()))
+        source = "any call" if error in ERRORS_OF_ANY_CALL else "the methods that name it"
+        http_status = HTTP_STATUSES.get(code, "")
+        yield f"| `{error.reason}` | {code.name} | {http_status} | {when} | {source} |"
+
+
+def page() -> str:
+    """The whole page."""
+    directives = ApiPage().directives
+
+    def lines() -> Iterator[str]:
+        for line in _TEMPLATE.read_text(encoding="utf-8").splitlines():
+            match = _DIRECTIVE.fullmatch(line)
+            yield from directives[match[1]](match[2]) if match else (line,)
+
+    return "\n".join(lines()).rstrip("\n") + "\n"
+
+
+def main(file: str) -> None:
+    """Write the page."""
+    Path(file).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

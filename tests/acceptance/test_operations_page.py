@@ -1,0 +1,56 @@
+"""docs/operations.md names the metrics that a q shows, and no others."""
+
+import re
+import urllib.request
+from collections.abc import Iterator
+from itertools import chain
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.acceptance.rest import rest
+from tests.acceptance.running import RunningQ
+from tests.documents import page, section, spans
+
+#: What a parser takes from the names of samples, and what it adds to them.
+_SUFFIXES = re.compile("_(total|bucket|sum|count)$")
+
+
+def documented() -> Iterator[tuple[str, set[str]]]:
+    """List the metrics of the page, each with the labels that stand behind it."""
+    for span in spans(section(page("docs/operations.md"), "Metrics")):
+        if match := re.fullmatch(r"((?:envoy_http_d|python_|q_|queue_)\w+)(?:\{([\w,]+)\})?", span):
+            yield match[1], set(filter(None, (match[2] or "").split(",")))
+
+
+def shown(q: RunningQ) -> dict[str, set[str]]:
+    """Return the metrics of a q that has answered and refused calls, with their labels."""
+    assert rest(q.address, "POST", "/v1/queues", {"name": "a", "limit": 1}).status == 200
+    assert rest(q.address, "POST", "/v1/queues/a", {}).status == 200
+    assert rest(q.address, "POST", "/v1/queues/a", {}).status == 429
+    with urllib.request.urlopen(f"http://{q.metrics_address}/metrics", timeout=10) as reply:
+        families = text_string_to_metric_families(reply.read().decode())
+    found: dict[str, set[str]] = {}
+    for sample in chain.from_iterable(family.samples for family in families):
+        found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def test_documented_metrics_are_shown(q_server: RunningQ) -> None:
+    """Each that the page names is there, with the labels that it names."""
+    metrics = shown(q_server)
+    # A histogram is shown as its buckets, sum and count.
+    metrics |= {_SUFFIXES.sub("", name): labels - {"le"} for name, labels in metrics.items()}
+
+    wanted = [*documented()]
+    assert ("queue_errors_total", {"queue", "type"}) in wanted
+    for name, labels in wanted:
+        assert name in metrics
+        assert not labels or labels == metrics[name], name
+
+
+def test_shown_metrics_are_documented(q_server: RunningQ) -> None:
+    """All are on the page, but for each of those about the process."""
+    names = {name for name, _ in documented()}
+
+    others = {name for name in shown(q_server) if not name.startswith("process_")}
+    assert {name for name in others if not {name, _SUFFIXES.sub("", name)} & names} == set()
