@@ -4,13 +4,12 @@ A client that was generated from the original's proto file has to find every met
 message, field and number where it was, whatever q adds.
 """
 
-from importlib.resources import files
 from typing import NamedTuple
 
 import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from qmq.wire import q_pb2 as pb
 
@@ -175,18 +174,3 @@ def test_json_names_are_those_of_the_proto_in_lower_camel_case() -> None:
         for field in message_type(full_name).fields:
             head, *tail = field.name.split("_")
             assert field.json_name == head + "".join(map(str.capitalize, tail))
-
-
-def test_descriptor_set_for_the_transcoder_is_the_same_contract() -> None:
-    """What Envoy and reflection read is what the generated code was made from."""
-    encoded = files("qmq.wire").joinpath("q.binpb").read_bytes()
-    by_name = {file.name: file for file in FileDescriptorSet.FromString(encoded).file}
-    generated = FileDescriptorProto()
-    pb.DESCRIPTOR.CopyToProto(generated)
-
-    for message in by_name["q.proto"].message_type:
-        for field in message.field:
-            # The compiler writes into a set what follows from the field's name.
-            field.ClearField("json_name")
-
-    assert by_name["q.proto"] == generated
