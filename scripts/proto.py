@@ -1,7 +1,6 @@
 """Generates what src/qmq/wire takes from proto/q.proto: proto.py DIRECTORY.
 
-Writes q_pb2.py, q_pb2.pyi and q.binpb. The last is a descriptor set for Envoy, which
-also holds google.rpc.Status and its details: it prints them when a request fails.
+Writes q_pb2.py and q_pb2.pyi.
 """
 
 import sys
@@ -29,13 +28,6 @@ def compile_protos(*arguments: str) -> None:
 def main(directory: str) -> None:
     """Write the generated files into the directory."""
     compile_protos(f"--python_out={directory}", f"--pyi_out={directory}", "q.proto")
-    compile_protos(
-        f"--descriptor_set_out={directory}/q.binpb",
-        "--include_imports",
-        "q.proto",
-        "google/rpc/error_details.proto",
-        "google/rpc/status.proto",
-    )
 
 
 if __name__ == "__main__":

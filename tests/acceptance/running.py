@@ -94,15 +94,19 @@ class RunningQ:
 
     def stop(self) -> None:
         """End q as an operator does and check that it ended well."""
+        os.kill(self.pid, signal.SIGTERM)
+        status = self.wait()
+        assert status == 0, f"q ended with {status}:\n{self.log}{self.errors}"
+
+    def wait(self) -> int:
+        """Wait until q ends, which the caller has caused, and return its exit status."""
         process = self._running()
-        process.send_signal(signal.SIGTERM)
         try:
-            status = process.wait(_STOP_TIMEOUT_S)
+            return process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             raise
-        assert status == 0, f"q ended with {status}:\n{self.log}{self.errors}"
 
     def kill(self) -> None:
         """End q as a power failure does: kill -9."""

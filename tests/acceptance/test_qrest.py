@@ -491,4 +491,4 @@ def test_the_environment_configures_it_too(tmp_path: Path, shared_q: RunningQ) -
 
     assert gateway.wait() == 1
     assert slow.finish() == b""
-    assert "[critical " in gateway.log
+    assert " CRITICAL " in gateway.log

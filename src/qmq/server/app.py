@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
-from qmq.errors import QError
+from qmq.errors import QError, ShuttingDown
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
 from qmq.observe.calls import log_calls
@@ -142,15 +142,16 @@ class Server:
     def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:
         loop = asyncio.get_running_loop()
 
-        def stop() -> None:
+        def end_what_would_not_end() -> None:
             health.stop_serving()
             broker.stop_waiting()
+            serve.end_streams(ShuttingDown("q is shutting down"))
 
         Shutdown(
             admin=self._admin,
             listeners=(API, OPS),
             in_flight=lambda: serve.active,
-            drain=lambda: _call_soon(loop, stop),
+            drain=lambda: _call_soon(loop, end_what_would_not_end),
             drain_timeout_s=self._config.drain_timeout,
         ).start()
 

@@ -8,6 +8,7 @@ nothing that it does not need.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -98,8 +99,14 @@ class GrpcApp:
         self._streams = streams
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
+        self._open_streams: set[_RequestStream] = set()
         #: Calls under way.
         self.active = 0
+
+    def end_streams(self, error: QError) -> None:
+        """End every stream that waits for its client's next message, with an error."""
+        for stream in self._open_streams:
+            stream.end(error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -197,6 +204,7 @@ class GrpcApp:
         send: Send,
     ) -> None:
         requests = _RequestStream(receive, self._deframer(headers))
+        self._open_streams.add(requests)
         replies = _replies(method, requests, headers)
         serving = asyncio.ensure_future(_send_replies(replies, headers, send, path))
         reading = asyncio.ensure_future(requests.read_all())
@@ -207,6 +215,7 @@ class GrpcApp:
             elif reading.done() and not requests.is_disconnected:
                 await asyncio.wait((serving,))
         finally:
+            self._open_streams.discard(requests)
             # The client is gone or has its answer: whatever still runs, runs for nobody.
             for task in (serving, reading):
                 task.cancel()
@@ -220,7 +229,15 @@ class _RequestStream:
         self._receive = receive
         self._deframer = deframer
         self._inbox: asyncio.Queue[bytes | QError | None] = asyncio.Queue(_STREAM_BACKLOG_MESSAGES)
+        self._error: QError | None = None
         self.is_disconnected = False
+
+    def end(self, error: QError) -> None:
+        """Give the method an error instead of the next message."""
+        self._error = error
+        # This wakes the method if it waits; if it does not, it will see the error itself.
+        with suppress(asyncio.QueueFull):
+            self._inbox.put_nowait(error)
 
     async def read_all(self) -> None:
         """Read until the client is gone, so that its going is noticed in time."""
@@ -249,7 +266,7 @@ class _RequestStream:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Go through the messages."""
-        while (item := await self._inbox.get()) is not None:
+        while (item := self._error or await self._inbox.get()) is not None:
             if isinstance(item, QError):
                 raise item
             yield item

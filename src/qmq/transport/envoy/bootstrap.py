@@ -57,15 +57,14 @@ def server_bootstrap(
     api = listener(
         API,
         listen,
-        [*_api_filters(process), filters.python(app, process.pyvoy_module)],
+        [*_api_filters(process), *_application(app, process)],
         routes,
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
     )
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
     # port answers until the end.
     api["traffic_direction"] = "INBOUND"
-    ops_filters = [filters.python(ops_app, process.pyvoy_module)]
-    ops = listener(OPS, metrics, ops_filters, routes, body_bytes_max=0)
+    ops = listener(OPS, metrics, _application(ops_app, process), routes, body_bytes_max=0)
     return {**_process(process), "static_resources": {"listeners": [api, ops]}}
 
 
@@ -88,7 +87,7 @@ def gateway_bootstrap(
             filters.vary_by_origin(),
             filters.cors(),
             *_api_filters(process),
-            filters.unless_grpc(filters.python(app, process.pyvoy_module)),
+            *map(filters.unless_grpc, _application(app, process)),
             filters.router(),
         ],
         virtual_host,
@@ -104,6 +103,11 @@ def gateway_bootstrap(
 def json_request_bytes_max(message_bytes_max: int) -> int:
     """Return the bytes of the largest JSON request: base64 makes four bytes of three."""
     return message_bytes_max * 4 // 3 + _JSON_OVERHEAD_BYTES_MAX
+
+
+def _application(app: str, process: Process) -> list[JsonObject]:
+    """Build the filters that hand requests to an ASGI application."""
+    return [filters.text_paths(), filters.python(app, process.pyvoy_module)]
 
 
 def _api_filters(process: Process) -> list[JsonObject]:

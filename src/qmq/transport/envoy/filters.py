@@ -8,7 +8,7 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.rpc import error_details_pb2, status_pb2
 
-from qmq.transport.envoy.replies import JsonObject
+from qmq.transport.envoy.replies import NOT_ASCII_PATH, JsonObject
 from qmq.transport.envoy.strict import strict_lua
 from qmq.transport.rest import ROUTES
 from qmq.wire import q_pb2
@@ -110,6 +110,21 @@ def transcoder(*, request_body_bytes_max: int, response_body_bytes_max: int) -> 
         },
         max_request_body_size=request_body_bytes_max,
         max_response_body_size=response_body_bytes_max,
+    )
+
+
+def text_paths() -> JsonObject:
+    """Build the filter that refuses paths which an application could not read as text.
+
+    pyvoy would fail on one that is not UTF-8 and leave the request without an answer. All
+    paths of q are ASCII, so any escape beyond that is refused; `replies` says how.
+    """
+    path = {"name": ":path", "string_match": {"safe_regex": {"regex": NOT_ASCII_PATH}}}
+    policy = {"permissions": [{"header": path}], "principals": [{"any": True}]}
+    return _filter(
+        "envoy.filters.http.rbac",
+        "rbac.v3.RBAC",
+        rules={"action": "DENY", "policies": {"not ASCII": policy}},
     )
 
 

@@ -52,6 +52,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         # Else a header of the caller's would say who the caller is.
         "use_remote_address": True,
         "skip_xff_append": True,
+        "early_header_mutation_extensions": [_takes_trailers()],
         "local_reply_config": local_replies(body_bytes_max, sentences or {}),
         # A long poll or a stream may stay silent for long; a peer that is gone is
         # found by pings and by TCP keep-alive instead.
@@ -80,6 +81,22 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
             "keepalive_probes": 4,
         },
         "filter_chains": [{"filters": [network_filter]}],
+    }
+
+
+def _takes_trailers() -> JsonObject:
+    """Say for every client that it takes trailers: pyvoy drops a gRPC status otherwise.
+
+    gRPC demands of clients that they say so, but the original did not insist.
+    """
+    header = {"header": {"key": "te", "value": "trailers"}}
+    extension = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    return {
+        "name": "te",
+        "typed_config": {
+            "@type": f"type.googleapis.com/{extension}",
+            "mutations": [{"append": {**header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}],
+        },
     }
 
 

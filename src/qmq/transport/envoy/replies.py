@@ -12,6 +12,7 @@ from qmq.transport.rest import too_large
 JsonObject = dict[str, object]
 
 _BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
 
 #: gRPC status code by HTTP status, for replies that Envoy makes itself. The
 #: reverse of google.rpc.Code's own table, for the statuses that Envoy uses.
@@ -39,6 +40,9 @@ _UNKNOWN: Final = 2
 
 _INVALID_ARGUMENT: Final = 3
 
+#: Matches a path, with its query, that has an escaped byte beyond ASCII before the query.
+NOT_ASCII_PATH: Final = "[^?]*%[89A-Fa-f].*"
+
 #: Stands for what Envoy says itself.
 LOCAL_REPLY_BODY: Final = "%LOCAL_REPLY_BODY%"
 
@@ -55,13 +59,16 @@ def local_replies(body_bytes_max: int, sentences: Mapping[int, str]) -> JsonObje
         413: too_large(body_bytes_max),
         431: "the request's headers are too large or too many",
     }
+    no_such_path = "no such path: it has bytes that are not ASCII"
     malformed = "malformed HTTP: %RESPONSE_CODE_DETAILS%"
     return {
         "mappers": [
-            {
-                "filter": _is_grpc_call(),
-                "body_format_override": {"text_format_source": {"inline_string": LOCAL_REPLY_BODY}},
-            },
+            _not_found(_both(_is_grpc_call(), _has_path(NOT_ASCII_PATH)), _text(no_such_path)),
+            _not_found(
+                _has_path(NOT_ASCII_PATH),
+                _status_json(GRPC_CODE_BY_HTTP_STATUS[_NOT_FOUND], no_such_path),
+            ),
+            {"filter": _is_grpc_call(), "body_format_override": _text(LOCAL_REPLY_BODY)},
             *(
                 _mapper(
                     {"status_code_filter": _equals(status)},
@@ -85,6 +92,15 @@ def _mapper(filter_: JsonObject, code: int, message: str) -> JsonObject:
     return {"filter": filter_, "body_format_override": _status_json(code, message)}
 
 
+def _not_found(filter_: JsonObject, body_format: JsonObject) -> JsonObject:
+    """Make any refusal that the filter matches a 404."""
+    return {"filter": filter_, "status_code": _NOT_FOUND, "body_format_override": body_format}
+
+
+def _text(message: str) -> JsonObject:
+    return {"text_format_source": {"inline_string": message}}
+
+
 def _status_json(code: int, message: str) -> JsonObject:
     return {
         "json_format": {"code": code, "message": message},
@@ -105,8 +121,13 @@ def _lacks(header: str) -> JsonObject:
 def _is_grpc_call() -> JsonObject:
     """Match what came in as gRPC: the transcoder gives REST calls that type too."""
     grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
-    return {
-        "and_filter": {
-            "filters": [{"header_filter": {"header": grpc}}, _lacks("x-envoy-original-path")]
-        }
-    }
+    return _both({"header_filter": {"header": grpc}}, _lacks("x-envoy-original-path"))
+
+
+def _has_path(regex: str) -> JsonObject:
+    path = {"name": ":path", "string_match": {"safe_regex": {"regex": regex}}}
+    return {"header_filter": {"header": path}}
+
+
+def _both(one: JsonObject, other: JsonObject) -> JsonObject:
+    return {"and_filter": {"filters": [one, other]}}

@@ -1,0 +1,269 @@
+"""What the broker decides itself, whichever store a queue lives in."""
+
+from pathlib import Path
+
+import pytest
+
+from qmq.engine.broker import Broker
+from qmq.envelope import reply_with
+from qmq.errors import (
+    InvalidArgument,
+    LimitReached,
+    QError,
+    QueueNotFound,
+    ShuttingDown,
+    StoreNotConfigured,
+    TooLarge,
+    UnknownStore,
+)
+from qmq.limits import MESSAGE_BYTES_MAX, PAGE_SIZE_MAX, QUEUES_MAX
+from qmq.store.local.disk import DiskStore
+from qmq.store.local.memory import MemoryStore
+from qmq.testing import ManualClock, seeded_ids
+from qmq.values import Store, Tag
+
+
+def memory_broker(
+    *, queues_max: int = QUEUES_MAX, message_bytes_max: int = MESSAGE_BYTES_MAX
+) -> Broker:
+    """Make a broker without a data directory."""
+    return Broker(
+        {Store.MEMORY: MemoryStore()},
+        clock=ManualClock(),
+        new_id=seeded_ids(),
+        queues_max=queues_max,
+        message_bytes_max=message_bytes_max,
+    )
+
+
+async def test_default_store_is_disk_where_there_is_one(tmp_path: Path) -> None:
+    """Who names no store gets the most durable one."""
+    broker = Broker(
+        {Store.MEMORY: MemoryStore(), Store.DISK: DiskStore.open(tmp_path)},
+        clock=ManualClock(),
+        new_id=seeded_ids(),
+    )
+
+    try:
+        info = await broker.new_queue(Store.UNKNOWN)
+    finally:
+        await broker.close()
+
+    assert info.store is Store.DISK
+
+
+async def test_default_store_is_memory_without_a_data_directory() -> None:
+    """A queue's store is always a real one."""
+    info = await memory_broker().new_queue(Store.UNKNOWN)
+
+    assert info.store is Store.MEMORY
+
+
+@pytest.mark.parametrize("number", [3, 99, -1])
+async def test_unknown_store_is_refused(number: int) -> None:
+    """The error says which ones there are."""
+    broker = memory_broker()
+
+    with pytest.raises(UnknownStore) as refusal:
+        await broker.new_queue(number)
+
+    assert refusal.value.message == (
+        f"unknown store type {number}; the stores are MEMORY (1) and DISK (2)"
+    )
+    assert len(broker.catalog) == 0
+
+
+async def test_disk_needs_a_data_directory() -> None:
+    """The error says what to do about it."""
+    broker = memory_broker()
+
+    with pytest.raises(StoreNotConfigured, match=r"start q with --data DIR, or use MEMORY$"):
+        await broker.new_queue(Store.DISK)
+
+    assert len(broker.catalog) == 0
+
+
+async def test_limit_below_minus_one_is_refused() -> None:
+    """The error names field, rule and value."""
+    broker = memory_broker()
+
+    with pytest.raises(
+        InvalidArgument, match=r"^limit: must be -1 or 0 \(no limit\) or more; got -2$"
+    ):
+        await broker.new_queue(Store.MEMORY, limit=-2)
+
+    assert len(broker.catalog) == 0
+
+
+async def test_bad_name_makes_no_queue() -> None:
+    """A name is checked before anything is made."""
+    broker = memory_broker()
+
+    with pytest.raises(InvalidArgument, match=r"^name: "):
+        await broker.new_queue(Store.MEMORY, name="a/b")
+
+    assert len(broker.catalog) == 0
+
+
+async def test_number_of_queues_is_bounded() -> None:
+    """One more than allowed is refused, until another is deleted."""
+    broker = memory_broker(queues_max=2)
+    first = await broker.new_queue(Store.MEMORY)
+    await broker.new_queue(Store.MEMORY)
+
+    with pytest.raises(LimitReached, match="queues_max of 2"):
+        await broker.new_queue(Store.MEMORY)
+    await broker.delete_queue(first.id)
+
+    await broker.new_queue(Store.MEMORY)
+
+
+@pytest.mark.parametrize("tags", [b"", b"\x1a\x06\n\x01k\x12\x01v"])
+async def test_largest_message_fits_into_every_reply(tags: bytes) -> None:
+    """One byte less than what is refused is answered in a reply of the bound or less."""
+    broker = memory_broker()
+    await broker.new_queue(Store.MEMORY, name="jobs")
+    overhead = len(reply_with(await broker.add("jobs", b"x" * 2**21, tags))) - 2**21
+    largest = MESSAGE_BYTES_MAX - overhead
+
+    added = await broker.add("jobs", bytes(largest), tags)
+    with pytest.raises(TooLarge) as refusal:
+        await broker.add("jobs", bytes(largest + 2), tags)
+    await broker.pop("jobs")
+
+    assert MESSAGE_BYTES_MAX - 1 <= len(reply_with(added)) <= MESSAGE_BYTES_MAX
+    assert await broker.pop("jobs") == added
+    assert f"more than message_bytes_max of {MESSAGE_BYTES_MAX}" in refusal.value.message
+
+
+async def test_too_large_message_changes_nothing() -> None:
+    """Neither the queue, nor its counts, nor what fits."""
+    broker = memory_broker(message_bytes_max=200)
+    info = await broker.new_queue(Store.MEMORY, limit=1)
+
+    with pytest.raises(TooLarge) as refusal:
+        await broker.add(info.id, bytes(200))
+    await broker.add(info.id, b"fits")
+
+    queue = broker.catalog.find(info.id)
+    assert (len(queue.ready), queue.enqueued_total, queue.full_total) == (1, 1, 0)
+    assert refusal.value.metadata["limit"] == "message_bytes_max"
+    assert refusal.value.metadata["value"] == "200"
+    assert int(refusal.value.metadata["current"]) > 200
+    assert broker.message_bytes_max == 200
+
+
+async def test_pages_go_on_where_the_last_one_ended() -> None:
+    """Also when the queue that the token stands for has been deleted meanwhile."""
+    broker = memory_broker()
+    infos = [await broker.new_queue(Store.MEMORY) for _ in range(5)]
+
+    first, token = await broker.list_queues(2, "")
+    await broker.delete_queue(infos[1].id)
+    await broker.delete_queue(infos[2].id)
+    second, end = await broker.list_queues(2, token)
+
+    assert first == infos[:2]
+    assert second == infos[3:]
+    assert end == ""
+
+
+@pytest.mark.parametrize("token", ["x", "-1", "1.0", " 1", "1\n", "\u0661", "9" * 19, "1e3"])
+async def test_foreign_page_token_is_refused(token: str) -> None:
+    """It says where a token comes from."""
+    with pytest.raises(InvalidArgument) as refusal:
+        await memory_broker().list_queues(10, token)
+
+    assert refusal.value.message == ("page_token: must be a next_page_token from an earlier reply")
+
+
+@pytest.mark.parametrize("size", [-1, PAGE_SIZE_MAX + 1])
+async def test_page_size_is_bounded(size: int) -> None:
+    """The error names the bounds."""
+    with pytest.raises(InvalidArgument, match=r"^page_size: must be 0 "):
+        await memory_broker().list_queues(size, "")
+
+
+async def test_every_call_on_an_unknown_queue_is_refused() -> None:
+    """By the id that was asked for."""
+    broker = memory_broker()
+    nobody = "00000000-0000-0000-0000-000000000000"
+
+    for call in (
+        broker.get_queue(nobody),
+        broker.delete_queue(nobody),
+        broker.add_queue_tag(nobody, Tag("a", "1")),
+        broker.delete_queue_tag(nobody, Tag("a", "1")),
+        broker.add(nobody, b"x"),
+        broker.pop(nobody),
+        broker.peek(nobody),
+    ):
+        with pytest.raises(QueueNotFound, match=f"^cannot find queue with id {nobody}$"):
+            await call
+
+
+async def test_queues_that_stores_hold_are_served_and_numbers_go_on() -> None:
+    """A new queue gets a number that no queue of a store ever had."""
+    store = MemoryStore()
+    before = Broker({Store.MEMORY: store}, clock=ManualClock(), new_id=seeded_ids(1))
+    info = await before.new_queue(Store.MEMORY, name="jobs")
+    added = await before.add("jobs", b"x")
+
+    after = Broker(
+        {Store.MEMORY: store},
+        clock=ManualClock(),
+        new_id=seeded_ids(2),
+        queues=list(before.catalog),
+        last_queue_number=41,
+    )
+    fresh = await after.new_queue(Store.MEMORY)
+
+    assert await after.list_queues(0, "") == ([info, fresh], "")
+    assert await after.pop("jobs") == added
+    assert after.catalog.find(fresh.id).number == 42
+
+
+async def test_closed_broker_takes_no_calls_that_change_anything() -> None:
+    """A caller is told to try the successor; what is there can still be described."""
+    broker = memory_broker()
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    await broker.add("jobs", b"x")
+
+    await broker.close()
+
+    for call in (
+        broker.delete_queue("jobs"),
+        broker.add_queue_tag("jobs", Tag("a", "1")),
+        broker.delete_queue_tag("jobs", Tag("a", "1")),
+        broker.add("jobs", b"x"),
+        broker.pop("jobs"),
+        broker.peek("jobs"),
+        broker.new_queue(Store.MEMORY),
+    ):
+        with pytest.raises(ShuttingDown):
+            await call
+    assert await broker.get_queue("jobs") == info
+    assert await broker.list_queues(0, "") == ([info], "")
+    assert broker.catalog.find("jobs").failed_total == 3
+
+
+async def test_names_are_references_everywhere() -> None:
+    """What takes an id takes the name, and an id in any form."""
+    broker = memory_broker()
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+
+    for reference in ("jobs", info.id, info.id.upper(), f"urn:uuid:{info.id}"):
+        await broker.add_queue_tag(reference, Tag("a", "1"))
+        await broker.delete_queue_tag(reference, Tag("a", "1"))
+        added = await broker.add(reference, b"x")
+        assert await broker.peek(reference) == added
+        assert await broker.pop(reference) == added
+        assert await broker.get_queue(reference) == info
+
+
+async def test_errors_are_of_the_family() -> None:
+    """Every refusal is a QError, which transports know how to answer."""
+    broker = memory_broker()
+
+    with pytest.raises(QError):
+        await broker.get_queue("\ud800 is no text that can be sent")

@@ -1,0 +1,216 @@
+"""The rules of one queue."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qmq.errors import InvalidArgument, QueueEmpty, QueueFull
+from qmq.limits import TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from qmq.model.queue import Queue
+from qmq.testing import ManualClock
+from qmq.values import Tag
+from tests.model.queues import queue, queue_id
+
+A1 = Tag("a", "1")
+A2 = Tag("a", "2")
+B1 = Tag("b", "1")
+
+
+def counts(q: Queue) -> dict[str, int]:
+    """Return the counts that are not 0."""
+    names = ("enqueued", "consumed", "full", "empty", "failed")
+    return {name: count for name in names if (count := getattr(q, f"{name}_total"))}
+
+
+@given(st.lists(st.integers(0, 10**19), unique=True).map(sorted))
+def test_messages_come_out_in_the_order_in_which_they_went_in(seqs: list[int]) -> None:
+    """First in, first out."""
+    q = queue()
+
+    for seq in seqs:
+        q.add(seq)
+
+    assert [q.pop() for _ in seqs] == seqs
+
+
+def test_peek_leaves_the_message_where_it_is() -> None:
+    """Peek shows the head as often as it is asked, and Pop still gets it."""
+    q = queue()
+    q.add(1)
+    q.add(2)
+
+    assert [q.peek(), q.peek(), q.pop(), q.peek(), q.pop()] == [1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("call", [Queue.pop, Queue.peek])
+def test_empty_queue_has_nothing_to_hand_out(call: Callable[[Queue], int]) -> None:
+    """Pop and Peek of an empty queue fail and name it."""
+    q = queue(7)
+
+    with pytest.raises(QueueEmpty) as refusal:
+        call(q)
+
+    assert refusal.value.message == f"queue {queue_id(7)} is empty"
+    assert refusal.value.metadata == {"queue_id": queue_id(7)}
+    assert counts(q) == {"empty": 1}
+
+
+def test_full_queue_takes_no_more() -> None:
+    """A queue that holds as many messages as its limit refuses the next one, and says why."""
+    q = queue(7, limit=2)
+    q.add(1)
+    q.add(2)
+
+    with pytest.raises(QueueFull) as refusal:
+        q.add(3)
+
+    assert refusal.value.message == f"queue {queue_id(7)} has reached limit of 2 messages"
+    assert refusal.value.metadata == {"limit": "limit", "value": "2", "current": "2"}
+    assert list(q.ready) == [1, 2]
+
+
+def test_pop_makes_room_in_a_full_queue() -> None:
+    """The limit counts what is waiting, not what ever came."""
+    q = queue(limit=1)
+
+    for seq in range(5):
+        q.add(seq)
+        q.pop()
+
+    assert counts(q) == {"enqueued": 5, "consumed": 5}
+
+
+def test_queue_without_limit_is_never_full() -> None:
+    """-1 is no limit."""
+    q = queue(limit=-1)
+
+    for seq in range(10_000):
+        q.add(seq)
+
+    assert len(q.ready) == 10_000
+
+
+def test_counts_tell_what_happened() -> None:
+    """Each call counts once, under how it ended; peeks of a message count as nothing."""
+    q = queue(limit=2)
+    q.add(1)
+    q.add(2)
+    with pytest.raises(QueueFull):
+        q.add(3)
+    q.peek()
+    q.pop()
+    q.pop()
+    with pytest.raises(QueueEmpty):
+        q.pop()
+    with pytest.raises(QueueEmpty):
+        q.peek()
+
+    assert counts(q) == {"enqueued": 2, "consumed": 2, "full": 1, "empty": 2}
+
+
+def test_age_is_that_of_the_message_at_the_head() -> None:
+    """The age is the time since the oldest message came, and 0 without one."""
+    clock = ManualClock()
+    q = queue()
+    q.add(clock.now_ns())
+    clock.advance(2)
+    q.add(clock.now_ns())
+    clock.advance(3)
+
+    of_first = q.oldest_age_ns(clock.now_ns())
+    q.pop()
+    of_second = q.oldest_age_ns(clock.now_ns())
+    q.pop()
+    of_none = q.oldest_age_ns(clock.now_ns())
+
+    assert (of_first, of_second, of_none) == (5_000_000_000, 3_000_000_000, 0)
+
+
+def test_age_is_never_negative() -> None:
+    """A clock that is set back makes a message young, not of negative age."""
+    clock = ManualClock()
+    q = queue()
+    q.add(clock.now_ns())
+
+    clock.advance(-60)
+
+    assert q.oldest_age_ns(clock.now_ns()) == 0
+
+
+def test_tags_keep_the_order_in_which_they_were_added() -> None:
+    """One key may have several values, and new tags go to the end."""
+    q = queue(tags=(B1,))
+
+    assert q.add_tag(A2)
+    assert q.add_tag(A1)
+
+    assert q.info.tags == (B1, A2, A1)
+
+
+def test_tag_that_is_there_is_not_added_again() -> None:
+    """Tags are a set of pairs."""
+    q = queue(tags=(A1, B1))
+
+    assert not q.add_tag(A1)
+
+    assert q.info.tags == (A1, B1)
+
+
+def test_deleted_tag_is_gone_and_the_others_stay() -> None:
+    """Only the pair that was named goes, in whatever place it stands."""
+    q = queue(tags=(A1, A2, B1))
+
+    assert q.delete_tag(A2)
+
+    assert q.info.tags == (A1, B1)
+
+
+def test_tag_that_is_not_there_is_deleted_without_effect() -> None:
+    """Neither another value of the key nor another key of the value goes."""
+    q = queue(tags=(A1,))
+
+    assert not q.delete_tag(A2)
+    assert not q.delete_tag(B1)
+
+    assert q.info.tags == (A1,)
+
+
+def test_number_of_tags_is_bounded() -> None:
+    """One tag more than allowed is refused; one that is there already needs no room."""
+    tags = tuple(Tag("n", str(n)) for n in range(TAGS_MAX))
+    q = queue(7, tags=tags)
+
+    assert not q.add_tag(tags[0])
+    with pytest.raises(InvalidArgument) as refusal:
+        q.add_tag(A1)
+
+    assert refusal.value.message == f"tag: queue {queue_id(7)} has {TAGS_MAX} tags, the most"
+    assert q.info.tags == tags
+
+
+def test_size_of_all_tags_is_bounded() -> None:
+    """Tags that no reply should have to carry are refused, although each alone is allowed."""
+    q = queue(7)
+    longest = "v" * TAG_VALUE_BYTES_MAX
+    allowed = [Tag(key, longest) for key in "abc"]
+    for tag in allowed:
+        q.add_tag(tag)
+
+    with pytest.raises(InvalidArgument) as refusal:
+        q.add_tag(Tag("d", longest))
+
+    assert refusal.value.field == "tag"
+    assert queue_id(7) in refusal.value.rule
+    assert f"more than tags_bytes_max of {TAGS_BYTES_MAX}" in refusal.value.rule
+    assert q.info.tags == tuple(allowed)
+
+
+def test_repr_says_which_queue_and_how_full() -> None:
+    """The name, or else the id, the store and the count."""
+    named, unnamed = queue(name="jobs"), queue(7)
+    named.add(1)
+
+    assert repr(named) == "<Queue jobs MEMORY ready=1>"
+    assert repr(unnamed) == f"<Queue {queue_id(7)} MEMORY ready=0>"

@@ -1,0 +1,256 @@
+"""What a scrape shows."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from qmq.engine.broker import Broker
+from qmq.errors import QueueEmpty, QueueFull, ShuttingDown
+from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
+from qmq.store.local.memory import MemoryStore
+from qmq.testing import ManualClock, seeded_ids
+from qmq.values import Store
+
+#: Name, type and help of the metrics that the original had.
+ORIGINAL = {
+    "queue_messages_enqueued_total": ("counter", "Number of queued messages."),
+    "queue_messages_consumed_total": ("counter", "Number of consumed messages."),
+    "queue_errors_total": (
+        "counter",
+        "Number of errors encountered while enqueuing or consuming messages.",
+    ),
+}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Return the clock of the server."""
+    return ManualClock()
+
+
+@pytest.fixture
+def broker(clock: ManualClock) -> Broker:
+    """Return a broker without queues."""
+    return Broker({Store.MEMORY: MemoryStore()}, clock=clock, new_id=seeded_ids())
+
+
+@pytest.fixture
+def registry(broker: Broker, clock: ManualClock) -> CollectorRegistry:
+    """Return a registry with the metrics of queues alone."""
+    registry = CollectorRegistry()
+    registry.register(QueueCollector(broker.catalog, clock))
+    return registry
+
+
+def lines(registry: CollectorRegistry) -> list[str]:
+    """Return the lines of a scrape."""
+    return render(registry).decode().splitlines()
+
+
+def samples(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
+    """Return the samples of a name, by the values of their labels in order of name."""
+    return {
+        tuple(value for _, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(render(registry).decode())
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def described(registry: CollectorRegistry) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Go through the metrics of a scrape: name, type and help."""
+    helps = {}
+    for line in lines(registry):
+        _, word, *rest = line.split(" ", 3)
+        if line.startswith("# HELP"):
+            helps[rest[0]] = rest[1]
+        elif line.startswith("# TYPE"):
+            assert word == "TYPE"
+            yield rest[0], (rest[1], helps[rest[0]])
+
+
+def test_metrics_of_the_original_are_there(registry: CollectorRegistry) -> None:
+    """By name, type and help, before there is any queue."""
+    shown = dict(described(registry))
+
+    assert ORIGINAL.items() <= shown.items()
+    assert {name: kind for name, (kind, _) in shown.items() if name not in ORIGINAL} == {
+        "queue_messages": "gauge",
+        "queue_oldest_message_age_seconds": "gauge",
+        "queue_info": "gauge",
+    }
+
+
+async def test_counters_have_the_labels_of_the_original(
+    broker: Broker, registry: CollectorRegistry
+) -> None:
+    """The queue's id, and the type of an error: Full, NotFound or UnknownError."""
+    info = await broker.new_queue(Store.MEMORY, limit=1, name="jobs")
+    await broker.add(info.id, b"x")
+    for _ in range(2):
+        with pytest.raises(QueueFull):
+            await broker.add(info.id, b"x")
+    await broker.pop(info.id)
+    for _ in range(3):
+        with pytest.raises(QueueEmpty):
+            await broker.pop(info.id)
+    await broker.close()
+    with pytest.raises(ShuttingDown):
+        await broker.pop(info.id)
+
+    shown = [line for line in lines(registry) if "_total{" in line]
+
+    assert shown == [
+        f'queue_messages_enqueued_total{{queue="{info.id}"}} 1.0',
+        f'queue_messages_consumed_total{{queue="{info.id}"}} 1.0',
+        f'queue_errors_total{{queue="{info.id}",type="Full"}} 2.0',
+        f'queue_errors_total{{queue="{info.id}",type="NotFound"}} 3.0',
+        f'queue_errors_total{{queue="{info.id}",type="UnknownError"}} 1.0',
+    ]
+
+
+async def test_gauges_show_depth_and_age(
+    broker: Broker, registry: CollectorRegistry, clock: ManualClock
+) -> None:
+    """What no counter can answer: how many wait, and how long the oldest has waited."""
+    info = await broker.new_queue(Store.MEMORY)
+    idle = await broker.new_queue(Store.MEMORY)
+    await broker.add(info.id, b"x")
+    clock.advance(1.5)
+    await broker.add(info.id, b"x")
+    clock.advance(1)
+
+    assert samples(registry, "queue_messages") == {(info.id, "ready"): 2, (idle.id, "ready"): 0}
+    assert samples(registry, "queue_oldest_message_age_seconds") == {
+        (info.id,): 2.5,
+        (idle.id,): 0,
+    }
+
+
+async def test_ids_can_be_joined_with_names(broker: Broker, registry: CollectorRegistry) -> None:
+    """One line a queue tells what its id stands for."""
+    jobs = await broker.new_queue(Store.MEMORY, name="jobs")
+    unnamed = await broker.new_queue(Store.MEMORY)
+
+    assert samples(registry, "queue_info") == {
+        ("jobs", jobs.id, "MEMORY"): 1,
+        ("", unnamed.id, "MEMORY"): 1,
+    }
+
+
+async def test_lines_of_a_deleted_queue_vanish(broker: Broker, registry: CollectorRegistry) -> None:
+    """All of them, at once, and nobody else's."""
+    gone, kept = await broker.new_queue(Store.MEMORY), await broker.new_queue(Store.MEMORY)
+    for info in (gone, kept):
+        with pytest.raises(QueueEmpty):
+            await broker.pop(info.id)
+    before = lines(registry)
+
+    await broker.delete_queue(gone.id)
+
+    assert lines(registry) == [line for line in before if gone.id not in line]
+    assert any(kept.id in line for line in before)
+
+
+async def test_scrape_grows_by_a_few_lines_a_queue(
+    broker: Broker, registry: CollectorRegistry
+) -> None:
+    """10,000 queues are 10,000 times what one queue is, which is some hundred bytes."""
+    empty = len(render(registry))
+    for _ in range(10_000):
+        info = await broker.new_queue(Store.MEMORY)
+        await broker.add(info.id, b"x")
+
+    size = len(render(registry)) - empty
+
+    assert 10_000 * 100 < size < 10_000 * 800
+
+
+async def test_calls_are_counted_by_method_and_by_how_they_end() -> None:
+    """Each call is in the histogram of its method; who failed is counted by reason too."""
+    calls = CallCollector()
+
+    async def echo(data: bytes) -> bytes:
+        if data == b"empty":
+            raise QueueEmpty("id")
+        if data == b"bug":
+            raise ZeroDivisionError
+        return data
+
+    watched = calls.watch({"/proto.Q/Pop": echo, "/proto.Q/Add": echo})
+    registry = CollectorRegistry()
+    registry.register(calls)
+
+    assert await watched["/proto.Q/Pop"](b"x") == b"x"
+    for data, error in (
+        (b"empty", QueueEmpty),
+        (b"empty", QueueEmpty),
+        (b"bug", ZeroDivisionError),
+    ):
+        with pytest.raises(error):
+            await watched["/proto.Q/Pop"](data)
+
+    assert samples(registry, "q_call_duration_seconds_count") == {("Pop",): 4, ("Add",): 0}
+    assert samples(registry, "q_call_failures_total") == {
+        ("Pop", "QUEUE_EMPTY"): 2,
+        ("Pop", "ZeroDivisionError"): 1,
+    }
+
+
+async def test_call_that_is_cancelled_is_counted() -> None:
+    """A client that went away is a call that ended."""
+    calls = CallCollector()
+
+    async def wait(data: bytes) -> bytes:
+        await asyncio.Event().wait()
+        return data
+
+    watched = calls.watch({"/proto.Q/Pop": wait})
+    task = asyncio.ensure_future(watched["/proto.Q/Pop"](b""))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    registry = CollectorRegistry()
+    registry.register(calls)
+
+    assert samples(registry, "q_call_failures_total") == {("Pop", "CancelledError"): 1}
+
+
+async def test_histogram_is_cumulative_and_in_seconds() -> None:
+    """The buckets rise to the count, and the bounds are those of a call, 0.1 ms to 10 s."""
+    calls = CallCollector()
+
+    async def answer(data: bytes) -> bytes:
+        return data
+
+    watched = calls.watch({"/proto.Q/Pop": answer})
+    for _ in range(10):
+        await watched["/proto.Q/Pop"](b"")
+    registry = CollectorRegistry()
+    registry.register(calls)
+
+    buckets = samples(registry, "q_call_duration_seconds_bucket")
+    bounds = [float(bound) for bound, _ in buckets]
+    assert bounds == sorted(bounds)
+    assert (bounds[0], bounds[-2], bounds[-1]) == (0.0001, 10, float("inf"))
+    counts = list(buckets.values())
+    assert counts == sorted(counts)
+    assert counts[-1] == 10
+    assert 0 < samples(registry, "q_call_duration_seconds_sum")[("Pop",)] < 10
+
+
+def test_process_shows_its_own_metrics() -> None:
+    """Those of the process that the original had as well."""
+    shown = {line.split()[0] for line in lines(process_registry()) if line.startswith("process_")}
+
+    assert {
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_virtual_memory_bytes",
+    } <= shown

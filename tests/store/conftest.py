@@ -1,0 +1,18 @@
+"""Settings for the tests of stores."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.store.disk import Disks
+
+# The suite is no test module of its own, but its assertions should be as talkative.
+pytest.register_assert_rewrite("tests.store.conformance")
+
+
+@pytest.fixture
+async def disks() -> AsyncIterator[Disks]:
+    """Return what opens DISK stores; they are closed after the test."""
+    disks = Disks()
+    yield disks
+    await disks.close()

@@ -1,0 +1,144 @@
+"""The DISK store with a hand on its commits.
+
+The store is made of a data directory and a connection; a commit hook on the connection
+is the seam: SQLite calls it in the writer's thread before it makes a transaction
+durable, so it can tell, hold, refuse, or copy what is on disk at that moment.
+"""
+
+import asyncio
+import shutil
+import threading
+from pathlib import Path
+
+import apsw
+
+from qmq.store.local.directory import DataDirectory
+from qmq.store.local.disk import DiskStore
+
+#: A test that waits for this long waits for something that does not come.
+WAIT_S = 30
+
+
+class Commits:
+    """The commits of one store: counted, and held, refused or copied if asked."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        #: How many transactions came to their commit.
+        self.count = 0
+        self._waiting: list[tuple[int, asyncio.Event]] = []
+        self._may_pass = threading.Semaphore(0)
+        self._are_held = False
+        self._image: Path | None = None
+        self._directory = Path()
+        self._connection: apsw.Connection | None = None
+        #: Whether commits fail from now on.
+        self.fail = False
+
+    def watch(self, connection: apsw.Connection, directory: Path) -> None:
+        """Become the commit hook of a connection to the directory's database."""
+        self._directory = directory
+        self._connection = connection
+        connection.set_commit_hook(self._before_commit)
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """The store's connection, to be used when no transaction is under way."""
+        assert self._connection
+        return self._connection
+
+    def hold(self) -> None:
+        """Let no transaction pass its commit until `release`."""
+        self._are_held = True
+
+    def release(self, count: int = 1) -> None:
+        """Let a number of commits pass, those that are held first."""
+        self._may_pass.release(count)
+
+    def release_all(self) -> None:
+        """Hold nothing any more."""
+        self._are_held = False
+        self._may_pass.release()
+
+    def copy_next(self, image: Path) -> None:
+        """At the next commit, copy the directory as a crash would leave it."""
+        self._image = image
+
+    async def reach(self, count: int) -> None:
+        """Wait until so many transactions came to their commit."""
+        if self.count < count:
+            reached = asyncio.Event()
+            self._waiting.append((count, reached))
+            async with asyncio.timeout(WAIT_S):
+                await reached.wait()
+
+    def _before_commit(self) -> bool:
+        """Run in the writer's thread; return whether the commit is to fail."""
+        if self._image:
+            shutil.copytree(self._directory, self._image)
+            self._image = None
+        self._loop.call_soon_threadsafe(self._tell)
+        if self._are_held and not self._may_pass.acquire(timeout=WAIT_S):
+            raise TimeoutError
+        return self.fail
+
+    def _tell(self) -> None:
+        self.count += 1
+        for count, reached in self._waiting:
+            if count <= self.count:
+                reached.set()
+
+
+class Disks:
+    """The DISK stores of one test, so that none is left open whatever happens in it."""
+
+    def __init__(self) -> None:
+        self._opened: list[tuple[DiskStore, Commits]] = []
+
+    def open(
+        self,
+        path: Path,
+        commits: Commits | None = None,
+        *,
+        cache_bytes_max: int = 1024 * 1024,
+        pending_bytes_max: int = 1024 * 1024,
+        failures: list[str] | None = None,
+    ) -> DiskStore:
+        """Open the store in a data directory.
+
+        Args:
+            path: the data directory.
+            commits: watches the store's commits.
+            cache_bytes_max: as the store's.
+            pending_bytes_max: as the store's.
+            failures: gets the reason when the store fails.
+        """
+        commits = commits or Commits()
+        reasons: list[str] = [] if failures is None else failures
+        directory = DataDirectory(path)
+        connection = directory.open_database()
+        commits.watch(connection, path)
+        store = DiskStore(
+            directory,
+            connection,
+            cache_bytes_max=cache_bytes_max,
+            pending_bytes_max=pending_bytes_max,
+            on_failure=reasons.append,
+        )
+        self._opened.append((store, commits))
+        return store
+
+    async def close(self) -> None:
+        """Close every store, whatever the test had done with it."""
+        for store, commits in self._opened:
+            commits.release_all()
+            await store.close()
+
+
+def rows(path: Path, table: str) -> int:
+    """Count the rows of a table in a data directory that no store holds."""
+    connection = apsw.Connection(str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        return int(connection.execute(f"select count(*) from {table}").get)  # noqa: S608 - Ours.
+    finally:
+        connection.close()

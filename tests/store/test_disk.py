@@ -1,0 +1,253 @@
+"""The DISK store passes the suite of all stores, and keeps what it holds.
+
+How much of it is also in memory must make no difference, so all of this runs with a
+cache for everything, for a few messages, and for none.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from qmq.engine.broker import Broker
+from qmq.errors import QueueEmpty, QueueFull, QueueNotFound
+from qmq.ids import RandomIds
+from qmq.limits import CACHE_BYTES_MAX
+from qmq.store.local.disk import DiskStore
+from qmq.store.local.memory import MemoryStore
+from qmq.testing import START_NS, ManualClock
+from qmq.values import Store, Tag
+from tests.store.conformance import (
+    LARGE_BYTES,
+    BrokerConformance,
+    StoreConformance,
+    make_queue,
+    started,
+)
+from tests.store.disk import Commits, Disks, rows
+
+
+@pytest.fixture(params=[CACHE_BYTES_MAX, 10, 0], ids=["cached", "partly-cached", "uncached"])
+def cache_bytes_max(request: pytest.FixtureRequest) -> int:
+    """Return how many bytes of messages the store may keep in memory."""
+    assert isinstance(request.param, int)
+    return request.param
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return the data directory, which does not exist yet."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+async def store(disks: Disks, data: Path, cache_bytes_max: int) -> DiskStore:
+    """Return an empty store."""
+    return disks.open(data, cache_bytes_max=cache_bytes_max)
+
+
+@pytest.fixture
+def kind() -> Store:
+    """Return what the store is called."""
+    return Store.DISK
+
+
+@asynccontextmanager
+async def opened(
+    data: Path, cache_bytes_max: int = CACHE_BYTES_MAX, clock: ManualClock | None = None
+) -> AsyncIterator[Broker]:
+    """Run a broker on a data directory, as q does, to a clean end."""
+    disk = DiskStore.open(data, cache_bytes_max=cache_bytes_max)
+    broker = Broker(
+        {Store.MEMORY: MemoryStore(), Store.DISK: disk},
+        clock=clock or ManualClock(),
+        new_id=RandomIds(),
+        queues=disk.queues,
+        last_queue_number=disk.last_queue_number,
+    )
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
+class TestDiskStore(StoreConformance):
+    """By its protocol."""
+
+
+class TestBrokerOnDisk(BrokerConformance):
+    """As callers see it."""
+
+
+async def test_everything_is_there_after_a_clean_end(data: Path, cache_bytes_max: int) -> None:
+    """Queues with names, limits, tags and order; messages with order and bodies."""
+    async with opened(data, cache_bytes_max) as broker:
+        jobs = await broker.new_queue(Store.DISK, limit=3, name="jobs", tags=[Tag("b", "1")])
+        gone = await broker.new_queue(Store.DISK, name="gone")
+        other = await broker.new_queue(Store.DISK, tags=[Tag("", "\u4e16"), Tag('"', "\n")])
+        await broker.add_queue_tag("jobs", Tag("a", "2"))
+        await broker.add_queue_tag("jobs", Tag("a", "1"))
+        await broker.delete_queue_tag("jobs", Tag("a", "2"))
+        await broker.delete_queue("gone")
+        sent = [await broker.add("jobs", bytes([n]) * n, b"\x1a\0" * n) for n in range(3)]
+        large = await broker.add(other.id, bytes(range(256)) * (LARGE_BYTES // 256))
+        infos, _ = await broker.list_queues(0, "")
+
+    async with opened(data, cache_bytes_max) as broker:
+        assert await broker.list_queues(0, "") == (infos, "")
+        assert [info.id for info in infos] == [jobs.id, other.id]
+        with pytest.raises(QueueNotFound):
+            await broker.get_queue(gone.id)
+        with pytest.raises(QueueFull):
+            await broker.add("jobs", b"refused")
+        assert await broker.peek("jobs") == sent[0]
+        assert [await broker.pop("jobs") for _ in sent] == sent
+        with pytest.raises(QueueEmpty):
+            await broker.pop("jobs")
+        assert await broker.pop(other.id) == large
+
+
+async def test_order_goes_on_where_it_was(data: Path, cache_bytes_max: int) -> None:
+    """What comes after the reopening stands behind what was there, whatever the clock says."""
+    async with opened(data, cache_bytes_max) as broker:
+        await broker.new_queue(Store.DISK, name="jobs")
+        first = [await broker.add("jobs", b"1"), await broker.add("jobs", b"2")]
+
+    async with opened(data, cache_bytes_max, ManualClock(START_NS - 10**18)) as broker:
+        then = [await broker.add("jobs", b"3"), await broker.add("jobs", b"4")]
+        assert await broker.pop("jobs") == first[0]
+
+    async with opened(data, cache_bytes_max) as broker:
+        assert [await broker.pop("jobs") for _ in range(3)] == [first[1], *then]
+
+
+async def test_popped_message_does_not_come_back(data: Path, cache_bytes_max: int) -> None:
+    """Neither one that was taken from memory nor one that was read from disk."""
+    async with opened(data, cache_bytes_max) as broker:
+        await broker.new_queue(Store.DISK, name="jobs")
+        sent = [await broker.add("jobs", b"%d" % n) for n in range(3)]
+        await broker.pop("jobs")
+
+    for n in (1, 2):
+        async with opened(data, cache_bytes_max) as broker:
+            assert await broker.pop("jobs") == sent[n]
+
+    assert (rows(data, "queue"), rows(data, "message")) == (1, 0)
+
+
+async def test_memory_queues_end_with_the_process(data: Path) -> None:
+    """They are listed among the others, and leave nothing on disk."""
+    async with opened(data) as broker:
+        await broker.new_queue(Store.MEMORY, name="scratch")
+        kept = await broker.new_queue(Store.DISK, name="jobs")
+        await broker.add("scratch", b"x")
+
+    async with opened(data) as broker:
+        assert await broker.list_queues(0, "") == ([kept], "")
+        await broker.new_queue(Store.MEMORY, name="scratch")
+        with pytest.raises(QueueEmpty):
+            await broker.pop("scratch")
+
+
+async def test_new_queue_never_inherits(data: Path) -> None:
+    """Neither a queue of the same name nor the next one gets what a deleted queue held."""
+    async with opened(data) as broker:
+        await broker.new_queue(Store.DISK, name="jobs")
+        await asyncio.gather(*(broker.add("jobs", b"gone") for _ in range(5_000)))
+        await broker.delete_queue("jobs")
+
+    async with opened(data) as broker:
+        for name in ("jobs", "other"):
+            await broker.new_queue(Store.DISK, name=name)
+
+    async with opened(data) as broker:
+        for name in ("jobs", "other"):
+            with pytest.raises(QueueEmpty):
+                await broker.pop(name)
+
+
+async def test_rows_of_a_deleted_queue_are_swept(disks: Disks, data: Path) -> None:
+    """By and by, in several transactions, until the table holds only what is alive."""
+    commits = Commits()
+    store = disks.open(data, commits)
+    doomed, alive = make_queue(1), make_queue(2)
+    for queue in (doomed, alive):
+        await store.new_queue(queue)
+    await asyncio.gather(*(store.add(doomed, b"gone", START_NS) for _ in range(5_000)))
+    await store.add(alive, b"kept", START_NS)
+
+    before = commits.count
+    await store.delete_queue(doomed)
+    await commits.reach(before + 3)
+    await store.close()
+
+    assert (rows(data, "queue"), rows(data, "message")) == (1, 1)
+
+
+async def test_sweep_goes_on_after_a_crash(disks: Disks, data: Path, tmp_path: Path) -> None:
+    """A process that ended in the midst of it leaves rows; the next one removes them."""
+    commits, image = Commits(), tmp_path / "image"
+    store = disks.open(data, commits)
+    doomed = make_queue(7)
+    await store.new_queue(doomed)
+    await asyncio.gather(*(store.add(doomed, b"gone", START_NS) for _ in range(5_000)))
+    before = commits.count
+    commits.hold()
+    calls = await started(store.delete_queue(doomed))
+    await commits.reach(before + 1)
+    commits.copy_next(image)
+    commits.release()
+    await commits.reach(before + 2)
+    commits.release_all()
+    await asyncio.wait(calls)
+    await store.close()
+    assert (rows(image, "queue"), rows(image, "message")) == (0, 3_000)
+
+    swept = Commits()
+    reopened = disks.open(image, swept)
+    highest = reopened.last_queue_number
+    await swept.reach(2)
+    await reopened.close()
+
+    # The number of the deleted queue is not given to another while rows have it.
+    assert (highest, reopened.queues) == (7, [])
+    assert rows(image, "message") == 0
+
+
+async def test_end_does_not_wait_for_a_sweep(disks: Disks, data: Path) -> None:
+    """Closing answers who waits and leaves the rest of the rows to the next opening."""
+    commits = Commits()
+    store = disks.open(data, commits)
+    doomed = make_queue(1)
+    await store.new_queue(doomed)
+    await asyncio.gather(*(store.add(doomed, b"gone", START_NS) for _ in range(10_000)))
+
+    await store.delete_queue(doomed)
+    await store.close()
+
+    assert rows(data, "message") >= 4_000
+
+
+async def test_cache_gives_back_what_it_held(disks: Disks, data: Path) -> None:
+    """Messages that go, popped or with their queue, make room for others in memory."""
+    commits = Commits()
+    store = disks.open(data, commits, cache_bytes_max=1_000)
+    queue, deleted = make_queue(1), make_queue(2)
+    for each in (queue, deleted):
+        await store.new_queue(each)
+    for _ in range(2):
+        await store.add(deleted, bytes(500), START_NS)
+    await store.delete_queue(deleted)
+    for _ in range(5):
+        await store.add(queue, bytes(900), START_NS)
+        await store.pop(queue)
+    await store.add(queue, bytes(900), START_NS)
+    before = commits.count
+
+    # What is in memory is shown without a transaction.
+    await store.peek(queue)
+    await store.close()
+
+    assert commits.count == before

@@ -1,0 +1,49 @@
+"""The MEMORY store passes the suite of all stores."""
+
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from qmq.store.local.memory import MemoryStore
+from qmq.testing import START_NS
+from qmq.values import Store
+from tests.store.conformance import BrokerConformance, StoreConformance, make_queue
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    """Return an empty store."""
+    store = MemoryStore()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def kind() -> Store:
+    """Return what the store is called."""
+    return Store.MEMORY
+
+
+class TestMemoryStore(StoreConformance):
+    """By its protocol."""
+
+
+class TestBrokerOnMemory(BrokerConformance):
+    """As callers see it."""
+
+
+async def test_memory_is_given_back(store: MemoryStore) -> None:
+    """Nothing is kept of messages that were popped or went with their queue."""
+    envelope = b"%d" % START_NS
+    held_by_the_test = sys.getrefcount(envelope)
+    popped, deleted = make_queue(1), make_queue(2)
+    for queue in (popped, deleted):
+        await store.add(queue, envelope, START_NS)
+    held_by_the_store = sys.getrefcount(envelope) - held_by_the_test
+
+    await store.pop(popped)
+    await store.delete_queue(deleted)
+
+    assert held_by_the_store == 2
+    assert sys.getrefcount(envelope) == held_by_the_test

@@ -1,0 +1,103 @@
+"""Messages at rest are what the protobuf library makes of them, byte for byte."""
+
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from qmq.envelope import REPLY_OVERHEAD_BYTES, Sealer, encode_tags, reply_with, varint
+from qmq.values import Tag
+from qmq.wire import q_pb2 as pb
+
+ID = "668ad8a2-036c-4556-b9e5-be492c190019"
+NS_PER_S = 1_000_000_000
+
+# Text without lone surrogates, which UTF-8 cannot write and protobuf cannot hold.
+text = st.text(st.characters(exclude_categories=["Cs"]))
+tags = st.lists(st.builds(Tag, text, text), max_size=5)
+#: From the epoch to the end of what a Timestamp may hold, the year 9999.
+moments_ns = st.integers(0, 253_402_300_799 * NS_PER_S + 999_999_999)
+
+
+def by_the_library(created_ns: int, tags: list[Tag], payload: bytes) -> pb.Message:
+    """Make the message that an envelope should be."""
+    seconds, nanos = divmod(created_ns, NS_PER_S)
+    return pb.Message(
+        meta=pb.Metadata(
+            id=ID,
+            created=Timestamp(seconds=seconds, nanos=nanos),
+            tags=[pb.Tag(key=tag.key, value=tag.value) for tag in dict.fromkeys(tags)],
+        ),
+        payload=payload,
+    )
+
+
+@given(moments_ns, tags, st.binary(max_size=300))
+@example(0, [], b"")
+@example(NS_PER_S, [], b"")
+@example(NS_PER_S - 1, [Tag("", "")], b"\0")
+@example(1_700_000_000 * NS_PER_S, [Tag("k", "")], b"x" * 127)
+@example(1_700_000_000 * NS_PER_S + 1, [Tag("", "v")], b"x" * 128)
+@example(2**63 - 1, [Tag("k" * 127, "v" * 128)], b"x" * 2**14)
+def test_envelope_is_what_the_library_encodes(
+    created_ns: int, tags: list[Tag], payload: bytes
+) -> None:
+    """Whatever the time, tags and payload."""
+    envelope = Sealer().seal(ID.encode(), created_ns, encode_tags(tags), payload)
+
+    assert envelope == by_the_library(created_ns, tags, payload).SerializeToString()
+
+
+@given(st.lists(moments_ns, max_size=5))
+def test_sealer_remembers_no_more_than_it_should(moments: list[int]) -> None:
+    """One sealer makes the same of a moment as a new one, whatever it worked on before."""
+    sealer = Sealer()
+
+    for moment in [*moments, *moments, *(moment + 1 for moment in moments)]:
+        assert sealer.seal(ID.encode(), moment, b"", b"") == Sealer().seal(
+            ID.encode(), moment, b"", b""
+        )
+
+
+@given(st.lists(st.builds(Tag, st.sampled_from("ab"), st.sampled_from("12")), max_size=9))
+def test_repeated_tag_is_written_once_where_it_first_stood(tags: list[Tag]) -> None:
+    """Tags are a set of pairs in order of arrival."""
+    decoded = pb.Metadata.FromString(encode_tags(tags))
+
+    kept = [Tag(tag.key, tag.value) for tag in decoded.tags]
+    assert len(kept) == len(set(kept))
+    assert kept == sorted(set(tags), key=tags.index)
+
+
+@pytest.mark.parametrize("reply", [pb.AddResponse, pb.PopResponse, pb.PeekResponse])
+@pytest.mark.parametrize("payload_bytes", [0, 1, 200, 70_000])
+def test_reply_with_an_envelope_is_what_the_library_encodes(
+    reply: type[Message], payload_bytes: int
+) -> None:
+    """Each reply that carries a message carries it as field 1."""
+    message = by_the_library(1_700_000_000_000_000_001, [Tag("k", "v")], b"x" * payload_bytes)
+
+    encoded = reply_with(message.SerializeToString())
+
+    assert encoded == reply(message=message).SerializeToString()
+
+
+@pytest.mark.parametrize("size", [1, 127, 128, 2**14 - 1, 2**14, 2**21, 2**22])
+def test_reply_adds_no_more_than_its_bound(size: int) -> None:
+    """What q refuses by size, it refuses by the size of the reply."""
+    assert len(reply_with(bytes(size))) - size <= REPLY_OVERHEAD_BYTES
+
+
+def test_bound_of_the_reply_holds_up_to_256_mib() -> None:
+    """The longest length that takes four bytes is that of 256 MiB less one byte."""
+    assert 1 + len(varint(2**28 - 1)) == REPLY_OVERHEAD_BYTES
+    assert 1 + len(varint(2**28)) > REPLY_OVERHEAD_BYTES
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_varint_is_what_the_library_encodes(n: int) -> None:
+    """The seconds of a Timestamp are a field of one byte and a varint."""
+    encoded = Timestamp(seconds=n).SerializeToString()
+
+    assert (b"\x08" + varint(n) if n else b"") == encoded

@@ -1,0 +1,50 @@
+"""Ids are random UUIDs, made many at a time."""
+
+import os
+import uuid
+
+from qmq.ids import RandomIds
+
+
+def test_id_is_a_canonical_random_uuid() -> None:
+    """Python's own UUID reads it as version 4 of RFC 9562 and writes it the same."""
+    new_id = RandomIds()
+
+    for _ in range(1_000):
+        text = new_id().decode()
+        parsed = uuid.UUID(text)
+        assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
+        assert str(parsed) == text
+
+
+def test_ids_do_not_repeat() -> None:
+    """Neither within a pool of randomness nor from one to the next."""
+    new_id = RandomIds()
+
+    assert len({new_id() for _ in range(10_000)}) == 10_000
+
+
+def test_every_random_bit_is_used_but_those_of_version_and_variant() -> None:
+    """An id is its 16 random bytes with 6 bits replaced."""
+    for byte in (b"\x00", b"\x5a", b"\xff"):
+        new_id = RandomIds(byte.__mul__)
+
+        assert new_id() == str(uuid.UUID(bytes=byte * 16, version=4)).encode()
+
+
+def test_randomness_is_read_for_many_ids_at_once_and_used_once() -> None:
+    """The system is asked once in 256 ids, and never answers with the same bytes twice."""
+    reads: list[bytes] = []
+
+    def read(n: int) -> bytes:
+        reads.append(os.urandom(n))
+        return reads[-1]
+
+    new_id = RandomIds(read)
+    ids = [uuid.UUID(new_id().decode()) for _ in range(512)]
+
+    assert [len(read) for read in reads] == [256 * 16, 256 * 16]
+    random = b"".join(reads)
+    assert ids == [
+        uuid.UUID(bytes=random[at : at + 16], version=4) for at in range(0, len(random), 16)
+    ]

@@ -1,0 +1,176 @@
+"""The original's wire contract, written down: all of it stays, and more may come.
+
+A client that was generated from the original's proto file has to find every method,
+message, field and number where it was, whatever q adds.
+"""
+
+from typing import NamedTuple
+
+import pytest
+from google.api import annotations_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+from qmq.wire import q_pb2 as pb
+
+
+class Method(NamedTuple):
+    """A method of the service: its messages and its REST mapping."""
+
+    name: str
+    verb: str
+    path: str
+    body: str = ""
+
+    @property
+    def request(self) -> str:
+        """The full name of its request message."""
+        return f"proto.{self.name}Request"
+
+    @property
+    def response(self) -> str:
+        """The full name of its response message."""
+        return f"proto.{self.name}Response"
+
+
+METHODS = [
+    Method("ListQueues", "get", "/v1/queues"),
+    Method("NewQueue", "post", "/v1/queues", "*"),
+    Method("GetQueue", "get", "/v1/queues/{queue_id}"),
+    Method("DeleteQueue", "delete", "/v1/queues/{queue_id}"),
+    Method("AddQueueTag", "post", "/v1/queues/{queue_id}/tag", "tag"),
+    Method("DeleteQueueTag", "delete", "/v1/queues/{queue_id}/tag", "tag"),
+    Method("Add", "post", "/v1/queues/{queue_id}", "message"),
+    Method("Pop", "get", "/v1/queues/{queue_id}/pop"),
+    Method("Peek", "get", "/v1/queues/{queue_id}/peek"),
+]
+
+#: Each message's fields: number, name, type.
+MESSAGES = {
+    "proto.Tag": ["1 key string", "2 value string"],
+    "proto.Metadata": [
+        "1 id string",
+        "2 created google.protobuf.Timestamp",
+        "3 tags repeated proto.Tag",
+    ],
+    "proto.NewMessage": ["1 tags repeated proto.Tag", "2 payload bytes"],
+    "proto.Message": ["1 meta proto.Metadata", "2 payload bytes"],
+    "proto.Queue": ["1 meta proto.Metadata", "2 store proto.Queue.Store"],
+    "proto.ListQueuesRequest": [],
+    "proto.ListQueuesResponse": ["1 queues repeated proto.Queue"],
+    "proto.NewQueueRequest": [
+        "1 store proto.Queue.Store",
+        "2 limit int64",
+        "3 tags repeated proto.Tag",
+    ],
+    "proto.NewQueueResponse": ["1 queue proto.Queue"],
+    "proto.GetQueueRequest": ["1 queue_id string"],
+    "proto.GetQueueResponse": ["1 queue proto.Queue"],
+    "proto.DeleteQueueRequest": ["1 queue_id string"],
+    "proto.DeleteQueueResponse": [],
+    "proto.AddQueueTagRequest": ["1 queue_id string", "2 tag proto.Tag"],
+    "proto.AddQueueTagResponse": [],
+    "proto.DeleteQueueTagRequest": ["1 queue_id string", "2 tag proto.Tag"],
+    "proto.DeleteQueueTagResponse": [],
+    "proto.AddRequest": ["1 queue_id string", "2 message proto.NewMessage"],
+    "proto.AddResponse": ["1 message proto.Message"],
+    "proto.PopRequest": ["1 queue_id string"],
+    "proto.PopResponse": ["1 message proto.Message"],
+    "proto.PeekRequest": ["1 queue_id string"],
+    "proto.PeekResponse": ["1 message proto.Message"],
+}
+
+STORES = {"UNKNOWN": 0, "MEMORY": 1, "BOLTDB": 2}
+
+_SCALARS = {
+    FieldDescriptor.TYPE_STRING: "string",
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_INT64: "int64",
+}
+
+
+def described(field: FieldDescriptor) -> str:
+    """Write a field as the table above does."""
+    kind = field.message_type or field.enum_type
+    words = (
+        str(field.number),
+        field.name,
+        "repeated" if field.is_repeated else "",
+        kind.full_name if kind else _SCALARS[field.type],
+    )
+    return " ".join(filter(None, words))
+
+
+def message_type(full_name: str) -> Descriptor:
+    """Find a message of ours."""
+    return pb.DESCRIPTOR.message_types_by_name[full_name.removeprefix("proto.")]
+
+
+def test_package_service_and_syntax_are_the_originals() -> None:
+    """The gRPC path of each method is /proto.Q/<Method>."""
+    file = FileDescriptorProto()
+    pb.DESCRIPTOR.CopyToProto(file)
+
+    assert (file.package, file.syntax) == ("proto", "proto3")
+    assert pb.DESCRIPTOR.services_by_name["Q"].full_name == "proto.Q"
+
+
+@pytest.mark.parametrize("method", METHODS, ids=[method.name for method in METHODS])
+def test_method_is_the_originals(method: Method) -> None:
+    """Its messages, that it is unary, and its REST mapping stay."""
+    ours = pb.DESCRIPTOR.services_by_name["Q"].methods_by_name[method.name]
+
+    assert ours.input_type.full_name == method.request
+    assert ours.output_type.full_name == method.response
+    assert not ours.client_streaming
+    assert not ours.server_streaming
+    rule = ours.GetOptions().Extensions[annotations_pb2.http]
+    assert rule.WhichOneof("pattern") == method.verb
+    assert getattr(rule, method.verb) == method.path
+    assert rule.body == method.body
+    assert not rule.response_body
+
+
+@pytest.mark.parametrize(("full_name", "fields"), MESSAGES.items(), ids=list(MESSAGES))
+def test_message_has_the_originals_fields(full_name: str, fields: list[str]) -> None:
+    """Number, name, label and type of each field stay, and none is in a oneof."""
+    ours = message_type(full_name)
+
+    assert set(fields) <= {described(field) for field in ours.fields}
+    assert not any(field.containing_oneof for field in ours.fields)
+
+
+def test_new_fields_have_numbers_of_their_own() -> None:
+    """What is known today as an addition stays too; a further one is written down here."""
+    added = {
+        f"{full_name} {described(field)}"
+        for full_name in MESSAGES
+        for field in message_type(full_name).fields
+        if described(field) not in MESSAGES[full_name]
+    }
+
+    assert added == {
+        "proto.Queue 3 name string",
+        "proto.ListQueuesRequest 1 page_size int32",
+        "proto.ListQueuesRequest 2 page_token string",
+        "proto.ListQueuesResponse 2 next_page_token string",
+        "proto.NewQueueRequest 4 name string",
+    }
+
+
+def test_stores_keep_their_numbers() -> None:
+    """BOLTDB is another name for 2 by now; what is printed for 2 is DISK."""
+    numbers = dict(pb.Queue.Store.items())
+
+    assert STORES.items() <= numbers.items()
+    assert pb.Queue.Store.Name(2) == "DISK"
+    assert pb.Queue.Store.DESCRIPTOR.full_name == "proto.Queue.Store"
+
+
+def test_json_names_are_those_of_the_proto_in_lower_camel_case() -> None:
+    """A transcoder may accept them; none was given by hand."""
+    for full_name in MESSAGES:
+        for field in message_type(full_name).fields:
+            head, *tail = field.name.split("_")
+            assert field.json_name == head + "".join(map(str.capitalize, tail))

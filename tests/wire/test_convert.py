@@ -1,0 +1,121 @@
+"""Between the messages of the wire and the values of q."""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from qmq.envelope import encode_tags
+from qmq.errors import InvalidArgument
+from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from qmq.values import QueueInfo, Store, Tag
+from qmq.wire import q_pb2 as pb
+from qmq.wire.convert import encoded_tags, queue_message, tag_value, tag_values
+
+Convert = Callable[[Iterable[pb.Tag], int, str], object]
+
+
+def test_tag_is_its_key_and_value() -> None:
+    """Either may be empty, as in the original."""
+    assert tag_value(pb.Tag(key="k", value="v"), "tag") == Tag("k", "v")
+    assert tag_value(pb.Tag(), "tag") == Tag("", "")
+
+
+@pytest.mark.parametrize(
+    ("part", "most"), [("key", TAG_KEY_BYTES_MAX), ("value", TAG_VALUE_BYTES_MAX)]
+)
+@pytest.mark.parametrize("character", ["a", "\u00e9", "\u4e16", "\U0001f600"])
+def test_tag_is_bounded_in_bytes(part: str, most: int, character: str) -> None:
+    """What counts is UTF-8, of whatever characters; the error names field, size and bound."""
+    size = len(character.encode())
+    fits = character * (most // size)
+    too_long = fits + character
+
+    assert getattr(tag_value(pb.Tag(**{part: fits}), "tag"), part) == fits
+    with pytest.raises(InvalidArgument) as refusal:
+        tag_value(pb.Tag(**{part: too_long}), "tag")
+
+    assert refusal.value.message == (
+        f"tag.{part}: takes {len(too_long.encode())} bytes, more than {most}"
+    )
+
+
+def test_tags_keep_their_order_and_the_error_names_the_place() -> None:
+    """The third of them is tags[2]."""
+    tags = [pb.Tag(key="b"), pb.Tag(key="a"), pb.Tag(key="k" * (TAG_KEY_BYTES_MAX + 1))]
+
+    assert tag_values(tags[:2], 2, "tags") == (Tag("b", ""), Tag("a", ""))
+    with pytest.raises(InvalidArgument, match=r"^tags\[2\]\.key: "):
+        tag_values(tags, 3, "tags")
+
+
+@pytest.mark.parametrize("convert", [tag_values, encoded_tags])
+def test_number_of_tags_is_bounded(convert: Convert) -> None:
+    """As many as allowed pass, one more does not; 100,000 are refused before they are read."""
+    request = pb.NewQueueRequest(tags=[pb.Tag(key=str(n)) for n in range(TAGS_MAX)])
+
+    assert convert(request.tags, len(request.tags), "tags")
+    with pytest.raises(InvalidArgument) as refusal:
+        convert(iter(()), 100_000, "tags")
+
+    assert refusal.value.message == f"tags: has 100000 tags, more than tags_max of {TAGS_MAX}"
+
+
+@pytest.mark.parametrize("convert", [tag_values, encoded_tags])
+def test_size_of_all_tags_is_bounded(convert: Convert) -> None:
+    """Each reply carries them: of queues as of messages, encoded they are bounded."""
+    tags = [pb.Tag(key=key, value="v" * TAG_VALUE_BYTES_MAX) for key in "abcd"]
+
+    assert convert(tags[:3], 3, "tags")
+    with pytest.raises(InvalidArgument) as refusal:
+        convert(tags, 4, "tags")
+
+    assert refusal.value.message.startswith("tags: take ")
+    assert refusal.value.message.endswith(f" more than tags_bytes_max of {TAGS_BYTES_MAX}")
+
+
+def test_repeated_tags_count_once_in_their_size() -> None:
+    """A set of pairs is as large as its pairs."""
+    tags = [pb.Tag(key="k", value="v" * TAG_VALUE_BYTES_MAX)] * 5
+
+    assert encoded_tags(tags, 5, "tags") == encode_tags([Tag("k", "v" * TAG_VALUE_BYTES_MAX)])
+
+
+def test_encoded_tags_are_those_of_a_message() -> None:
+    """They stand in its metadata as they are."""
+    tags = [pb.Tag(key="a", value="1"), pb.Tag(key="a", value="2")]
+
+    encoded = encoded_tags(tags, 2, "message.tags")
+
+    assert list(pb.Metadata.FromString(encoded).tags) == tags
+
+
+def test_queue_is_described_in_full() -> None:
+    """To the nanosecond, with the name of its store."""
+    info = QueueInfo(
+        id="34b85e07-c5e5-4e41-b9b9-7fb5f3c3726c",
+        created_ns=1_795_527_741_951_136_237,
+        store=Store.DISK,
+        limit=5,
+        name="jobs",
+        tags=(Tag("b", "1"), Tag("a", "")),
+    )
+
+    assert MessageToDict(queue_message(info)) == {
+        "meta": {
+            "id": "34b85e07-c5e5-4e41-b9b9-7fb5f3c3726c",
+            "created": "2026-11-24T13:42:21.951136237Z",
+            "tags": [{"key": "b", "value": "1"}, {"key": "a"}],
+        },
+        "store": "DISK",
+        "name": "jobs",
+    }
+
+
+def test_queue_of_each_store_is_named_as_on_the_wire() -> None:
+    """The numbers of values.Store are those of the wire."""
+    assert {store.name: store.value for store in Store} == {
+        "UNKNOWN": pb.Queue.UNKNOWN,
+        "MEMORY": pb.Queue.MEMORY,
+        "DISK": pb.Queue.DISK,
+    }
