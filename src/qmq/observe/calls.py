@@ -22,7 +22,7 @@ def log_calls(
 def _logged(
     path: str, method: Callable[Concatenate[bytes, _Rest], Awaitable[bytes]]
 ) -> Callable[Concatenate[bytes, _Rest], Awaitable[bytes]]:
-    async def logged(data: bytes, *args: _Rest.args, **kwargs: _Rest.kwargs) -> bytes:
+    async def logged(data: bytes, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> bytes:
         start = perf_counter()
         outcome = "OK"
         try:
