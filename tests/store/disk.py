@@ -16,7 +16,7 @@ from qmq.store.local.directory import DataDirectory
 from qmq.store.local.disk import DiskStore
 
 #: A test that waits for this long waits for something that does not come.
-WAIT_S = 30
+WAIT_S = 10
 
 
 class Commits:
@@ -132,7 +132,8 @@ class Disks:
         """Close every store, whatever the test had done with it."""
         for store, commits in self._opened:
             commits.release_all()
-            await store.close()
+            async with asyncio.timeout(WAIT_S):
+                await store.close()
 
 
 def rows(path: Path, table: str) -> int:

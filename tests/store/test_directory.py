@@ -93,6 +93,8 @@ def test_second_process_is_told_who_holds_the_directory(data: Path) -> None:
         "    print(error.message)\n"
     )
 
+    # A process with a longer id had it before.
+    (data / "q.lock").write_text("99999999999999\n", encoding="utf-8")
     directory = DataDirectory(data)
     directory.open_database().close()
     by_another = subprocess.run(

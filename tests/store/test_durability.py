@@ -128,27 +128,32 @@ async def test_change_is_answered_after_its_commit(
     assert commits.count == before + 1
 
 
-@pytest.mark.parametrize(
+#: Changes, and what is asked right after them: a call and how it ends.
+ANSWERS: list[tuple[list[Call], Call, type[Exception] | None]] = [
+    ([pop], peek, QueueEmpty),
+    ([pop, add], peek, None),
+    ([pop], pop, QueueEmpty),
+    ([add], add, QueueFull),
+    ([tag], tag, None),
+    ([untag], untag, None),
+    ([delete], delete, QueueNotFound),
+    ([tag], get, None),
+    ([tag], list_all, None),
+    ([new_queue], get_other, None),
+    ([delete], list_all, None),
+]
+
+answers = pytest.mark.parametrize(
     ("changes", "answer", "expected"),
-    [
-        ([pop], peek, QueueEmpty),
-        ([pop, add], peek, None),
-        ([pop], pop, QueueEmpty),
-        ([add], add, QueueFull),
-        ([tag], tag, None),
-        ([untag], untag, None),
-        ([delete], delete, QueueNotFound),
-        ([tag], get, None),
-        ([tag], list_all, None),
-        ([new_queue], get_other, None),
-        ([delete], list_all, None),
+    ANSWERS,
+    ids=[
+        f"{answer.__name__}-after-{'-'.join(change.__name__ for change in changes)}"
+        for changes, answer, _ in ANSWERS
     ],
-    ids=lambda value: getattr(
-        value,
-        "__name__",
-        "_".join(c.__name__ for c in value) if isinstance(value, list) else "then",
-    ),
 )
+
+
+@answers
 async def test_answer_that_rests_on_a_change_waits_for_its_commit(
     broker: Broker,
     commits: Commits,
@@ -171,6 +176,30 @@ async def test_answer_that_rests_on_a_change_waits_for_its_commit(
     result = (await outcomes(calls))[-1]
 
     assert were_answered == [True] + [False] * len(calls)
+    assert result is expected if expected else not isinstance(result, type)
+
+
+@answers
+async def test_answer_that_rests_on_a_commit_under_way_waits_for_it(
+    broker: Broker,
+    commits: Commits,
+    changes: list[Call],
+    answer: Call,
+    expected: type[Exception] | None,
+) -> None:
+    """Also when nothing is gathered behind it."""
+    before = commits.count
+    commits.hold()
+
+    calls = await started(*(call(broker) for call in changes))
+    await commits.reach(before + 1)
+    calls += await started(answer(broker))
+    await turns()
+    were_answered = [call.done() for call in calls]
+    commits.release_all()
+    result = (await outcomes(calls))[-1]
+
+    assert were_answered == [False] * len(calls)
     assert result is expected if expected else not isinstance(result, type)
 
 
