@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn
 
 from qmq.clock import Clock
-from qmq.engine.waiting import IsGone, Waiting
+from qmq.engine.waiting import IsGone, MonotonicTimer, Timer, Waiting
 from qmq.envelope import REPLY_OVERHEAD_BYTES, Sealer
 from qmq.errors import (
     InvalidArgument,
+    NameTaken,
+    QError,
     QueueEmpty,
     QueueFull,
     QueueNotFound,
@@ -50,6 +53,7 @@ class Broker:
         last_queue_number: int = 0,
         queues_max: int = QUEUES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
+        timer: Timer = MonotonicTimer(),  # noqa: B008 - It has no state.
     ) -> None:
         """Make a broker.
 
@@ -61,6 +65,7 @@ class Broker:
             last_queue_number: the highest number a queue of theirs ever had.
             queues_max: most queues.
             message_bytes_max: most bytes of a reply that carries one message.
+            timer: measures how long callers wait for a message.
         """
         self.catalog = Catalog(queues_max)
         self._stores = stores
@@ -70,7 +75,7 @@ class Broker:
         self._last_queue_number = last_queue_number
         self._message_bytes_max = message_bytes_max
         self._envelope_bytes_max = message_bytes_max - REPLY_OVERHEAD_BYTES
-        self._waiting = Waiting()
+        self._waiting = Waiting(timer)
         self._is_closing = False
         for queue in queues:
             self.catalog.add(queue)
@@ -101,7 +106,11 @@ class Broker:
         store_kind = self._store_kind(kind)
         if limit < UNBOUNDED:
             raise InvalidArgument("limit", f"must be -1 or 0 (no limit) or more; got {limit}")
-        self.catalog.check_room(name)
+        try:
+            self.catalog.check_room(name)
+        except NameTaken:
+            await self._settle()
+            raise
         info = QueueInfo(
             id=self._new_id().decode(),
             created_ns=self._now_ns(),
@@ -139,7 +148,8 @@ class Broker:
 
     async def get_queue(self, reference: str) -> QueueInfo:
         """Describe a queue."""
-        info = self.catalog.find(reference).info
+        queue = self.catalog.get(reference) or await self._refuse(reference)
+        info = queue.info
         await self._stores[info.store].settle()
         return info
 
@@ -178,7 +188,8 @@ class Broker:
             InvalidArgument: page_size is out of range, or page_token is none of ours.
         """
         if reference:
-            queues, next_token = [self.catalog.find(reference)], ""
+            queue = self.catalog.get(reference) or await self._refuse(reference)
+            queues, next_token = [queue], ""
         else:
             queues, next_token = self._page(page_size, page_token)
         now_ns = self._now_ns()
@@ -198,12 +209,7 @@ class Broker:
         Raises:
             QueueNotFound: no queue has the id, so that there is nothing to do.
         """
-        try:
-            queue = self.catalog.find(reference)
-        except QueueNotFound:
-            # It may have been deleted this moment, which must be durable before we say so.
-            await self._settle()
-            raise
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         store = self._store_of(queue)
         self.catalog.remove(queue)
         deleted = store.delete_queue(queue)
@@ -216,13 +222,13 @@ class Broker:
         Raises:
             InvalidArgument: the queue's tags would be more, or longer, than q allows.
         """
-        queue = self.catalog.find(reference)
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         store = self._store_of(queue)
         await (store.save_info(queue) if queue.add_tag(tag) else store.settle())
 
     async def delete_queue_tag(self, reference: str, tag: Tag) -> None:
         """Remove a tag from a queue, if it has it."""
-        queue = self.catalog.find(reference)
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         store = self._store_of(queue)
         await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
 
@@ -241,7 +247,7 @@ class Broker:
             TooLarge: no reply could carry the message.
             QueueFull: the queue holds as many messages as its limit allows.
         """
-        queue = self.catalog.find(reference)
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         now_ns = self._now_ns()
         envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
         if len(envelope) > self._envelope_bytes_max:
@@ -273,7 +279,7 @@ class Broker:
             TooLarge: no reply could carry one of the messages.
             QueueFull: there is no room for all of them, or for any with `partial`.
         """
-        queue = self.catalog.find(reference)
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         now_ns = self._now_ns()
         ids = self._new_id.many(len(messages))
         envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
@@ -307,7 +313,7 @@ class Broker:
             QueueEmpty: there is none, or was none in time.
             Gone: the caller has left.
         """
-        queue = self.catalog.find(reference)
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         store = self._store_of(queue)
         if self._waiting.free(queue) <= 0:
             await self._wait_for_message(queue, wait_s, is_gone)
@@ -333,7 +339,7 @@ class Broker:
             QueueEmpty: there was none in time.
             Gone: the caller has left.
         """
-        queue = self.catalog.find(reference)
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         store = self._store_of(queue)
         if self._waiting.free(queue) <= 0:
             await self._wait_for_message(queue, wait_s, is_gone)
@@ -356,7 +362,7 @@ class Broker:
         Raises:
             QueueEmpty: there is none.
         """
-        queue = self.catalog.find(reference)
+        queue = self.catalog.get(reference) or await self._refuse(reference)
         store = self._store_of(queue)
         try:
             return await store.peek(queue)
@@ -375,6 +381,16 @@ class Broker:
         self.stop_waiting()
         for store in self._stores.values():
             await store.close()
+
+    async def _refuse(self, reference: str) -> NoReturn:
+        """Say that no queue has the id or name, when that cannot be taken back any more."""
+        try:
+            self.catalog.find(reference)
+        except QError:
+            # The queue may have been deleted this moment.
+            await self._settle()
+            raise
+        raise AssertionError(f"queue {reference} is there after all")
 
     async def _settle(self) -> None:
         """Wait until all that was decided upon so far is durable."""

@@ -54,6 +54,12 @@ class Catalog:
         """Go through the queues in order of creation."""
         return iter(self._by_id.values())
 
+    def get(self, reference: str) -> Queue | None:
+        """Return the queue that has the id or the name, if any."""
+        # Nearly every call names a queue by its canonical id.
+        queue = self._by_id.get(reference) or self._by_name.get(reference)
+        return queue or self._by_id.get(parse_uuid(reference) or "")
+
     def find(self, reference: str) -> Queue:
         """Return the queue that has the id or the name.
 
@@ -61,8 +67,7 @@ class Catalog:
             QueueNotFound: no queue has the id.
             InvalidArgument: it is neither a UUID nor the name of a queue.
         """
-        # Nearly every call names a queue by its canonical id.
-        queue = self._by_id.get(reference) or self._by_name.get(reference)
+        queue = self.get(reference)
         if queue is not None:
             return queue
         queue_id = parse_uuid(reference)
@@ -70,9 +75,7 @@ class Catalog:
             raise InvalidArgument(
                 "queue_id", f"{reference[:120]!r} is neither a UUID nor the name of a queue"
             )
-        if queue_id not in self._by_id:
-            raise QueueNotFound(queue_id)
-        return self._by_id[queue_id]
+        raise QueueNotFound(queue_id)
 
     def check_room(self, name: str) -> None:
         """Refuse a further queue that could not be added.
