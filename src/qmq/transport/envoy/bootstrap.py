@@ -1,5 +1,6 @@
 """Bootstrap configurations: what Envoy is started with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,6 +8,7 @@ from qmq.transport.envoy import filters
 from qmq.transport.envoy.access_log import request_log
 from qmq.transport.envoy.listener import Endpoint, listener, socket_address
 from qmq.transport.envoy.replies import LOCAL_REPLY_BODY, JsonObject
+from qmq.wire import q_pb2
 
 #: Names of the listeners, and of their statistics.
 API: Final = "q"
@@ -27,6 +29,8 @@ _JSON_OVERHEAD_BYTES_MAX: Final = 1024 * 1024
 
 #: Requests under way to one server: no limit of ours, Envoy's default is 1024.
 _UPSTREAM_REQUESTS_MAX: Final = 1_000_000
+
+_BUSIEST_METHODS: Final = ("Add", "Pop")
 
 #: The route of all requests where an application ends the chain of filters.
 _TO_APPLICATION: Final = {"match": {"prefix": "/"}, "non_forwarding_action": {}}
@@ -53,18 +57,24 @@ def server_bootstrap(
 
     `app` and `ops_app` name ASGI applications as "module:attribute".
     """
-    routes: JsonObject = {"routes": [_TO_APPLICATION]}
+    *before, application = [*_api_filters(process), *_application(app, process)]
     api = listener(
         API,
         listen,
-        [*_api_filters(process), *_application(app, process)],
-        routes,
+        [*before, application],
+        {"routes": [*_grpc_routes(before), _TO_APPLICATION]},
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
     )
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
     # port answers until the end.
     api["traffic_direction"] = "INBOUND"
-    ops = listener(OPS, metrics, _application(ops_app, process), routes, body_bytes_max=0)
+    ops = listener(
+        OPS,
+        metrics,
+        _application(ops_app, process),
+        {"routes": [_TO_APPLICATION]},
+        body_bytes_max=0,
+    )
     return {**_process(process), "static_resources": {"listeners": [api, ops]}}
 
 
@@ -103,6 +113,26 @@ def gateway_bootstrap(
 def json_request_bytes_max(message_bytes_max: int) -> int:
     """Return the bytes of the largest JSON request: base64 makes four bytes of three."""
     return message_bytes_max * 4 // 3 + _JSON_OVERHEAD_BYTES_MAX
+
+
+def _grpc_routes(unneeded: Sequence[JsonObject]) -> list[JsonObject]:
+    """Build a route for each method of q, on which gRPC calls pass by filters made for others.
+
+    Those filters would let a gRPC call through as it is, for 15 % of its processor time.
+    """
+    disabled = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+    content_type = {"name": "content-type", "string_match": {"exact": "application/grpc"}}
+    service = q_pb2.DESCRIPTOR.services_by_name["Q"]
+    # Envoy tries one route after the other.
+    names = dict.fromkeys((*_BUSIEST_METHODS, *(method.name for method in service.methods)))
+    return [
+        {
+            **_TO_APPLICATION,
+            "match": {"path": f"/{service.full_name}/{name}", "headers": [content_type]},
+            "typed_per_filter_config": {str(each["name"]): disabled for each in unneeded},
+        }
+        for name in names
+    ]
 
 
 def _application(app: str, process: Process) -> list[JsonObject]:
