@@ -25,6 +25,8 @@ def main() -> None:
 
 def _let_go_of_output() -> None:
     """Drop what could not be written: the interpreter would fail on it once more as it ends."""
+    if sys.stdout is None:  # It was closed from the start.
+        return
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
