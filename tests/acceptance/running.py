@@ -19,11 +19,11 @@ def program(name: str) -> str:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment of a test, free of what configures the programs, with `variables`."""
+    """The environment of a test, free of what configures the programs and make, with `variables`."""
     clean = {
         name: value
         for name, value in os.environ.items()
-        if not re.match("Q_|QCLI_|QREST_|GRPC_", name)
+        if not re.match("Q_|QCLI_|QREST_|GRPC_|MAKE|MFLAGS|ARGS$", name)
     }
     return {**clean, **variables}
 
