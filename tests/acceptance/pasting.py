@@ -42,7 +42,7 @@ class Clone:
             PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         )
         # Else `make run` would take the arguments of a `make test` around this test.
-        for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
+        for name in ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
             self._environment.pop(name, None)
         _copy_repository(directory)
         self.paste("make --question .venv/.installed")
