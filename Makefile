@@ -1,6 +1,6 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench-unary proto docs lock clean
+.PHONY: help setup run test packages lint fmt bench-unary bench-client proto docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,6 +42,12 @@ fmt: setup ## Format the code, and repair what can be repaired without thinking
 bench-unary: setup packages ## Measure Add and Pop, MEMORY and DISK, beside the floor under q
 	$(BIN)/python bench/unary.py $(ARGS)
 
+bench-client: setup ## Measure q's client beside redis-py and greenstalk, all syncing to disk
+	@scripts/debian-packages redis-server beanstalkd
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes \
+		--target build/peers --requirement requirements/peers.lock
+	PYTHONPATH=build/peers $(BIN)/python bench/client.py $(ARGS)
+
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire
 
@@ -58,6 +64,8 @@ lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
 	$(LOCK) --extra server --extra cli --constraint requirements/dev.lock \
 		--output-file requirements/run.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header bench/peers.in --output-file requirements/peers.lock $(ARGS)
 
 clean: ## Remove everything that was generated outside the repository's own files
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

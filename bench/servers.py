@@ -11,7 +11,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 _BENCH = Path(__file__).parent
@@ -28,6 +29,7 @@ class Running:
     start_s: float
     #: Of q: where /metrics is.
     metrics_url: str = ""
+    version: str = ""
 
     def resident_mib(self) -> float:
         """Return the memory that it holds now."""
@@ -46,47 +48,55 @@ class Running:
 @contextlib.contextmanager
 def running_q(data: Path) -> Iterator[Running]:
     """Run q on a data directory of its own."""
-    port, metrics_port = _free_port(), _free_port()
+    port, metrics_port = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "qmq.bin.q", "--data", str(data)),
         *("--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics_port}"),
     ]
-    url = f"http://127.0.0.1:{port}"
-    with _running(command, f"{url}/v1/queues", {}) as (pid, start_s):
-        yield Running(url, pid, start_s, f"http://127.0.0.1:{metrics_port}/metrics")
+    with running(command, port=port, probe="/v1/queues") as server:
+        metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
+        yield replace(server, metrics_url=metrics_url, version=version("qmq"))
 
 
 @contextlib.contextmanager
 def running_floor(database: Path | None) -> Iterator[Running]:
     """Run the floor, durable where it has a database."""
-    port = _free_port()
+    port = free_port()
     pyvoy = shutil.which("pyvoy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if pyvoy is None:
         raise RuntimeError("the program pyvoy is missing; run `make setup`")
     environment = {"PYTHONPATH": os.pathsep.join((str(_BENCH), *sys.path))}
     if database:
         environment["FLOOR_DATABASE"] = str(database)
-    url = f"http://127.0.0.1:{port}"
-    # It knows no other path than its methods; any answer shows that it is up.
     command = [pyvoy, "floor:app", "--port", str(port), "--address", "127.0.0.1"]
-    with _running(command, None, environment, port) as (pid, start_s):
-        yield Running(url, pid, start_s)
+    # It knows no other path than its methods, so it is up when it takes connections.
+    with running(command, port=port, environment=environment) as server:
+        yield server
 
 
 @contextlib.contextmanager
-def _running(
-    command: list[str], probe: str | None, environment: dict[str, str], port: int = 0
-) -> Iterator[tuple[int, float]]:
+def running(
+    command: list[str], *, port: int, probe: str = "", environment: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """Run a server until the block ends.
+
+    Args:
+        command: its program and arguments.
+        port: where it listens on 127.0.0.1.
+        probe: a path that it answers by HTTP when it is up; empty if a connection tells.
+        environment: what it finds there beside the benchmark's own.
+    """
+    url = f"http://127.0.0.1:{port}"
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+        command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL
     )
     try:
-        while not (_answers(probe) if probe else _accepts(port)):
+        while not (_answers(url + probe) if probe else _accepts(port)):
             if process.poll() is not None or time.perf_counter() - started > _START_S_MAX:
                 raise RuntimeError(f"does not start: {' '.join(command)}")
             time.sleep(0.01)
-        yield process.pid, time.perf_counter() - started
+        yield Running(url, process.pid, time.perf_counter() - started)
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -105,7 +115,8 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
