@@ -71,7 +71,7 @@ def q_batched_consume(url: str, queue: str, check: Check) -> None:
             async with durable.consume(prefetch=1_000) as messages:
                 check.ready()
                 async for message in messages:
-                    if check.take(message.payload):  # type: ignore[arg-type]
+                    if check.take(message.payload):
                         break
 
     asyncio.run(consume())
@@ -95,7 +95,7 @@ def q_threads_consume(url: str, queue: str, check: Check) -> None:
         with durable.consume(prefetch=1_000) as messages:
             check.ready()
             for message in messages:
-                if check.take(message.payload):  # type: ignore[arg-type]
+                if check.take(message.payload):
                     break
 
 
@@ -116,7 +116,7 @@ def q_unary_consume(url: str, queue: str, check: Check) -> None:
     with Client(url) as client:
         source = client.ensure_queue(queue, store="DISK")
         check.ready()
-        while not check.take(source.pop(wait=None).payload):  # type: ignore[arg-type]
+        while not check.take(source.pop(wait=None).payload):
             pass
 
 
