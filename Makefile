@@ -1,6 +1,6 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench-unary bench-client proto docs lock clean
+.PHONY: help setup run test packages lint fmt bench-unary bench-client bench-lines proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,6 +32,7 @@ lint: setup ## Check style, types, imports between rooms, generated files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
 	scripts/check-generated
 
@@ -48,8 +49,14 @@ bench-client: setup ## Measure q's client beside redis-py and greenstalk, all sy
 		--target build/peers --requirement requirements/peers.lock
 	PYTHONPATH=build/peers $(BIN)/python bench/client.py $(ARGS)
 
+bench-lines: setup ## Send a million lines through qcli into a queue and out again
+	$(BIN)/python bench/lines.py $(ARGS)
+
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire
+
+sync: setup ## Generate the synchronous client from the asynchronous one
+	$(BIN)/python scripts/unasync.py
 
 docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/configuration_page.py docs/configuration.md

@@ -9,28 +9,21 @@ QUEUE is a queue's id or name. The server is the one at QCLI_SERVER, or on this 
 import os
 import sys
 
-from qmq.client.channel import Channel
-from qmq.client.errors import RpcError
-from qmq.wire import q_pb2 as pb
+import qmq
 
 
-def add(channel: Channel, queue_id: str) -> None:
-    """Add each line, its end included, as one message."""
-    for line in sys.stdin.buffer:
-        request = pb.AddRequest(queue_id=queue_id, message=pb.NewMessage(payload=line))
-        channel.call("Add", request, pb.AddResponse)
+def add(queue: qmq.Queue[bytes | str]) -> None:
+    """Add each line, its end included, as one message, in batches."""
+    with queue.producer() as producer:
+        for line in sys.stdin.buffer:
+            producer.submit(line)
 
 
-def pop(channel: Channel, queue_id: str) -> None:
+def pop(queue: qmq.Queue[bytes | str]) -> None:
     """Pop until the queue is empty, and print the payloads as they are."""
-    while True:
-        try:
-            response = channel.call("Pop", pb.PopRequest(queue_id=queue_id), pb.PopResponse)
-        except RpcError as error:
-            if error.code == "NOT_FOUND" and error.message.endswith("is empty"):
-                return
-            raise
-        sys.stdout.buffer.write(response.message.payload)
+    with queue.consume(prefetch=1_000, wait=0) as messages:
+        for message in messages:
+            sys.stdout.buffer.write(message.payload)
 
 
 if __name__ == "__main__":
@@ -41,5 +34,5 @@ if __name__ == "__main__":
             command = pop
         case _:
             sys.exit(__doc__)
-    with Channel(os.environ.get("QCLI_SERVER", ":10002")) as channel:
-        command(channel, queue_id)
+    with qmq.Client(os.environ.get("QCLI_SERVER", ":10002")) as client:
+        command(client.queue(queue_id))

@@ -52,8 +52,11 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "AddQueueTag": (errors.InvalidArgument, errors.QueueNotFound),
     "DeleteQueueTag": (errors.InvalidArgument, errors.QueueNotFound),
     "Add": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueFull, errors.TooLarge),
+    "AddBatch": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueFull, errors.TooLarge),
     "Pop": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueEmpty),
+    "PopBatch": (errors.InvalidArgument, errors.QueueNotFound),
     "Peek": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueEmpty),
+    "Stats": (errors.InvalidArgument, errors.QueueNotFound),
 }
 
 #: As google.rpc.Code maps them, and Envoy with it. Only gRPC calls meet the others.
@@ -68,6 +71,7 @@ HTTP_STATUSES: Final = {
 }
 
 _SCALARS: Final = {
+    FieldDescriptor.TYPE_BOOL: "bool",
     FieldDescriptor.TYPE_BYTES: "bytes",
     FieldDescriptor.TYPE_INT32: "int32",
     FieldDescriptor.TYPE_INT64: "int64",
@@ -112,7 +116,7 @@ class ApiPage:
             yield "| request field | number | type | by REST | meaning |"
             yield "|---|---|---|---|---|"
             for field in method.input_type.fields:
-                places = " or ".join(_place(binding, field) for binding in bindings)
+                places = " or ".join(dict.fromkeys(_place(each, field) for each in bindings))
                 yield self._row(field, places)
         if method.output_type.fields:
             yield ""

@@ -6,7 +6,7 @@ descriptions from the comments of proto/q.proto, which the descriptors do not ho
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -88,7 +88,7 @@ class Schemas:
         if name not in self.by_name:
             self.by_name[name] = {}  # A message may contain itself.
             if isinstance(type_, Descriptor):
-                self.by_name[name] = self._of_message(type_)
+                self.by_name[name] = self.of_fields(type_, type_.fields)
             else:
                 self.by_name[name] = self._of_enum(type_)
         return {"$ref": f"#/components/schemas/{name}"}
@@ -101,11 +101,12 @@ class Schemas:
             return self.reference(field.enum_type)
         return _SCALARS[field.type]
 
-    def _of_message(self, message: Descriptor) -> Json:
+    def of_fields(self, message: Descriptor, fields: Iterable[FieldDescriptor]) -> Json:
+        """The schema of some of the fields of a message."""
         return {
             "type": "object",
             **_description(self._comments, message.full_name),
-            "properties": {field.name: self.of_field(field) for field in message.fields},
+            "properties": {field.name: self.of_field(field) for field in fields},
         }
 
     def _of_enum(self, enum: EnumDescriptor) -> Json:
@@ -138,7 +139,7 @@ class Operations:
             if parameters := list(self._parameters(method.input_type, binding)):
                 operation["parameters"] = parameters
             if binding.body:
-                body = self._body(method.input_type, binding.body)
+                body = self._body(method.input_type, binding)
                 operation["requestBody"] = {"required": True, "content": _json_content(body)}
             operation["responses"] = {
                 "200": {
@@ -165,10 +166,13 @@ class Operations:
                 "schema": schema,
             }
 
-    def _body(self, request: Descriptor, body: str) -> Json:
-        if body == "*":
+    def _body(self, request: Descriptor, binding: Binding) -> Json:
+        if binding.body != "*":
+            return self._schemas.of_field(request.fields_by_name[binding.body])
+        fields = [field for field in request.fields if binding.place_of(field) == "body"]
+        if len(fields) == len(request.fields):
             return self._schemas.reference(request)
-        return self._schemas.of_field(request.fields_by_name[body])
+        return self._schemas.of_fields(request, fields)
 
 
 def _description(comments: Comments, name: str) -> Json:

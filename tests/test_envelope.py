@@ -6,7 +6,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qmq.envelope import REPLY_OVERHEAD_BYTES, Sealer, encode_tags, reply_with, varint
+from qmq.envelope import (
+    REPLY_OVERHEAD_BYTES,
+    Sealer,
+    batch_reply_with,
+    encode_tags,
+    reply_with,
+    varint,
+)
 from qmq.values import Tag
 from qmq.wire import q_pb2 as pb
 
@@ -20,12 +27,12 @@ tags = st.lists(st.builds(Tag, text, text), max_size=5)
 moments_ns = st.integers(0, 253_402_300_799 * NS_PER_S + 999_999_999)
 
 
-def by_the_library(created_ns: int, tags: list[Tag], payload: bytes) -> pb.Message:
+def by_the_library(created_ns: int, tags: list[Tag], payload: bytes, id_: str = ID) -> pb.Message:
     """Make the message that an envelope should be."""
     seconds, nanos = divmod(created_ns, NS_PER_S)
     return pb.Message(
         meta=pb.Metadata(
-            id=ID,
+            id=id_,
             created=Timestamp(seconds=seconds, nanos=nanos),
             tags=[pb.Tag(key=tag.key, value=tag.value) for tag in dict.fromkeys(tags)],
         ),
@@ -47,6 +54,74 @@ def test_envelope_is_what_the_library_encodes(
     envelope = Sealer().seal(ID.encode(), created_ns, encode_tags(tags), payload)
 
     assert envelope == by_the_library(created_ns, tags, payload).SerializeToString()
+
+
+def ids(count: int) -> list[str]:
+    """Return UUIDs that differ."""
+    return [f"00000000-0000-4000-8000-{number:012x}" for number in range(count)]
+
+
+#: What producers hand in, in one batch.
+batches = st.lists(st.tuples(tags, st.binary(max_size=300)), max_size=6)
+
+
+@given(moments_ns, batches)
+@example(0, [([], b"")])
+@example(NS_PER_S, [([], b""), ([Tag("", "")], b"\0")])
+@example(2**63 - 1, [([Tag("k" * 127, "v" * 128)], b"x" * 2**14), ([], b"x" * 127)])
+def test_batch_is_what_the_library_encodes(
+    created_ns: int, batch: list[tuple[list[Tag], bytes]]
+) -> None:
+    """Each envelope is its message, and what is told of all is an AddBatchResponse."""
+    messages = [
+        by_the_library(created_ns, tags, payload, id_)
+        for id_, (tags, payload) in zip(ids(len(batch)), batch, strict=True)
+    ]
+
+    envelopes, metas = Sealer().seal_batch(
+        [id_.encode() for id_ in ids(len(batch))],
+        created_ns,
+        [(encode_tags(tags), payload) for tags, payload in batch],
+    )
+
+    assert envelopes == [message.SerializeToString() for message in messages]
+    reply = pb.AddBatchResponse(messages=[message.meta for message in messages])
+    assert b"".join(metas) == reply.SerializeToString()
+
+
+@given(moments_ns, batches)
+def test_batch_is_its_messages_one_by_one(
+    created_ns: int, batch: list[tuple[list[Tag], bytes]]
+) -> None:
+    """A message does not tell how it came."""
+    encoded = [(encode_tags(tags), payload) for tags, payload in batch]
+    sealer = Sealer()
+
+    envelopes, _ = sealer.seal_batch((id_.encode() for id_ in ids(len(batch))), created_ns, encoded)
+
+    assert envelopes == [
+        sealer.seal(id_.encode(), created_ns, tags, payload)
+        for id_, (tags, payload) in zip(ids(len(batch)), encoded, strict=True)
+    ]
+
+
+def test_batch_has_an_id_for_each_message() -> None:
+    """Neither is any left over."""
+    for count in (1, 3):
+        with pytest.raises(ValueError, match="zip"):
+            Sealer().seal_batch([ID.encode()] * count, 0, [(b"", b"")] * 2)
+
+
+@given(batches)
+def test_reply_with_many_envelopes_is_what_the_library_encodes(
+    batch: list[tuple[list[Tag], bytes]],
+) -> None:
+    """A PopBatchResponse, in order; nothing at all without messages."""
+    messages = [by_the_library(7, tags, payload) for tags, payload in batch]
+
+    encoded = batch_reply_with(message.SerializeToString() for message in messages)
+
+    assert encoded == pb.PopBatchResponse(messages=messages).SerializeToString()
 
 
 @given(st.lists(moments_ns, max_size=5))

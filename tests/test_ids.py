@@ -3,7 +3,15 @@
 import os
 import uuid
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from qmq.ids import RandomIds
+
+
+def uuids(random: bytes) -> list[uuid.UUID]:
+    """Return what Python's own UUID makes of randomness, 16 bytes each."""
+    return [uuid.UUID(bytes=random[at : at + 16], version=4) for at in range(0, len(random), 16)]
 
 
 def test_id_is_a_canonical_random_uuid() -> None:
@@ -44,7 +52,37 @@ def test_randomness_is_read_for_many_ids_at_once_and_used_once() -> None:
     ids = [uuid.UUID(new_id().decode()) for _ in range(512)]
 
     assert [len(read) for read in reads] == [256 * 16, 256 * 16]
-    random = b"".join(reads)
-    assert ids == [
-        uuid.UUID(bytes=random[at : at + 16], version=4) for at in range(0, len(random), 16)
+    # A pool is used from its end.
+    assert ids[:256][::-1] == uuids(reads[0])
+    assert ids[256:][::-1] == uuids(reads[1])
+
+
+@given(st.binary(max_size=16 * 40))
+def test_many_ids_are_the_uuids_of_their_randomness(random: bytes) -> None:
+    """Each of its own 16 bytes, in order, however many there are."""
+    random = random[: len(random) // 16 * 16]
+    sizes: list[int] = []
+
+    def read(n: int) -> bytes:
+        sizes.append(n)
+        return random
+
+    ids = RandomIds(read).many(len(random) // 16)
+
+    assert ids == [str(each).encode() for each in uuids(random)]
+    assert sizes == [len(random)]
+
+
+def test_ids_of_batches_and_single_ones_do_not_repeat() -> None:
+    """The pool gives no batch what it has given before, or will give."""
+    new_id = RandomIds()
+
+    ids = [
+        new_id(),
+        *new_id.many(1_000),
+        new_id(),
+        *new_id.many(1),
+        *(new_id() for _ in range(300)),
     ]
+
+    assert len(set(ids)) == len(ids) == 1_303

@@ -1,18 +1,51 @@
-"""Time and randomness for tests, in the caller's hand: what runs has no use for this."""
+"""A broker in the process of a test, and time and randomness in the test's hand.
 
+What runs has no use for any of this. The broker is the real one, with its real gRPC
+methods; only the network, the disk and the passing of time are left out.
+"""
+
+import asyncio
 import random
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from threading import Lock, Thread
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
+from qmq.client._async.client import AsyncClient
+from qmq.client._sync.client import Client
+from qmq.client.errors import ClientUnusable
+from qmq.client.grpc_options import SERVICE_PATH
+from qmq.client.status import DETAILS_TRAILER, error_from
+from qmq.engine.broker import Broker
 from qmq.ids import RandomIds
+from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
+from qmq.store.local.memory import MemoryStore
+from qmq.transport.framing import FRAME_HEAD_BYTES, frame
+from qmq.transport.grpc import Event, GrpcApp, Scope, Send
+from qmq.transport.services import QService
+from qmq.transport.status import Code
+from qmq.values import Store
 
-_NS_PER_S = 1_000_000_000
+T = TypeVar("T")
+
+_NS_PER_S: Final = 1_000_000_000
+_MS_PER_S: Final = 1_000
 
 #: Where a ManualClock stands unless told otherwise: 2023-11-14 22:13:20 UTC.
-START_NS = 1_700_000_000 * _NS_PER_S
+START_NS: Final = 1_700_000_000 * _NS_PER_S
+
+#: What clients of a broker in the same process show as its address.
+ADDRESS: Final = "this process"
 
 
 class ManualClock:
-    """A `qmq.clock.Clock` that stands still until it is advanced."""
+    """A clock that stands still until it is advanced.
+
+    It is a `qmq.clock.Clock` and a `qmq.engine.waiting.Timer`: what waits by it ends when
+    it is advanced. Any thread may advance it.
+    """
 
     def __init__(self, start_ns: int = START_NS) -> None:
         """Make a clock.
@@ -21,10 +54,19 @@ class ManualClock:
             start_ns: where it stands, in nanoseconds since the Unix epoch.
         """
         self._now_ns = start_ns
+        self._lock = Lock()
+        #: What waits for the clock: until when, and what it is woken with.
+        self._waits: dict[asyncio.Future[None], int] = {}
 
     def __repr__(self) -> str:
         """Tell the time."""
         return f"<ManualClock {self._now_ns} ns>"
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait by this clock."""
+        with self._lock:
+            return len(self._waits)
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch, UTC."""
@@ -32,10 +74,35 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         """Move the clock on, or back if negative, as a machine's clock may be set back."""
-        self._now_ns += round(seconds * _NS_PER_S)
+        with self._lock:
+            self._now_ns += round(seconds * _NS_PER_S)
+            due = [wake for wake, due_ns in self._waits.items() if due_ns <= self._now_ns]
+        for wake in due:
+            wake.get_loop().call_soon_threadsafe(_set, wake)
+
+    async def until_waiting(self, calls: int = 1) -> None:
+        """Let other tasks run until so many calls wait by this clock."""
+        while self.waiting < calls:  # noqa: ASYNC110 - Nothing tells, and it costs no time.
+            await asyncio.sleep(0)
+
+    async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
+        """Wait until the future is done, or so many seconds have passed by this clock."""
+        wake = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waits[wake] = self._now_ns + round(timeout_s * _NS_PER_S)
+        try:
+            await asyncio.wait((future, wake), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            with self._lock:
+                del self._waits[wake]
 
 
-def seeded_ids(seed: int = 0) -> Callable[[], bytes]:
+def _set(wake: asyncio.Future[None]) -> None:
+    if not wake.done():
+        wake.set_result(None)
+
+
+def seeded_ids(seed: int = 0) -> RandomIds:
     """Return a source of UUIDs that makes the same ones in each run.
 
     Args:
@@ -45,3 +112,167 @@ def seeded_ids(seed: int = 0) -> Callable[[], bytes]:
         A function that returns a new UUID in its canonical form, as 36 ASCII bytes.
     """
     return RandomIds(random.Random(seed).randbytes)  # noqa: S311 - Repeating it is the point.
+
+
+@asynccontextmanager
+async def running_broker(
+    *, seed: int = 0, message_bytes_max: int = MESSAGE_BYTES_MAX
+) -> AsyncIterator[tuple[AsyncClient, ManualClock]]:
+    """Run a broker in this event loop, for `async with ... as (client, clock)`.
+
+    It has no queues. DISK queues live in memory, as MEMORY queues do: nothing outlives it.
+
+    Args:
+        seed: decides on the ids of queues and messages.
+        message_bytes_max: the server's option of that name.
+    """
+    clock = ManualClock()
+    channel = _InProcess(clock, seed, message_bytes_max)
+    async with AsyncClient.over(channel) as client:
+        yield client, clock
+
+
+@contextmanager
+def running_broker_in_thread(
+    *, seed: int = 0, message_bytes_max: int = MESSAGE_BYTES_MAX
+) -> Iterator[tuple[Client, ManualClock]]:
+    """Run a broker in another thread, for `with ... as (client, clock)`.
+
+    Args:
+        seed: as for `running_broker`.
+        message_bytes_max: likewise.
+    """
+    clock = ManualClock()
+    channel = _InThread(_InProcess(clock, seed, message_bytes_max))
+    with channel.running(), Client.over(channel) as client:
+        yield client, clock
+
+
+class _InProcess:
+    """A channel to a broker of its own: the client's calls as the server gets them from Envoy."""
+
+    address = ADDRESS
+
+    def __init__(self, clock: ManualClock, seed: int, message_bytes_max: int) -> None:
+        self._broker = Broker(
+            {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore()},
+            clock=clock,
+            timer=clock,
+            new_id=seeded_ids(seed),
+            message_bytes_max=message_bytes_max,
+        )
+        service = QService(self._broker)
+        self._app = GrpcApp(
+            service.methods(),
+            service.waiting_methods(),
+            {},
+            request_bytes_max=message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
+            fallback=_no_fallback,
+        )
+        self._calls: set[asyncio.Task[bytes]] = set()
+        self._is_closed = False
+
+    async def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
+        """Call a method."""
+        self._check_open()
+        task = asyncio.create_task(self._answer(method, request, timeout_s))
+        self._calls.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller and not caller.cancelling():
+                self._check_open()
+            raise
+        finally:
+            self._calls.discard(task)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise _closed()
+
+    async def close(self) -> None:
+        """End the calls under way, and the broker."""
+        self._is_closed = True
+        for task in self._calls:
+            task.cancel()
+        await self._broker.close()
+
+    async def _answer(self, method: str, request: bytes, timeout_s: float) -> bytes:
+        """Go through the server's side of a call."""
+        scope: Scope = {
+            "type": "http",
+            "path": SERVICE_PATH + method,
+            "headers": [
+                (b"content-type", b"application/grpc"),
+                (b"grpc-timeout", b"%dm" % max(1, round(timeout_s * _MS_PER_S))),
+            ],
+        }
+        body = frame(request)
+        headers: dict[bytes, bytes] = {}
+        reply = bytearray()
+
+        async def receive() -> Event:
+            nonlocal body
+            part, body = body, b""
+            return {"type": "http.request", "body": part, "more_body": False}
+
+        async def send(event: Event) -> None:
+            headers.update(event.get("headers", ()))
+            reply.extend(event.get("body", b""))
+
+        await self._app(scope, receive, send)
+        code = Code(int(headers[b"grpc-status"]))
+        if code is Code.OK:
+            return bytes(reply[FRAME_HEAD_BYTES:])
+        details = headers.get(DETAILS_TRAILER.encode(), b"")
+        raise error_from(
+            code.name,
+            unquote(headers.get(b"grpc-message", b"").decode()),
+            b64decode(details + b"=="),
+            address=self.address,
+            timeout_s=timeout_s,
+        )
+
+
+class _InThread:
+    """The same for threads: the broker has an event loop in a thread of its own."""
+
+    address = ADDRESS
+
+    def __init__(self, channel: _InProcess) -> None:
+        self._channel = channel
+        self._loop = asyncio.new_event_loop()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the event loop."""
+        thread = Thread(target=self._loop.run_forever, name="qmq.testing broker")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join()
+            self._loop.close()
+
+    def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
+        """Call a method."""
+        if self._loop.is_closed():
+            raise _closed()
+        return self._wait_for(self._channel.call(method, request, timeout_s))
+
+    def close(self) -> None:
+        """End the calls under way, and the broker."""
+        self._wait_for(self._channel.close())
+
+    def _wait_for(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+
+async def _no_fallback(scope: Scope, _send: Send) -> None:
+    raise AssertionError(f"every call is gRPC; {scope['path']} is not")
+
+
+def _closed() -> ClientUnusable:
+    return ClientUnusable(f"the client of {ADDRESS} is closed")

@@ -24,6 +24,8 @@ class Load:
         self.client = client
         #: Acknowledged messages by writer, in the order in which they were sent.
         self.added: defaultdict[int, list[pb.Message]] = defaultdict(list)
+        #: Acknowledged batches by writer: the metadata of each, in the order sent.
+        self.batches: defaultdict[int, list[list[pb.Metadata]]] = defaultdict(list)
         #: Messages handed out by Pop.
         self.popped: list[pb.Message] = []
         self._calls = 0
@@ -39,6 +41,18 @@ class Load:
                 assert error.code() == grpc.StatusCode.UNAVAILABLE, error  # noqa: PT017
                 return
             self.added[writer].append(reply.message)
+            self._count()
+
+    def write_batches(self, queue_id: str, writer: int, size: int) -> None:
+        """Add numbered messages to a queue, so many in one call."""
+        for first in range(0, 1_000_000, size):
+            batch = [numbered(writer, number) for number in range(first, first + size)]
+            try:
+                reply = self.client.add_batch(queue_id=queue_id, messages=batch)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAVAILABLE, error  # noqa: PT017
+                return
+            self.batches[writer].append(list(reply.messages))
             self._count()
 
     def pop(self, queue_id: str) -> None:

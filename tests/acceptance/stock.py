@@ -48,6 +48,9 @@ class StockClient:
         self.add = self._rpc("Add", pb.AddRequest, pb.AddResponse)
         self.pop = self._rpc("Pop", pb.PopRequest, pb.PopResponse)
         self.peek = self._rpc("Peek", pb.PeekRequest, pb.PeekResponse)
+        self.add_batch = self._rpc("AddBatch", pb.AddBatchRequest, pb.AddBatchResponse)
+        self.pop_batch = self._rpc("PopBatch", pb.PopBatchRequest, pb.PopBatchResponse)
+        self.stats = self._rpc("Stats", pb.StatsRequest, pb.StatsResponse)
 
     def _rpc(
         self, name: str, request: Callable[..., Message], reply: type[_Reply]

@@ -22,18 +22,21 @@ from tests.acceptance.stock import connected, refused
 QUEUES = 8
 WRITERS = 64
 POPPERS = 16
+BATCHERS = 16
 #: Acknowledged messages after which q is killed.
 ENOUGH = 1_500
 
 
-def kill_under_load(q: RunningQ, tasks: Callable[[Load], list[Callable[[], None]]]) -> Load:
-    """Run tasks in a thread each, kill q in the middle, and start it again."""
+def kill_under_load(
+    q: RunningQ, tasks: Callable[[Load], list[Callable[[], None]]], enough: int = ENOUGH
+) -> Load:
+    """Run tasks in a thread each, kill q after so many answers, and start it again."""
     with connected(q.address) as client:
         load = Load(client)
         work = tasks(load)
         with ThreadPoolExecutor(len(work)) as threads:
             running = [threads.submit(task) for task in work]
-            load.await_enough(ENOUGH)
+            load.await_enough(enough)
             q.kill()
             for future in running:
                 future.result()
@@ -82,6 +85,46 @@ def test_acknowledged_messages_survive(q_server: RunningQ) -> None:
                 assert numbers[writer] == in_order
                 assert len(in_order) - len(acknowledged) in {0, 1}
                 assert [by_id.get(message.meta.id) for message in acknowledged] == acknowledged
+
+
+@pytest.mark.parametrize("size", [7, 200])
+def test_batches_are_whole_or_not_at_all(q_server: RunningQ, size: int) -> None:
+    """Acknowledged ones are there, and of the others all or nothing; none mixes with another."""
+    with connected(q_server.address) as client:
+        queue_id = client.made(pb.Queue.DISK)
+
+    for _ in range(2):
+        load = kill_under_load(
+            q_server,
+            lambda load: [
+                partial(load.write_batches, queue_id, writer, size) for writer in range(BATCHERS)
+            ],
+            ENOUGH // size + BATCHERS,
+        )
+        found = drained_in_batches(q_server, queue_id)
+
+        assert len(found) % size == 0
+        batches = [found[at : at + size] for at in range(0, len(found), size)]
+        by_writer: defaultdict[int, list[list[pb.Message]]] = defaultdict(list)
+        for batch in batches:
+            [(writer, numbers)] = numbers_by_writer(batch).items()
+            first = len(by_writer[writer]) * size
+            assert numbers == list(range(first, first + size))
+            by_writer[writer].append(batch)
+        for writer, acknowledged in load.batches.items():
+            stored = [[message.meta for message in batch] for batch in by_writer[writer]]
+            # The last one may have been stored without its acknowledgement getting out.
+            assert stored[: len(acknowledged)] == acknowledged
+            assert len(stored) - len(acknowledged) in {0, 1}
+
+
+def drained_in_batches(q: RunningQ, queue_id: str) -> list[pb.Message]:
+    """All messages of a queue, in order."""
+    found: list[pb.Message] = []
+    with connected(q.address) as client:
+        while batch := client.pop_batch(queue_id=queue_id, messages_max=1_000).messages:
+            found += batch
+    return found
 
 
 def test_popped_messages_stay_popped(q_server: RunningQ) -> None:

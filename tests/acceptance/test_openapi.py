@@ -74,7 +74,11 @@ def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
         ("DeleteQueueTag", tag, "", {"queue_id": "o"}),
         ("Add", new_message, "", {"queue_id": "o"}),
         ("Peek", None, "", {"queue_id": "o"}),
-        ("Pop", None, "", {"queue_id": "o"}),
+        ("Stats", None, "?page_size=1", {}),
+        ("Stats2", None, "", {"queue_id": "o"}),
+        ("Pop", None, "?wait=1s", {"queue_id": "o"}),
+        ("AddBatch", {"messages": [new_message, {}], "partial": True}, "", {"queue_id": "o"}),
+        ("PopBatch", {"messages_max": 9, "wait": "1s"}, "", {"queue_id": "o"}),
         ("DeleteQueue", None, "", {"queue_id": "o"}),
     ]
     answers = {
@@ -90,6 +94,8 @@ def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
     }
     assert {*answers} == described
     assert answers["Pop"][1]["message"]["payload"] == new_message["payload"]
+    assert len(answers["PopBatch"][1]["messages"]) == 2
+    assert answers["Stats2"][1]["queues"][0]["ready"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -99,6 +105,8 @@ def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
         ("Pop", None, "00000000-0000-0000-0000-000000000000", 404),
         ("NewQueue", {"store": "MEMORY", "limit": "-2"}, "", 400),
         ("NewQueue", {"bogus": 1}, "", 400),
+        ("AddBatch", {"messages": [{"bogus": 1}]}, "nobody", 400),
+        ("PopBatch", {"messages_max": 0}, "nobody", 400),
     ],
 )
 def test_every_error_is_the_described_one(

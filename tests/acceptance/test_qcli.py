@@ -5,46 +5,28 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
+from tests.acceptance.command_line import Done, Qcli, qcli_of
 from tests.acceptance.running import RunningQ, environment, program
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 
-Done = subprocess.CompletedProcess[bytes]
-Qcli = Callable[..., Done]
-
-
-def runner(address: str) -> Qcli:
-    """A function that runs qcli with its arguments against the q at `address`."""
-
-    def run(*arguments: str, payload: bytes = b"") -> Done:
-        return subprocess.run(
-            [program("qcli"), *arguments],
-            input=payload,
-            capture_output=True,
-            env=environment(QCLI_SERVER=address),
-            check=False,
-        )
-
-    return run
-
 
 @pytest.fixture
 def qcli(shared_q: RunningQ) -> Qcli:
     """Runs qcli against a q that other tests use too."""
-    return runner(shared_q.address)
+    return qcli_of(shared_q.address)
 
 
 @pytest.fixture
 def qcli_alone(q_server: RunningQ) -> Qcli:
     """Runs qcli against a q without queues."""
-    return runner(q_server.address)
+    return qcli_of(q_server.address)
 
 
 def shown(done: Done) -> str:
@@ -418,7 +400,7 @@ def test_a_full_disk_is_an_error(shared_q: RunningQ) -> None:
 
 def test_a_port_without_grpc_is_an_error(shared_q: RunningQ) -> None:
     """Asking the metrics port, an easy mistake, is one line that names the address."""
-    done = runner(shared_q.metrics_address)("list")
+    done = qcli_of(shared_q.metrics_address)("list")
 
     assert refused(done) == (
         f"qcli: error: cannot list queues: UNIMPLEMENTED: {shared_q.metrics_address} "

@@ -179,6 +179,48 @@ def test_a_message_goes_in_and_out(gateway: Gateway, queue: str) -> None:
     assert popped.json["message"]["payload"] == "aGVsbG8="
 
 
+def test_batches_go_in_and_out(gateway: Gateway, queue: str) -> None:
+    """By the routes that q has for them."""
+    batch = {"messages": [{"payload": "MQ=="}, {"payload": "Mg=="}]}
+
+    added = gateway("POST", f"{queue}/messages:batch", batch)
+    stats = gateway("GET", f"{queue}/stats")
+    popped = gateway("POST", f"{queue}/messages:pop", {"messages_max": 9})
+
+    assert [message["meta"] for message in popped.json["messages"]] == added.json["messages"]
+    assert [message["payload"] for message in popped.json["messages"]] == ["MQ==", "Mg=="]
+    assert stats.json["queues"][0]["ready"] == "2"
+
+
+def waiting(gateway: Gateway, queue: str) -> int:
+    """Return how many calls wait for a message of a queue."""
+    return int(gateway("GET", f"{queue}/stats").json["queues"][0].get("waiting", 0))
+
+
+def test_a_message_ends_the_waiting(gateway: Gateway, queue: str) -> None:
+    """The gateway sets no limit of its own to it."""
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(gateway, "GET", f"{queue}/pop?wait=60s")
+        gateway.wait_until(lambda: waiting(gateway, queue) == 1)
+
+        gateway("POST", queue, {"payload": "eA=="})
+
+    assert call.result().json["message"]["payload"] == "eA=="
+
+
+def test_who_leaves_while_waiting_takes_nothing_along(gateway: Gateway, queue: str) -> None:
+    """Its leaving reaches q before the message does."""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+        request = f"GET {queue}/pop?wait=60s HTTP/1.1\r\nhost: q\r\n\r\n"
+        connection.sendall(request.encode())
+        gateway.wait_until(lambda: waiting(gateway, queue) == 1)
+    gateway.wait_until(lambda: waiting(gateway, queue) == 0)
+
+    added = gateway("POST", queue, {"payload": "eA=="})
+
+    assert gateway("GET", f"{queue}/pop").body == added.body
+
+
 def test_the_largest_message_goes_in_and_out(gateway: Gateway, queue: str) -> None:
     """No buffer on the way is too small."""
     payload = base64.b64encode(b"\xff" * (MESSAGE_BYTES_MAX - 128)).decode()

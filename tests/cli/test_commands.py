@@ -1,18 +1,29 @@
 """What each command accepts, and the call that it stands for."""
 
+from dataclasses import replace
+
 import click
 import pytest
 
-from qmq.cli.call import Call
+from qmq.cli.call import Action, AddMany, Call, MessageOutput, Take, Top
 from qmq.cli.commands import qcli
 
 NEW = "cannot create new queue"
+TAGS = (("k", "v"), ("k", "w"))
+LINES = AddMany(queue_id="ID", is_jsonl=False, end=b"\n", keeps_ends=False, skip=0, tags=())
+TAKE = Take(queue_id="ID", output="json", end=b"\n", count=1, wait_s=0.0)
+
+
+def action_of(*arguments: str) -> Action:
+    """What a command line stands for."""
+    name, *rest = arguments
+    action: Action = qcli.commands[name].main(rest, prog_name=f"qcli {name}", standalone_mode=False)
+    return action
 
 
 def call_of(*arguments: str) -> Call:
     """The call that a command line stands for."""
-    name, *rest = arguments
-    call = qcli.commands[name].main(rest, prog_name=f"qcli {name}", standalone_mode=False)
+    call = action_of(*arguments)
     assert isinstance(call, Call)
     return call
 
@@ -198,5 +209,123 @@ def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str], mes
     """The message says what is wrong with which argument."""
     with pytest.raises(click.UsageError) as refusal:
         call_of(*arguments)
+
+    assert message in refusal.value.format_message()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (["list"], "json"),
+        (["list", "-o", "table"], "table"),
+        (["get", "ID", "--output", "jsonl"], "jsonl"),
+        (["new", "MEMORY", "-1", "-o", "table"], "table"),
+        (["stats"], "jsonl"),
+        (["stats", "ID", "-o", "json"], "json"),
+    ],
+)
+def test_an_output_is_chosen(arguments: list[str], output: str) -> None:
+    """The original's commands print JSON unless told otherwise, the others JSON lines."""
+    assert call_of(*arguments).output == output
+
+
+def test_stats_may_be_about_one_queue() -> None:
+    """Without an ID it is about all of them."""
+    assert call_of("stats").fields == {"queue_id": ""}
+    assert call_of("stats", "jobs").fields == {"queue_id": "jobs"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "action"),
+    [
+        (["--lines"], LINES),
+        (["--jsonl"], replace(LINES, is_jsonl=True)),
+        (["--lines", "--null"], replace(LINES, end=b"\0")),
+        (["--lines", "-0", "--keep-ends"], replace(LINES, end=b"\0", keeps_ends=True)),
+        (["--lines", "--skip", "12"], replace(LINES, skip=12)),
+        (["--jsonl", "-t", "k=v", "-t", "k=w"], replace(LINES, is_jsonl=True, tags=TAGS)),
+    ],
+)
+def test_add_reads_many_messages(arguments: list[str], action: AddMany) -> None:
+    """Nothing is read until the server is there."""
+    assert action_of("add", "ID", *arguments) == action
+
+
+@pytest.mark.parametrize(
+    ("arguments", "action"),
+    [
+        (["--raw"], replace(TAKE, output="raw")),
+        (["-o", "raw"], replace(TAKE, output="raw")),
+        (["--jsonl"], replace(TAKE, output="jsonl")),
+        (["-o", "json"], TAKE),
+        (["--count", "10"], replace(TAKE, count=10)),
+        (["-n", "10", "--jsonl"], replace(TAKE, count=10, output="jsonl")),
+        (["--all"], replace(TAKE, count=None)),
+        (["--wait", "1.5"], replace(TAKE, wait_s=1.5)),
+        (["--wait", "0"], TAKE),
+        (["--raw", "--null"], replace(TAKE, output="raw", end=b"\0")),
+        (["--raw", "-0"], replace(TAKE, output="raw", end=b"\0")),
+        (["-o", "raw", "--no-newline"], replace(TAKE, output="raw", end=b"")),
+    ],
+)
+def test_pop_takes_messages(arguments: list[str], action: Take) -> None:
+    """One message unless told otherwise, and without waiting."""
+    assert action_of("pop", "ID", *arguments) == action
+
+
+def test_peek_prints_as_pop_does() -> None:
+    """It takes nothing."""
+    assert action_of("peek", "ID", "--raw") == replace(TAKE, output="raw", is_peek=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"), [([], "jsonl"), (["--raw"], "raw"), (["-o", "json"], "json")]
+)
+def test_tail_takes_messages_for_ever(arguments: list[str], output: MessageOutput) -> None:
+    """It has to be told that it takes them."""
+    action = action_of("tail", "ID", "--pop", *arguments)
+
+    assert action == replace(TAKE, output=output, count=None, wait_s=None)
+
+
+def test_top_looks_every_second() -> None:
+    """What is sorted by, and how often, may be chosen."""
+    assert action_of("top") == Top(sort="ready", interval_s=1.0, is_once=False)
+    assert action_of("top", "--sort", "rate", "--interval", "0.5", "--once") == Top(
+        sort="rate", interval_s=0.5, is_once=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["add", "ID", "--lines", "--jsonl"], "--lines and --jsonl exclude each other"),
+        (["add", "ID", "--skip", "1"], "--skip needs --lines or --jsonl"),
+        (["add", "ID", "--jsonl", "--keep-ends"], "--keep-ends needs --lines"),
+        (["add", "ID", "--null"], "--null needs --lines"),
+        (["add", "ID", "--lines", "--skip", "-1"], "-1 is not in the range x>=0"),
+        (["pop", "ID", "--count", "0"], "0 is not in the range x>=1"),
+        (["pop", "ID", "--count", "1", "--all"], "--count and --all exclude each other"),
+        (["pop", "ID", "--raw", "--jsonl"], "--raw and --jsonl exclude each other"),
+        (["pop", "ID", "--raw", "-o", "json"], "--output and --raw exclude each other"),
+        (["pop", "ID", "--null"], "--null needs --raw"),
+        (["pop", "ID", "--jsonl", "--no-newline"], "--no-newline needs --raw"),
+        (["pop", "ID", "--raw", "-0", "--no-newline"], "--null and --no-newline exclude"),
+        (["pop", "ID", "--wait", "-1"], "-1 is no number of seconds, 0 or more"),
+        (["pop", "ID", "--wait", "nan"], "nan is no number of seconds, 0 or more"),
+        (["pop", "ID", "-o", "table"], "'table' is not one of 'json', 'jsonl', 'raw'"),
+        (["list", "-o", "raw"], "'raw' is not one of 'json', 'jsonl', 'table'"),
+        (["tail", "ID"], "say --pop if you mean it"),
+        (["top", "--sort", "size"], "'size' is not one of"),
+        (["top", "--interval", "0"], "0 is no number of seconds, 0.1 or more"),
+        (["top", "--interval", "inf"], "inf is no number of seconds"),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(
+    arguments: list[str], message: str
+) -> None:
+    """The message says which."""
+    with pytest.raises(click.UsageError) as refusal:
+        action_of(*arguments)
 
     assert message in refusal.value.format_message()

@@ -37,6 +37,10 @@ def offered(*words: str) -> list[str]:
         (["qcli", "new", "d"], ["DISK"]),
         (["qcli", "new", "MEMORY", "-1", "--na"], ["--name"]),
         (["qcli", "help", "un"], ["untag"]),
+        (["qcli", "ta"], ["tag", "tail"]),
+        (["qcli", "pop", "jobs", "--co"], ["--count"]),
+        (["qcli", "top", "--sort", "r"], ["ready", "rate"]),
+        (["qcli", "list", "-o", ""], ["json", "jsonl", "table"]),
         (["qcli", "pop", ""], []),
     ],
 )

@@ -13,7 +13,8 @@ import pytest
 
 from tests.acceptance.running import environment, program
 
-COMMANDS = ["list", "get", "delete", "new", "tag", "untag", "add", "pop", "peek", "help"]
+ORIGINAL = ["list", "get", "delete", "new", "tag", "untag", "add", "pop", "peek"]
+COMMANDS = [*ORIGINAL, "tail", "stats", "top", "config", "help"]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -129,6 +130,31 @@ def test_a_server_that_is_not_there_is_one_line(
         'start one with "q", or name another with --server or QCLI_SERVER\n'
     )
     assert (done.returncode, done.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["add", "ID", "--lines"],
+        ["add", "ID", "--jsonl"],
+        ["pop", "ID", "--count", "2"],
+        ["pop", "ID", "--wait", "60"],
+        ["peek", "ID", "--raw"],
+        ["tail", "ID", "--pop"],
+        ["stats"],
+        ["top", "--once"],
+    ],
+)
+def test_a_server_that_is_not_there_has_its_own_status(arguments: list[str]) -> None:
+    """But not in the original's commands: a script can tell that trying later may help."""
+    done = qcli(*arguments, variables={"QCLI_SERVER": "127.0.0.1:1"})
+
+    assert done.stderr.decode().endswith(
+        ': UNAVAILABLE: no server at 127.0.0.1:1: Connection refused; start one with "q", or'
+        " name another with --server or QCLI_SERVER\n"
+    )
+    assert done.stderr.count(b"\n") == 1
+    assert (done.returncode, done.stdout) == (4, b"")
 
 
 @pytest.mark.parametrize(

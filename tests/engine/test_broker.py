@@ -196,7 +196,11 @@ async def test_every_call_on_an_unknown_queue_is_refused() -> None:
         broker.delete_queue_tag(nobody, Tag("a", "1")),
         broker.add(nobody, b"x"),
         broker.pop(nobody),
+        broker.pop(nobody, wait_s=60),
         broker.peek(nobody),
+        broker.add_batch(nobody, [(b"", b"x")]),
+        broker.pop_batch(nobody, 9),
+        broker.stats(nobody, 0, ""),
     ):
         with pytest.raises(QueueNotFound, match=f"^cannot find queue with id {nobody}$"):
             await call
@@ -237,14 +241,18 @@ async def test_closed_broker_takes_no_calls_that_change_anything() -> None:
         broker.delete_queue_tag("jobs", Tag("a", "1")),
         broker.add("jobs", b"x"),
         broker.pop("jobs"),
+        broker.pop("jobs", wait_s=60),
         broker.peek("jobs"),
+        broker.add_batch("jobs", [(b"", b"x")]),
+        broker.pop_batch("jobs", 9),
         broker.new_queue(Store.MEMORY),
     ):
         with pytest.raises(ShuttingDown):
             await call
     assert await broker.get_queue("jobs") == info
     assert await broker.list_queues(0, "") == ([info], "")
-    assert broker.catalog.find("jobs").failed_total == 3
+    assert (await broker.stats("jobs", 0, ""))[0][0].ready == 1
+    assert broker.catalog.find("jobs").failed_total == 6
 
 
 async def test_names_are_references_everywhere() -> None:
@@ -259,6 +267,9 @@ async def test_names_are_references_everywhere() -> None:
         assert await broker.peek(reference) == added
         assert await broker.pop(reference) == added
         assert await broker.get_queue(reference) == info
+        await broker.add_batch(reference, [(b"", b"x")])
+        assert len(await broker.pop_batch(reference, 9)) == 1
+        assert [each.info for each in (await broker.stats(reference, 0, ""))[0]] == [info]
 
 
 async def test_errors_are_of_the_family() -> None:

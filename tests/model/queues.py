@@ -1,5 +1,6 @@
 """Queues of the model, made with no more than a test is about."""
 
+from qmq.model.index import seq_of
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from qmq.values import UNBOUNDED, QueueInfo, Store, Tag
@@ -25,3 +26,8 @@ def queue(
             tags=tags,
         ),
     )
+
+
+def seqs_in(queue: Queue) -> list[int]:
+    """Return the sequence numbers of the messages in a queue, oldest first."""
+    return [seq_of(entry) for entry in queue.ready]

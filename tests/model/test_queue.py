@@ -11,7 +11,10 @@ from qmq.limits import TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from qmq.model.queue import Queue
 from qmq.testing import ManualClock
 from qmq.values import Tag
-from tests.model.queues import queue, queue_id
+from tests.model.queues import queue, queue_id, seqs_in
+
+#: What a message takes, where that does not matter.
+SIZE = 100
 
 A1 = Tag("a", "1")
 A2 = Tag("a", "2")
@@ -30,7 +33,7 @@ def test_messages_come_out_in_the_order_in_which_they_went_in(seqs: list[int]) -
     q = queue()
 
     for seq in seqs:
-        q.add(seq)
+        q.add(seq, SIZE)
 
     assert [q.pop() for _ in seqs] == seqs
 
@@ -38,8 +41,8 @@ def test_messages_come_out_in_the_order_in_which_they_went_in(seqs: list[int]) -
 def test_peek_leaves_the_message_where_it_is() -> None:
     """Peek shows the head as often as it is asked, and Pop still gets it."""
     q = queue()
-    q.add(1)
-    q.add(2)
+    q.add(1, SIZE)
+    q.add(2, SIZE)
 
     assert [q.peek(), q.peek(), q.pop(), q.peek(), q.pop()] == [1, 1, 1, 2, 2]
 
@@ -60,15 +63,15 @@ def test_empty_queue_has_nothing_to_hand_out(call: Callable[[Queue], int]) -> No
 def test_full_queue_takes_no_more() -> None:
     """A queue that holds as many messages as its limit refuses the next one, and says why."""
     q = queue(7, limit=2)
-    q.add(1)
-    q.add(2)
+    q.add(1, SIZE)
+    q.add(2, SIZE)
 
     with pytest.raises(QueueFull) as refusal:
-        q.add(3)
+        q.add(3, SIZE)
 
     assert refusal.value.message == f"queue {queue_id(7)} has reached limit of 2 messages"
     assert refusal.value.metadata == {"limit": "limit", "value": "2", "current": "2"}
-    assert list(q.ready) == [1, 2]
+    assert seqs_in(q) == [1, 2]
 
 
 def test_pop_makes_room_in_a_full_queue() -> None:
@@ -76,7 +79,7 @@ def test_pop_makes_room_in_a_full_queue() -> None:
     q = queue(limit=1)
 
     for seq in range(5):
-        q.add(seq)
+        q.add(seq, SIZE)
         q.pop()
 
     assert counts(q) == {"enqueued": 5, "consumed": 5}
@@ -87,7 +90,7 @@ def test_queue_without_limit_is_never_full() -> None:
     q = queue(limit=-1)
 
     for seq in range(10_000):
-        q.add(seq)
+        q.add(seq, SIZE)
 
     assert len(q.ready) == 10_000
 
@@ -95,10 +98,10 @@ def test_queue_without_limit_is_never_full() -> None:
 def test_counts_tell_what_happened() -> None:
     """Each call counts once, under how it ended; peeks of a message count as nothing."""
     q = queue(limit=2)
-    q.add(1)
-    q.add(2)
+    q.add(1, SIZE)
+    q.add(2, SIZE)
     with pytest.raises(QueueFull):
-        q.add(3)
+        q.add(3, SIZE)
     q.peek()
     q.pop()
     q.pop()
@@ -114,9 +117,9 @@ def test_age_is_that_of_the_message_at_the_head() -> None:
     """The age is the time since the oldest message came, and 0 without one."""
     clock = ManualClock()
     q = queue()
-    q.add(clock.now_ns())
+    q.add(clock.now_ns(), SIZE)
     clock.advance(2)
-    q.add(clock.now_ns())
+    q.add(clock.now_ns(), SIZE)
     clock.advance(3)
 
     of_first = q.oldest_age_ns(clock.now_ns())
@@ -132,7 +135,7 @@ def test_age_is_never_negative() -> None:
     """A clock that is set back makes a message young, not of negative age."""
     clock = ManualClock()
     q = queue()
-    q.add(clock.now_ns())
+    q.add(clock.now_ns(), SIZE)
 
     clock.advance(-60)
 
@@ -210,7 +213,7 @@ def test_size_of_all_tags_is_bounded() -> None:
 def test_repr_says_which_queue_and_how_full() -> None:
     """The name, or else the id, the store and the count."""
     named, unnamed = queue(name="jobs"), queue(7)
-    named.add(1)
+    named.add(1, SIZE)
 
     assert repr(named) == "<Queue jobs MEMORY ready=1>"
     assert repr(unnamed) == f"<Queue {queue_id(7)} MEMORY ready=0>"

@@ -41,7 +41,7 @@ def test_every_method_and_message_is_described() -> None:
         method.name
         for service in q_pb2.DESCRIPTOR.services_by_name.values()
         for method in service.methods
-    }
+    } | {"Stats2"}
     # Requests whose fields all stand in the path, the query or a body of their own have no
     # schema; each other message has one.
     messages = {name for name in q_pb2.DESCRIPTOR.message_types_by_name if "Request" not in name}
@@ -66,6 +66,33 @@ def test_adding_a_message_can_be_found_out_from_the_description() -> None:
         "contentEncoding": "base64",
         "description": "Any bytes, base64 in JSON.",
     }
+
+
+def test_batch_is_described_without_what_stands_in_its_path() -> None:
+    """A body that repeats the queue is refused."""
+    operation = committed()["paths"]["/v1/queues/{queue_id}/messages:batch"]["post"]
+
+    assert [(each["name"], each["in"]) for each in operation["parameters"]] == [
+        ("queue_id", "path")
+    ]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert [*schema["properties"]] == ["messages", "partial"]
+    assert schema["properties"]["messages"]["items"] == {"$ref": "#/components/schemas/NewMessage"}
+
+
+def test_method_with_two_paths_is_described_with_both() -> None:
+    """Stats of all queues, and of one."""
+    paths = committed()["paths"]
+    described = [paths[path]["get"] for path in ("/v1/stats", "/v1/queues/{queue_id}/stats")]
+
+    assert [each["operationId"] for each in described] == ["Stats", "Stats2"]
+    assert [
+        [(parameter["name"], parameter["in"]) for parameter in each["parameters"]]
+        for each in described
+    ] == [
+        [(name, "query") for name in ("queue_id", "page_size", "page_token")],
+        [("queue_id", "path"), ("page_size", "query"), ("page_token", "query")],
+    ]
 
 
 def test_values_have_the_types_that_json_gives_them() -> None:

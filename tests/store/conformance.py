@@ -1,18 +1,26 @@
 """One suite that every store passes: what a queue is, wherever its messages live.
 
-A store's own test file subclasses both classes and gives them a fixture `store`. The
-first speaks the protocol `qmq.store.base.QueueStore`; the second is what callers of the
-`Broker` see when their queues live in that store.
+A store's own test file subclasses `StoreConformance` and `BrokerConformance`, and those
+of `batch_conformance`, and gives them a fixture `store`. The former speak the protocol
+`qmq.store.base.QueueStore`; the latter are what callers of the `Broker` see when their
+queues live in that store.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from qmq.engine.broker import Broker
-from qmq.errors import InvalidArgument, NameTaken, QueueEmpty, QueueFull, QueueNotFound
+from qmq.errors import (
+    InvalidArgument,
+    NameTaken,
+    QError,
+    QueueEmpty,
+    QueueFull,
+    QueueNotFound,
+)
+from qmq.model.index import seq_of
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
@@ -37,15 +45,30 @@ def make_queue(number: int, *, limit: int = UNBOUNDED, name: str = "") -> Queue:
     )
 
 
-async def started(*calls: Coroutine[Any, Any, object]) -> list[asyncio.Task[object]]:
+async def started(*calls: Awaitable[object]) -> list[asyncio.Future[object]]:
     """Make calls in the order given, and return before any of them has to be done."""
-    tasks = [asyncio.create_task(call) for call in calls]
+    futures: list[asyncio.Future[object]] = [asyncio.ensure_future(call) for call in calls]
     await asyncio.sleep(0)
-    return tasks
+    return futures
 
 
-class StoreConformance:
-    """What the protocol promises. Subclasses have a fixture `store`, closed afterwards."""
+def attempt(method: Callable[..., Awaitable[object]], *arguments: object) -> Awaitable[object]:
+    """Call a method of a store; what it raises at once is raised by what is returned."""
+    try:
+        return method(*arguments)
+    except QError as error:
+        failed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        failed.set_exception(error)
+        return failed
+
+
+def seqs_in(queue: Queue) -> list[int]:
+    """Return the sequence numbers of the messages in a queue, oldest first."""
+    return [seq_of(entry) for entry in queue.ready]
+
+
+class StoreSuite:
+    """The queues of a suite. Subclasses have a fixture `store`, closed afterwards."""
 
     @pytest.fixture
     async def new(self, store: QueueStore) -> Callable[..., Awaitable[Queue]]:
@@ -65,6 +88,10 @@ class StoreConformance:
     async def queue(self, new: Callable[..., Awaitable[Queue]]) -> Queue:
         """Return an empty queue without limit."""
         return await new()
+
+
+class StoreConformance(StoreSuite):
+    """What the protocol promises."""
 
     async def test_messages_come_out_in_the_order_in_which_they_went_in(
         self, store: QueueStore, queue: Queue
@@ -151,14 +178,17 @@ class StoreConformance:
         queue = await new(limit=2)
 
         results = await asyncio.gather(
-            store.pop(queue),
+            attempt(store.pop, queue),
             store.add(queue, b"1", START_NS),
             store.peek(queue),
             store.add(queue, b"2", START_NS),
-            store.add(queue, b"refused", START_NS),
+            attempt(store.add, queue, b"refused", START_NS),
             store.pop(queue),
             store.add(queue, b"3", START_NS),
-            store.pop(queue),
+            store.pop_batch(queue, 9, LARGE_BYTES),
+            store.pop_batch(queue, 9, LARGE_BYTES),
+            attempt(store.peek, queue),
+            store.add_batch(queue, [b"4", b"5"], START_NS),
             store.pop(queue),
             store.peek(queue),
             return_exceptions=True,
@@ -166,8 +196,8 @@ class StoreConformance:
 
         shown = [type(r) if isinstance(r, Exception) else r for r in results]
         assert shown == [
-            *(QueueEmpty, None, b"1", None, QueueFull),
-            *(b"1", None, b"2", b"3", QueueEmpty),
+            *(QueueEmpty, None, b"1", None, QueueFull, b"1", None),
+            *([b"2", b"3"], [], QueueEmpty, None, b"4", b"5"),
         ]
 
     async def test_many_producers_and_consumers_lose_and_repeat_nothing(
@@ -255,8 +285,8 @@ class StoreConformance:
         ):
             await store.add(queue, b"x", created_ns)
 
-        assert list(one.ready) == [START_NS, START_NS + 2]
-        assert list(two.ready) == [START_NS + 1, START_NS + 50]
+        assert seqs_in(one) == [START_NS, START_NS + 2]
+        assert seqs_in(two) == [START_NS + 1, START_NS + 50]
 
     async def test_info_of_a_queue_can_be_saved(self, store: QueueStore, queue: Queue) -> None:
         """Tags that change do not touch the messages."""
@@ -285,8 +315,8 @@ class StoreConformance:
         assert [call.result() for call in calls] == [None] * 5
 
 
-class BrokerConformance:
-    """What callers see of queues in the store. Subclasses have fixtures `store` and `kind`."""
+class BrokerSuite:
+    """The broker of a suite. Subclasses have fixtures `store` and `kind`."""
 
     @pytest.fixture
     def clock(self) -> ManualClock:
@@ -297,6 +327,10 @@ class BrokerConformance:
     def broker(self, store: QueueStore, kind: Store, clock: ManualClock) -> Broker:
         """Return a broker that has the store alone."""
         return Broker({kind: store}, clock=clock, new_id=seeded_ids())
+
+
+class BrokerConformance(BrokerSuite):
+    """What callers see of queues in the store."""
 
     async def test_new_queue_is_what_was_asked_for(
         self, broker: Broker, kind: Store, clock: ManualClock

@@ -106,3 +106,30 @@ class NaiveBroker:
         if isinstance(payload, bytes) and isinstance(queue, NaiveQueue):
             queue.payloads.pop(0)
         return payload
+
+    def add_batch(
+        self, reference: str, payloads: list[bytes], *, partial: bool
+    ) -> list[bytes] | QError:
+        """Put payloads at the end: all of them or none, or the first ones that fit."""
+        queue = self.find(reference)
+        if isinstance(queue, QError):
+            return queue
+        added: list[bytes] = []
+        for payload in payloads:
+            error = self.add(reference, payload)
+            if isinstance(error, QError):
+                if partial and added:
+                    return added
+                del queue.payloads[len(queue.payloads) - len(added) :]
+                return QueueFull(queue.info.id, queue.info.limit, len(queue.payloads))
+            added.append(payload)
+        return added
+
+    def pop_batch(self, reference: str, messages_max: int) -> list[bytes] | QError:
+        """Take the payloads at the head."""
+        queue = self.find(reference)
+        if isinstance(queue, QError):
+            return queue
+        popped = queue.payloads[:messages_max]
+        del queue.payloads[:messages_max]
+        return popped

@@ -19,6 +19,7 @@ from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock
 from qmq.values import Store, Tag
+from tests.store.batch_conformance import BrokerBatchConformance, StoreBatchConformance
 from tests.store.conformance import (
     LARGE_BYTES,
     BrokerConformance,
@@ -28,8 +29,11 @@ from tests.store.conformance import (
 )
 from tests.store.disk import Commits, Disks, rows
 
+#: Bytes of messages in memory: all; a few, as callers add them; a few of one byte; none.
+CACHES = {"cached": CACHE_BYTES_MAX, "partly-cached": 200, "hardly-cached": 10, "uncached": 0}
 
-@pytest.fixture(params=[CACHE_BYTES_MAX, 10, 0], ids=["cached", "partly-cached", "uncached"])
+
+@pytest.fixture(params=CACHES.values(), ids=list(CACHES))
 def cache_bytes_max(request: pytest.FixtureRequest) -> int:
     """Return how many bytes of messages the store may keep in memory."""
     assert isinstance(request.param, int)
@@ -77,8 +81,16 @@ class TestDiskStore(StoreConformance):
     """By its protocol."""
 
 
+class TestBatchesOnDisk(StoreBatchConformance):
+    """Many messages at once, by its protocol."""
+
+
 class TestBrokerOnDisk(BrokerConformance):
     """As callers see it."""
+
+
+class TestBrokerBatchesOnDisk(BrokerBatchConformance):
+    """Many messages at once, as callers see them."""
 
 
 async def test_everything_is_there_after_a_clean_end(data: Path, cache_bytes_max: int) -> None:

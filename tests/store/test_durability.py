@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qmq.engine.broker import Broker
-from qmq.errors import Busy, QueueEmpty, QueueFull, QueueNotFound
+from qmq.errors import Busy, InvalidArgument, QueueEmpty, QueueFull, QueueNotFound
 from qmq.store.local.disk import DiskStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Store, Tag
@@ -69,6 +69,36 @@ def peek(broker: Broker) -> Coroutine[Any, Any, object]:
     return broker.peek("jobs")
 
 
+def add_batch(broker: Broker) -> Coroutine[Any, Any, object]:
+    """Add messages, as many as there is room for."""
+    return broker.add_batch("jobs", [(b"", b"second"), (b"", b"third")], partial=True)
+
+
+def add_whole_batch(broker: Broker) -> Coroutine[Any, Any, object]:
+    """Add messages of which there is room for one."""
+    return broker.add_batch("jobs", [(b"", b"second"), (b"", b"third")])
+
+
+def pop_batch(broker: Broker) -> Coroutine[Any, Any, object]:
+    """Take all messages."""
+    return broker.pop_batch("jobs", 9)
+
+
+def pop_waiting(broker: Broker) -> Coroutine[Any, Any, object]:
+    """Take a message, or wait for one."""
+    return broker.pop("jobs", wait_s=60)
+
+
+def stats(broker: Broker) -> Coroutine[Any, Any, object]:
+    """Count the messages of the queue."""
+    return broker.stats("jobs", 0, "")
+
+
+def stats_of_all(broker: Broker) -> Coroutine[Any, Any, object]:
+    """Count the messages of all queues."""
+    return broker.stats("", 0, "")
+
+
 @pytest.fixture(params=[1024 * 1024, 0], ids=["cached", "uncached"])
 async def store(
     request: pytest.FixtureRequest, disks: Disks, tmp_path: Path, commits: Commits
@@ -100,14 +130,16 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def outcomes(tasks: list[asyncio.Task[object]]) -> list[object]:
+async def outcomes(tasks: list[asyncio.Future[object]]) -> list[object]:
     """Return what calls returned, or the type of what they raised."""
     results = await asyncio.gather(*tasks, return_exceptions=True)
     return [type(result) if isinstance(result, Exception) else result for result in results]
 
 
 @pytest.mark.parametrize(
-    "change", [new_queue, delete, tag, untag, add, pop], ids=lambda call: call.__name__
+    "change",
+    [new_queue, delete, tag, untag, add, pop, add_batch, pop_batch],
+    ids=lambda call: call.__name__,
 )
 async def test_change_is_answered_after_its_commit(
     broker: Broker, commits: Commits, change: Call
@@ -141,6 +173,22 @@ ANSWERS: list[tuple[list[Call], Call, type[Exception] | None]] = [
     ([tag], list_all, None),
     ([new_queue], get_other, None),
     ([delete], list_all, None),
+    ([add_batch], add, QueueFull),
+    ([add_batch], peek, None),
+    ([add], add_batch, QueueFull),
+    ([add], add_whole_batch, QueueFull),
+    ([pop_batch], peek, QueueEmpty),
+    ([pop_batch], pop, QueueEmpty),
+    ([pop], pop_batch, None),
+    ([pop_batch], add_whole_batch, None),
+    ([delete], pop_batch, InvalidArgument),
+    ([pop], stats, None),
+    ([add_batch], stats_of_all, None),
+    ([delete], stats, InvalidArgument),
+    ([pop, add], pop_waiting, None),
+    ([pop, pop_waiting], add, None),
+    ([pop, pop_waiting, add], pop, QueueEmpty),
+    ([pop, pop_waiting], delete, None),
 ]
 
 answers = pytest.mark.parametrize(
@@ -205,7 +253,16 @@ async def test_answer_that_rests_on_a_commit_under_way_waits_for_it(
 
 @pytest.mark.parametrize(
     ("question", "expected"),
-    [(get, None), (list_all, None), (peek, None), (add, QueueFull), (delete, QueueNotFound)],
+    [
+        (get, None),
+        (list_all, None),
+        (peek, None),
+        (add, QueueFull),
+        (add_batch, QueueFull),
+        (stats, None),
+        (stats_of_all, None),
+        (delete, QueueNotFound),
+    ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 async def test_answer_that_rests_on_nothing_new_needs_no_commit(
@@ -275,23 +332,94 @@ async def test_too_much_waiting_for_the_disk_is_refused(
     await turns()
 
     refused = await asyncio.gather(
-        *(call(broker) for call in (add, pop, peek, tag, untag, delete, new_queue)),
+        *(
+            call(broker)
+            for call in (
+                *(add, pop, peek, tag, untag, delete, new_queue),
+                *(add_batch, pop_batch, pop_waiting),
+            )
+        ),
         return_exceptions=True,
     )
     commits.release_all()
-    await asyncio.wait([*calls, gathered])
+    await asyncio.wait(calls)
+    added = await gathered
 
     for refusal in refused:
         assert isinstance(refusal, Busy)
         assert refusal.message == (
-            f"{len(gathered.result())} bytes wait for the disk,"
-            " more than journal_pending_bytes_max of 10000"
+            f"{len(added)} bytes wait for the disk, more than journal_pending_bytes_max of 10000"
         )
     store.check()
     jobs = broker.catalog.find("jobs")
-    assert (len(jobs.ready), jobs.info.tags, jobs.failed_total) == (1, (Tag("old", "tag"),), 3)
+    assert (len(jobs.ready), jobs.info.tags, jobs.failed_total) == (1, (Tag("old", "tag"),), 6)
     assert [info.name for info in (await broker.list_queues(0, ""))[0]] == ["jobs", "many"]
     await broker.pop("jobs")
+
+
+async def test_who_waited_and_is_refused_leaves_the_message_to_others(
+    broker: Broker, commits: Commits
+) -> None:
+    """The disk may be busy by the time that a message comes; nobody waits on beside it."""
+    await broker.new_queue(Store.DISK, name="many")
+    await broker.pop("jobs")
+    before = commits.count
+    commits.hold()
+    held = await started(broker.add("many", b"x"))
+    await commits.reach(before + 1)
+    line = await started(broker.pop("jobs", 60), broker.pop_batch("jobs", 9, 60))
+
+    held += await started(broker.add("jobs", b"kept"), broker.add("many", bytes(20_000)))
+    await turns()
+    told = [call.exception() if call.done() else None for call in line]
+    commits.release_all()
+    await asyncio.wait(held)
+
+    assert [type(error) for error in told] == [Busy, Busy]
+    assert await broker.pop("jobs") == held[1].result()
+    assert broker.catalog.find("jobs").failed_total == 2
+
+
+async def test_waiting_call_is_answered_after_the_commit_of_the_message(
+    broker: Broker, commits: Commits
+) -> None:
+    """Of the message that it waited for, and of its being taken."""
+    await broker.pop("jobs")
+    line = await started(broker.pop("jobs", 60), broker.pop_batch("jobs", 9, 60))
+    before = commits.count
+    commits.hold()
+
+    added = await started(broker.add("jobs", b"1"), broker.add("jobs", b"2"))
+    await commits.reach(before + 1)
+    await turns()
+    were_answered = [call.done() for call in (*added, *line)]
+    commits.release_all()
+
+    assert were_answered == [False] * 4
+    assert [await line[0], await line[1]] == [await added[0], [await added[1]]]
+
+
+async def test_batches_count_in_full_as_what_waits_for_the_disk(
+    broker: Broker, store: DiskStore, commits: Commits
+) -> None:
+    """By the bytes of all their messages."""
+    await broker.new_queue(Store.DISK, name="many")
+    before = commits.count
+    commits.hold()
+    calls = await started(broker.add("many", b"x"))
+    await commits.reach(before + 1)
+
+    calls += await started(broker.add_batch("many", [(b"", bytes(100))] * 60))
+    store.check()
+    calls += await started(broker.add_batch("many", [(b"", bytes(100))] * 60))
+    with pytest.raises(Busy):
+        store.check()
+    with pytest.raises(Busy):
+        await broker.add_batch("many", [(b"", b"x")])
+    commits.release_all()
+    await asyncio.wait(calls)
+
+    assert len(await broker.pop_batch("many", 1_000)) == 121
 
 
 async def test_end_of_the_broker_makes_durable_what_is_under_way(

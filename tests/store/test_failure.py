@@ -70,6 +70,11 @@ async def test_everyone_who_waits_is_told(
         broker.pop("jobs"),
         broker.new_queue(Store.DISK, name="lost"),
         broker.list_queues(0, ""),
+        broker.pop("jobs", wait_s=60),
+        broker.add_batch("jobs", [(b"", b"lost"), (b"", b"lost")]),
+        broker.pop_batch("jobs", 9),
+        broker.pop_batch("jobs", 9),
+        broker.stats("", 0, ""),
     )
     commits.fail = True
     commits.release_all()
@@ -106,13 +111,19 @@ async def test_every_later_call_is_refused(
         broker.delete_queue_tag("jobs", Tag("a", "1")),
         broker.new_queue(Store.DISK),
         broker.delete_queue("jobs"),
+        broker.add_batch("jobs", [(b"", b"refused")]),
+        broker.add_batch("jobs", []),
+        broker.pop_batch("jobs", 9),
+        broker.pop("jobs", wait_s=60),
+        broker.stats("jobs", 0, ""),
     ):
         with pytest.raises(StoreFailed):
             await call
 
     assert len(failures) == 1
     assert commits.count == count
-    assert broker.catalog.find("jobs").failed_total == 4
+    # The Add that was lost, and each attempt to put or take messages since.
+    assert broker.catalog.find("jobs").failed_total == 8
 
 
 async def test_memory_queues_go_on(broker: Broker, commits: Commits) -> None:

@@ -46,16 +46,39 @@ class Call(NamedTuple):
     verb: str
     place: int
     by_name: bool
-    payload: bytes
+    payloads: list[bytes]
+    partial: bool
     is_cancelled: bool
+
+    def make(self, server: Broker | NaiveBroker, reference: str) -> Any:  # noqa: ANN401
+        """Call a broker or the naive model, and return what it returns."""
+        method = getattr(server, self.verb)
+        match self.verb:
+            case "add":
+                return method(reference, self.payloads[0])
+            case "add_batch" if isinstance(server, Broker):
+                batch = [(b"", payload) for payload in self.payloads]
+                return method(reference, batch, partial=self.partial)
+            case "add_batch":
+                return method(reference, self.payloads, partial=self.partial)
+            case "pop_batch":
+                return method(reference, len(self.payloads))
+            case _:
+                return method(reference)
 
 
 calls = st.builds(
     Call,
-    verb=st.sampled_from(["add", "add", "add", "pop", "pop", "peek", "delete_queue"]),
+    verb=st.sampled_from(
+        [
+            *("add", "add", "add", "pop", "pop", "peek", "delete_queue"),
+            *("add_batch", "add_batch", "pop_batch"),
+        ]
+    ),
     place=places,
     by_name=st.booleans(),
-    payload=payloads,
+    payloads=st.lists(payloads, min_size=1, max_size=5),
+    partial=st.booleans(),
     is_cancelled=st.sampled_from([False, False, False, True]),
 )
 
@@ -70,8 +93,28 @@ def outcome(result: object) -> object:
 
 
 def payload_of(result: object) -> object:
-    """Reduce a message to its payload."""
-    return pb.Message.FromString(result).payload if isinstance(result, bytes) else result
+    """Reduce a message to its payload, and messages to theirs."""
+    match result:
+        case bytes():
+            return pb.Message.FromString(result).payload
+        case list():
+            return [payload_of(each) for each in result]
+        case _:
+            return result
+
+
+def shown(verb: str, result: object) -> object:
+    """Reduce what a broker returned or raised to what the naive model can say of it."""
+    if verb == "add_batch" and isinstance(result, list):
+        return len(result)
+    return payload_of(outcome(result))
+
+
+def expected(verb: str, result: object) -> object:
+    """The same of what the naive model returned."""
+    if verb == "add_batch" and isinstance(result, list):
+        return len(result)
+    return outcome(result)
 
 
 class MemoryServer(RuleBasedStateMachine):
@@ -114,13 +157,11 @@ class MemoryServer(RuleBasedStateMachine):
 
     def start(self, some: Sequence[Call]) -> list[asyncio.Task[Any]]:
         """Make calls, all at once."""
-        tasks = []
-        for call in some:
-            arguments: list[Any] = [self.reference(call.place, by_name=call.by_name)]
-            if call.verb == "add":
-                arguments.append(call.payload)
-            tasks.append(asyncio.ensure_future(getattr(self.broker, call.verb)(*arguments)))
-        return tasks
+        references = [self.reference(call.place, by_name=call.by_name) for call in some]
+        return [
+            asyncio.ensure_future(call.make(self.broker, reference))
+            for call, reference in zip(some, references, strict=True)
+        ]
 
     @rule(
         kind=st.sampled_from([Store.UNKNOWN, Store.MEMORY]),
@@ -172,12 +213,11 @@ class MemoryServer(RuleBasedStateMachine):
         results = self.run(make())
 
         for call, reference, result in zip(some, references, results, strict=True):
-            arguments = [reference] + ([call.payload] if call.verb == "add" else [])
-            expected = getattr(self.naive, call.verb)(*arguments)
-            if call.verb == "delete_queue" and expected is None and len(reference) > 4:
+            right = call.make(self.naive, reference)
+            if call.verb == "delete_queue" and right is None and len(reference) > 4:
                 self.last_deleted_id = reference
             if not isinstance(result, asyncio.CancelledError):
-                assert payload_of(outcome(result)) == outcome(expected)
+                assert shown(call.verb, result) == expected(call.verb, right)
 
     @rule(seconds=st.sampled_from([1e-9, 1.0, -3600.0]))
     def pass_time(self, seconds: float) -> None:
@@ -186,7 +226,10 @@ class MemoryServer(RuleBasedStateMachine):
 
     @invariant()
     def queues_are_those_of_the_model(self) -> None:
-        """All are listed, page by page too, and each holds as much and has the same head."""
+        """All are listed, page by page too, and each holds as much and has the same head.
+
+        So say the counts that are told, too.
+        """
         listed, _ = self.run(self.broker.list_queues(0, ""))
         paged: list[QueueInfo] = []
         token: str | None = None
@@ -195,6 +238,9 @@ class MemoryServer(RuleBasedStateMachine):
             paged += page
         assert listed == paged == self.naive.infos()
 
+        counts, _ = self.run(self.broker.stats("", 0, ""))
+        assert [each.info for each in counts] == listed
+        assert [each.ready for each in counts] == [len(q.payloads) for q in self.naive.queues]
         for queue, naive in zip(self.broker.catalog, self.naive.queues, strict=True):
             assert len(queue.ready) == len(naive.payloads)
             assert list(queue.ready) == sorted(set(queue.ready))

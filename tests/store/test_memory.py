@@ -8,6 +8,7 @@ import pytest
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS
 from qmq.values import Store
+from tests.store.batch_conformance import BrokerBatchConformance, StoreBatchConformance
 from tests.store.conformance import BrokerConformance, StoreConformance, make_queue
 
 
@@ -29,8 +30,16 @@ class TestMemoryStore(StoreConformance):
     """By its protocol."""
 
 
+class TestBatchesInMemory(StoreBatchConformance):
+    """Many messages at once, by its protocol."""
+
+
 class TestBrokerOnMemory(BrokerConformance):
     """As callers see it."""
+
+
+class TestBrokerBatchesOnMemory(BrokerBatchConformance):
+    """Many messages at once, as callers see them."""
 
 
 async def test_memory_is_given_back(store: MemoryStore) -> None:
@@ -40,10 +49,12 @@ async def test_memory_is_given_back(store: MemoryStore) -> None:
     popped, deleted = make_queue(1), make_queue(2)
     for queue in (popped, deleted):
         await store.add(queue, envelope, START_NS)
+        await store.add_batch(queue, [envelope] * 3, START_NS)
     held_by_the_store = sys.getrefcount(envelope) - held_by_the_test
 
     await store.pop(popped)
+    await store.pop_batch(popped, 3, 1_000)
     await store.delete_queue(deleted)
 
-    assert held_by_the_store == 2
+    assert held_by_the_store == 8
     assert sys.getrefcount(envelope) == held_by_the_test

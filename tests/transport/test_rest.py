@@ -41,6 +41,13 @@ async def answer(method: str, path: str) -> Answer:
         ("/v1/queues/some-id/tag", ("DELETE", "POST")),
         ("/v1/queues/some-id/pop", ("GET",)),
         ("/v1/queues/some-id/peek", ("GET",)),
+        ("/v1/queues/some-id/messages:batch", ("POST",)),
+        ("/v1/queues/some-id/messages:pop", ("POST",)),
+        ("/v1/queues/some-id/messages", ()),
+        ("/v1/queues/some-id/messages:nope", ()),
+        ("/v1/queues/some-id:pop", ("DELETE", "GET", "POST")),
+        ("/v1/queues/some-id/stats", ("GET",)),
+        ("/v1/stats", ("GET",)),
         ("/v1/queues/some-id/nope", ()),
         ("/v1/queues/", ()),
         ("/v1/queues//pop", ()),
@@ -64,16 +71,20 @@ def test_routes_know_their_variables_by_both_names() -> None:
 def test_routes_know_the_types_of_their_bodies() -> None:
     """A body is the whole request, or one field of it."""
     bodies = {
-        (route.method, len(route.segments)): route.body_type.full_name
+        (route.method, "/".join(segment or "*" for segment in route.segments)): (
+            route.body_type.full_name
+        )
         for route in ROUTES
         if route.body_type
     }
 
     assert bodies == {
-        ("POST", 2): "proto.NewQueueRequest",
-        ("POST", 3): "proto.NewMessage",
-        ("POST", 4): "proto.Tag",
-        ("DELETE", 4): "proto.Tag",
+        ("POST", "v1/queues"): "proto.NewQueueRequest",
+        ("POST", "v1/queues/*"): "proto.NewMessage",
+        ("POST", "v1/queues/*/tag"): "proto.Tag",
+        ("DELETE", "v1/queues/*/tag"): "proto.Tag",
+        ("POST", "v1/queues/*/messages:batch"): "proto.AddBatchRequest",
+        ("POST", "v1/queues/*/messages:pop"): "proto.PopBatchRequest",
     }
 
 

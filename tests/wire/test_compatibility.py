@@ -83,6 +83,7 @@ MESSAGES = {
 STORES = {"UNKNOWN": 0, "MEMORY": 1, "BOLTDB": 2}
 
 _SCALARS = {
+    FieldDescriptor.TYPE_BOOL: "bool",
     FieldDescriptor.TYPE_STRING: "string",
     FieldDescriptor.TYPE_BYTES: "bytes",
     FieldDescriptor.TYPE_INT32: "int32",
@@ -116,9 +117,8 @@ def test_package_service_and_syntax_are_the_originals() -> None:
     assert pb.DESCRIPTOR.services_by_name["Q"].full_name == "proto.Q"
 
 
-@pytest.mark.parametrize("method", METHODS, ids=[method.name for method in METHODS])
-def test_method_is_the_originals(method: Method) -> None:
-    """Its messages, that it is unary, and its REST mapping stay."""
+def assert_is_there(method: Method) -> None:
+    """A method has the messages that belong to it, is unary, and has its REST mapping."""
     ours = pb.DESCRIPTOR.services_by_name["Q"].methods_by_name[method.name]
 
     assert ours.input_type.full_name == method.request
@@ -130,6 +130,12 @@ def test_method_is_the_originals(method: Method) -> None:
     assert getattr(rule, method.verb) == method.path
     assert rule.body == method.body
     assert not rule.response_body
+
+
+@pytest.mark.parametrize("method", METHODS, ids=[method.name for method in METHODS])
+def test_method_is_the_originals(method: Method) -> None:
+    """Its messages, that it is unary, and its REST mapping stay."""
+    assert_is_there(method)
 
 
 @pytest.mark.parametrize(("full_name", "fields"), MESSAGES.items(), ids=list(MESSAGES))
@@ -156,7 +162,75 @@ def test_new_fields_have_numbers_of_their_own() -> None:
         "proto.ListQueuesRequest 2 page_token string",
         "proto.ListQueuesResponse 2 next_page_token string",
         "proto.NewQueueRequest 4 name string",
+        "proto.PopRequest 2 wait google.protobuf.Duration",
     }
+
+
+#: Methods and messages that q has added. What is here stays as well: clients know it.
+ADDED_METHODS = [
+    Method("AddBatch", "post", "/v1/queues/{queue_id}/messages:batch", "*"),
+    Method("PopBatch", "post", "/v1/queues/{queue_id}/messages:pop", "*"),
+    Method("Stats", "get", "/v1/stats"),
+]
+ADDED_MESSAGES = {
+    "proto.AddBatchRequest": [
+        "1 queue_id string",
+        "2 messages repeated proto.NewMessage",
+        "3 partial bool",
+    ],
+    "proto.AddBatchResponse": ["1 messages repeated proto.Metadata", "2 refused int32"],
+    "proto.PopBatchRequest": [
+        "1 queue_id string",
+        "2 messages_max int32",
+        "3 wait google.protobuf.Duration",
+    ],
+    "proto.PopBatchResponse": ["1 messages repeated proto.Message"],
+    "proto.StatsRequest": ["1 queue_id string", "2 page_size int32", "3 page_token string"],
+    "proto.StatsResponse": ["1 queues repeated proto.QueueStats", "2 next_page_token string"],
+    "proto.QueueStats": [
+        "1 queue proto.Queue",
+        "2 ready int64",
+        "3 ready_bytes int64",
+        "4 oldest_age google.protobuf.Duration",
+        "5 waiting int64",
+        "6 enqueued_total int64",
+        "7 consumed_total int64",
+        "8 limit int64",
+    ],
+}
+
+
+def test_what_is_new_is_written_down_here() -> None:
+    """A further method or message is, too, and its messages are of its name."""
+    service = pb.DESCRIPTOR.services_by_name["Q"]
+
+    assert {method.name for method in service.methods} == {
+        method.name for method in (*METHODS, *ADDED_METHODS)
+    }
+    assert {f"proto.{name}" for name in pb.DESCRIPTOR.message_types_by_name} == {
+        *MESSAGES,
+        *ADDED_MESSAGES,
+    }
+
+
+@pytest.mark.parametrize("method", ADDED_METHODS, ids=[method.name for method in ADDED_METHODS])
+def test_added_method_stays(method: Method) -> None:
+    """As those of the original do."""
+    assert_is_there(method)
+
+
+@pytest.mark.parametrize(("full_name", "fields"), ADDED_MESSAGES.items(), ids=list(ADDED_MESSAGES))
+def test_added_message_has_the_fields_that_it_had(full_name: str, fields: list[str]) -> None:
+    """As those of the original do; a further field is written down here."""
+    assert [described(field) for field in message_type(full_name).fields] == fields
+
+
+def test_queue_has_its_counts_below_its_path() -> None:
+    """Those of all queues have a path of their own."""
+    rule = pb.DESCRIPTOR.services_by_name["Q"].methods_by_name["Stats"].GetOptions()
+    (binding,) = rule.Extensions[annotations_pb2.http].additional_bindings
+
+    assert binding.get == "/v1/queues/{queue_id}/stats"
 
 
 def test_stores_keep_their_numbers() -> None:
@@ -170,7 +244,7 @@ def test_stores_keep_their_numbers() -> None:
 
 def test_json_names_are_those_of_the_proto_in_lower_camel_case() -> None:
     """A transcoder may accept them; none was given by hand."""
-    for full_name in MESSAGES:
+    for full_name in (*MESSAGES, *ADDED_MESSAGES):
         for field in message_type(full_name).fields:
             head, *tail = field.name.split("_")
             assert field.json_name == head + "".join(map(str.capitalize, tail))

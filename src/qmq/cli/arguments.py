@@ -3,14 +3,18 @@
 These are click callbacks: each is called with the context, the parameter and the text.
 """
 
+import math
 from typing import Final
 
 import click
 
-from qmq.cli.server import server_address
+from qmq.cli.settings import settings_of
 from qmq.values import Store
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+#: Seconds between two looks of `top` at least: people see no more, and the server works.
+INTERVAL_S_MIN: Final = 0.1
 
 #: What STORE may be; BOLTDB is the original's name for DISK.
 STORES: Final = {
@@ -61,6 +65,22 @@ def read_tags(
     return tags
 
 
+def read_wait(ctx: click.Context, param: click.Parameter, seconds: float | None) -> float | None:
+    """Return how many seconds to wait; `inf` is for ever."""
+    if seconds is not None and not seconds >= 0:  # So that nan is refused too.
+        message = f"{seconds:g} is no number of seconds, 0 or more; inf waits for ever"
+        raise click.BadParameter(message, ctx=ctx, param=param)
+    return seconds
+
+
+def read_interval(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
+    """Return how many seconds pass between two looks: no fewer than a tenth."""
+    if not INTERVAL_S_MIN <= seconds < math.inf:
+        message = f"{seconds:g} is no number of seconds, {INTERVAL_S_MIN} or more"
+        raise click.BadParameter(message, ctx=ctx, param=param)
+    return seconds
+
+
 def _refuse_option(ctx: click.Context, text: str) -> None:
     """Call `-x` an unknown option where a store or limit was expected."""
     if text.startswith("-"):
@@ -78,7 +98,11 @@ def complete_queue(ctx: click.Context, param: click.Parameter, incomplete: str) 
     from qmq.cli.execute import queue_names  # noqa: PLC0415 - only a call needs gRPC
 
     del param
-    return [name for name in queue_names(server_address(ctx)) if name.startswith(incomplete)]
+    try:
+        settings = settings_of(ctx)
+    except click.UsageError:
+        return []
+    return [name for name in queue_names(settings) if name.startswith(incomplete)]
 
 
 def complete_command(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -1,13 +1,14 @@
-"""Making a call. Whoever imports this loads gRPC."""
+"""Making one call. Whoever imports this loads gRPC."""
 
 import sys
 
-import click
-
 from qmq.cli.call import Call
+from qmq.cli.connect import connected
+from qmq.cli.failures import FAILED, Failure, failure_of
 from qmq.cli.reply import write_reply
-from qmq.client.channel import Channel
-from qmq.client.errors import AddressError, RpcError, ServerNotReached
+from qmq.cli.settings import Settings
+from qmq.client.errors import QmqError
+from qmq.client.options import TIMEOUT_S
 from qmq.wire import q_pb2
 
 #: Seconds that a person who pressed Tab is kept waiting at most.
@@ -16,45 +17,36 @@ _COMPLETION_TIMEOUT_S = 1.0
 #: Queues that one press of Tab asks for.
 _COMPLETION_PAGE_SIZE = 1_000
 
-_START_A_SERVER = 'start one with "q", or name another with --server or QCLI_SERVER'
 
+def execute(call: Call, settings: Settings) -> None:
+    """Make `call` and print its reply.
 
-def execute(call: Call, address: str) -> None:
-    """Make `call` at the server at `address` and print its reply.
-
-    Raises click.ClickException, and BrokenPipeError if nobody reads the reply.
+    Raises Failure, and BrokenPipeError if nobody reads the reply.
     """
     # Python's sign of a standard output that was closed before it started: a message
     # that is popped then would be lost.
     if call.prints_reply and sys.stdout is None:
-        message = f"{call.failure}: standard output is closed"
-        raise click.ClickException(message)
+        raise Failure(f"{call.failure}: standard output is closed")
     request = getattr(q_pb2, f"{call.method}Request")(**call.fields)
     reply_type = getattr(q_pb2, f"{call.method}Response")
     try:
-        with Channel(address) as channel:
-            reply = channel.call(call.method, request, reply_type)
-    except ServerNotReached as error:
-        message = f"{call.failure}: {error}; {_START_A_SERVER}"
-        raise click.ClickException(message) from error
-    except (AddressError, RpcError) as error:
-        message = f"{call.failure}: {error}"
-        raise click.ClickException(message) from error
+        with connected(settings, call.failure) as channel:
+            data = channel.call(call.method, request.SerializeToString(), TIMEOUT_S)
+    except QmqError as error:
+        failure = failure_of(call.failure, error)
+        status = FAILED if call.is_original else failure.exit_code
+        raise Failure(failure.message, status) from error
     if call.prints_reply:
-        write_reply(reply)
+        write_reply(reply_type.FromString(data), call.output)
 
 
-def queue_names(address: str) -> list[str]:
+def queue_names(settings: Settings) -> list[str]:
     """The name, or else the id, of each queue; none if the server does not answer."""
     request = q_pb2.ListQueuesRequest(page_size=_COMPLETION_PAGE_SIZE)
     try:
-        with Channel(address) as channel:
-            reply = channel.call(
-                "ListQueues",
-                request,
-                q_pb2.ListQueuesResponse,
-                timeout_s=_COMPLETION_TIMEOUT_S,
-            )
-    except (AddressError, RpcError):
+        with connected(settings, "cannot list queues") as channel:
+            data = channel.call("ListQueues", request.SerializeToString(), _COMPLETION_TIMEOUT_S)
+    except (Failure, QmqError):
         return []
+    reply = q_pb2.ListQueuesResponse.FromString(data)
     return [queue.name or queue.meta.id for queue in reply.queues]

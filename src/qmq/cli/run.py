@@ -1,20 +1,18 @@
 """Running qcli: errors become one line and an exit status."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import click
 
 from qmq.cli.commands import qcli
-
-#: As a shell reports a program that Ctrl-C ended.
-INTERRUPTED: Final = 130
+from qmq.cli.failures import INTERRUPTED
+from qmq.cli.table import printable
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run qcli with `arguments` and return its exit status.
 
-    0 is success, 1 an error, 2 a command line that makes no sense, 130 Ctrl-C.
+    0 is success; `qmq.cli.failures` lists the others.
     """
     try:
         _check_encoding(arguments)
@@ -45,5 +43,4 @@ def _check_encoding(arguments: Sequence[str]) -> None:
 
 def _print_error(message: str) -> None:
     """Print one line that no character in a server's message can break or colour."""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    click.echo(f"qcli: error: {shown}", err=True)
+    click.echo(f"qcli: error: {printable(message)}", err=True)

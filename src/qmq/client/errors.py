@@ -1,25 +1,217 @@
-"""What a call can end with instead of a reply."""
+"""What a call can end with instead of a reply.
+
+The family mirrors that of the server, `qmq.errors`, and does not share its classes:
+those are made from what the server knows, these from what came over the wire, and some
+of these (nobody there, connection lost) the server never sees. A test holds the two
+against each other. `qmq.client.status` chooses the class.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 
 class AddressError(ValueError):
     """The text is no address of a server."""
 
 
-class RpcError(Exception):
-    """The server refused a call or failed in it.
+class QmqError(Exception):
+    """Base of everything that a call can end with instead of a reply.
 
-    `code` is the name of the gRPC status, for example NOT_FOUND; `message` is the
-    server's sentence.
+    Errors of this very class come from servers that are newer than the client, from
+    faults of the server (INTERNAL) and from what stands between the two.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
+    #: The name of the gRPC status, for example NOT_FOUND.
+    code: str = "UNKNOWN"
+    #: The server's name of the cause, for example QUEUE_EMPTY; empty if it gave none.
+    reason: str = ""
+    #: What the message says, for programs, for example {"queue_id": "..."}.
+    metadata: Mapping[str, str]
+    #: Seconds after which the server expects that a repeat may succeed, if it said so.
+    retry_after_s: float | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+        if reason is not None:
+            self.reason = reason
+        self.metadata = dict(metadata or {})
+        self.retry_after_s = retry_after_s
+
+    @property
+    def message(self) -> str:
+        """The explanation, a sentence; the server's own wherever it gave one."""
+        return str(self.args[0])
 
 
-class ServerNotReached(RpcError):
-    """No server was there to take the call, so nothing has happened."""
+class InvalidArgument(QmqError):
+    """A field of the request breaks a rule; the message begins with the field's name."""
 
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__("UNAVAILABLE", f"no server at {address}: {reason}")
+    code = "INVALID_ARGUMENT"
+    reason = "INVALID_ARGUMENT"
+
+    @property
+    def field(self) -> str:
+        """The field, for example `messages[3].tags[0].key`; empty if the server named none."""
+        return self.metadata.get("field", "")
+
+
+class QueueNotFound(QmqError):
+    """No queue has the id or name.
+
+    Of what is no UUID the server says so as INVALID_ARGUMENT, and `code` and `reason` too.
+    """
+
+    code = "NOT_FOUND"
+    reason = "QUEUE_NOT_FOUND"
+
+
+class QueueEmpty(QmqError):
+    """The queue has no message to hand out, or had none in the time given."""
+
+    code = "NOT_FOUND"
+    reason = "QUEUE_EMPTY"
+
+
+class UnknownStore(QmqError):
+    """The server has never heard of the store."""
+
+    code = "NOT_FOUND"
+    reason = "UNKNOWN_STORE"
+
+
+class StoreNotConfigured(QmqError):
+    """The server runs without the store, as one without a data directory does without DISK."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "STORE_NOT_CONFIGURED"
+
+
+class NameTaken(QmqError):
+    """Another queue has the name."""
+
+    code = "ALREADY_EXISTS"
+    reason = "NAME_TAKEN"
+
+
+class LimitReached(QmqError):
+    """A limit on how much the server holds would be passed."""
+
+    code = "RESOURCE_EXHAUSTED"
+    reason = "LIMIT_REACHED"
+
+
+class QueueFull(LimitReached):
+    """The queue holds as many messages as its limit allows."""
+
+    reason = "QUEUE_FULL"
+
+
+class MessageTooLarge(LimitReached):
+    """A message, or a request as a whole, is larger than the server carries."""
+
+    reason = "TOO_LARGE"
+
+
+class Unavailable(QmqError):
+    """The server cannot answer now; the same call may succeed later."""
+
+    code = "UNAVAILABLE"
+    reason = "UNAVAILABLE"
+
+    #: Whether the call may have taken effect all the same.
+    may_have_happened: bool = True
+
+
+class StoreFailed(Unavailable):
+    """The server could not write to its disk, and takes no more until it is restarted."""
+
+    reason = "STORE_FAILED"
+
+
+class ServerBusy(Unavailable):
+    """More work waits for the server's disk than it keeps in memory; nothing was done."""
+
+    reason = "BUSY"
+    may_have_happened = False
+
+
+class ServerShuttingDown(Unavailable):
+    """The server is shutting down; nothing was done."""
+
+    reason = "SHUTTING_DOWN"
+    may_have_happened = False
+
+
+class ServerNotReached(Unavailable):
+    """No server was there to take the call, so nothing was done."""
+
+    reason = ""
+    may_have_happened = False
+
+
+class ConnectionLost(Unavailable):
+    """The connection failed before the answer came: the call may have taken effect."""
+
+    reason = ""
+
+
+class DeadlineExceeded(QmqError):
+    """The answer did not come in time; the call may have taken effect all the same."""
+
+    code = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_EXCEEDED"
+
+
+class Unimplemented(QmqError):
+    """The server does not have what was asked for; it may be older than the client."""
+
+    code = "UNIMPLEMENTED"
+    reason = "UNIMPLEMENTED"
+
+
+class ClientUnusable(QmqError):
+    """The client was closed, or belongs to another event loop or process."""
+
+    code = "CANCELLED"
+
+
+class NotSent(QmqError):
+    """The producer was stopped before it sent the message: it is not stored."""
+
+    code = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAdd:
+    """A message that a producer was given and that the server did not acknowledge."""
+
+    payload: bytes
+    #: Pairs of key and value.
+    tags: tuple[tuple[str, str], ...]
+    #: Why. If it is Unavailable with `may_have_happened`, or DeadlineExceeded, the
+    #: message may be stored all the same.
+    error: QmqError
+
+
+class AddsFailed(QmqError):
+    """Messages that a producer was given were not acknowledged, and nobody has asked yet.
+
+    `failed` lists them in order; `code` and `reason` are those of the first.
+    """
+
+    def __init__(self, message: str, failed: Sequence[FailedAdd] = ()) -> None:
+        super().__init__(message)
+        self.failed = tuple(failed)
+        if failed:
+            self.code = failed[0].error.code
+            self.reason = failed[0].error.reason

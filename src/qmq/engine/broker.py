@@ -76,6 +76,7 @@ class Broker:
         self._message_bytes_max = message_bytes_max
         self._envelope_bytes_max = message_bytes_max - REPLY_OVERHEAD_BYTES
         self._waiting = Waiting(timer)
+        self._is_stopping = False
         self._is_closing = False
         for queue in queues:
             self.catalog.add(queue)
@@ -252,14 +253,18 @@ class Broker:
         envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
         if len(envelope) > self._envelope_bytes_max:
             raise self._too_large("message", envelope)
-        store = self._store_of(queue)
         try:
-            added = store.add(queue, envelope, now_ns)
-        except QueueFull:
-            await store.settle()
+            store = self._store_of(queue)
+            try:
+                added = store.add(queue, envelope, now_ns)
+            except QueueFull:
+                await store.settle()
+                raise
+            self._waiting.serve(queue)
+            await added
+        except Unavailable:
+            queue.failed_total += 1
             raise
-        self._waiting.serve(queue)
-        await added
         return envelope
 
     async def add_batch(
@@ -276,27 +281,28 @@ class Broker:
             The metadata of each message that was added, as `envelope.seal_batch` returns it.
 
         Raises:
-            TooLarge: no reply could carry one of the messages.
+            TooLarge: no reply could carry one of the messages, or the metadata of all.
             QueueFull: there is no room for all of them, or for any with `partial`.
         """
         queue = self.catalog.get(reference) or await self._refuse(reference)
         now_ns = self._now_ns()
         ids = self._new_id.many(len(messages))
         envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
-        if max(map(len, envelopes), default=0) > self._envelope_bytes_max:
-            for at, envelope in enumerate(envelopes):
-                if len(envelope) > self._envelope_bytes_max:
-                    raise self._too_large(f"messages[{at}]", envelope)
-        store = self._store_of(queue)
+        self._check_sizes(envelopes, metas)
         try:
-            room = queue.room_for(len(envelopes), partial=partial)
-        except QueueFull:
-            await store.settle()
+            store = self._store_of(queue)
+            try:
+                room = queue.room_for(len(envelopes), partial=partial)
+            except QueueFull:
+                await store.settle()
+                raise
+            if room:
+                added = store.add_batch(queue, envelopes[:room], now_ns)
+                self._waiting.serve(queue)
+                await added
+        except Unavailable:
+            queue.failed_total += 1
             raise
-        if room:
-            added = store.add_batch(queue, envelopes[:room], now_ns)
-            self._waiting.serve(queue)
-            await added
         return metas[:room]
 
     async def pop(
@@ -314,11 +320,17 @@ class Broker:
             Gone: the caller has left.
         """
         queue = self.catalog.get(reference) or await self._refuse(reference)
-        store = self._store_of(queue)
-        if self._waiting.free(queue) <= 0:
-            await self._wait_for_message(queue, wait_s, is_gone)
-            store.check()
-        return await store.pop(queue)
+        try:
+            store = self._store_of(queue)
+            if self._waiting.free(queue) <= 0 and not await self._message_comes(
+                queue, wait_s, is_gone
+            ):
+                queue.empty_total += 1
+                raise QueueEmpty(queue.info.id)
+            return await store.pop(queue)
+        except Unavailable:
+            queue.failed_total += 1
+            raise
 
     async def pop_batch(
         self,
@@ -331,30 +343,55 @@ class Broker:
 
         Args:
             reference: the queue's id or name.
-            messages_max: how many at most; fewer are returned if a reply carries no more.
+            messages_max: how many at most; fewer are returned if a reply carries no more,
+                and none if there was none in time.
             wait_s: how long to wait for the first message at most.
             is_gone: tells whether the caller has left while it waited.
 
         Raises:
-            QueueEmpty: there was none in time.
             Gone: the caller has left.
         """
         queue = self.catalog.get(reference) or await self._refuse(reference)
-        store = self._store_of(queue)
-        if self._waiting.free(queue) <= 0:
-            await self._wait_for_message(queue, wait_s, is_gone)
-            store.check()
-        count_max = min(messages_max, max(1, self._waiting.free(queue)))
-        return await store.pop_batch(queue, count_max, self._envelope_bytes_max)
+        try:
+            store = self._store_of(queue)
+            if self._waiting.free(queue) <= 0 and not await self._message_comes(
+                queue, wait_s, is_gone
+            ):
+                return []
+            # What is promised to others is not for this one.
+            count_max = min(messages_max, self._waiting.free(queue))
+            return await store.pop_batch(queue, count_max, self._message_bytes_max)
+        except Unavailable:
+            queue.failed_total += 1
+            raise
 
-    async def _wait_for_message(self, queue: Queue, wait_s: float, is_gone: IsGone) -> None:
-        """Wait until there is a message for the caller, who must take it at once."""
+    async def _message_comes(self, queue: Queue, wait_s: float, is_gone: IsGone) -> bool:
+        """Wait for a message; if there is one, it is the caller's, who must take it at once.
+
+        Raises:
+            Gone: the caller has left.
+            QueueNotFound: the queue was deleted meanwhile.
+            Unavailable: q is shutting down, or the store takes no calls any more.
+        """
+        if wait_s > 0 and self._is_stopping:
+            raise _shutting_down()
         try:
             await self._waiting.turn(queue, wait_s, is_gone)
         except QueueEmpty:
-            queue.empty_total += 1
+            await self._stores[queue.info.store].settle()
+            return False
+        except QueueNotFound:
             await self._stores[queue.info.store].settle()
             raise
+        if self.catalog.get(queue.info.id) is not queue:
+            await self._refuse(queue.info.id)
+        try:
+            self._store_of(queue)
+        except Unavailable:
+            # The message stays, and is for who comes next.
+            self._waiting.serve(queue)
+            raise
+        return True
 
     async def peek(self, reference: str) -> bytes:
         """Return the envelope at the head of a queue and leave it there.
@@ -363,15 +400,23 @@ class Broker:
             QueueEmpty: there is none.
         """
         queue = self.catalog.get(reference) or await self._refuse(reference)
-        store = self._store_of(queue)
         try:
-            return await store.peek(queue)
-        except QueueEmpty:
-            await store.settle()
+            store = self._store_of(queue)
+            try:
+                return await store.peek(queue)
+            except QueueEmpty:
+                await store.settle()
+                raise
+        except Unavailable:
+            queue.failed_total += 1
             raise
 
     def stop_waiting(self) -> None:
-        """Let everybody go who waits for a message, since q is shutting down."""
+        """Let everybody go who waits for a message, since q is shutting down.
+
+        Nobody waits from then on; who would is told the same.
+        """
+        self._is_stopping = True
         for queue in self.catalog:
             self._waiting.dismiss(queue, _shutting_down())
 
@@ -402,12 +447,24 @@ class Broker:
         if self._is_closing:
             raise _shutting_down()
         store = self._stores[queue.info.store]
-        try:
-            store.check()
-        except Unavailable:
-            queue.failed_total += 1
-            raise
+        store.check()
         return store
+
+    def _check_sizes(self, envelopes: list[bytes], metas: list[bytes]) -> None:
+        """Refuse a batch of which something does not fit into a reply."""
+        if max(map(len, envelopes), default=0) > self._envelope_bytes_max:
+            for at, envelope in enumerate(envelopes):
+                if len(envelope) > self._envelope_bytes_max:
+                    raise self._too_large(f"messages[{at}]", envelope)
+        size = sum(map(len, metas)) + REPLY_OVERHEAD_BYTES
+        if size > self._message_bytes_max:
+            raise TooLarge(
+                f"messages: the reply, tags and metadata of all, takes {size} bytes, more than"
+                f" message_bytes_max of {self._message_bytes_max}; send fewer in one batch",
+                "message_bytes_max",
+                self._message_bytes_max,
+                size,
+            )
 
     def _too_large(self, field: str, envelope: bytes) -> TooLarge:
         size = len(envelope) + REPLY_OVERHEAD_BYTES

@@ -6,9 +6,10 @@ loses nothing: the promise goes to the next.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from qmq.errors import QError, QueueEmpty
 from qmq.model.queue import Queue
@@ -16,12 +17,36 @@ from qmq.model.queue import Queue
 #: Tells whether the caller is gone, so that a message for it would be lost.
 IsGone = Callable[[], Awaitable[bool]]
 
+_NS_PER_S: Final = 1_000_000_000
+
 #: Seconds between two looks at whether a waiting caller is still there.
 _LOOK_AGAIN_S: Final = 0.5
 
 
 class Gone(Exception):
     """The caller has left while it waited."""
+
+
+class Timer(Protocol):
+    """Measures how long a caller has waited."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since some moment."""
+        ...
+
+    async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
+        """Wait until the future is done, or so many seconds have passed."""
+        ...
+
+
+class MonotonicTimer:
+    """The time that really passes."""
+
+    now_ns = staticmethod(time.monotonic_ns)
+
+    async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
+        """Wait until the future is done, or so many seconds have passed."""
+        await asyncio.wait((future,), timeout=timeout_s)
 
 
 class _Line:
@@ -39,7 +64,8 @@ class _Line:
 class Waiting:
     """The lines of all queues."""
 
-    def __init__(self) -> None:
+    def __init__(self, timer: Timer) -> None:
+        self._timer = timer
         self._lines: dict[int, _Line] = {}
 
     def count(self, queue: Queue) -> int:
@@ -84,20 +110,19 @@ class Waiting:
         """
         if wait_s <= 0:
             raise QueueEmpty(queue.info.id)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait_s
+        deadline_ns = self._timer.now_ns() + round(wait_s * _NS_PER_S)
         line = self._lines.setdefault(queue.number, _Line())
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.waiting.append(future)
         # There may be messages that came since the caller looked.
         self.serve(queue)
         has_turn = False
         try:
             while not future.done():
-                left_s = deadline - loop.time()
+                left_s = (deadline_ns - self._timer.now_ns()) / _NS_PER_S
                 if left_s <= 0:
                     raise QueueEmpty(queue.info.id)
-                await asyncio.wait((future,), timeout=min(left_s, _LOOK_AGAIN_S))
+                await self._timer.wait(future, min(left_s, _LOOK_AGAIN_S))
                 if await is_gone():
                     raise Gone
             future.result()

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from qmq.envelope import encode_tags
+from qmq.envelope import REPLY_OVERHEAD_BYTES, encode_tags
 from qmq.errors import InvalidArgument, QueueEmpty, QueueFull
 from qmq.limits import TAGS_BYTES_MAX, TAGS_MAX
 from qmq.model.index import entries, entry, seq_of, size_of
@@ -123,18 +123,19 @@ class Queue:
 
         Args:
             count_max: how many at most.
-            bytes_max: what they may take together; one message is taken in any case.
+            bytes_max: what a reply that carries them may take; one message is taken in
+                any case.
         """
         seqs: list[int] = []
         ready = self.ready
         left = bytes_max
         while ready and len(seqs) < count_max:
             size = size_of(ready[0])
-            if seqs and size > left:
+            left -= size + REPLY_OVERHEAD_BYTES
+            if left < 0 and seqs:
                 break
-            left -= size
+            self.ready_bytes -= size
             seqs.append(seq_of(ready.popleft()))
-        self.ready_bytes -= bytes_max - left
         self.consumed_total += len(seqs)
         return seqs
 

@@ -80,7 +80,7 @@ class QueueStore(Protocol):
         Args:
             queue: where from.
             count_max: how many at most.
-            bytes_max: what they may take together; one is taken in any case.
+            bytes_max: what a reply that carries them may take; one is taken in any case.
         """
         ...
 

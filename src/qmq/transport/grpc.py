@@ -124,7 +124,7 @@ class GrpcApp:
                 timeout = headers.get(b"grpc-timeout")
                 method, may_wait = unary
                 if may_wait:
-                    limit_s = None if timeout is None else parse_timeout(timeout)
+                    limit_s = None if timeout is None else _limit_s(timeout)
                     reply = await method(message, partial(_is_gone, receive), limit_s)
                 elif timeout is None:
                     reply = await method(message)
@@ -334,16 +334,21 @@ async def _is_gone(receive: Receive) -> bool:
 
 async def _within(deadline: bytes, method: UnaryMethod, message: bytes) -> bytes:
     """Call a method until the call's deadline, a grpc-timeout."""
-    limit_s = parse_timeout(deadline)
-    if limit_s < _TIMEOUT_S_MIN:
-        raise DeadlineExceeded("the call's deadline had passed when it came; nothing was done")
     try:
-        async with asyncio.timeout(limit_s):
+        async with asyncio.timeout(_limit_s(deadline)):
             return await method(message)
     except TimeoutError:
         raise DeadlineExceeded(
             "the call's deadline has passed; it may have taken effect all the same"
         ) from None
+
+
+def _limit_s(deadline: bytes) -> float:
+    """Return the seconds until a call's deadline, a grpc-timeout."""
+    limit_s = parse_timeout(deadline)
+    if limit_s < _TIMEOUT_S_MIN:
+        raise DeadlineExceeded("the call's deadline had passed when it came; nothing was done")
+    return limit_s
 
 
 async def _send_end(send: Send, headers: Headers) -> None:

@@ -1,11 +1,12 @@
 """The methods of the service Q: decode, call the broker, encode."""
 
 from contextlib import suppress
+from typing import Final
 
 from qmq.engine.broker import Broker
 from qmq.engine.waiting import IsGone
 from qmq.envelope import batch_reply_with, reply_with
-from qmq.errors import InvalidArgument, QueueEmpty, QueueNotFound
+from qmq.errors import DeadlineExceeded, InvalidArgument, QueueEmpty, QueueNotFound
 from qmq.limits import BATCH_MESSAGES_MAX, WAIT_S_MAX
 from qmq.transport.decode import decode
 from qmq.transport.grpc import UnaryMethod, WaitingMethod
@@ -21,6 +22,10 @@ from qmq.wire.convert import (
 )
 
 _NOTHING = b""  # The encoding of a message without fields.
+
+#: Seconds before a caller's deadline in which it is given no message that it would have to
+#: wait for: the reply might come too late, and the message would be lost.
+_REPLY_S: Final = 0.02
 
 
 class QService:
@@ -109,7 +114,8 @@ class QService:
         count = len(request.messages)
         if count > BATCH_MESSAGES_MAX:
             raise InvalidArgument(
-                "messages", f"has {count} messages, more than {BATCH_MESSAGES_MAX}"
+                "messages",
+                f"has {count} messages, more than batch_messages_max of {BATCH_MESSAGES_MAX}",
             )
         messages = [
             (
@@ -129,8 +135,14 @@ class QService:
         request = decode(pb.PopRequest, data)
         if not request.HasField("wait"):
             return reply_with(await self._broker.pop(request.queue_id))
-        wait_s = _wait_s(request, limit_s)
-        return reply_with(await self._broker.pop(request.queue_id, wait_s, is_gone))
+        wait_s = _wait_s(request)
+        may_wait_s = _before_deadline(wait_s, limit_s)
+        try:
+            return reply_with(await self._broker.pop(request.queue_id, may_wait_s, is_gone))
+        except QueueEmpty as error:
+            if may_wait_s < wait_s:
+                raise _no_message_in_time() from error
+            raise
 
     async def pop_batch(self, data: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
         """Take messages from the head of a queue."""
@@ -139,13 +151,13 @@ class QService:
             raise InvalidArgument(
                 "messages_max", f"must be 1 to {BATCH_MESSAGES_MAX}; got {request.messages_max}"
             )
-        wait_s = _wait_s(request, limit_s)
-        try:
-            envelopes = await self._broker.pop_batch(
-                request.queue_id, request.messages_max, wait_s, is_gone
-            )
-        except QueueEmpty:
-            return _NOTHING
+        wait_s = _wait_s(request)
+        may_wait_s = _before_deadline(wait_s, limit_s)
+        envelopes = await self._broker.pop_batch(
+            request.queue_id, request.messages_max, may_wait_s, is_gone
+        )
+        if not envelopes and may_wait_s < wait_s:
+            raise _no_message_in_time()
         return batch_reply_with(envelopes)
 
     async def peek(self, data: bytes) -> bytes:
@@ -163,12 +175,21 @@ class QService:
         ).SerializeToString()
 
 
-def _wait_s(request: pb.PopRequest | pb.PopBatchRequest, limit_s: float | None) -> float:
+def _wait_s(request: pb.PopRequest | pb.PopBatchRequest) -> float:
     """Return for how many seconds a call wants to wait."""
     wait_s = request.wait.ToNanoseconds() / NS_PER_S
     if not 0 <= wait_s <= WAIT_S_MAX:
         raise InvalidArgument("wait", f"must be 0 to {WAIT_S_MAX} seconds; got {wait_s:g}")
-    return wait_s if limit_s is None else min(wait_s, limit_s)
+    return wait_s
+
+
+def _before_deadline(wait_s: float, limit_s: float | None) -> float:
+    """Return for how many seconds a call can wait whose deadline is `limit_s` away."""
+    return wait_s if limit_s is None else min(wait_s, max(0.0, limit_s - _REPLY_S))
+
+
+def _no_message_in_time() -> DeadlineExceeded:
+    return DeadlineExceeded("no message came before the call's deadline; none was taken")
 
 
 def _the_tag(request: pb.AddQueueTagRequest | pb.DeleteQueueTagRequest) -> Tag:

@@ -1,0 +1,221 @@
+"""The commands about messages: what each accepts, and what it stands for."""
+
+from typing import TypedDict, Unpack
+
+import click
+
+from qmq.cli.arguments import read_wait
+from qmq.cli.call import AddMany, Call, MessageOutput, Take
+from qmq.cli.help import CommandWithExamples
+from qmq.cli.options import Decorated, exclusive, needs, queue_argument, tags_option
+from qmq.cli.settings import server_option
+from qmq.cli.standard_input import read_payload
+
+Tags = list[dict[str, str]]
+
+
+class Printing(TypedDict):
+    """The options that say how messages are printed."""
+
+    output: MessageOutput | None
+    is_raw: bool
+    is_jsonl: bool
+    is_null: bool
+    has_no_end: bool
+
+
+def _printing_options(command: Decorated) -> Decorated:
+    """Add the options of Printing to a command."""
+    options = (
+        click.option(
+            "-o",
+            "--output",
+            type=click.Choice(["json", "jsonl", "raw"]),
+            help="How messages are printed; json is the server's reply, and the default"
+            " where a message is the answer.",
+        ),
+        click.option("--raw", "is_raw", is_flag=True, help="Print payloads, a line each."),
+        click.option(
+            "--jsonl", "is_jsonl", is_flag=True, help="Print messages, a JSON object a line."
+        ),
+        click.option(
+            "-0", "--null", "is_null", is_flag=True, help="With --raw: a zero byte ends each."
+        ),
+        click.option(
+            "--no-newline", "has_no_end", is_flag=True, help="With --raw: nothing ends each."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("add", cls=CommandWithExamples)
+@queue_argument
+@tags_option
+@click.option("--lines", "is_lines", is_flag=True, help="Each line is a message.")
+@click.option("--jsonl", "is_jsonl", is_flag=True, help="Each line is a message in JSON.")
+@click.option(
+    "--skip",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Leave out the first N lines.",
+)
+@click.option("--keep-ends", is_flag=True, help="With --lines: line breaks are part of payloads.")
+@click.option(
+    "-0", "--null", "is_null", is_flag=True, help="With --lines: a zero byte ends each line."
+)
+@server_option()
+def add_message(  # noqa: PLR0913 - One for each option.
+    queue_id: str,
+    tags: Tags,
+    *,
+    is_lines: bool,
+    is_jsonl: bool,
+    skip: int,
+    keep_ends: bool,
+    is_null: bool,
+) -> Call | AddMany:
+    """Add a message to a queue; its payload is read from standard input.
+
+    The payload is taken as it is, the end of its last line included.
+
+    With --lines, each line is a message without its line break. With --jsonl, each is one
+    as `qcli pop --jsonl` prints it; only "payload" is needed. Both print nothing, and if
+    they fail say how many lines are stored.
+    """
+    exclusive(lines=is_lines, jsonl=is_jsonl)
+    needs("--lines", is_given=is_lines, keep_ends=keep_ends, null=is_null)
+    needs("--lines or --jsonl", is_given=is_lines or is_jsonl, skip=skip)
+    if is_lines or is_jsonl:
+        return AddMany(
+            queue_id=queue_id,
+            is_jsonl=is_jsonl,
+            end=b"\0" if is_null else b"\n",
+            keeps_ends=keep_ends,
+            skip=skip,
+            tags=tuple((tag["key"], tag["value"]) for tag in tags),
+        )
+    return Call(
+        failure="cannot add message to queue",
+        method="Add",
+        fields={"queue_id": queue_id, "message": {"tags": tags, "payload": read_payload()}},
+    )
+
+
+@click.command("pop", cls=CommandWithExamples)
+@queue_argument
+@click.option("-n", "--count", type=click.IntRange(min=1), help="Take up to N messages.")
+@click.option("--all", "is_all", is_flag=True, help="Take all there are.")
+@click.option(
+    "--wait",
+    "wait_s",
+    metavar="SECONDS",
+    type=float,
+    callback=read_wait,
+    help="Wait so long for each next message if there is none.",
+)
+@_printing_options
+@server_option()
+def pop_message(
+    queue_id: str,
+    *,
+    count: int | None,
+    is_all: bool,
+    wait_s: float | None,
+    **printing: Unpack[Printing],
+) -> Call | Take:
+    """Take the message at the head of a queue out of it.
+
+    The payload is printed in base64, unless an option says otherwise. A message is taken
+    at most once: what cannot be printed is lost, and said to be.
+
+    With one of the first seven options, an empty queue ends with status 3 rather than 1.
+    """
+    exclusive(count=count, all=is_all)
+    output = _output_of(printing)
+    if output is None and count is None and not is_all and wait_s is None:
+        return Call(
+            failure="cannot pop message from queue", method="Pop", fields={"queue_id": queue_id}
+        )
+    return Take(
+        queue_id=queue_id,
+        output=output or "json",
+        end=_end_of(printing),
+        count=None if is_all else count or 1,
+        wait_s=wait_s or 0.0,
+    )
+
+
+@click.command("peek", cls=CommandWithExamples)
+@queue_argument
+@_printing_options
+@server_option()
+def peek_message(queue_id: str, **printing: Unpack[Printing]) -> Call | Take:
+    """Show the message at the head of a queue and leave it there."""
+    output = _output_of(printing)
+    if output is None:
+        return Call(
+            failure="cannot peek at message in queue",
+            method="Peek",
+            fields={"queue_id": queue_id},
+        )
+    return Take(
+        queue_id=queue_id,
+        output=output,
+        end=_end_of(printing),
+        count=1,
+        wait_s=0.0,
+        is_peek=True,
+    )
+
+
+@click.command("tail", cls=CommandWithExamples)
+@queue_argument
+@click.option("--pop", "pops", is_flag=True, help="Take the messages out of the queue: needed.")
+@_printing_options
+@server_option()
+def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Take:
+    """Print the messages of a queue as they come, until Ctrl-C.
+
+    It takes them out of the queue, as a consumer does: others do not get them. A server
+    shows no more than the head of a queue to those who leave it alone, so that there is
+    no other way to follow it, and --pop has to say that this is meant.
+
+    Messages are printed as with --jsonl, unless an option says otherwise. It goes on when
+    the server has been away.
+    """
+    output = _output_of(printing)
+    if not pops:
+        raise click.UsageError(
+            "tail takes the messages out of the queue: say --pop if you mean it;"
+            " `qcli peek` shows the head and leaves it"
+        )
+    return Take(
+        queue_id=queue_id,
+        output=output or "jsonl",
+        end=_end_of(printing),
+        count=None,
+        wait_s=None,
+    )
+
+
+def _output_of(printing: Printing) -> MessageOutput | None:
+    """How messages are printed, if an option says so. Raises click.UsageError."""
+    output, is_raw, is_jsonl = printing["output"], printing["is_raw"], printing["is_jsonl"]
+    exclusive(output=output, raw=is_raw, jsonl=is_jsonl)
+    is_raw = is_raw or output == "raw"
+    ends = {"null": printing["is_null"], "no-newline": printing["has_no_end"]}
+    exclusive(**ends)
+    needs("--raw", is_given=is_raw, **ends)
+    if is_raw:
+        return "raw"
+    return "jsonl" if is_jsonl else output
+
+
+def _end_of(printing: Printing) -> bytes:
+    """What is printed after a payload."""
+    if printing["has_no_end"]:
+        return b""
+    return b"\0" if printing["is_null"] else b"\n"

@@ -1,0 +1,143 @@
+"""Taking messages out of a queue and printing them. Whoever imports this loads gRPC."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from qmq.cli.call import Take
+from qmq.cli.connect import connected
+from qmq.cli.failures import EMPTY, Failure, failure_of
+from qmq.cli.message_output import Unprinted, encoder, is_read, print_messages
+from qmq.cli.settings import Settings
+from qmq.cli.stop import Interrupted, Stop
+from qmq.client._sync.client import Client
+from qmq.client._sync.queue import Queue
+from qmq.client.errors import DeadlineExceeded, QmqError, Unavailable
+from qmq.client.options import Retry
+from qmq.client.values import Message
+from qmq.limits import BATCH_MESSAGES_MAX
+
+_POP: Final = "cannot pop message from queue"
+_PEEK: Final = "cannot peek at message in queue"
+
+
+def take(action: Take, settings: Settings) -> None:
+    """Print messages from the head of a queue, and take them out unless it is a peek.
+
+    Raises Failure, which says so if popped messages could not be printed; click's Exit if
+    it was interrupted and nothing is lost.
+    """
+    what = _PEEK if action.is_peek else _POP
+    if sys.stdout is None:
+        raise Failure(f"{what}: standard output is closed")
+    with connected(settings, what) as channel, Stop() as stop:
+        try:
+            # At once: repeating is for a server that was there.
+            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
+            queue = Client.over(channel).queue(action.queue_id)
+            if action.is_peek:
+                print_messages([queue.peek()], encoder(action), stop)
+            else:
+                _Taking(action, queue, stop).run()
+        except QmqError as error:
+            raise failure_of(what, error) from error
+        except Unprinted as error:
+            raise Failure(f"cannot print the message: {error}") from error
+        except Interrupted as interrupted:
+            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+
+
+class _Taking:
+    """Messages on their way from a queue to standard output.
+
+    They are out of the queue when they come, so each batch is printed before the next
+    one is asked for, and is at most twice as large as the one before: when it turns out
+    that nobody reads, about as many are lost at most as were read.
+    """
+
+    def __init__(self, action: Take, queue: Queue[Any], stop: Stop) -> None:
+        self._action = action
+        self._queue = queue
+        self._stop = stop
+        self._encode = encoder(action)
+        self._printed = 0
+        #: How many to ask for next.
+        self._batch_max = 1
+        #: How long to wait for the server, while it is away.
+        self._pauses_s: Iterator[float] | None = None
+
+    def run(self) -> None:
+        """Print messages until there are enough, or no more. Raises Failure, Interrupted."""
+        count = self._action.count
+        try:
+            while count is None or self._printed < count:
+                if not is_read():
+                    raise Failure(f"{_POP}: nobody reads standard output; {self._state()}")
+                if not self._take_some():
+                    break
+        except QmqError as error:
+            raise failure_of(_POP, error, self._state(error)) from error
+        if not self._printed:
+            message = f"{_POP}: NOT_FOUND: queue {self._action.queue_id} is empty"
+            raise Failure(message, EMPTY)
+
+    def _take_some(self) -> bool:
+        """Print a batch; return whether there may be more.
+
+        Who waits for ever outlives the server.
+        """
+        wait_s = self._action.wait_s
+        try:
+            with self._stop.deferred():
+                if self._print(self._queue.pop_batch(self._next_max())):
+                    return True
+            if wait_s == 0:
+                return False
+            # A signal ends the waiting at once.
+            messages = self._queue.pop_batch(self._next_max(), wait=wait_s)
+            with self._stop.deferred():
+                return self._print(messages)
+        except (Unavailable, DeadlineExceeded) as error:
+            if wait_s is not None:
+                raise
+            self._wait_for_server(error)
+            return True
+
+    def _next_max(self) -> int:
+        """How many messages to ask for."""
+        count = self._action.count
+        left = BATCH_MESSAGES_MAX if count is None else count - self._printed
+        return min(self._batch_max, left)
+
+    def _print(self, messages: list[Message[Any]]) -> bool:
+        """Print messages; return whether there were any. Raises Failure."""
+        self._pauses_s = None
+        try:
+            print_messages(messages, self._encode, self._stop)
+        except Unprinted as error:
+            self._printed += len(messages) - error.count
+            message = f"cannot print messages: {error}; {self._state()}, {error.count} lost"
+            raise Failure(message, error.exit_code) from error
+        self._printed += len(messages)
+        self._batch_max = min(max(2 * len(messages), 1), BATCH_MESSAGES_MAX)
+        return bool(messages)
+
+    def _state(self, error: QmqError | None = None) -> str:
+        """Say what was printed, and what may be lost."""
+        state = f"{self._printed} messages printed"
+        if isinstance(error, DeadlineExceeded) or (
+            isinstance(error, Unavailable) and error.may_have_happened
+        ):
+            state += f", up to {self._next_max()} lost on their way"
+        return state
+
+    def _wait_for_server(self, error: QmqError) -> None:
+        """Tell a person that the server is away, once, and wait a little."""
+        if self._pauses_s is None:
+            self._pauses_s = Retry().pauses_s()
+            note = f"qcli: {error.code}: {error.message}; {self._state(error)}; trying again"
+            click.echo(note, err=True)
+        time.sleep(next(self._pauses_s))

@@ -1,0 +1,156 @@
+"""The live table of all queues. Whoever imports this loads gRPC."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import click
+
+from qmq.cli.call import Top
+from qmq.cli.connect import connected
+from qmq.cli.failures import Failure, failure_of
+from qmq.cli.rates import Row, rows_of, sorted_rows
+from qmq.cli.reply import write_text
+from qmq.cli.settings import Settings
+from qmq.cli.stop import Interrupted, Stop
+from qmq.cli.table import Column, age_text, narrow_table, printable, size_text, table
+from qmq.client._sync.client import Client
+from qmq.client.errors import QmqError
+from qmq.client.options import Retry
+from qmq.client.values import QueueStats
+
+#: Seconds that one look may take.
+_TIMEOUT_S: Final = 5.0
+
+#: What a narrow terminal does without, in this order.
+_DROPPED: Final = ("WAITING", "STORE", "BYTES", "OLDEST", "POPPED/S", "ADDED/S")
+
+#: See https://invisible-island.net/xterm/ctlseqs/ctlseqs.html: the second screen, on which
+#: full-screen programs leave what was there before alone, and the cursor hidden.
+_ENTER: Final = "\x1b[?1049h\x1b[?25l"
+_LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+_HOME: Final = "\x1b[H"
+_CLEAR_LINE: Final = "\x1b[2K"
+_CLEAR_BELOW: Final = "\x1b[J"
+
+
+def top(action: Top, settings: Settings) -> None:
+    """Show the table. Raises Failure; click's Exit when it was interrupted."""
+    what = "cannot look at the queues"
+    if sys.stdout is None:
+        raise Failure(f"{what}: standard output is closed")
+    with connected(settings, what) as channel, Stop():
+        # The next look is the repetition.
+        client = Client.over(channel, timeout=_TIMEOUT_S, retry=Retry(duration=0))
+        look = _Look(client)
+        try:
+            look.again()
+            if action.is_once or not _is_screen():
+                time.sleep(action.interval_s)
+                look.again()
+                rows = sorted_rows(look.rows, action.sort)
+                write_text("".join(f"{line}\n" for line in table(_columns(rows))))
+                return
+            with _screen():
+                _show_for_ever(look, action, channel.address)
+        except QmqError as error:
+            raise failure_of(what, error) from error
+        except Interrupted as interrupted:
+            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+
+
+class _Look:
+    """What the queues hold, as of the last look at them."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._before: dict[str, QueueStats] = {}
+        self._seen_at = 0.0
+        self.rows: list[Row] = []
+
+    def again(self) -> None:
+        """Ask the server. Raises QmqError."""
+        stats = self._client.stats()
+        now = time.monotonic()
+        self.rows = rows_of(stats, self._before, now - self._seen_at)
+        self._before = {each.info.id: each for each in stats}
+        self._seen_at = now
+
+
+def frame(rows: Sequence[Row], action: Top, heading: str, size: tuple[int, int]) -> list[str]:
+    """Return the lines of a screen.
+
+    Args:
+        rows: the queues.
+        action: how they are sorted.
+        heading: what stands before all.
+        size: columns and lines of the terminal.
+    """
+    width, height = size
+    sums = [
+        f"queues {len(rows):,}",
+        f"ready {sum(row.stats.ready for row in rows):,}",
+        f"added/s {sum(row.added_per_s or 0.0 for row in rows):,.0f}",
+        f"popped/s {sum(row.popped_per_s or 0.0 for row in rows):,.0f}",
+    ]
+    # What is not seen need not be laid out.
+    shown = sorted_rows(rows, action.sort)[: max(height - 4, 0)]
+    lines = [heading[:width], "  ".join(sums)[:width], ""]
+    return [*lines, *narrow_table(_columns(shown), width, _DROPPED)][:height]
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    def numbers(title: str, texts: list[str]) -> Column:
+        return Column(title, texts, is_number=True)
+
+    return [
+        Column("QUEUE", [row.name for row in rows]),
+        Column("STORE", [row.stats.info.store.name for row in rows]),
+        numbers("READY", [str(row.stats.ready) for row in rows]),
+        numbers("BYTES", [size_text(row.stats.ready_bytes) for row in rows]),
+        numbers("OLDEST", [age_text(row.stats.oldest_age) for row in rows]),
+        numbers("ADDED/S", [_rate(row.added_per_s) for row in rows]),
+        numbers("POPPED/S", [_rate(row.popped_per_s) for row in rows]),
+        numbers("WAITING", [str(row.stats.waiting) for row in rows]),
+    ]
+
+
+def _rate(per_s: float | None) -> str:
+    return "-" if per_s is None else f"{per_s:.0f}" if per_s >= 10 else f"{per_s:.1f}"  # noqa: PLR2004
+
+
+def _show_for_ever(look: _Look, action: Top, address: str) -> None:
+    """Draw the table and look again, until somebody interrupts. A server may come back."""
+    problem = ""
+    while True:
+        state = problem or f"by {action.sort}, every {action.interval_s:g} s; Ctrl-C ends it"
+        lines = frame(look.rows, action, f"{address}  {state}", shutil.get_terminal_size())
+        body = "\n".join(f"{_CLEAR_LINE}{line}" for line in lines)
+        sys.stdout.write(f"{_HOME}{body}{_CLEAR_BELOW}")
+        sys.stdout.flush()
+        time.sleep(action.interval_s)
+        try:
+            look.again()
+            problem = ""
+        except QmqError as error:
+            problem = printable(f"{error.code}: {error.message}")
+
+
+def _is_screen() -> bool:
+    """Whether standard output is a terminal on which a line can be written anew."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+@contextmanager
+def _screen() -> Iterator[None]:
+    """Take the terminal's second screen, and give it back whatever happens."""
+    sys.stdout.write(_ENTER)
+    try:
+        yield
+    finally:
+        sys.stdout.write(_LEAVE)
+        sys.stdout.flush()

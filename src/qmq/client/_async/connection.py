@@ -1,0 +1,65 @@
+"""Calls with a deadline, repeated where that is safe."""
+
+import time
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from qmq.client.errors import Unavailable
+from qmq.client.on_asyncio.channel import AsyncChannel
+from qmq.client.on_asyncio.concurrency import sleep
+from qmq.client.options import Retry, seconds
+
+Reply = TypeVar("Reply", bound=Message)
+
+
+class AsyncConnection:
+    """What a client, its queues and their producers make calls with."""
+
+    def __init__(self, channel: AsyncChannel, *, timeout_s: float, retry: Retry) -> None:
+        """Make a connection.
+
+        Args:
+            channel: what the calls go over.
+            timeout_s: how long a call may take, repeats included, apart from what it waits.
+            retry: which calls to repeat, and for how long.
+        """
+        self.channel = channel
+        self.retry = retry
+        self._timeout_s = timeout_s
+        self._retry_s = seconds(retry.duration, "retry.duration")
+
+    async def ask(
+        self, method: str, request: Message, reply_type: type[Reply], *, repeatable: bool = False
+    ) -> Reply:
+        """Call `method` of the service and return its reply, decoded. See `call`."""
+        reply = await self.call(method, request.SerializeToString(), repeatable=repeatable)
+        return reply_type.FromString(reply)
+
+    async def call(
+        self, method: str, request: bytes, *, repeatable: bool = False, wait_s: float = 0.0
+    ) -> bytes:
+        """Call `method` of the service and return its reply.
+
+        Args:
+            method: for example `Pop`.
+            request: encoded.
+            repeatable: whether to repeat it when it may have taken effect already.
+            wait_s: how long the server is asked to wait for something to happen.
+
+        Raises QmqError.
+        """
+        now = time.monotonic
+        start = now()
+        deadline = start + self._timeout_s
+        pauses_s = self.retry.pauses_s()
+        while True:
+            try:
+                return await self.channel.call(method, request, max(deadline - now(), 0.0) + wait_s)
+            except Unavailable as error:
+                if error.may_have_happened and not repeatable:
+                    raise
+                pause_s = max(next(pauses_s), error.retry_after_s or 0.0)
+                if now() + pause_s > min(start + self._retry_s, deadline):
+                    raise
+            await sleep(pause_s)

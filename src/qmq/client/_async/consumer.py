@@ -1,0 +1,130 @@
+"""Consuming with messages fetched ahead."""
+
+import logging
+from collections import deque
+from functools import partial
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from qmq.client._async.take import AsyncTaker
+from qmq.client.errors import ClientUnusable, DeadlineExceeded, QmqError, Unavailable
+from qmq.client.on_asyncio.concurrency import AsyncAhead
+from qmq.client.values import Message
+from qmq.limits import BATCH_MESSAGES_MAX
+
+T = TypeVar("T")
+
+_log = logging.getLogger("qmq.client")
+
+
+class AsyncConsumer(Generic[T]):
+    """Goes through the messages of a queue, taking them before they are asked for.
+
+    Made by `AsyncQueue.consume`, to be used in `async with`. While the program works on a
+    message, the next ones are fetched. Those are out of the queue already: they are lost
+    if the process dies. A step that is cancelled loses nothing: the next one goes on
+    where it was.
+
+    One task or thread at a time may use it.
+    """
+
+    def __init__(self, taker: AsyncTaker[T], *, prefetch: int, wait_s: float | None) -> None:
+        if not 1 <= prefetch <= BATCH_MESSAGES_MAX:
+            message = f"prefetch must be 1 to {BATCH_MESSAGES_MAX} messages; got {prefetch}"
+            raise ValueError(message)
+        self._taker = taker
+        self._prefetch = prefetch
+        self._wait_s = wait_s
+        self._buffer: deque[Message[T]] = deque()
+        self._ahead: AsyncAhead[list[Message[T]]] | None = None
+        #: Whether the call under way waits for a message rather than takes what is there.
+        self._is_waiting = False
+        #: How many messages are left in the buffer when more are fetched.
+        self._low = prefetch // 2
+        #: Whether the queue is likely to hold more than was fetched.
+        self._may_be_more = False
+        self._taken_total = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"<AsyncConsumer of {self._taker.queue_id!r}: {self._taken_total} messages handed out,"
+            f" {len(self._buffer)} fetched ahead>"
+        )
+
+    @property
+    def leftover(self) -> tuple[Message[T], ...]:
+        """The messages that were fetched and not handed out, oldest first.
+
+        After `async with` nobody else has them: add them again, or let them go.
+        """
+        return tuple(self._buffer)
+
+    async def __aenter__(self) -> Self:
+        self._ahead = AsyncAhead()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        ahead, self._ahead = self._ahead, None
+        assert ahead is not None
+        try:
+            if ahead.is_under_way:
+                end = ahead.give_up if self._is_waiting else ahead.result
+                self._buffer += await end() or ()
+        except QmqError as failure:
+            _log.warning("the last fetch from queue %s failed: %s", self._taker.queue_id, failure)
+        finally:
+            ahead.close()
+            if self._buffer:
+                _log.warning(
+                    "%d messages of queue %s were fetched ahead and not handed out",
+                    len(self._buffer),
+                    self._taker.queue_id,
+                )
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message[T]:
+        ahead = self._ahead
+        if ahead is None:
+            raise ClientUnusable("a consumer hands out messages in `async with` only")
+        buffer = self._buffer
+        while not buffer:
+            is_last = await self._refill(ahead)
+            if is_last and not buffer:
+                raise StopAsyncIteration
+        message = buffer.popleft()
+        self._taken_total += 1
+        if self._may_be_more and len(buffer) <= self._low:
+            self._may_be_more = self._is_waiting = False
+            ahead.begin(partial(self._taker.next_batch, self._prefetch - len(buffer), 0.0))
+        return message
+
+    async def _refill(self, ahead: AsyncAhead[list[Message[T]]]) -> bool:
+        """Put more into the buffer; return whether it waited for as long as it should."""
+        if ahead.is_under_way:
+            messages = await self._fetched(ahead)
+        else:
+            self._is_waiting = True
+            messages = await ahead.run(
+                partial(self._taker.next_batch, self._prefetch, self._wait_s)
+            )
+        self._may_be_more = bool(messages) and self._prefetch > 1
+        self._buffer += messages
+        return self._is_waiting
+
+    async def _fetched(self, ahead: AsyncAhead[list[Message[T]]]) -> list[Message[T]]:
+        """Return what the call under way brings."""
+        try:
+            return await ahead.result()
+        except (Unavailable, DeadlineExceeded) as error:
+            if self._wait_s is not None:
+                raise
+            # Who waits for ever outlives the server: the next call waits until it is back.
+            _log.warning("fetching ahead from queue %s: %s", self._taker.queue_id, error)
+            return []

@@ -1,0 +1,117 @@
+"""Taking messages out of a queue, and waiting for them."""
+
+import logging
+from typing import Final, Generic, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+
+from qmq.client._async.connection import AsyncConnection
+from qmq.client.codecs import Codec
+from qmq.client.decode import popped
+from qmq.client.errors import DeadlineExceeded, QueueEmpty, Unavailable
+from qmq.client.on_asyncio.concurrency import sleep
+from qmq.client.values import Message
+from qmq.limits import WAIT_S_MAX
+from qmq.wire import q_pb2 as pb
+
+T = TypeVar("T")
+
+_NS_PER_S: Final = 1_000_000_000
+
+_log = logging.getLogger("qmq.client")
+
+
+class AsyncTaker(Generic[T]):
+    """Takes messages out of one queue.
+
+    A wait that is longer than one call may take is made of several calls.
+    """
+
+    def __init__(self, connection: AsyncConnection, queue_id: str, codec: Codec[T]) -> None:
+        self.connection = connection
+        self.queue_id = queue_id
+        self.codec = codec
+
+    async def pop(self, wait_s: float | None) -> Message[T]:
+        """Take the message at the head.
+
+        Args:
+            wait_s: how many seconds to wait for one; None waits for ever.
+
+        Raises QueueEmpty and other QmqErrors.
+        """
+        while True:
+            turn_s, wait_s = _next_turn(wait_s)
+            request = pb.PopRequest(queue_id=self.queue_id)
+            if turn_s:
+                request.wait.CopyFrom(_duration(turn_s))
+            try:
+                reply = await self.connection.call(
+                    "Pop", request.SerializeToString(), wait_s=turn_s
+                )
+            except QueueEmpty:
+                if wait_s == 0:
+                    raise
+            else:
+                return popped(pb.PopResponse.FromString(reply).message, self.codec)
+
+    async def pop_batch(self, messages_max: int, wait_s: float | None) -> list[Message[T]]:
+        """Take messages from the head, oldest first; none if there is none in time.
+
+        Args:
+            messages_max: how many at most.
+            wait_s: how many seconds to wait for the first one; None waits for ever.
+
+        Raises QmqError.
+        """
+        messages: list[Message[T]] = []
+        while not messages:
+            turn_s, wait_s = _next_turn(wait_s)
+            request = pb.PopBatchRequest(queue_id=self.queue_id, messages_max=messages_max)
+            if turn_s:
+                request.wait.CopyFrom(_duration(turn_s))
+            reply = await self.connection.call(
+                "PopBatch", request.SerializeToString(), wait_s=turn_s
+            )
+            codec = self.codec
+            messages = [
+                popped(each, codec) for each in pb.PopBatchResponse.FromString(reply).messages
+            ]
+            if wait_s == 0:
+                break
+        return messages
+
+    async def next_batch(self, messages_max: int, wait_s: float | None) -> list[Message[T]]:
+        """Take messages as `pop_batch` does, but who waits for ever outlives the server.
+
+        That is, with `wait_s` None it goes on trying while the server is unavailable. A
+        message that was on its way when the connection was lost is lost with it.
+        """
+        if wait_s is not None:
+            return await self.pop_batch(messages_max, wait_s)
+        pauses_s = None
+        while True:
+            try:
+                messages = await self.pop_batch(messages_max, wait_s)
+            except (Unavailable, DeadlineExceeded) as error:
+                if pauses_s is None:
+                    _log.warning("waiting for queue %s: %s; trying again", self.queue_id, error)
+                    pauses_s = self.connection.retry.pauses_s()
+            else:
+                if pauses_s is not None:
+                    _log.info("waiting for queue %s: the server is back", self.queue_id)
+                return messages
+            await sleep(next(pauses_s))
+
+
+def _next_turn(wait_s: float | None) -> tuple[float, float | None]:
+    """Divide a wait into what one call may wait, and the rest."""
+    if wait_s is None:
+        return float(WAIT_S_MAX), None
+    turn_s = min(wait_s, float(WAIT_S_MAX))
+    return turn_s, wait_s - turn_s
+
+
+def _duration(wait_s: float) -> Duration:
+    whole_s, ns = divmod(round(wait_s * _NS_PER_S), _NS_PER_S)
+    return Duration(seconds=whole_s, nanos=ns)

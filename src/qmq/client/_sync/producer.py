@@ -1,0 +1,233 @@
+# Generated from _async by scripts/unasync.py; change it there.
+"""Adding messages in batches that form by themselves."""
+
+import copy
+import logging
+import re
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+from qmq.client import forks
+from qmq.client._sync.backlog import Backlog
+from qmq.client._sync.batch import Batch, PendingAdd
+from qmq.client._sync.connection import Connection
+from qmq.client._sync.failures import Failures
+from qmq.client.codecs import Codec
+from qmq.client.encode import add_batch, new_message
+from qmq.client.errors import (
+    ClientUnusable,
+    ConnectionLost,
+    FailedAdd,
+    InvalidArgument,
+    MessageTooLarge,
+    NotSent,
+    QmqError,
+)
+from qmq.client.on_threads.concurrency import Worker
+from qmq.client.values import Metadata, Tags, tag_pairs
+from qmq.wire import q_pb2 as pb
+
+T = TypeVar("T")
+
+#: How the server begins a refusal that is about one message of a batch.
+_ONE_MESSAGE: Final = re.compile(r"messages\[(\d+)\]")
+
+_log = logging.getLogger("qmq.client")
+
+
+class Producer(Generic[T]):
+    """Gathers messages and adds them to a queue in batches, in order.
+
+    Made by `Queue.producer`, to be used in `with`: leaving it sends what is left
+    and waits until the server has answered. One batch is on its way at a time, so messages
+    are stored in the order in which `add` and `submit` took them.
+    """
+
+    def __init__(
+        self, connection: Connection, queue_id: str, codec: Codec[T], *, linger_s: float
+    ) -> None:
+        self._connection = connection
+        self._queue_id = queue_id
+        self._encode = codec.encode
+        self._generation = forks.generation
+        self._backlog = Backlog(linger_s)
+        self._failures = Failures(queue_id)
+        self._worker: Worker | None = None
+        self._stored_total = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"<Producer of {self._queue_id!r}: {self._stored_total} messages stored,"
+            f" {self._backlog.count} not yet, {len(self.failed)} failed>"
+        )
+
+    @property
+    def failed(self) -> tuple[FailedAdd, ...]:
+        """The messages that failed, in order, but those whose `result` somebody has asked for."""
+        return self._failures.listed()
+
+    def __enter__(self) -> Self:
+        self._backlog.open()
+        self._worker = Worker(self._send_all, f"qmq producer of {self._queue_id}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._worker is not None
+        self._backlog.close()
+        try:
+            self._worker.join()
+        except BaseException as interruption:
+            self._worker.abandon()
+            self._give_up()
+            self._report_to(interruption)
+            raise
+        if error is None:
+            if failure := self._failures.error():
+                raise failure
+        else:
+            self._report_to(error)
+
+    def add(self, payload: T, *, tags: Tags = ()) -> Metadata:
+        """Put a message at the end of the queue, and wait until it is stored.
+
+        Who is cancelled while it waits for that does not undo it.
+
+        Args:
+            payload: bytes or a str, or what the queue's codec takes.
+            tags: {"key": "value"}, or pairs where a key repeats.
+
+        Returns:
+            The id, moment of creation and tags that the message has.
+
+        Raises:
+            QueueFull: the queue has no room for this one; those before it are stored.
+            InvalidArgument: a tag breaks a rule.
+            MessageTooLarge: the message is larger than the server carries.
+            Unavailable: after it was repeated where that is safe; the message may be stored
+                if `may_have_happened` says so.
+            QmqError: anything else; see `qmq.client.errors`.
+        """
+        pending = self.submit(payload, tags=tags)
+        return pending.result()
+
+    def submit(self, payload: T, *, tags: Tags = ()) -> PendingAdd:
+        """Put a message at the end of the queue, and wait only until there is room for it here.
+
+        Who is cancelled while it waits for that may have put it all the same.
+
+        Args:
+            payload: as in `add`.
+            tags: as in `add`.
+
+        Returns:
+            What has a `result`, the same as `add` returns or raises. Nobody has to ask for it:
+            what fails and was not asked about is raised by `flush` and by leaving `with`.
+
+        Raises:
+            AddsFailed: 10,000 messages have failed and nobody has asked about them. This one was
+                not taken.
+        """
+        if self._generation != forks.generation:
+            raise ClientUnusable("a producer is of no use to a forked process: make one there")
+        if self._failures.is_full:
+            self._failures.tell()
+        record = new_message(self._encode(payload), tag_pairs(tags) if tags else ())
+        pending = self._backlog.put(record)
+        return pending or self._backlog.put_in_turn(record)
+
+    def flush(self) -> None:
+        """Send what was given so far without waiting for more, and wait until it is stored.
+
+        Raises:
+            AddsFailed: some of it, or of what was given before, failed, and nobody has asked
+                about that yet.
+        """
+        last = self._backlog.seal()
+        if last:
+            last.is_settled.wait()
+        self._failures.tell()
+
+    def _send_all(self) -> None:
+        """Send batches until the backlog is closed and empty: the worker's work."""
+        try:
+            while batch := self._backlog.take():
+                try:
+                    self._send(batch, range(len(batch.records)))
+                finally:
+                    self._settle(batch)
+        finally:
+            self._give_up()
+
+    def _send(self, batch: Batch, indexes: Sequence[int]) -> None:
+        """Send some messages of a batch, for as long as more of them can be stored."""
+        while indexes:
+            records = [batch.records[index] for index in indexes]
+            request = add_batch(self._queue_id, records, partial=True)
+            try:
+                data = self._connection.call(
+                    "AddBatch", request, repeatable=self._connection.retry.adds
+                )
+            except (InvalidArgument, MessageTooLarge) as error:
+                # Nothing was stored, and it may be the fault of one message alone.
+                if culprit := _ONE_MESSAGE.match(error.message):
+                    at = int(culprit[1])
+                    batch.fail(indexes[at : at + 1], _about_one(error))
+                    indexes = [*indexes[:at], *indexes[at + 1 :]]
+                    continue
+                if isinstance(error, MessageTooLarge) and len(indexes) > 1:
+                    middle = len(indexes) // 2
+                    self._send(batch, indexes[:middle])
+                    indexes = indexes[middle:]
+                    continue
+                batch.fail(indexes, error)
+                return
+            except QmqError as error:
+                batch.fail(indexes, error)
+                return
+            reply = pb.AddBatchResponse.FromString(data)
+            stored = len(reply.messages)
+            batch.store(indexes[:stored], reply)
+            self._stored_total += stored
+            # Those that the queue had no room for are sent again: there may be some by now,
+            # and if there is none the server says so.
+            indexes = indexes[stored:]
+
+    def _settle(self, batch: Batch, unanswered: QmqError | None = None) -> None:
+        """Let everybody know what became of the messages of a batch."""
+        if batch.is_settled.is_set():
+            return
+        batch.fail_unanswered(
+            unanswered
+            or ConnectionLost("the producer was stopped before the answer came; it may be stored")
+        )
+        self._failures.note(batch)
+        batch.is_settled.set()
+
+    def _give_up(self) -> None:
+        """Let everybody know whose message will not be sent any more."""
+        if under_way := self._backlog.taken:
+            self._settle(under_way)
+        for batch in self._backlog.drop():
+            self._settle(batch, NotSent("the producer was stopped before it sent the message"))
+
+    def _report_to(self, error: BaseException) -> None:
+        """Tell what failed where another error is raised."""
+        if failure := self._failures.error():
+            _log.error("%s", failure)
+            error.add_note(str(failure))
+
+
+def _about_one(error: QmqError) -> QmqError:
+    """Return the error of a batch that is about one message as that of the message alone."""
+    alone = copy.copy(error)
+    alone.args = (_ONE_MESSAGE.sub("message", error.message, count=1),)
+    if "field" in error.metadata:
+        field = _ONE_MESSAGE.sub("message", error.metadata["field"], count=1)
+        alone.metadata = {**error.metadata, "field": field}
+    return alone

@@ -1,0 +1,1 @@
+"""What the asynchronous client is made of that the synchronous one has otherwise."""

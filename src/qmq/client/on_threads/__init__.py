@@ -1,0 +1,1 @@
+"""What the synchronous client is made of that the asynchronous one has otherwise."""

@@ -1,0 +1,110 @@
+"""One connection to one q, for threads."""
+
+from threading import Lock
+from typing import Protocol
+
+import grpc
+
+from qmq.client import forks
+from qmq.client.address import parse_address
+from qmq.client.errors import ClientUnusable, QmqError
+from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
+from qmq.client.options import TLS, authorization
+from qmq.client.status import error_of
+
+
+class Channel(Protocol):
+    """What calls go over: a connection, or a broker in the same process."""
+
+    @property
+    def address(self) -> str:
+        """Where it leads to, for people."""
+        ...
+
+    def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
+        """Call `method` of the service, for example `Pop`, once, and return its reply.
+
+        Raises QmqError.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the calls under way, and take no more."""
+        ...
+
+
+class GrpcChannel:
+    """A connection to the server at `address` (`host:port`, `[::1]:port` or `:port`).
+
+    It connects at the first call. Threads may share it. Raises AddressError, and what
+    `TLS.credentials` raises.
+    """
+
+    def __init__(self, address: str, *, tls: TLS | None = None, token: str | None = None) -> None:
+        self.address = parse_address(address)
+        self._metadata = authorization(token, tls, self.address)
+        self._credentials = tls.credentials() if tls else None
+        self._lock = Lock()
+        self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+        self._grpc: grpc.Channel | None = None
+        self._generation = forks.generation
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<GrpcChannel {self.address}>"
+
+    def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
+        """Call `method` once. See Channel."""
+        call = forks.begin()
+        try:
+            reply: bytes = self._method(method)(request, timeout=timeout_s, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._translated(error, timeout_s) from error
+        except ValueError:
+            if self._is_closed:  # In the moment since it was asked for the method.
+                raise self._closed() from None
+            raise
+        finally:
+            forks.end(call)
+        return reply
+
+    def close(self) -> None:
+        """End the calls under way, and take no more."""
+        with self._lock:
+            self._is_closed = True
+            channel, self._grpc = self._grpc, None
+            self._methods.clear()
+        if channel and self._generation == forks.generation:
+            channel.close()
+
+    def _method(self, name: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+        """Return what calls the method, connected in the process that runs now."""
+        with self._lock:
+            if self._is_closed:
+                raise self._closed()
+            if self._generation != forks.generation:
+                # The connection is the parent's.
+                self._generation = forks.generation
+                self._grpc = None
+                self._methods.clear()
+            if name not in self._methods:
+                if self._grpc is None:
+                    self._grpc = self._opened()
+                self._methods[name] = self._grpc.unary_unary(SERVICE_PATH + name)
+            return self._methods[name]
+
+    def _opened(self) -> grpc.Channel:
+        if self._credentials:
+            return grpc.secure_channel(
+                target(self.address), self._credentials, options=CHANNEL_OPTIONS
+            )
+        return grpc.insecure_channel(target(self.address), options=CHANNEL_OPTIONS)
+
+    def _closed(self) -> ClientUnusable:
+        return ClientUnusable(f"the client of {self.address} is closed")
+
+    def _translated(self, error: grpc.RpcError, timeout_s: float) -> QmqError:
+        """The client's own error for gRPC's."""
+        if error.code() is grpc.StatusCode.CANCELLED and self._is_closed:
+            return self._closed()
+        return error_of(error, address=self.address, timeout_s=timeout_s)

@@ -1,0 +1,105 @@
+"""What a user of the client can choose, and what it costs."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import grpc
+
+from qmq.client.address import is_this_machine
+
+#: A duration: a number of seconds, or a timedelta.
+Duration: TypeAlias = float | timedelta
+
+#: Seconds that a call may take, connecting and repeating included.
+TIMEOUT_S: Final = 30.0
+
+
+def seconds(duration: Duration, name: str) -> float:
+    """Return a duration in seconds.
+
+    Raises:
+        ValueError: it is negative or no number; `name` says which one.
+    """
+    value = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    if not value >= 0:  # So that nan is refused too.
+        message = f"{name} must be 0 seconds or more; got {value:g}"
+        raise ValueError(message)
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TLS:
+    """How to speak TLS. All files are PEM, and read when the client is made."""
+
+    #: Certificates that may have signed that of the server; None for the public ones
+    #: that gRPC brings along.
+    ca_file: str | PathLike[str] | None = None
+    #: The client's own certificate and its key, both or neither, for servers that ask.
+    cert_file: str | PathLike[str] | None = None
+    key_file: str | PathLike[str] | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Read the files.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: a certificate comes without its key, or a key without its certificate.
+        """
+        if (self.cert_file is None) != (self.key_file is None):
+            message = "cert_file and key_file go together: give both, or neither"
+            raise ValueError(message)
+        ca, key, cert = (
+            None if file is None else Path(file).read_bytes()
+            for file in (self.ca_file, self.key_file, self.cert_file)
+        )
+        return grpc.ssl_channel_credentials(ca, key, cert)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Which calls are repeated when the server is unavailable, and for how long.
+
+    A call that never reached a server, or that a server refused because it is busy or
+    shutting down, has done nothing and is repeated. What else is repeated after a lost
+    connection is only what may happen twice without harm: reading, deleting a queue,
+    adding and removing its tags, and `ensure_queue`. Neither pop nor, by default, add.
+    """
+
+    #: Seconds after which a call is not repeated any more; 0 never repeats.
+    duration: Duration = 3.0
+    #: Seconds before the first repeat. Each further pause is twice as long, and every
+    #: one is shortened by chance, by up to half, so that clients do not come in step.
+    pause: Duration = 0.1
+    #: Seconds of the longest pause.
+    pause_max: Duration = 1.0
+    #: Whether to repeat an add whose answer was lost. If it had been stored after all,
+    #: the message is in the queue twice.
+    adds: bool = False
+
+    def pauses_s(self) -> Iterator[float]:
+        """Go through the pauses between one attempt and the next, in seconds, for ever."""
+        longest_s = seconds(self.pause_max, "pause_max")
+        pause_s = seconds(self.pause, "pause")
+        while True:
+            pause_s = min(pause_s, longest_s)
+            yield pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - Nothing secret about it.
+            pause_s *= 2
+
+
+def authorization(token: str | None, tls: TLS | None, address: str) -> tuple[tuple[str, str], ...]:
+    """Return the metadata that each call shows a token with.
+
+    Raises:
+        ValueError: it would go over a network as it is, for everybody to read.
+    """
+    if token is None:
+        return ()
+    if tls is None and not is_this_machine(address):
+        message = f"a token is only sent to {address} with TLS: give tls=TLS(...) as well"
+        raise ValueError(message)
+    return (("authorization", f"Bearer {token}"),)

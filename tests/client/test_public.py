@@ -1,0 +1,113 @@
+"""What `import qmq` offers, and what it costs."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import qmq
+
+#: Seconds that importing the client may take.
+IMPORT_S_MAX = 0.15
+
+#: Everything that users may rely on. A name that is missing here is a broken promise.
+NAMES = set(
+    """
+    AddressError AddsFailed AsyncClient AsyncConsumer AsyncPendingAdd AsyncProducer AsyncQueue
+    BytesCodec Client ClientUnusable Codec ConnectionLost Consumer DeadlineExceeded FailedAdd
+    InvalidArgument JsonCodec LimitReached Message MessageTooLarge Metadata MsgspecCodec NameTaken
+    NotSent PendingAdd Producer PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo
+    QueueNotFound QueueStats Retry ServerBusy ServerNotReached ServerShuttingDown Store
+    StoreFailed StoreNotConfigured TLS Tag TextCodec Unavailable Unimplemented UnknownStore
+    """.split()  # noqa: SIM905 - One a line would be a page.
+)
+
+
+def run(script: str, **environment: str) -> str:
+    """Run a Python program and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    return done.stdout.decode()
+
+
+def test_the_public_names_are_these() -> None:
+    """To a program, to a person who presses Tab, and to a type checker."""
+    tree = ast.parse(Path(str(qmq.__file__)).read_text(encoding="utf-8"))
+    typed = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("qmq.")
+        for alias in node.names
+    }
+
+    assert set(qmq.__all__) == set(dir(qmq)) == typed == NAMES
+    for name in NAMES:
+        assert getattr(qmq, name).__name__ == name
+
+
+def test_every_error_is_public() -> None:
+    """What can be raised can be caught."""
+    errors = import_module("qmq.client.errors")
+    kinds = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and value.__module__ == errors.__name__
+    }
+
+    assert kinds <= NAMES
+
+
+def test_other_names_are_none() -> None:
+    """As of any module."""
+    with pytest.raises(AttributeError, match="module 'qmq' has no attribute 'Broker'"):
+        _ = qmq.Broker  # type: ignore[attr-defined]
+
+
+def test_importing_q_loads_nothing() -> None:
+    """The programs of the server import it too."""
+    loaded = run("import sys, qmq; print(*[m for m in sys.modules if m.startswith('qmq.')])")
+
+    assert loaded.split() == []
+
+
+@pytest.mark.parametrize("name", ["Client", "AsyncClient"])
+def test_the_client_loads_no_server_code(name: str) -> None:
+    """A program that uses the client needs none of the server's dependencies."""
+    modules = run(f"import sys, qmq; qmq.{name}; print(*sys.modules)").split()
+
+    ours = {module.split(".")[1] for module in modules if module.startswith("qmq.")}
+    assert ours == {"client", "envelope", "limits", "values", "wire"}
+    theirs = {"apsw", "click", "envoy", "msgspec", "prometheus_client", "pydantic", "pyvoy"}
+    assert not theirs & {*modules}
+
+
+def test_threads_load_no_asynchronous_client_and_the_other_way_round() -> None:
+    """Nobody pays for both."""
+    modules = run("import sys, qmq; qmq.Client; print(*sys.modules)").split()
+    others = run("import sys, qmq; qmq.AsyncClient; print(*sys.modules)").split()
+
+    assert "qmq.client._sync.client" in modules
+    assert not {"qmq.client._async", "qmq.client.on_asyncio"} & {*modules}
+    assert not {"qmq.client._sync", "qmq.client.on_threads"} & {*others}
+
+
+def test_the_client_is_imported_fast(tmp_path: Path) -> None:
+    """With gRPC and protobuf, once Python has compiled it, on a machine that is idle."""
+    script = "import time; start = time.process_time(); import qmq; qmq.Client, qmq.AsyncClient;"
+    script += "print(time.process_time() - start)"
+    environment = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    run(script, **environment)
+
+    start = time.monotonic()
+    times_s = [float(run(script, **environment)) for _ in range(5)]
+
+    assert min(times_s) < IMPORT_S_MAX, f"{times_s} within {time.monotonic() - start:.1f} s"

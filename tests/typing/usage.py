@@ -1,0 +1,140 @@
+"""How programs use the client, as type checkers see it: mypy and basedpyright check this file.
+
+It is not run. `assert_type` fails the check when a type is not what it says.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, assert_type
+
+import pydantic
+
+import qmq
+from qmq.testing import ManualClock, running_broker, running_broker_in_thread
+
+
+class Order(pydantic.BaseModel):
+    """A model."""
+
+    number: int
+
+
+@dataclass
+class Point:
+    """A dataclass."""
+
+    x: float
+
+
+class Celsius:
+    """Any object with these two methods is a codec."""
+
+    def encode(self, value: float, /) -> bytes:
+        """Write a temperature."""
+        return f"{value}".encode()
+
+    def decode(self, payload: bytes, /) -> float:
+        """Read a temperature."""
+        return float(payload)
+
+
+async def queues(client: qmq.AsyncClient) -> None:
+    """Queues and what they are."""
+    queue = await client.new_queue("mail", store="DISK", limit=10, tags={"team": "web"})
+    assert_type(queue, qmq.AsyncQueue[bytes | str])
+    assert_type(await client.ensure_queue("m", store=qmq.Store.DISK), qmq.AsyncQueue[bytes | str])
+    assert_type(client.queue("mail"), qmq.AsyncQueue[bytes | str])
+    assert_type(await client.list_queues(), list[qmq.QueueInfo])
+    assert_type(await client.stats(), list[qmq.QueueStats])
+    info = await queue.info()
+    assert_type(info.created, datetime)
+    assert_type(info.tags, tuple[qmq.Tag, ...])
+    stats = await queue.stats()
+    assert_type(stats.oldest_age, timedelta | None)
+    await queue.tag("key", "value")
+    await queue.untag("key", "value")
+    await queue.delete()
+
+
+async def messages(queue: qmq.AsyncQueue[bytes | str]) -> None:
+    """Messages without a codec."""
+    added = await queue.add("text", tags=[("k", "v"), qmq.Tag("k", "w")])
+    assert_type(added, qmq.Metadata)
+    assert_type(await queue.add_batch([b"x", "y"], partial=True), list[qmq.Metadata])
+    message = await queue.pop(wait=timedelta(seconds=1))
+    assert_type(message, qmq.Message[bytes | str])
+    assert_type(message.payload, bytes)
+    assert_type(message.text, str)
+    assert_type(message.tag("k"), str)
+    assert_type(await queue.pop_batch(10, wait=None), list[qmq.Message[bytes | str]])
+    async for each in queue:
+        assert_type(each, qmq.Message[bytes | str])
+    async for each in queue.drain():
+        assert_type(each.value, bytes | str)
+
+
+async def values(client: qmq.AsyncClient) -> None:
+    """Messages with a codec."""
+    orders = client.queue("orders", codec=qmq.PydanticCodec(Order))
+    assert_type(orders, qmq.AsyncQueue[Order])
+    await orders.add(Order(number=1))
+    assert_type((await orders.pop()).value, Order)
+    async with orders.producer(linger=0.001) as producer:
+        assert_type(producer, qmq.AsyncProducer[Order])
+        pending = await producer.submit(Order(number=2))
+        assert_type(pending, qmq.AsyncPendingAdd)
+        assert_type(await pending.result(), qmq.Metadata)
+    async with orders.consume(prefetch=10) as consumer:
+        async for message in consumer:
+            assert_type(message.value.number, int)
+        assert_type(consumer.leftover, tuple[qmq.Message[Order], ...])
+
+    assert_type(client.queue("t", codec=qmq.TextCodec()), qmq.AsyncQueue[str])
+    assert_type(client.queue("j").with_codec(qmq.JsonCodec()), qmq.AsyncQueue[Any])
+    assert_type(client.queue("c", codec=Celsius()), qmq.AsyncQueue[float])
+    assert_type(client.queue("p", codec=qmq.MsgspecCodec(list[Point])), qmq.AsyncQueue[list[Point]])
+
+    await orders.add("no order")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def threads() -> None:
+    """The same without asyncio."""
+    tls = qmq.TLS(ca_file="ca.pem")
+    retry = qmq.Retry(duration=10, adds=True)
+    with qmq.Client("q.example:10002", tls=tls, token="...", timeout=5, retry=retry) as client:  # noqa: S106
+        queue = client.queue("orders", codec=qmq.PydanticCodec(Order))
+        assert_type(queue, qmq.Queue[Order])
+        assert_type(queue.add(Order(number=1)), qmq.Metadata)
+        assert_type(queue.pop().value, Order)
+        for message in queue:
+            assert_type(message, qmq.Message[Order])
+        with queue.producer() as producer, queue.consume(prefetch=5) as consumer:
+            assert_type(producer.submit(Order(number=2)), qmq.PendingAdd)
+            assert_type(next(consumer), qmq.Message[Order])
+
+
+def errors(queue: qmq.Queue[bytes | str]) -> None:
+    """What errors say."""
+    try:
+        queue.pop()
+    except qmq.InvalidArgument as error:
+        assert_type(error.field, str)
+    except qmq.Unavailable as error:
+        assert_type(error.may_have_happened, bool)
+        assert_type(error.retry_after_s, float | None)
+    except qmq.AddsFailed as error:
+        assert_type(error.failed, tuple[qmq.FailedAdd, ...])
+    except qmq.QmqError as error:
+        assert_type((error.code, error.reason, error.message), tuple[str, str, str])
+
+
+async def tests() -> None:
+    """What tests of programs use."""
+    async with running_broker(seed=1) as (client, clock):
+        assert_type(client, qmq.AsyncClient)
+        assert_type(clock, ManualClock)
+        clock.advance(1.5)
+        await asyncio.gather(clock.until_waiting(), client.queue("mail").pop(wait=1))
+    with running_broker_in_thread() as (sync_client, _):
+        assert_type(sync_client, qmq.Client)
