@@ -28,9 +28,21 @@ def payload_of(envelope: bytes) -> bytes:
 class Caller:
     """One who asks for messages of the queue "jobs", and may leave while it waits."""
 
-    def __init__(self, broker: Broker, *, wait_s: float = LONG_S, messages_max: int = 0) -> None:
-        """Ask, by Pop or, for `messages_max` messages, by PopBatch."""
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        wait_s: float = LONG_S,
+        messages_max: int = 0,
+        slowness: int = 0,
+    ) -> None:
+        """Ask, by Pop or, for `messages_max` messages, by PopBatch.
+
+        It takes as many turns of the event loop as its slowness to find out that this
+        caller is still there.
+        """
         self.is_gone = False
+        self.slowness = slowness
         call: Coroutine[Any, Any, bytes | list[bytes]]
         if messages_max:
             call = broker.pop_batch("jobs", messages_max, wait_s, self._is_gone)
@@ -41,6 +53,7 @@ class Caller:
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _is_gone(self) -> bool:
+        await turns(self.slowness)
         return self.is_gone
 
     @property

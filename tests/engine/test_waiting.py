@@ -82,6 +82,56 @@ async def test_messages_that_come_at_once_are_served_in_order(broker: Broker) ->
     assert line[3].is_waiting
 
 
+async def test_messages_are_taken_in_the_order_of_the_line(broker: Broker) -> None:
+    """However long it takes to find out that each of the callers is still there."""
+    line = [Caller(broker, slowness=slowness) for slowness in (9, 3, 0, 7, 0, 1)]
+    await turns()
+
+    for n in range(3):
+        await broker.add("jobs", b"%d" % n)
+    await broker.add_batch("jobs", [(b"", b"%d" % n) for n in range(3, 6)])
+    await turns(100)
+
+    assert [caller.payloads for caller in line] == [[b"%d" % n] for n in range(6)]
+
+
+async def test_who_leaves_at_the_last_moment_holds_up_nobody(broker: Broker) -> None:
+    """Those behind it, who were quicker, go on in order."""
+    line = [Caller(broker, slowness=slowness) for slowness in (9, 5, 0, 0)]
+    await turns()
+    await broker.add_batch("jobs", [(b"", b"%d" % n) for n in range(3)])
+    await turns(5)
+
+    line[0].is_gone = True
+    line[1].cancel()
+    await turns(100)
+
+    assert isinstance(line[0].error, Gone)
+    assert [caller.payloads for caller in line[2:]] == [[b"0"], [b"1"]]
+    assert await left_in(broker) == [b"2"]
+
+
+async def test_caller_of_whom_nothing_is_heard_holds_up_nobody_for_long(
+    broker: Broker, clock: ManualClock
+) -> None:
+    """After half a second those behind it are served before it."""
+    silent, other = Caller(broker, slowness=10_000), Caller(broker)
+    await turns()
+    await broker.add_batch("jobs", [(b"", b"1"), (b"", b"2")])
+    await turns(50)
+    was_waiting = other.is_waiting
+
+    clock.advance(0.5)
+    await turns(50)
+
+    assert was_waiting
+    assert other.payloads == [b"1"]
+    assert silent.is_waiting
+    silent.cancel()
+    await turns()
+    assert await left_in(broker) == [b"2"]
+
+
 @pytest.mark.parametrize("messages_max", [0, 9])
 async def test_newcomer_does_not_overtake(broker: Broker, messages_max: int) -> None:
     """A message that has come for one who waits is not for one who comes before it is taken."""

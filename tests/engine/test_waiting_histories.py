@@ -37,6 +37,8 @@ class Act(NamedTuple):
     #: How many messages, or which caller.
     number: int
     turns: int
+    #: How many turns it takes to hear from a caller who comes now.
+    slowness: int
 
 
 acts = st.builds(
@@ -46,6 +48,7 @@ acts = st.builds(
     ),
     number=st.integers(1, 5),
     turns=st.sampled_from([0, 0, 1, 2, 3, 5]),
+    slowness=st.sampled_from([0, 0, 1, 2, 5]),
 )
 
 
@@ -58,6 +61,8 @@ class Arrival:
     until_ns: int
     #: Whether it was told to leave.
     is_leaving: bool = False
+    #: Whether it was seen waiting after it had had a turn: it was not served on arrival.
+    was_in_line: bool = False
 
     @property
     def has_stayed_in_vain(self) -> bool:
@@ -76,8 +81,6 @@ class Line(RuleBasedStateMachine):
         self.queue = self.broker.catalog.find("jobs")
         self.arrivals: list[Arrival] = []
         self.added: list[bytes] = []
-        #: Those who were served already, and those who left.
-        self.ended: list[Arrival] = []
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine to its end."""
@@ -91,6 +94,9 @@ class Line(RuleBasedStateMachine):
             for act in some:
                 await self.do(act)
                 await turns(act.turns)
+                if act.turns:
+                    for each in self.arrivals:
+                        each.was_in_line |= each.caller.is_waiting
             await turns(80)
 
         self.run(happen())
@@ -99,9 +105,9 @@ class Line(RuleBasedStateMachine):
         """Let one thing happen."""
         match act.verb:
             case "wait" | "wait_batch":
-                self.arrive(LONG_S * act.number / 5, act.number, is_batch=act.verb != "wait")
+                self.arrive(act, LONG_S * act.number / 5, is_batch=act.verb != "wait")
             case "ask" | "ask_batch":
-                self.arrive(0.0, act.number, is_batch=act.verb != "ask")
+                self.arrive(act, 0.0, is_batch=act.verb != "ask")
             case "add":
                 await self.add([b"%d" % len(self.added)], partial=False)
             case "add_batch":
@@ -117,9 +123,14 @@ class Line(RuleBasedStateMachine):
                     else:
                         leaving.caller.is_gone = True
 
-    def arrive(self, wait_s: float, messages_max: int, *, is_batch: bool) -> None:
+    def arrive(self, act: Act, wait_s: float, *, is_batch: bool) -> None:
         """Let a caller come."""
-        caller = Caller(self.broker, wait_s=wait_s, messages_max=messages_max if is_batch else 0)
+        caller = Caller(
+            self.broker,
+            wait_s=wait_s,
+            messages_max=act.number if is_batch else 0,
+            slowness=act.slowness,
+        )
         until_ns = self.clock.now_ns() + round(wait_s * 1e9)
         self.arrivals.append(Arrival(caller, until_ns))
 
@@ -198,6 +209,13 @@ class Line(RuleBasedStateMachine):
         served = [bool(messages_of(each)) for each in self.arrivals]
         if True in waits:
             assert not any(served[waits.index(True) :])
+
+    @invariant()
+    def who_came_first_got_the_older_message(self) -> None:
+        """Of those who had to wait, in order of arrival."""
+        in_line = [each for each in self.arrivals if each.was_in_line]
+        given = [int(payload) for each in in_line for payload in messages_of(each)]
+        assert given == sorted(given)
 
     @invariant()
     def those_in_line_are_counted(self) -> None:

@@ -8,7 +8,7 @@ loses nothing: the promise goes to the next.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from qmq.errors import QError, QueueEmpty
@@ -49,6 +49,19 @@ class MonotonicTimer:
         await asyncio.wait((future,), timeout=timeout_s)
 
 
+class _Place:
+    """The place of one caller in a line."""
+
+    __slots__ = ("left", "promise")
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        #: Done when the caller is promised a message, or dismissed with an error.
+        self.promise: asyncio.Future[None] = loop.create_future()
+        #: Done when the caller has taken its message, or left without one.
+        self.left: asyncio.Future[None] = loop.create_future()
+
+
 class _Line:
     """Those who wait for messages of one queue."""
 
@@ -56,9 +69,9 @@ class _Line:
 
     def __init__(self) -> None:
         #: Not promised anything yet, in order of arrival.
-        self.waiting: deque[asyncio.Future[None]] = deque()
-        #: Messages that are promised and not taken yet.
-        self.promised = 0
+        self.waiting: deque[_Place] = deque()
+        #: Promised a message that they have not taken yet, in the same order.
+        self.promised: deque[_Place] = deque()
 
 
 class Waiting:
@@ -71,29 +84,26 @@ class Waiting:
     def count(self, queue: Queue) -> int:
         """Count those who wait for messages of a queue."""
         line = self._lines.get(queue.number)
-        return len(line.waiting) + line.promised if line else 0
+        return len(line.waiting) + len(line.promised) if line else 0
 
     def free(self, queue: Queue) -> int:
         """Count the messages that are promised to nobody."""
         line = self._lines.get(queue.number)
-        return len(queue.ready) - (line.promised if line else 0)
+        return len(queue.ready) - (len(line.promised) if line else 0)
 
     def serve(self, queue: Queue) -> None:
         """Promise what has arrived to those who wait. To be called after each Add."""
         line = self._lines.get(queue.number)
-        while line and line.waiting and len(queue.ready) > line.promised:
+        while line and line.waiting and len(queue.ready) > len(line.promised):
             first = line.waiting.popleft()
-            if not first.done():
-                line.promised += 1
-                first.set_result(None)
+            line.promised.append(first)
+            first.promise.set_result(None)
 
     def dismiss(self, queue: Queue, error: QError) -> None:
         """Let everybody go who waits for a queue, with an error."""
         line = self._lines.get(queue.number)
         while line and line.waiting:
-            future = line.waiting.popleft()
-            if not future.done():
-                future.set_exception(error)
+            line.waiting.popleft().promise.set_exception(error)
 
     async def turn(self, queue: Queue, wait_s: float, is_gone: IsGone) -> None:
         """Wait for a message; on return it is the caller's, who must take it at once.
@@ -112,32 +122,43 @@ class Waiting:
             raise QueueEmpty(queue.info.id)
         deadline_ns = self._timer.now_ns() + round(wait_s * _NS_PER_S)
         line = self._lines.setdefault(queue.number, _Line())
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.waiting.append(future)
+        place = _Place()
+        line.waiting.append(place)
         # There may be messages that came since the caller looked.
         self.serve(queue)
         has_turn = False
         try:
-            while not future.done():
+            while not place.promise.done():
                 left_s = (deadline_ns - self._timer.now_ns()) / _NS_PER_S
                 if left_s <= 0:
                     raise QueueEmpty(queue.info.id)
-                await self._timer.wait(future, min(left_s, _LOOK_AGAIN_S))
+                await self._timer.wait(place.promise, min(left_s, _LOOK_AGAIN_S))
                 if await is_gone():
                     raise Gone
-            future.result()
+            place.promise.result()
+            await self._after_those_before(place, line.promised)
             has_turn = True
         finally:
-            self._leave(queue, line, future, has_turn=has_turn)
+            self._leave(queue, line, place, has_turn=has_turn)
 
-    def _leave(
-        self, queue: Queue, line: _Line, future: asyncio.Future[None], *, has_turn: bool
-    ) -> None:
+    async def _after_those_before(self, place: _Place, promised: Sequence[_Place]) -> None:
+        """Wait until those who came before have taken their messages, but not for long.
+
+        How soon it is known that a caller is still there differs from one to the next.
+        """
+        while (at := promised.index(place)) > 0:
+            before = promised[at - 1]
+            await self._timer.wait(before.left, _LOOK_AGAIN_S)
+            if not before.left.done():
+                return
+
+    def _leave(self, queue: Queue, line: _Line, place: _Place, *, has_turn: bool) -> None:
         """Take one who waited out of the line, and its promise back."""
-        if not future.done():
-            line.waiting.remove(future)
-        elif not future.cancelled() and future.exception() is None:
-            line.promised -= 1
+        place.left.set_result(None)
+        if not place.promise.done():
+            line.waiting.remove(place)
+        elif place.promise.exception() is None:
+            line.promised.remove(place)
             if not has_turn:
                 self.serve(queue)
         if not line.waiting and not line.promised and self._lines.get(queue.number) is line:
