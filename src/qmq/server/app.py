@@ -152,6 +152,7 @@ class Server:
             listeners=(API, OPS),
             in_flight=lambda: serve.active,
             drain=lambda: _call_soon(loop, end_what_would_not_end),
+            close=lambda: setattr(serve, "is_closed", True),
             drain_timeout_s=self._config.drain_timeout,
         ).start()
 

@@ -38,6 +38,9 @@ class Shutdown:
     #: Called once when draining begins, from the signal thread.
     drain: Callable[[], None]
     drain_timeout_s: float
+    #: Called when nothing is in flight: from then on the application refuses calls that
+    #: come on open connections, so that none takes effect without an answer.
+    close: Callable[[], None] = lambda: None
 
     def start(self) -> threading.Thread:
         """Start the thread that waits for signals."""
@@ -58,17 +61,24 @@ class Shutdown:
         try:
             self.drain()
             self.admin.stop_accepting()
-            while (count := self._count_in_flight()) > 0:
-                if time.monotonic() >= deadline:
-                    _log.warning("requests in flight are cut off", extra={"count": count})
-                    return
-                if signal.sigtimedwait(_END_SIGNALS, _LOOK_AGAIN_S):
-                    _log.warning(
-                        "second signal: requests in flight are cut off", extra={"count": count}
-                    )
-                    return
+            if self._wait_for_calls(deadline):
+                self.close()
+                self._wait_for_calls(deadline)
         except AdminError as error:
             _log.warning("cannot drain", extra={"error": str(error)})
+
+    def _wait_for_calls(self, deadline: float) -> bool:
+        """Wait until nothing is in flight, and return whether that is so."""
+        while (count := self._count_in_flight()) > 0:
+            if time.monotonic() >= deadline:
+                _log.warning("requests in flight are cut off", extra={"count": count})
+                return False
+            if signal.sigtimedwait(_END_SIGNALS, _LOOK_AGAIN_S):
+                _log.warning(
+                    "second signal: requests in flight are cut off", extra={"count": count}
+                )
+                return False
+        return True
 
     def _count_in_flight(self) -> int:
         return self.in_flight() or sum(map(self.admin.active, self.listeners))

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from qmq.engine.waiting import Gone, IsGone
-from qmq.errors import DeadlineExceeded, InvalidArgument, QError
+from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
 from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
     Deframer,
@@ -102,6 +102,9 @@ class GrpcApp:
         self._open_streams: set[_RequestStream] = set()
         #: Calls under way.
         self.active = 0
+        #: Set, from any thread, when calls are refused from now on. After that, and once
+        #: `active` is 0, no call has an effect whose answer is still to be sent.
+        self.is_closed = False
 
     def end_streams(self, error: QError) -> None:
         """End every stream that waits for its client's next message, with an error."""
@@ -152,6 +155,8 @@ class GrpcApp:
 
     async def _read_message(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """Return the one request message of a unary call."""
+        if self.is_closed:
+            raise ShuttingDown("q is shutting down; the call had no effect")
         event = await receive()
         body: bytes | None = event.get("body")
         if (
