@@ -2,7 +2,8 @@
 
 A message that arrives is promised to who waits first, and is not for anybody else from
 then on. It stays in its queue until that one comes to take it, so one who leaves instead
-loses nothing: the promise goes to the next.
+loses nothing: the promise goes to the next. Those who were promised messages take them in
+the order in which they came.
 """
 
 import asyncio
