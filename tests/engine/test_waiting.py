@@ -111,6 +111,20 @@ async def test_who_leaves_at_the_last_moment_holds_up_nobody(broker: Broker) -> 
     assert await left_in(broker) == [b"2"]
 
 
+async def test_who_leaves_passes_on_whom_to_wait_for(broker: Broker) -> None:
+    """The one behind it still comes after the one before it."""
+    line = [Caller(broker, slowness=slowness) for slowness in (20, 10, 0)]
+    await turns()
+    await broker.add_batch("jobs", [(b"", b"%d" % n) for n in range(3)])
+    await turns(5)
+
+    line[1].cancel()
+    await turns(100)
+
+    assert [line[0].payloads, line[2].payloads] == [[b"0"], [b"1"]]
+    assert await left_in(broker) == [b"2"]
+
+
 async def test_caller_of_whom_nothing_is_heard_holds_up_nobody_for_long(
     broker: Broker, clock: ManualClock
 ) -> None:

@@ -99,6 +99,12 @@ def is_refused(kind: type[Message], data: bytes) -> bool:
         ),
         (
             pb.GetQueueRequest,
+            "8080808010 00",
+            "request",
+            "is not a valid protobuf proto.GetQueueRequest: field number 536870912 before byte 5",
+        ),
+        (
+            pb.GetQueueRequest,
             "51 01020304",
             "request",
             "is not a valid protobuf proto.GetQueueRequest: it ends inside field 10",

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 _VARINT, _I64, _LEN, _START_GROUP, _END_GROUP, _I32 = range(6)
 _FIXED_BYTES = {_I64: 8, _I32: 4}
 _VARINT_BYTES_MAX = 10
+_FIELD_NUMBER_MAX = 2**29 - 1
 
 
 class Fault(NamedTuple):
@@ -68,8 +69,8 @@ def _records(data: bytes) -> Iterator[tuple[int, bytes | None]]:
     while at < len(data):
         tag, at = _varint(data, at)
         number, wire_type = tag >> 3, tag & 7
-        if not number:
-            message = f"field number 0 before byte {at}"
+        if not 0 < number <= _FIELD_NUMBER_MAX:
+            message = f"field number {number} before byte {at}"
             raise _Malformed(message)
         content = None
         if wire_type == _VARINT:
