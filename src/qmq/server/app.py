@@ -8,9 +8,9 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
@@ -29,8 +29,9 @@ from qmq.server.start import CONFIG_VARIABLE
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
+from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
-from qmq.transport.grpc import GrpcApp, Receive, Scope, Send
+from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
 from qmq.transport.reflection import ReflectionService
 from qmq.transport.rest import answer_unmatched
@@ -65,11 +66,12 @@ class Server:
 
     def render_metrics(self) -> bytes:
         """Return all metrics, Envoy's included, in the Prometheus text format."""
+        own = render(self._registry)
         try:
-            return render(self._registry) + self._admin.metrics()
+            return own + self._admin.metrics()
         except AdminError as error:
             _log.warning("metrics without those of Envoy", extra={"error": str(error)})
-            return render(self._registry)
+            return own
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol."""
@@ -166,17 +168,13 @@ def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
     loop.call_soon_threadsafe(do)
 
 
-def _make_server(environment: MutableMapping[str, Any]) -> Server:
-    config = Config.from_json(environment[CONFIG_VARIABLE])
-    configure_logs(debug=config.debug)
-    return Server(config, Path(environment[RUNTIME_DIRECTORY_VARIABLE]))
-
-
-_server = _make_server(os.environ)
+_config = Config.from_json(os.environ[CONFIG_VARIABLE])
+configure_logs(debug=_config.debug)
+_server = Server(_config, Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]))
 
 api = _server.api
 ops = ops_app(
     render_metrics=_server.render_metrics,
     quit_process=request_shutdown,
-    quit_from_any=Config.from_json(os.environ[CONFIG_VARIABLE]).quit_from == "any",
+    quit_from_any=_config.quit_from == "any",
 )

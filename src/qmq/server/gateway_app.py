@@ -17,8 +17,9 @@ from qmq.observe.metrics import process_registry, render
 from qmq.server.admin import Admin
 from qmq.server.gateway import SETTINGS_VARIABLE, Settings
 from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
-from qmq.server.ops import OPS_PATHS, Receive, Scope, Send, ops_app
+from qmq.server.ops import OPS_PATHS, ops_app
 from qmq.server.shutdown import Shutdown, request_shutdown
+from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import GATEWAY
 from qmq.transport.rest import answer_unmatched
 

@@ -1,15 +1,10 @@
 """The metrics port: an ASGI application for those who run q."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+from qmq.transport.asgi import App, Headers, Receive, Scope, Send
 
 _PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _TEXT: Final = b"text/plain; charset=utf-8"

@@ -7,25 +7,22 @@ nothing that it does not need.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
+from qmq.transport.asgi import Event, Headers, Receive, Scope, Send
 from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
     Deframer,
     frame,
     parse_timeout,
 )
-from qmq.transport.status import Code, Headers, error_headers, plain_headers
+from qmq.transport.status import Code, error_headers, plain_headers
 
-Scope = MutableMapping[str, Any]
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
 #: Answers a request that is no gRPC.
 Fallback = Callable[[Scope, Send], Awaitable[None]]
 

@@ -6,20 +6,16 @@ that is no gRPC call reaches `answer_unmatched`.
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 
+from qmq.transport.asgi import Headers, Scope, Send
 from qmq.transport.status import Code
 from qmq.wire import q_pb2
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 #: Where a request goes whose body is larger than it may be; the limit in bytes follows.
 TOO_LARGE_PATH: Final = "/body-larger-than/"

@@ -14,11 +14,10 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from qmq import errors
+from qmq.transport.asgi import Headers
 
 #: ErrorInfo.domain of all errors of q.
 DOMAIN: Final = "q"
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class Code(IntEnum):
