@@ -8,13 +8,11 @@ See https://protobuf.dev/programming-guides/encoding/.
 
 from collections.abc import Iterable
 
-from qmq.values import Tag
+from qmq.values import NS_PER_S, Tag
 
 _LEN_1 = b"\x0a"  # Field 1, length-delimited; field 2 and 3 follow the same scheme.
 _LEN_2 = b"\x12"
 _LEN_3 = b"\x1a"
-_NS_PER_S = 1_000_000_000
-
 #: Length of a UUID in its canonical form.
 ID_BYTES = 36
 
@@ -120,7 +118,7 @@ class Sealer:
 
     def _timestamp(self, created_ns: int) -> bytes:
         """Encode a google.protobuf.Timestamp."""
-        second, nanos = divmod(created_ns, _NS_PER_S)
+        second, nanos = divmod(created_ns, NS_PER_S)
         if second != self._second:
             self._second = second
             self._second_head = b"\x08" + varint(second) if second else b""

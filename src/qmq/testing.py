@@ -22,19 +22,19 @@ from qmq.engine.broker import Broker
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.store.local.memory import MemoryStore
+from qmq.transport.asgi import Event, Scope, Send
 from qmq.transport.framing import FRAME_HEAD_BYTES, frame
-from qmq.transport.grpc import Event, GrpcApp, Scope, Send
+from qmq.transport.grpc import GrpcApp
 from qmq.transport.services import QService
 from qmq.transport.status import Code
-from qmq.values import Store
+from qmq.values import NS_PER_S, Store
 
 T = TypeVar("T")
 
-_NS_PER_S: Final = 1_000_000_000
 _MS_PER_S: Final = 1_000
 
 #: Where a ManualClock stands unless told otherwise: 2023-11-14 22:13:20 UTC.
-START_NS: Final = 1_700_000_000 * _NS_PER_S
+START_NS: Final = 1_700_000_000 * NS_PER_S
 
 #: What clients of a broker in the same process show as its address.
 ADDRESS: Final = "this process"
@@ -75,7 +75,7 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move the clock on, or back if negative, as a machine's clock may be set back."""
         with self._lock:
-            self._now_ns += round(seconds * _NS_PER_S)
+            self._now_ns += round(seconds * NS_PER_S)
             due = [wake for wake, due_ns in self._waits.items() if due_ns <= self._now_ns]
         for wake in due:
             wake.get_loop().call_soon_threadsafe(_set, wake)
@@ -89,7 +89,7 @@ class ManualClock:
         """Wait until the future is done, or so many seconds have passed by this clock."""
         wake = asyncio.get_running_loop().create_future()
         with self._lock:
-            self._waits[wake] = self._now_ns + round(timeout_s * _NS_PER_S)
+            self._waits[wake] = self._now_ns + round(timeout_s * NS_PER_S)
         try:
             await asyncio.wait((future, wake), return_when=asyncio.FIRST_COMPLETED)
         finally:

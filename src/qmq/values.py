@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+#: Nanoseconds in a second.
+NS_PER_S: Final = 1_000_000_000
 
 #: The limit of a queue that has none.
 UNBOUNDED = -1

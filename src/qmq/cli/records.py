@@ -9,11 +9,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from qmq.client.values import Message, QueueInfo, QueueStats
-from qmq.values import Tag
+from qmq.values import NS_PER_S, Tag
 
 Record = dict[str, Any]
-
-_NS_PER_S: Final = 1_000_000_000
 
 #: What a line may hold; q gives a message an id and a moment of its own.
 _FIELDS: Final = ("payload", "payload_base64", "tags", "id", "created")
@@ -161,7 +159,7 @@ def _tags_record(tags: Iterable[Tag]) -> dict[str, str | list[str]]:
 
 def _moment(ns: int) -> str:
     """Return a moment, given in nanoseconds since the Unix epoch, as RFC 3339 writes it."""
-    return f"{_second(ns // _NS_PER_S)}.{ns % _NS_PER_S:09d}Z"
+    return f"{_second(ns // NS_PER_S)}.{ns % NS_PER_S:09d}Z"
 
 
 @lru_cache(maxsize=16)

@@ -5,19 +5,17 @@ from typing import TypeVar
 
 from qmq.client.codecs import Codec
 from qmq.client.values import Message, Metadata, QueueInfo, QueueStats
-from qmq.values import Store, Tag
+from qmq.values import NS_PER_S, Store, Tag
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
-
-_NS_PER_S = 1_000_000_000
 
 
 def metadata(meta: pb.Metadata) -> Metadata:
     """Convert what q knows about a message."""
     created, tags = meta.created, meta.tags
     return Metadata(
-        meta.id, created.seconds * _NS_PER_S + created.nanos, _tags(tags) if tags else ()
+        meta.id, created.seconds * NS_PER_S + created.nanos, _tags(tags) if tags else ()
     )
 
 
@@ -27,7 +25,7 @@ def popped(wire: pb.Message, codec: Codec[T]) -> Message[T]:
     created, tags = meta.created, meta.tags
     return Message(
         meta.id,
-        created.seconds * _NS_PER_S + created.nanos,
+        created.seconds * NS_PER_S + created.nanos,
         _tags(tags) if tags else (),
         wire.payload,
         codec,

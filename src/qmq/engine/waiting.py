@@ -14,11 +14,10 @@ from typing import Final, Protocol
 
 from qmq.errors import QError, QueueEmpty
 from qmq.model.queue import Queue
+from qmq.values import NS_PER_S
 
 #: Tells whether the caller is gone, so that a message for it would be lost.
 IsGone = Callable[[], Awaitable[bool]]
-
-_NS_PER_S: Final = 1_000_000_000
 
 #: Seconds between two looks at whether a waiting caller is still there.
 _LOOK_AGAIN_S: Final = 0.5
@@ -121,7 +120,7 @@ class Waiting:
         """
         if wait_s <= 0:
             raise QueueEmpty(queue.info.id)
-        deadline_ns = self._timer.now_ns() + round(wait_s * _NS_PER_S)
+        deadline_ns = self._timer.now_ns() + round(wait_s * NS_PER_S)
         line = self._lines.setdefault(queue.number, _Line())
         place = _Place()
         line.waiting.append(place)
@@ -130,7 +129,7 @@ class Waiting:
         has_turn = False
         try:
             while not place.promise.done():
-                left_s = (deadline_ns - self._timer.now_ns()) / _NS_PER_S
+                left_s = (deadline_ns - self._timer.now_ns()) / NS_PER_S
                 if left_s <= 0:
                     raise QueueEmpty(queue.info.id)
                 await self._timer.wait(place.promise, min(left_s, _LOOK_AGAIN_S))

@@ -23,10 +23,9 @@ from prometheus_client.registry import Collector
 from qmq.clock import Clock
 from qmq.errors import QError
 from qmq.model.catalog import Catalog
+from qmq.values import NS_PER_S
 
 _Arguments = ParamSpec("_Arguments")
-
-_NS_PER_S: Final = 1_000_000_000
 
 #: Upper bounds of the latency buckets, in seconds.
 _BOUNDS_S: Final = (
@@ -83,7 +82,7 @@ class QueueCollector(Collector):
                 if count:
                     errors.add_metric([*label, kind], count)
             messages.add_metric([*label, "ready"], len(queue.ready))
-            oldest.add_metric(label, queue.oldest_age_ns(now_ns) / _NS_PER_S)
+            oldest.add_metric(label, queue.oldest_age_ns(now_ns) / NS_PER_S)
         return enqueued, consumed, errors, messages, oldest, info
 
 

@@ -10,10 +10,9 @@ from qmq.errors import DeadlineExceeded, InvalidArgument, QueueEmpty, QueueNotFo
 from qmq.limits import BATCH_MESSAGES_MAX, WAIT_S_MAX
 from qmq.transport.decode import decode
 from qmq.transport.grpc import UnaryMethod, WaitingMethod
-from qmq.values import Tag
+from qmq.values import NS_PER_S, Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import (
-    NS_PER_S,
     encoded_tags,
     queue_message,
     stats_message,

@@ -8,11 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
-from qmq.values import QueueInfo, QueueStats, Tag
+from qmq.values import NS_PER_S, QueueInfo, QueueStats, Tag
 from qmq.wire import q_pb2 as pb
-
-#: Nanoseconds in a second.
-NS_PER_S = 1_000_000_000
 
 
 def tag_value(tag: pb.Tag, field: str) -> Tag:

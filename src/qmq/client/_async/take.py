@@ -1,7 +1,7 @@
 """Taking messages out of a queue, and waiting for them."""
 
 import logging
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -12,11 +12,10 @@ from qmq.client.errors import DeadlineExceeded, QueueEmpty, Unavailable
 from qmq.client.on_asyncio.concurrency import sleep
 from qmq.client.values import Message
 from qmq.limits import WAIT_S_MAX
+from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
-
-_NS_PER_S: Final = 1_000_000_000
 
 _log = logging.getLogger("qmq.client")
 
@@ -113,5 +112,5 @@ def _next_turn(wait_s: float | None) -> tuple[float, float | None]:
 
 
 def _duration(wait_s: float) -> Duration:
-    whole_s, ns = divmod(round(wait_s * _NS_PER_S), _NS_PER_S)
+    whole_s, ns = divmod(round(wait_s * NS_PER_S), NS_PER_S)
     return Duration(seconds=whole_s, nanos=ns)
