@@ -39,7 +39,7 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("q, producer and prefetching consumer", "q_batched", "q", 200_000),
+    Case("q, producer and popping ahead", "q_batched", "q", 200_000),
     Case("q, threads' client: the same", "q_threads", "q", 200_000),
     Case("q, one message a call", "q_unary", "q", 10_000),
     Case("redis-py, pipelined by 100", "redis_pipelined", "redis", 200_000),

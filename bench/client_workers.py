@@ -62,13 +62,13 @@ def q_batched_produce(url: str, queue: str, count: int) -> None:
 
 
 def q_batched_consume(url: str, queue: str, check: Check) -> None:
-    """Through the asyncio client's prefetching consumer."""
+    """Through the asyncio client's `popping`."""
     from qmq import AsyncClient  # noqa: PLC0415
 
     async def consume() -> None:
         async with AsyncClient(url) as client:
             durable = await client.ensure_queue(queue, store="DISK")
-            async with durable.consume(prefetch=1_000) as messages:
+            async with durable.popping(prefetch=1_000) as messages:
                 check.ready()
                 async for message in messages:
                     if check.take(message.payload):
@@ -87,12 +87,12 @@ def q_threads_produce(url: str, queue: str, count: int) -> None:
 
 
 def q_threads_consume(url: str, queue: str, check: Check) -> None:
-    """Through the threads' client's prefetching consumer."""
+    """Through the threads' client's `popping`."""
     from qmq import Client  # noqa: PLC0415
 
     with Client(url) as client:
         durable = client.ensure_queue(queue, store="DISK")
-        with durable.consume(prefetch=1_000) as messages:
+        with durable.popping(prefetch=1_000) as messages:
             check.ready()
             for message in messages:
                 if check.take(message.payload):

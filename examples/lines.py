@@ -21,7 +21,7 @@ def add(queue: qmq.Queue[bytes | str]) -> None:
 
 def pop(queue: qmq.Queue[bytes | str]) -> None:
     """Pop until the queue is empty, and print the payloads as they are."""
-    with queue.consume(prefetch=1_000, wait=0) as messages:
+    with queue.popping(prefetch=1_000, wait=0) as messages:
         for message in messages:
             sys.stdout.buffer.write(message.payload)
 

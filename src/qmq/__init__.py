@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from qmq.client._async.batch import AsyncPendingAdd
     from qmq.client._async.client import AsyncClient
-    from qmq.client._async.consumer import AsyncConsumer
+    from qmq.client._async.popping import AsyncPopping
     from qmq.client._async.producer import AsyncProducer
     from qmq.client._async.queue import AsyncQueue
     from qmq.client._sync.batch import PendingAdd
     from qmq.client._sync.client import Client
-    from qmq.client._sync.consumer import Consumer
+    from qmq.client._sync.popping import Popping
     from qmq.client._sync.producer import Producer
     from qmq.client._sync.queue import Queue
     from qmq.client.codecs import (
@@ -60,8 +60,8 @@ __all__ = [
     "AddressError",
     "AddsFailed",
     "AsyncClient",
-    "AsyncConsumer",
     "AsyncPendingAdd",
+    "AsyncPopping",
     "AsyncProducer",
     "AsyncQueue",
     "BytesCodec",
@@ -69,7 +69,6 @@ __all__ = [
     "ClientUnusable",
     "Codec",
     "ConnectionLost",
-    "Consumer",
     "DeadlineExceeded",
     "FailedAdd",
     "InvalidArgument",
@@ -82,6 +81,7 @@ __all__ = [
     "NameTaken",
     "NotSent",
     "PendingAdd",
+    "Popping",
     "Producer",
     "PydanticCodec",
     "QmqError",
@@ -109,12 +109,12 @@ __all__ = [
 _NAMES: Final = {
     "qmq.client._async.batch": {"AsyncPendingAdd"},
     "qmq.client._async.client": {"AsyncClient"},
-    "qmq.client._async.consumer": {"AsyncConsumer"},
+    "qmq.client._async.popping": {"AsyncPopping"},
     "qmq.client._async.producer": {"AsyncProducer"},
     "qmq.client._async.queue": {"AsyncQueue"},
     "qmq.client._sync.batch": {"PendingAdd"},
     "qmq.client._sync.client": {"Client"},
-    "qmq.client._sync.consumer": {"Consumer"},
+    "qmq.client._sync.popping": {"Popping"},
     "qmq.client._sync.producer": {"Producer"},
     "qmq.client._sync.queue": {"Queue"},
     "qmq.client.codecs": {

@@ -1,5 +1,6 @@
 """qcli against a q, as tests run it."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,20 @@ def qcli_of(address: str) -> Qcli:
         )
 
     return run
+
+
+def made(qcli: Qcli, *arguments: str) -> str:
+    """The id of a queue made by `qcli new` with `arguments`."""
+    done = qcli("new", *arguments)
+    assert done.returncode == 0, done.stderr
+    queue_id: str = json.loads(done.stdout)["queue"]["meta"]["id"]
+    return queue_id
+
+
+def stats(qcli: Qcli, queue: str) -> dict[str, int]:
+    """What a queue holds and what went through it."""
+    counts: dict[str, int] = json.loads(qcli("stats", queue).stdout)
+    return counts
 
 
 class Running:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.command_line import Qcli, made, qcli_of
 from tests.acceptance.running import RunningQ
 from tests.acceptance.stock import StockClient, connected
 
@@ -35,3 +36,17 @@ def client(shared_q: RunningQ) -> Iterator[StockClient]:
     """A stock gRPC client of the q that tests share."""
     with connected(shared_q.address) as client:
         yield client
+
+
+@pytest.fixture
+def qcli(shared_q: RunningQ) -> Qcli:
+    """Runs qcli against a q that other tests use too."""
+    return qcli_of(shared_q.address)
+
+
+@pytest.fixture
+def queue(qcli: Qcli) -> Iterator[str]:
+    """The id of a MEMORY queue without messages, on that q."""
+    queue_id = made(qcli, "MEMORY", "-1")
+    yield queue_id
+    qcli("delete", queue_id)

@@ -10,17 +10,11 @@ from pathlib import Path
 import pytest
 
 from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
-from tests.acceptance.command_line import Done, Qcli, qcli_of
+from tests.acceptance.command_line import Done, Qcli, made, qcli_of
 from tests.acceptance.running import RunningQ, environment, program
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def qcli(shared_q: RunningQ) -> Qcli:
-    """Runs qcli against a q that other tests use too."""
-    return qcli_of(shared_q.address)
 
 
 @pytest.fixture
@@ -43,14 +37,6 @@ def refused(done: Done, queue_id: str = "") -> str:
     line, end, rest = done.stderr.decode().partition("\n")
     assert (end, rest) == ("\n", "")
     return line.replace(queue_id, "<id>") if queue_id else line
-
-
-def made(qcli: Qcli, *arguments: str) -> str:
-    """The id of a queue made by `qcli new` with `arguments`."""
-    done = qcli("new", *arguments)
-    assert done.returncode == 0, done.stderr
-    queue_id: str = json.loads(done.stdout)["queue"]["meta"]["id"]
-    return queue_id
 
 
 def payload_of(done: Done) -> str:

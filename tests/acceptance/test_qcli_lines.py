@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from qmq.limits import BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX
-from tests.acceptance.command_line import Qcli, Running, qcli_of, running_qcli
+from tests.acceptance.command_line import Qcli, Running, qcli_of, running_qcli, stats
 from tests.acceptance.running import RunningQ, environment, program
 
 LINES = 100_000
@@ -27,25 +27,9 @@ MEMORY_KIB_MAX = 96 * 1024
 GROWTH_KIB_MAX = 16 * 1024
 
 
-@pytest.fixture
-def qcli(shared_q: RunningQ) -> Qcli:
-    """Runs qcli against a q that other tests use too."""
-    return qcli_of(shared_q.address)
-
-
-@pytest.fixture
-def queue(qcli: Qcli) -> Iterator[str]:
-    """A queue without messages."""
-    done = qcli("new", "MEMORY", "-1")
-    queue_id: str = json.loads(done.stdout)["queue"]["meta"]["id"]
-    yield queue_id
-    qcli("delete", queue_id)
-
-
 def ready(qcli: Qcli, queue: str) -> int:
     """How many messages a queue holds."""
-    count: int = json.loads(qcli("stats", queue).stdout)["ready"]
-    return count
+    return stats(qcli, queue)["ready"]
 
 
 @contextmanager

@@ -5,34 +5,12 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command_line import Qcli, Running, qcli_of, running_qcli
+from tests.acceptance.command_line import Qcli, Running, qcli_of, running_qcli, stats
 from tests.acceptance.running import RunningQ, environment, program
-
-
-@pytest.fixture
-def qcli(shared_q: RunningQ) -> Qcli:
-    """Runs qcli against a q that other tests use too."""
-    return qcli_of(shared_q.address)
-
-
-@pytest.fixture
-def queue(qcli: Qcli) -> Iterator[str]:
-    """A queue without messages."""
-    done = qcli("new", "MEMORY", "-1")
-    queue_id: str = json.loads(done.stdout)["queue"]["meta"]["id"]
-    yield queue_id
-    qcli("delete", queue_id)
-
-
-def stats(qcli: Qcli, queue: str) -> dict[str, int]:
-    """What a queue holds and what went through it."""
-    counts: dict[str, int] = json.loads(qcli("stats", queue).stdout)
-    return counts
 
 
 def fill(qcli: Qcli, queue: str, count: int) -> None:

@@ -1,8 +1,6 @@
 """The real qrest before the real q, and before a server that is none of ours."""
 
 import base64
-import http.client
-import json
 import re
 import signal
 import socket
@@ -11,129 +9,34 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import pytest
 
 from qmq.wire import q_pb2
+from tests.acceptance.rest import RestReply, rest
 from tests.acceptance.running import RunningQ, environment, free_ports, program
-
-#: Seconds that anything here may take, on a slow machine.
-_PATIENCE_S = 20.0
+from tests.acceptance.serving import PATIENCE_S, Serving, SlowRequest
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 
 ORIGIN = "http://page.example"
 
 
-class Reply(NamedTuple):
-    """An answer of the gateway."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401  # whatever JSON holds
-        """The body, which must be JSON."""
-        assert self.headers["content-type"] == "application/json"
-        return json.loads(self.body)
-
-
-class Gateway:
+class Gateway(Serving):
     """A qrest of a test."""
 
     def __init__(self, directory: Path, server: str, *arguments: str, **variables: str) -> None:
-        (self.port,) = free_ports(1)
-        self._log_path = directory / "qrest.log"
-        with self._log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                [program("qrest"), server, f"--listen=127.0.0.1:{self.port}", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment(XDG_RUNTIME_DIR=str(directory), **variables),
-            )
-        self.wait_until(self.accepts)
+        (port,) = free_ports(1)
+        listen = f"--listen=127.0.0.1:{port}"
+        super().__init__(directory, "qrest", server, listen, *arguments, ports=[port], **variables)
 
-    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> Reply:
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> RestReply:
         """Return the reply to a request; a body that is no text becomes JSON."""
-        text = body if body is None or isinstance(body, str) else json.dumps(body)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        data = body.encode() if isinstance(body, str) else body
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        try:
-            connection.request(method, path, text, named)
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Reply(response.status, found, response.read())
-        finally:
-            connection.close()
-
-    def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Look again and again until something holds."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while not holds():
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.01)
-
-    def accepts(self) -> bool:
-        """Tell whether the gateway takes connections."""
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
-    def wait(self) -> int:
-        """Wait for the end, and return the exit status."""
-        return self._process.wait(_PATIENCE_S)
-
-    def kill(self) -> None:
-        """End the gateway in any case."""
-        self._process.kill()
-        self._process.wait()
-
-    @property
-    def log(self) -> str:
-        """What the gateway has written so far."""
-        return self._log_path.read_text()
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        """The log, each line of which is JSON."""
-        return [json.loads(line) for line in self.log.splitlines()]
-
-
-class SlowRequest:
-    """A request in flight: its body has begun, and ends when the test wants."""
-
-    _BODY = b'{"store": "MEMORY"}'
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
-        head = (
-            f"POST /v1/queues HTTP/1.1\r\nhost: q\r\nexpect: 100-continue\r\n"
-            f"content-length: {len(self._BODY)}\r\n\r\n"
-        )
-        self._connection.sendall(head.encode())
-        # With this answer it is known to be in flight.
-        assert self._connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        self._connection.sendall(self._BODY[:5])
-
-    def finish(self) -> bytes:
-        """Send the rest, and return the status line of the answer; empty if there is none."""
-        try:
-            self._connection.sendall(self._BODY[5:])
-            return self._connection.recv(65536).partition(b"\r\n")[0]
-        except OSError:
-            return b""
-        finally:
-            self._connection.close()
+        return rest(self.address, method, path, data, named)
 
 
 Start = Callable[..., Gateway]
@@ -344,8 +247,8 @@ def test_the_log_of_a_quiet_gateway_is_quiet(start: Start) -> None:
     gateway.signal(signal.SIGTERM)
 
     assert gateway.wait() == 0
-    assert [line["msg"] for line in gateway.lines] == ["serving", "shutting down", "stopped"]
-    assert gateway.lines[0]["listen"] == f"127.0.0.1:{gateway.port}"
+    assert gateway.messages == ["serving", "shutting down", "stopped"]
+    assert gateway.lines[0]["listen"] == gateway.address
     assert gateway.lines[0]["server"] == "127.0.0.1:1"
 
 
@@ -448,7 +351,7 @@ def test_a_request_that_never_ends_is_cut_off(start: Start, shared_q: RunningQ) 
 
     assert gateway.wait() == 0
     assert slow.finish() == b""
-    assert "requests in flight are cut off" in [line["msg"] for line in gateway.lines]
+    assert "requests in flight are cut off" in gateway.messages
 
 
 def test_a_shutdown_has_an_end(start: Start, shared_q: RunningQ) -> None:
@@ -460,7 +363,7 @@ def test_a_shutdown_has_an_end(start: Start, shared_q: RunningQ) -> None:
 
     assert gateway.wait() == 1
     assert slow.finish() == b""
-    assert gateway.lines[-1]["msg"] == "the shutdown takes too long: killed"
+    assert gateway.messages[-1] == "the shutdown takes too long: killed"
 
 
 def test_quitquitquit_takes_a_post(start: Start) -> None:
@@ -481,7 +384,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=environment(**variables),
-        timeout=_PATIENCE_S,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -264,7 +264,7 @@ class MessagesConformance:
         await pass_time(0.2)
         assert await pop_batch == []
 
-        async with queue.consume(wait=0.2) as messages:
+        async with queue.popping(wait=0.2) as messages:
             rest = asyncio.create_task(texts(messages))
             await pass_time(0.2)
             assert await rest == []

@@ -13,7 +13,7 @@ from tests.client.conformance import a_name, has_waiting, texts
 
 
 class ProducerConformance:
-    """Adding in batches, and consuming ahead."""
+    """Adding in batches, and popping ahead."""
 
     async def test_each_add_has_its_own_answer(self, client: qmq.AsyncClient) -> None:
         """In the order in which they were made."""
@@ -91,7 +91,7 @@ class ProducerConformance:
             for n in range(3_000):
                 await producer.submit(str(n))
 
-        async with queue.consume(prefetch=100, wait=0) as messages:
+        async with queue.popping(prefetch=100, wait=0) as messages:
             got = await texts(messages)
 
         assert got == [str(n) for n in range(3_000)]
@@ -104,7 +104,7 @@ class ProducerConformance:
         queue = await client.new_queue(store="MEMORY")
         await queue.add_batch([str(n) for n in range(100)])
 
-        async with queue.consume(prefetch=10) as messages:
+        async with queue.popping(prefetch=10) as messages:
             got = [(await anext(messages)).text for _ in range(7)]
 
         left = [message.text for message in messages.leftover]
@@ -118,7 +118,7 @@ class ProducerConformance:
         """The next step goes on where it was."""
         queue = await client.new_queue(store="MEMORY")
 
-        async with queue.consume(prefetch=prefetch) as messages:
+        async with queue.popping(prefetch=prefetch) as messages:
             step = asyncio.create_task(anext(messages))
             await has_waiting(queue)
             step.cancel()
@@ -131,11 +131,11 @@ class ProducerConformance:
         assert message.text == "a"
         assert messages.leftover == ()
 
-    async def test_leaving_a_consumer_takes_nothing_with_it(self, client: qmq.AsyncClient) -> None:
+    async def test_leaving_the_block_takes_nothing_with_it(self, client: qmq.AsyncClient) -> None:
         """Who waited for it waits no more."""
         queue = await client.new_queue(store="MEMORY")
 
-        async with queue.consume(prefetch=10) as messages:
+        async with queue.popping(prefetch=10) as messages:
             step = asyncio.create_task(anext(messages))
             await has_waiting(queue)
             step.cancel()
@@ -226,7 +226,7 @@ class ThreadsConformance:
             producer.flush()
             assert all(each.is_done() for each in pending)
 
-        with queue.consume(prefetch=1_000, wait=0) as messages:
+        with queue.popping(prefetch=1_000, wait=0) as messages:
             got = list(messages)
         assert [message.text for message in got] == [str(n) for n in range(20_000)]
         assert pending[12_345].result(timeout=0).id == got[12_345].id
@@ -252,12 +252,12 @@ class ThreadsConformance:
         assert all(isinstance(each.error, qmq.QueueFull) for each in failed)
         assert failure.value.code == "RESOURCE_EXHAUSTED"
 
-    def test_leaving_a_consumer_tells_what_is_left_over(self, sync_client: qmq.Client) -> None:
+    def test_leaving_the_block_tells_what_is_left_over(self, sync_client: qmq.Client) -> None:
         """Nothing is between the messages handed out, those left over and the queue."""
         queue = sync_client.new_queue(store="MEMORY")
         queue.add_batch([str(n) for n in range(100)])
 
-        with queue.consume(prefetch=10) as messages:
+        with queue.popping(prefetch=10) as messages:
             got = [next(messages).text for _ in range(7)]
 
         left = [message.text for message in messages.leftover]

@@ -143,7 +143,7 @@ async def test_a_wait_without_end_goes_on() -> None:
 
 
 async def test_who_waits_for_ever_outlives_the_server(caplog: pytest.LogCaptureFixture) -> None:
-    """By iteration and by consume; the log tells once that the server is away."""
+    """By iteration and by popping; the log tells once that the server is away."""
     batch = pb.PopBatchResponse(messages=[pb.Message(payload=b"x")]).SerializeToString()
     away: list[Answer] = [LOST, NOT_REACHED, qmq.DeadlineExceeded("no answer")]
     retry = qmq.Retry(duration=0, pause=0.001)
@@ -153,7 +153,7 @@ async def test_who_waits_for_ever_outlives_the_server(caplog: pytest.LogCaptureF
         break
     told = [record.getMessage() for record in caplog.records]
     queue = AsyncClient.over(ScriptedChannel([*away, batch]), retry=retry).queue("m")
-    async with queue.consume() as messages:
+    async with queue.popping() as messages:
         assert (await anext(messages)).text == "x"
 
     assert told == ["waiting for queue m: no answer; trying again"]
@@ -166,7 +166,7 @@ async def test_who_does_not_wait_for_ever_is_told() -> None:
     async with (
         AsyncClient.over(ScriptedChannel([LOST]), retry=retry)
         .queue("m")
-        .consume(wait=5) as messages
+        .popping(wait=5) as messages
     ):
         with pytest.raises(qmq.ConnectionLost):
             await anext(messages)

@@ -18,10 +18,10 @@ IMPORT_S_MAX = 0.15
 #: Everything that users may rely on. A name that is missing here is a broken promise.
 NAMES = set(
     """
-    AddressError AddsFailed AsyncClient AsyncConsumer AsyncPendingAdd AsyncProducer AsyncQueue
-    BytesCodec Client ClientUnusable Codec ConnectionLost Consumer DeadlineExceeded FailedAdd
+    AddressError AddsFailed AsyncClient AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue
+    BytesCodec Client ClientUnusable Codec ConnectionLost DeadlineExceeded FailedAdd
     InvalidArgument JsonCodec LimitReached Message MessageTooLarge Metadata MsgspecCodec NameTaken
-    NotSent PendingAdd Producer PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo
+    NotSent PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo
     QueueNotFound QueueStats Retry ServerBusy ServerNotReached ServerShuttingDown Store
     StoreFailed StoreNotConfigured TLS Tag TextCodec Unavailable Unimplemented UnknownStore
     """.split()  # noqa: SIM905 - One a line would be a page.

@@ -91,9 +91,9 @@ async def test_durations_are_checked_where_they_are_given() -> None:
     with pytest.raises(ValueError, match="linger must be"):
         queue.producer(linger=-1)
     with pytest.raises(ValueError, match="prefetch must be 1 to 1000 messages; got 0"):
-        queue.consume(prefetch=0)
+        queue.popping(prefetch=0)
     with pytest.raises(ValueError, match="prefetch must be 1 to 1000 messages; got 1001"):
-        queue.consume(prefetch=1_001)
+        queue.popping(prefetch=1_001)
 
 
 def test_clients_and_queues_show_what_they_are_of() -> None:
@@ -102,13 +102,13 @@ def test_clients_and_queues_show_what_they_are_of() -> None:
 
     assert repr(client) == "<Client of localhost:1>"
     assert repr(client.queue("mail")) == "<Queue 'mail' at localhost:1>"
-    assert repr(client.queue("mail").consume()) == (
-        "<Consumer of 'mail': 0 messages handed out, 0 fetched ahead>"
+    assert repr(client.queue("mail").popping()) == (
+        "<Popping of 'mail': 0 messages handed out, 0 fetched ahead>"
     )
     assert repr(qmq.AsyncClient(":1").queue("m")) == "<AsyncQueue 'm' at localhost:1>"
 
 
-def test_a_consumer_works_in_its_block_only() -> None:
+def test_popping_works_in_its_block_only() -> None:
     """Otherwise nobody would tell what is left over."""
     with pytest.raises(qmq.ClientUnusable, match="in `with` only"):
-        next(qmq.Client().queue("mail").consume())
+        next(qmq.Client().queue("mail").popping())

@@ -1,7 +1,5 @@
 """How the server ends, and what it owes to the requests in flight: asked of the real q."""
 
-import http.client
-import json
 import os
 import signal
 import socket
@@ -12,113 +10,36 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.rest import RestReply, rest
 from tests.acceptance.running import environment, free_ports, program
-
-#: Seconds that anything here may take, on a slow machine.
-_PATIENCE_S = 20.0
-
-_BODY = b'{"payload": "aGVsbG8="}'
+from tests.acceptance.serving import Serving, SlowRequest
 
 
-class Process:
+class Process(Serving):
     """A q of a test, with its pieces in reach."""
 
     def __init__(self, directory: Path, *arguments: str) -> None:
-        self.port, self.metrics_port = free_ports(2)
-        self.runtime_base = directory
-        self._log_path = directory / "log"
-        with self._log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    program("q"),
-                    f"--listen=127.0.0.1:{self.port}",
-                    f"--metrics=127.0.0.1:{self.metrics_port}",
-                    "--data=none",
-                    *arguments,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment(XDG_RUNTIME_DIR=str(directory)),
-            )
-        self.wait_until(lambda: self.accepts(self.metrics_port) and self.accepts(self.port))
-
-    def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Look again and again until something holds."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while not holds():
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.01)
-
-    def accepts(self, port: int) -> bool:
-        """Tell whether a port can be connected to."""
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
-    def wait(self) -> int:
-        """Wait for the end, and return the exit status."""
-        return self._process.wait(_PATIENCE_S)
-
-    def kill(self) -> None:
-        """End q in any case."""
-        self._process.kill()
-        self._process.wait()
-
-    @property
-    def log(self) -> str:
-        """What q has written so far."""
-        return self._log_path.read_text()
-
-    @property
-    def messages(self) -> list[str]:
-        """The messages of the log, each line of which is JSON."""
-        return [json.loads(line)["msg"] for line in self.log.splitlines()]
+        port, metrics_port = free_ports(2)
+        self._metrics_address = f"127.0.0.1:{metrics_port}"
+        self._directory = directory
+        super().__init__(
+            directory,
+            "q",
+            f"--listen=127.0.0.1:{port}",
+            f"--metrics={self._metrics_address}",
+            "--data=none",
+            *arguments,
+            ports=[port, metrics_port],
+        )
 
     @property
     def runtime_directories(self) -> list[Path]:
         """What q needs only while it runs."""
-        return list(self.runtime_base.glob("qmq-*"))
+        return list(self._directory.glob("qmq-*"))
 
-    def ops(self, method: str, path: str) -> http.client.HTTPResponse:
+    def ops(self, method: str, path: str) -> RestReply:
         """Ask the metrics port."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)
-        connection.request(method, path)
-        response = connection.getresponse()
-        response.read()
-        connection.close()
-        return response
-
-
-class SlowRequest:
-    """A request in flight: its body has begun, and ends when the test wants."""
-
-    def __init__(self, process: Process, queue: str) -> None:
-        self._connection = socket.create_connection(("127.0.0.1", process.port), timeout=10)
-        head = (
-            f"POST /v1/queues/{queue} HTTP/1.1\r\nhost: q\r\nexpect: 100-continue\r\n"
-            f"content-length: {len(_BODY)}\r\n\r\n"
-        )
-        self._connection.sendall(head.encode())
-        # With this answer it is known to be in flight.
-        assert self._connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        self._connection.sendall(_BODY[:5])
-
-    def finish(self) -> bytes:
-        """Send the rest, and return the status line of the answer; empty if there is none."""
-        try:
-            self._connection.sendall(_BODY[5:])
-            return self._connection.recv(65536).partition(b"\r\n")[0]
-        except OSError:
-            return b""
-        finally:
-            self._connection.close()
+        return rest(self._metrics_address, method, path, headers={})
 
 
 @pytest.fixture
@@ -133,15 +54,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield start_process
     for process in started:
         process.kill()
-
-
-def queue_of(process: Process) -> str:
-    """Make a queue, and return its name."""
-    connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=10)
-    connection.request("POST", "/v1/queues", '{"store": "MEMORY", "name": "a"}')
-    assert connection.getresponse().status == 200
-    connection.close()
-    return "a"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -164,11 +76,11 @@ def test_an_idle_server_ends_at_once_and_well(
 def test_a_request_in_flight_gets_its_answer(start: Callable[..., Process]) -> None:
     """New connections are refused meanwhile, and the metrics port still answers."""
     process = start()
-    slow = SlowRequest(process, queue_of(process))
+    slow = SlowRequest(process)
 
     process.signal(signal.SIGTERM)
 
-    process.wait_until(lambda: not process.accepts(process.port))
+    process.wait_until(lambda: not process.accepts())
     assert process.ops("GET", "/metrics").status == 200
     assert slow.finish() == b"HTTP/1.1 200 OK"
     assert process.wait() == 0
@@ -177,7 +89,7 @@ def test_a_request_in_flight_gets_its_answer(start: Callable[..., Process]) -> N
 def test_a_request_that_never_ends_is_cut_off(start: Callable[..., Process]) -> None:
     """The patience is configured, and its end is said in the log."""
     process = start("--drain-timeout=0.3")
-    slow = SlowRequest(process, queue_of(process))
+    slow = SlowRequest(process)
 
     process.signal(signal.SIGTERM)
 
@@ -189,9 +101,9 @@ def test_a_request_that_never_ends_is_cut_off(start: Callable[..., Process]) -> 
 def test_a_second_signal_ends_at_once(start: Callable[..., Process]) -> None:
     """Whoever presses Ctrl-C twice means it."""
     process = start("--drain-timeout=3600")
-    slow = SlowRequest(process, queue_of(process))
+    slow = SlowRequest(process)
     process.signal(signal.SIGINT)
-    process.wait_until(lambda: not process.accepts(process.port))
+    process.wait_until(lambda: not process.accepts())
 
     process.signal(signal.SIGINT)
 
@@ -207,7 +119,7 @@ def test_hup_does_not_end_the_server(start: Callable[..., Process]) -> None:
     process.signal(signal.SIGHUP)
 
     process.wait_until(lambda: len(process.messages) > 1)
-    assert process.accepts(process.port)
+    assert process.accepts()
     process.signal(signal.SIGTERM)
     assert process.wait() == 0
 
@@ -215,11 +127,11 @@ def test_hup_does_not_end_the_server(start: Callable[..., Process]) -> None:
 def test_quitquitquit_ends_as_term_does(start: Callable[..., Process]) -> None:
     """The caller has the answer first, and requests in flight have theirs."""
     process = start()
-    slow = SlowRequest(process, queue_of(process))
+    slow = SlowRequest(process)
 
     assert process.ops("POST", "/quitquitquit").status == 200
 
-    process.wait_until(lambda: not process.accepts(process.port))
+    process.wait_until(lambda: not process.accepts())
     assert slow.finish() == b"HTTP/1.1 200 OK"
     assert process.wait() == 0
 
@@ -228,10 +140,10 @@ def test_get_quitquitquit_ends_nothing(start: Callable[..., Process]) -> None:
     """The original's did."""
     process = start()
 
-    response = process.ops("GET", "/quitquitquit")
+    reply = process.ops("GET", "/quitquitquit")
 
-    assert (response.status, response.getheader("allow")) == (405, "POST")
-    assert process.accepts(process.port)
+    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+    assert process.accepts()
 
 
 def test_the_administration_socket_is_private(start: Callable[..., Process]) -> None:

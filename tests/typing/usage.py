@@ -85,10 +85,11 @@ async def values(client: qmq.AsyncClient) -> None:
         pending = await producer.submit(Order(number=2))
         assert_type(pending, qmq.AsyncPendingAdd)
         assert_type(await pending.result(), qmq.Metadata)
-    async with orders.consume(prefetch=10) as consumer:
-        async for message in consumer:
+    async with orders.popping(prefetch=10) as popping:
+        assert_type(popping, qmq.AsyncPopping[Order])
+        async for message in popping:
             assert_type(message.value.number, int)
-        assert_type(consumer.leftover, tuple[qmq.Message[Order], ...])
+        assert_type(popping.leftover, tuple[qmq.Message[Order], ...])
 
     assert_type(client.queue("t", codec=qmq.TextCodec()), qmq.AsyncQueue[str])
     assert_type(client.queue("j").with_codec(qmq.JsonCodec()), qmq.AsyncQueue[Any])
@@ -109,9 +110,9 @@ def threads() -> None:
         assert_type(queue.pop().value, Order)
         for message in queue:
             assert_type(message, qmq.Message[Order])
-        with queue.producer() as producer, queue.consume(prefetch=5) as consumer:
+        with queue.producer() as producer, queue.popping(prefetch=5) as popping:
             assert_type(producer.submit(Order(number=2)), qmq.PendingAdd)
-            assert_type(next(consumer), qmq.Message[Order])
+            assert_type(next(popping), qmq.Message[Order])
 
 
 def errors(queue: qmq.Queue[bytes | str]) -> None:

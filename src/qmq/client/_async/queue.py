@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from qmq.client._async.connection import AsyncConnection
-from qmq.client._async.consumer import AsyncConsumer
+from qmq.client._async.popping import AsyncPopping
 from qmq.client._async.producer import AsyncProducer
 from qmq.client._async.take import AsyncTaker
 from qmq.client.codecs import Codec
@@ -158,8 +158,9 @@ class AsyncQueue(Generic[T]):
     async def __aiter__(self) -> AsyncIterator[Message[T]]:
         """Take messages one by one, and wait for the next one for ever.
 
-        It goes on trying while the server is unavailable, and logs that; other errors end
-        it. See `consume` for more than some hundred messages a second.
+        At most once, as by `pop`: a message is lost if the process dies before it is done
+        with it. It goes on trying while the server is unavailable, and logs that; other
+        errors end it. See `popping` for more than some hundred messages a second.
         """
         while True:
             (message,) = await self._taker.next_batch(1, None)
@@ -170,8 +171,8 @@ class AsyncQueue(Generic[T]):
         while messages := await self._taker.pop_batch(1, 0.0):
             yield messages[0]
 
-    def consume(self, *, prefetch: int = 1, wait: Duration | None = None) -> AsyncConsumer[T]:
-        """Return what goes through the messages as iteration does, for `async with`.
+    def popping(self, *, prefetch: int = 1, wait: Duration | None = None) -> AsyncPopping[T]:
+        """Return what takes messages as iteration does, for `async with`: at most once.
 
         Args:
             prefetch: how many messages to take before they are asked for, 1 to 1,000. They
@@ -182,7 +183,7 @@ class AsyncQueue(Generic[T]):
         Raises:
             ValueError: `prefetch` is out of range.
         """
-        return AsyncConsumer(self._taker, prefetch=prefetch, wait_s=_wait_s(wait))
+        return AsyncPopping(self._taker, prefetch=prefetch, wait_s=_wait_s(wait))
 
     async def tag(self, key: str, value: str) -> None:
         """Add a tag to the queue. That it has it already is no error.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from qmq.client._sync.connection import Connection
-from qmq.client._sync.consumer import Consumer
+from qmq.client._sync.popping import Popping
 from qmq.client._sync.producer import Producer
 from qmq.client._sync.take import Taker
 from qmq.client.codecs import Codec
@@ -159,8 +159,9 @@ class Queue(Generic[T]):
     def __iter__(self) -> Iterator[Message[T]]:
         """Take messages one by one, and wait for the next one for ever.
 
-        It goes on trying while the server is unavailable, and logs that; other errors end
-        it. See `consume` for more than some hundred messages a second.
+        At most once, as by `pop`: a message is lost if the process dies before it is done
+        with it. It goes on trying while the server is unavailable, and logs that; other
+        errors end it. See `popping` for more than some hundred messages a second.
         """
         while True:
             (message,) = self._taker.next_batch(1, None)
@@ -171,8 +172,8 @@ class Queue(Generic[T]):
         while messages := self._taker.pop_batch(1, 0.0):
             yield messages[0]
 
-    def consume(self, *, prefetch: int = 1, wait: Duration | None = None) -> Consumer[T]:
-        """Return what goes through the messages as iteration does, for `with`.
+    def popping(self, *, prefetch: int = 1, wait: Duration | None = None) -> Popping[T]:
+        """Return what takes messages as iteration does, for `with`: at most once.
 
         Args:
             prefetch: how many messages to take before they are asked for, 1 to 1,000. They
@@ -183,7 +184,7 @@ class Queue(Generic[T]):
         Raises:
             ValueError: `prefetch` is out of range.
         """
-        return Consumer(self._taker, prefetch=prefetch, wait_s=_wait_s(wait))
+        return Popping(self._taker, prefetch=prefetch, wait_s=_wait_s(wait))
 
     def tag(self, key: str, value: str) -> None:
         """Add a tag to the queue. That it has it already is no error.

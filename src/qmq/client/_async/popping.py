@@ -1,4 +1,4 @@
-"""Consuming with messages fetched ahead."""
+"""Popping one message after the other, with some fetched ahead."""
 
 import logging
 from collections import deque
@@ -17,12 +17,12 @@ T = TypeVar("T")
 _log = logging.getLogger("qmq.client")
 
 
-class AsyncConsumer(Generic[T]):
-    """Goes through the messages of a queue, taking them before they are asked for.
+class AsyncPopping(Generic[T]):
+    """Takes the messages of a queue at most once, some before they are asked for.
 
-    Made by `AsyncQueue.consume`, to be used in `async with`. While the program works on a
-    message, the next ones are fetched. Those are out of the queue already: they are lost
-    if the process dies. A step that is cancelled loses nothing: the next one goes on
+    Made by `AsyncQueue.popping`, to be used in `async with`. While the program works on a
+    message, the next ones are fetched. All of them are out of the queue already: they are
+    lost if the process dies. A step that is cancelled loses nothing: the next one goes on
     where it was.
 
     One task or thread at a time may use it.
@@ -47,7 +47,7 @@ class AsyncConsumer(Generic[T]):
 
     def __repr__(self) -> str:
         return (
-            f"<AsyncConsumer of {self._taker.queue_id!r}: {self._taken_total} messages handed out,"
+            f"<AsyncPopping of {self._taker.queue_id!r}: {self._taken_total} messages handed out,"
             f" {len(self._buffer)} fetched ahead>"
         )
 
@@ -92,7 +92,7 @@ class AsyncConsumer(Generic[T]):
     async def __anext__(self) -> Message[T]:
         ahead = self._ahead
         if ahead is None:
-            raise ClientUnusable("a consumer hands out messages in `async with` only")
+            raise ClientUnusable("popping hands out messages in `async with` only")
         buffer = self._buffer
         while not buffer:
             is_last = await self._refill(ahead)

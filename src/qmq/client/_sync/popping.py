@@ -1,5 +1,5 @@
 # Generated from _async by scripts/unasync.py; change it there.
-"""Consuming with messages fetched ahead."""
+"""Popping one message after the other, with some fetched ahead."""
 
 import logging
 from collections import deque
@@ -18,12 +18,12 @@ T = TypeVar("T")
 _log = logging.getLogger("qmq.client")
 
 
-class Consumer(Generic[T]):
-    """Goes through the messages of a queue, taking them before they are asked for.
+class Popping(Generic[T]):
+    """Takes the messages of a queue at most once, some before they are asked for.
 
-    Made by `Queue.consume`, to be used in `with`. While the program works on a
-    message, the next ones are fetched. Those are out of the queue already: they are lost
-    if the process dies. A step that is cancelled loses nothing: the next one goes on
+    Made by `Queue.popping`, to be used in `with`. While the program works on a
+    message, the next ones are fetched. All of them are out of the queue already: they are
+    lost if the process dies. A step that is cancelled loses nothing: the next one goes on
     where it was.
 
     One task or thread at a time may use it.
@@ -48,7 +48,7 @@ class Consumer(Generic[T]):
 
     def __repr__(self) -> str:
         return (
-            f"<Consumer of {self._taker.queue_id!r}: {self._taken_total} messages handed out,"
+            f"<Popping of {self._taker.queue_id!r}: {self._taken_total} messages handed out,"
             f" {len(self._buffer)} fetched ahead>"
         )
 
@@ -93,7 +93,7 @@ class Consumer(Generic[T]):
     def __next__(self) -> Message[T]:
         ahead = self._ahead
         if ahead is None:
-            raise ClientUnusable("a consumer hands out messages in `with` only")
+            raise ClientUnusable("popping hands out messages in `with` only")
         buffer = self._buffer
         while not buffer:
             is_last = self._refill(ahead)

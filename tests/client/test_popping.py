@@ -1,4 +1,4 @@
-"""How a consumer fetches ahead, and what it does when it cannot."""
+"""How popping fetches ahead, and what it does when it cannot."""
 
 import asyncio
 import logging
@@ -42,13 +42,13 @@ def batch(*texts: str) -> bytes:
     return pb.PopBatchResponse(messages=messages).SerializeToString()
 
 
-def consumer(answers: list[Answer], *, wait: float | None) -> qmq.AsyncConsumer[bytes | str]:
-    """A consumer, two ahead, whose calls are answered from a list."""
+def popping(answers: list[Answer], *, wait: float | None) -> qmq.AsyncPopping[bytes | str]:
+    """Popping two ahead, whose calls are answered from a list."""
     retry = qmq.Retry(duration=0, pause=0)
     return (
         AsyncClient.over(ScriptedChannel(answers), retry=retry)
         .queue("m")
-        .consume(prefetch=2, wait=wait)
+        .popping(prefetch=2, wait=wait)
     )
 
 
@@ -56,7 +56,7 @@ async def test_more_is_fetched_while_there_is_something_left(
     gate: GatedChannel, queue: Queue
 ) -> None:
     """When half of what was fetched has been handed out, and not before."""
-    async with queue.consume(prefetch=4) as messages:
+    async with queue.popping(prefetch=4) as messages:
         gate.open(1)
         got = [(await anext(messages)).text]
         await steps()
@@ -83,7 +83,7 @@ async def test_one_at_a_time_is_taken_when_it_is_asked_for(
     """As long as nothing is to be fetched ahead."""
     gate.open()
 
-    async with queue.consume() as messages:
+    async with queue.popping() as messages:
         got = [(await anext(messages)).text for _ in range(3)]
         await steps()
 
@@ -96,22 +96,22 @@ async def test_what_is_on_its_way_at_the_end_is_waited_for(
     gate: GatedChannel, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is out of the queue, so it is left over, and the log says so."""
-    consumer = queue.consume(prefetch=2)
+    messages = queue.popping(prefetch=2)
 
-    async def consume() -> None:
-        async with consumer as messages:
+    async def take_one() -> None:
+        async with messages:
             await anext(messages)
 
     gate.open(1)
-    task = asyncio.create_task(consume())
+    task = asyncio.create_task(take_one())
     await gate.until_come(2)
     await steps()
     assert not task.done()
     gate.open()
     await task
 
-    assert [message.text for message in consumer.leftover] == ["1", "2"]
-    assert repr(consumer) == "<AsyncConsumer of 'mail': 1 messages handed out, 2 fetched ahead>"
+    assert [message.text for message in messages.leftover] == ["1", "2"]
+    assert repr(messages) == "<AsyncPopping of 'mail': 1 messages handed out, 2 fetched ahead>"
     assert caplog.record_tuples == [
         (
             "qmq.client",
@@ -135,7 +135,7 @@ async def test_who_waits_for_ever_is_not_told_of_a_fetch_that_failed(
         b"",
     ]
 
-    async with consumer(answers, wait=None) as messages:
+    async with popping(answers, wait=None) as messages:
         got = [(await anext(messages)).text for _ in range(4)]
 
     assert got == ["a", "b", "c", "d"]
@@ -155,7 +155,7 @@ async def test_who_does_not_is_told() -> None:
         b"",
     ]
 
-    async with consumer(answers, wait=5) as messages:
+    async with popping(answers, wait=5) as messages:
         got = [(await anext(messages)).text for _ in range(2)]
         with pytest.raises(qmq.ConnectionLost):
             await anext(messages)
@@ -168,7 +168,7 @@ async def test_other_errors_end_it() -> None:
     """Whoever waits, and for how long."""
     for wait in (None, 5.0):
         answers: list[Answer] = [batch("a", "b"), qmq.QueueNotFound("gone"), qmq.QueueNotFound("!")]
-        async with consumer(answers, wait=wait) as messages:
+        async with popping(answers, wait=wait) as messages:
             assert [(await anext(messages)).text for _ in range(2)] == ["a", "b"]
             with pytest.raises(qmq.QueueNotFound):
                 await anext(messages)
@@ -178,7 +178,7 @@ async def test_other_errors_end_it() -> None:
 
 async def test_a_fetch_that_fails_at_the_end_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """It does not hide how the block ended."""
-    async with consumer([batch("a", "b"), qmq.ConnectionLost("no answer")], wait=5) as messages:
+    async with popping([batch("a", "b"), qmq.ConnectionLost("no answer")], wait=5) as messages:
         await anext(messages)
 
     assert [message.text for message in messages.leftover] == ["b"]
@@ -187,7 +187,7 @@ async def test_a_fetch_that_fails_at_the_end_is_logged(caplog: pytest.LogCapture
 
 async def test_the_end_is_the_end() -> None:
     """But messages that come later are there for who asks again."""
-    async with consumer([b"", batch("late"), b"", b""], wait=5) as messages:
+    async with popping([b"", batch("late"), b"", b""], wait=5) as messages:
         first = [message.text async for message in messages]
         second = [message.text async for message in messages]
 
