@@ -39,15 +39,67 @@ class NewMessage(_message.Message):
     def __init__(self, tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("meta", "payload")
+    __slots__ = ("meta", "payload", "dead_letter", "attempts")
     META_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTER_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     meta: Metadata
     payload: bytes
-    def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    dead_letter: DeadLetter
+    attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
+    def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., payload: _Optional[bytes] = ..., dead_letter: _Optional[_Union[DeadLetter, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ...) -> None: ...
+
+class Attempt(_message.Message):
+    __slots__ = ("consumer", "leased", "ended", "outcome", "reason")
+    class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Attempt.Outcome]
+        RELEASED: _ClassVar[Attempt.Outcome]
+        FAILED: _ClassVar[Attempt.Outcome]
+        REJECTED: _ClassVar[Attempt.Outcome]
+        EXPIRED: _ClassVar[Attempt.Outcome]
+    UNKNOWN: Attempt.Outcome
+    RELEASED: Attempt.Outcome
+    FAILED: Attempt.Outcome
+    REJECTED: Attempt.Outcome
+    EXPIRED: Attempt.Outcome
+    CONSUMER_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    consumer: str
+    leased: _timestamp_pb2.Timestamp
+    ended: _timestamp_pb2.Timestamp
+    outcome: Attempt.Outcome
+    reason: str
+    def __init__(self, consumer: _Optional[str] = ..., leased: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[Attempt.Outcome, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class DeadLetter(_message.Message):
+    __slots__ = ("reason", "text", "source_queue_id", "moved", "delivery_count")
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[DeadLetter.Reason]
+        REJECTED: _ClassVar[DeadLetter.Reason]
+        DELIVERY_COUNT_MAX: _ClassVar[DeadLetter.Reason]
+    UNKNOWN: DeadLetter.Reason
+    REJECTED: DeadLetter.Reason
+    DELIVERY_COUNT_MAX: DeadLetter.Reason
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    reason: DeadLetter.Reason
+    text: str
+    source_queue_id: str
+    moved: _timestamp_pb2.Timestamp
+    delivery_count: int
+    def __init__(self, reason: _Optional[_Union[DeadLetter.Reason, str]] = ..., text: _Optional[str] = ..., source_queue_id: _Optional[str] = ..., moved: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delivery_count: _Optional[int] = ...) -> None: ...
 
 class Queue(_message.Message):
-    __slots__ = ("meta", "store", "name")
+    __slots__ = ("meta", "store", "name", "settings", "limit", "paused")
     class Store(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[Queue.Store]
@@ -61,10 +113,66 @@ class Queue(_message.Message):
     META_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
     meta: Metadata
     store: Queue.Store
     name: str
-    def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., store: _Optional[_Union[Queue.Store, str]] = ..., name: _Optional[str] = ...) -> None: ...
+    settings: QueueSettings
+    limit: int
+    paused: PausedQueue
+    def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., store: _Optional[_Union[Queue.Store, str]] = ..., name: _Optional[str] = ..., settings: _Optional[_Union[QueueSettings, _Mapping]] = ..., limit: _Optional[int] = ..., paused: _Optional[_Union[PausedQueue, _Mapping]] = ...) -> None: ...
+
+class QueueSettings(_message.Message):
+    __slots__ = ("lease_duration", "delivery_count_max", "dead_letter_queue_id", "back_off", "durability_min")
+    LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTER_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    BACK_OFF_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_MIN_FIELD_NUMBER: _ClassVar[int]
+    lease_duration: _duration_pb2.Duration
+    delivery_count_max: int
+    dead_letter_queue_id: str
+    back_off: BackOff
+    durability_min: Durability.Level
+    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., delivery_count_max: _Optional[int] = ..., dead_letter_queue_id: _Optional[str] = ..., back_off: _Optional[_Union[BackOff, _Mapping]] = ..., durability_min: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class BackOff(_message.Message):
+    __slots__ = ("base", "factor", "max", "jitter")
+    BASE_FIELD_NUMBER: _ClassVar[int]
+    FACTOR_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    JITTER_FIELD_NUMBER: _ClassVar[int]
+    base: _duration_pb2.Duration
+    factor: float
+    max: _duration_pb2.Duration
+    jitter: float
+    def __init__(self, base: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., factor: _Optional[float] = ..., max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., jitter: _Optional[float] = ...) -> None: ...
+
+class PausedQueue(_message.Message):
+    __slots__ = ("since", "adds")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    ADDS_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    adds: bool
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., adds: _Optional[bool] = ...) -> None: ...
+
+class Durability(_message.Message):
+    __slots__ = ()
+    class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Durability.Level]
+        MEMORY: _ClassVar[Durability.Level]
+        OS: _ClassVar[Durability.Level]
+        FSYNC: _ClassVar[Durability.Level]
+        REPLICATED: _ClassVar[Durability.Level]
+    UNKNOWN: Durability.Level
+    MEMORY: Durability.Level
+    OS: Durability.Level
+    FSYNC: Durability.Level
+    REPLICATED: Durability.Level
+    def __init__(self) -> None: ...
 
 class ListQueuesRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
@@ -83,16 +191,18 @@ class ListQueuesResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[Queue, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class NewQueueRequest(_message.Message):
-    __slots__ = ("store", "limit", "tags", "name")
+    __slots__ = ("store", "limit", "tags", "name", "settings")
     STORE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
     store: Queue.Store
     limit: int
     tags: _containers.RepeatedCompositeFieldContainer[Tag]
     name: str
-    def __init__(self, store: _Optional[_Union[Queue.Store, str]] = ..., limit: _Optional[int] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., name: _Optional[str] = ...) -> None: ...
+    settings: QueueSettings
+    def __init__(self, store: _Optional[_Union[Queue.Store, str]] = ..., limit: _Optional[int] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., name: _Optional[str] = ..., settings: _Optional[_Union[QueueSettings, _Mapping]] = ...) -> None: ...
 
 class NewQueueResponse(_message.Message):
     __slots__ = ("queue",)
@@ -107,6 +217,22 @@ class GetQueueRequest(_message.Message):
     def __init__(self, queue_id: _Optional[str] = ...) -> None: ...
 
 class GetQueueResponse(_message.Message):
+    __slots__ = ("queue",)
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    queue: Queue
+    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ...) -> None: ...
+
+class UpdateQueueRequest(_message.Message):
+    __slots__ = ("queue_id", "settings", "limit")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    settings: QueueSettings
+    limit: int
+    def __init__(self, queue_id: _Optional[str] = ..., settings: _Optional[_Union[QueueSettings, _Mapping]] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class UpdateQueueResponse(_message.Message):
     __slots__ = ("queue",)
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     queue: Queue
@@ -147,66 +273,82 @@ class DeleteQueueTagResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class AddRequest(_message.Message):
-    __slots__ = ("queue_id", "message")
+    __slots__ = ("queue_id", "message", "durability")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     message: NewMessage
-    def __init__(self, queue_id: _Optional[str] = ..., message: _Optional[_Union[NewMessage, _Mapping]] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., message: _Optional[_Union[NewMessage, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class AddResponse(_message.Message):
-    __slots__ = ("message",)
+    __slots__ = ("message", "durability")
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     message: Message
-    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class AddBatchRequest(_message.Message):
-    __slots__ = ("queue_id", "messages", "partial")
+    __slots__ = ("queue_id", "messages", "partial", "durability")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     messages: _containers.RepeatedCompositeFieldContainer[NewMessage]
     partial: bool
-    def __init__(self, queue_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[NewMessage, _Mapping]]] = ..., partial: _Optional[bool] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[NewMessage, _Mapping]]] = ..., partial: _Optional[bool] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class AddBatchResponse(_message.Message):
-    __slots__ = ("messages", "refused")
+    __slots__ = ("messages", "refused", "durability")
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     messages: _containers.RepeatedCompositeFieldContainer[Metadata]
     refused: int
-    def __init__(self, messages: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., refused: _Optional[int] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, messages: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., refused: _Optional[int] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class PopRequest(_message.Message):
-    __slots__ = ("queue_id", "wait")
+    __slots__ = ("queue_id", "wait", "durability")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     wait: _duration_pb2.Duration
-    def __init__(self, queue_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class PopResponse(_message.Message):
-    __slots__ = ("message",)
+    __slots__ = ("message", "durability")
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     message: Message
-    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class PopBatchRequest(_message.Message):
-    __slots__ = ("queue_id", "messages_max", "wait")
+    __slots__ = ("queue_id", "messages_max", "wait", "durability")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_MAX_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     messages_max: int
     wait: _duration_pb2.Duration
-    def __init__(self, queue_id: _Optional[str] = ..., messages_max: _Optional[int] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., messages_max: _Optional[int] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class PopBatchResponse(_message.Message):
-    __slots__ = ("messages",)
+    __slots__ = ("messages", "durability")
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     messages: _containers.RepeatedCompositeFieldContainer[Message]
-    def __init__(self, messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ...) -> None: ...
+    durability: Durability.Level
+    def __init__(self, messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class PeekRequest(_message.Message):
     __slots__ = ("queue_id",)
@@ -219,6 +361,412 @@ class PeekResponse(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     message: Message
     def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ...) -> None: ...
+
+class LeaseRequest(_message.Message):
+    __slots__ = ("queue_id", "messages_max", "wait", "lease_duration", "consumer", "durability")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_MAX_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    CONSUMER_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    messages_max: int
+    wait: _duration_pb2.Duration
+    lease_duration: _duration_pb2.Duration
+    consumer: str
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., messages_max: _Optional[int] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., consumer: _Optional[str] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class LeaseResponse(_message.Message):
+    __slots__ = ("messages", "durability")
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[LeasedMessage]
+    durability: Durability.Level
+    def __init__(self, messages: _Optional[_Iterable[_Union[LeasedMessage, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class LeasedMessage(_message.Message):
+    __slots__ = ("message", "lease_id", "lease_expires_at", "delivery_count")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    LEASE_ID_FIELD_NUMBER: _ClassVar[int]
+    LEASE_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    message: Message
+    lease_id: str
+    lease_expires_at: _timestamp_pb2.Timestamp
+    delivery_count: int
+    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., lease_id: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delivery_count: _Optional[int] = ...) -> None: ...
+
+class LeaseResult(_message.Message):
+    __slots__ = ("code", "message", "lease_expires_at")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    LEASE_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    lease_expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class AckRequest(_message.Message):
+    __slots__ = ("queue_id", "lease_ids", "durability")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    LEASE_IDS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    lease_ids: _containers.RepeatedScalarFieldContainer[str]
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., lease_ids: _Optional[_Iterable[str]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class AckResponse(_message.Message):
+    __slots__ = ("results", "durability")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[LeaseResult]
+    durability: Durability.Level
+    def __init__(self, results: _Optional[_Iterable[_Union[LeaseResult, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class NackRequest(_message.Message):
+    __slots__ = ("queue_id", "lease_ids", "kind", "delay", "reason", "durability")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[NackRequest.Kind]
+        RELEASE: _ClassVar[NackRequest.Kind]
+        FAIL: _ClassVar[NackRequest.Kind]
+        REJECT: _ClassVar[NackRequest.Kind]
+    UNKNOWN: NackRequest.Kind
+    RELEASE: NackRequest.Kind
+    FAIL: NackRequest.Kind
+    REJECT: NackRequest.Kind
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    LEASE_IDS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DELAY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    lease_ids: _containers.RepeatedScalarFieldContainer[str]
+    kind: NackRequest.Kind
+    delay: _duration_pb2.Duration
+    reason: str
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., lease_ids: _Optional[_Iterable[str]] = ..., kind: _Optional[_Union[NackRequest.Kind, str]] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class NackResponse(_message.Message):
+    __slots__ = ("results", "durability")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[LeaseResult]
+    durability: Durability.Level
+    def __init__(self, results: _Optional[_Iterable[_Union[LeaseResult, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class ExtendRequest(_message.Message):
+    __slots__ = ("queue_id", "lease_ids", "lease_duration", "durability")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    LEASE_IDS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    lease_ids: _containers.RepeatedScalarFieldContainer[str]
+    lease_duration: _duration_pb2.Duration
+    durability: Durability.Level
+    def __init__(self, queue_id: _Optional[str] = ..., lease_ids: _Optional[_Iterable[str]] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class ExtendResponse(_message.Message):
+    __slots__ = ("results", "durability")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[LeaseResult]
+    durability: Durability.Level
+    def __init__(self, results: _Optional[_Iterable[_Union[LeaseResult, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class CompleteRequest(_message.Message):
+    __slots__ = ("acks", "adds", "durability")
+    class Ack(_message.Message):
+        __slots__ = ("queue_id", "lease_ids")
+        QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+        LEASE_IDS_FIELD_NUMBER: _ClassVar[int]
+        queue_id: str
+        lease_ids: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, queue_id: _Optional[str] = ..., lease_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    class Add(_message.Message):
+        __slots__ = ("queue_id", "messages")
+        QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+        MESSAGES_FIELD_NUMBER: _ClassVar[int]
+        queue_id: str
+        messages: _containers.RepeatedCompositeFieldContainer[NewMessage]
+        def __init__(self, queue_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[NewMessage, _Mapping]]] = ...) -> None: ...
+    ACKS_FIELD_NUMBER: _ClassVar[int]
+    ADDS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    acks: _containers.RepeatedCompositeFieldContainer[CompleteRequest.Ack]
+    adds: _containers.RepeatedCompositeFieldContainer[CompleteRequest.Add]
+    durability: Durability.Level
+    def __init__(self, acks: _Optional[_Iterable[_Union[CompleteRequest.Ack, _Mapping]]] = ..., adds: _Optional[_Iterable[_Union[CompleteRequest.Add, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class CompleteResponse(_message.Message):
+    __slots__ = ("messages", "durability")
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[Metadata]
+    durability: Durability.Level
+    def __init__(self, messages: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+
+class ConsumeRequest(_message.Message):
+    __slots__ = ("open", "credit", "ack", "nack", "extend")
+    class Open(_message.Message):
+        __slots__ = ("queue_id", "lease_duration", "consumer", "credit")
+        QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+        LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
+        CONSUMER_FIELD_NUMBER: _ClassVar[int]
+        CREDIT_FIELD_NUMBER: _ClassVar[int]
+        queue_id: str
+        lease_duration: _duration_pb2.Duration
+        consumer: str
+        credit: int
+        def __init__(self, queue_id: _Optional[str] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., consumer: _Optional[str] = ..., credit: _Optional[int] = ...) -> None: ...
+    class Credit(_message.Message):
+        __slots__ = ("credit",)
+        CREDIT_FIELD_NUMBER: _ClassVar[int]
+        credit: int
+        def __init__(self, credit: _Optional[int] = ...) -> None: ...
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    NACK_FIELD_NUMBER: _ClassVar[int]
+    EXTEND_FIELD_NUMBER: _ClassVar[int]
+    open: ConsumeRequest.Open
+    credit: ConsumeRequest.Credit
+    ack: AckRequest
+    nack: NackRequest
+    extend: ExtendRequest
+    def __init__(self, open: _Optional[_Union[ConsumeRequest.Open, _Mapping]] = ..., credit: _Optional[_Union[ConsumeRequest.Credit, _Mapping]] = ..., ack: _Optional[_Union[AckRequest, _Mapping]] = ..., nack: _Optional[_Union[NackRequest, _Mapping]] = ..., extend: _Optional[_Union[ExtendRequest, _Mapping]] = ...) -> None: ...
+
+class ConsumeResponse(_message.Message):
+    __slots__ = ("messages", "ack", "nack", "extend")
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    NACK_FIELD_NUMBER: _ClassVar[int]
+    EXTEND_FIELD_NUMBER: _ClassVar[int]
+    messages: LeaseResponse
+    ack: AckResponse
+    nack: NackResponse
+    extend: ExtendResponse
+    def __init__(self, messages: _Optional[_Union[LeaseResponse, _Mapping]] = ..., ack: _Optional[_Union[AckResponse, _Mapping]] = ..., nack: _Optional[_Union[NackResponse, _Mapping]] = ..., extend: _Optional[_Union[ExtendResponse, _Mapping]] = ...) -> None: ...
+
+class BrowseRequest(_message.Message):
+    __slots__ = ("queue_id", "page_size", "page_token", "states", "tags", "age_min", "age_max")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[BrowseRequest.State]
+        READY: _ClassVar[BrowseRequest.State]
+        LEASED: _ClassVar[BrowseRequest.State]
+        DELAYED: _ClassVar[BrowseRequest.State]
+    UNKNOWN: BrowseRequest.State
+    READY: BrowseRequest.State
+    LEASED: BrowseRequest.State
+    DELAYED: BrowseRequest.State
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    AGE_MIN_FIELD_NUMBER: _ClassVar[int]
+    AGE_MAX_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    page_size: int
+    page_token: str
+    states: _containers.RepeatedScalarFieldContainer[BrowseRequest.State]
+    tags: _containers.RepeatedCompositeFieldContainer[Tag]
+    age_min: _duration_pb2.Duration
+    age_max: _duration_pb2.Duration
+    def __init__(self, queue_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[BrowseRequest.State, str]]] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., age_min: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., age_max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class BrowseResponse(_message.Message):
+    __slots__ = ("messages", "next_page_token")
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[BrowsedMessage]
+    next_page_token: str
+    def __init__(self, messages: _Optional[_Iterable[_Union[BrowsedMessage, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class BrowsedMessage(_message.Message):
+    __slots__ = ("message", "state", "delivery_count", "consumer", "until", "age")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONSUMER_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    message: Message
+    state: BrowseRequest.State
+    delivery_count: int
+    consumer: str
+    until: _timestamp_pb2.Timestamp
+    age: _duration_pb2.Duration
+    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., state: _Optional[_Union[BrowseRequest.State, str]] = ..., delivery_count: _Optional[int] = ..., consumer: _Optional[str] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("queue_id", "message_id", "created")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    message_id: str
+    created: _timestamp_pb2.Timestamp
+    def __init__(self, queue_id: _Optional[str] = ..., message_id: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("message", "ahead", "reasons")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    message: BrowsedMessage
+    ahead: int
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, message: _Optional[_Union[BrowsedMessage, _Mapping]] = ..., ahead: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PurgeRequest(_message.Message):
+    __slots__ = ("queue_id",)
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    def __init__(self, queue_id: _Optional[str] = ...) -> None: ...
+
+class PurgeResponse(_message.Message):
+    __slots__ = ("removed",)
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    removed: int
+    def __init__(self, removed: _Optional[int] = ...) -> None: ...
+
+class PauseRequest(_message.Message):
+    __slots__ = ("queue_id", "adds")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDS_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    adds: bool
+    def __init__(self, queue_id: _Optional[str] = ..., adds: _Optional[bool] = ...) -> None: ...
+
+class PauseResponse(_message.Message):
+    __slots__ = ("queue",)
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    queue: Queue
+    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ...) -> None: ...
+
+class ResumeRequest(_message.Message):
+    __slots__ = ("queue_id",)
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    def __init__(self, queue_id: _Optional[str] = ...) -> None: ...
+
+class ResumeResponse(_message.Message):
+    __slots__ = ("queue",)
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    queue: Queue
+    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ...) -> None: ...
+
+class StartRedriveRequest(_message.Message):
+    __slots__ = ("queue_id", "target_queue_id", "tags", "reasons", "text", "age_min", "age_max", "dry_run", "messages_per_second", "messages_max", "failed_again_max")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    AGE_MIN_FIELD_NUMBER: _ClassVar[int]
+    AGE_MAX_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_MAX_FIELD_NUMBER: _ClassVar[int]
+    FAILED_AGAIN_MAX_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    target_queue_id: str
+    tags: _containers.RepeatedCompositeFieldContainer[Tag]
+    reasons: _containers.RepeatedScalarFieldContainer[DeadLetter.Reason]
+    text: str
+    age_min: _duration_pb2.Duration
+    age_max: _duration_pb2.Duration
+    dry_run: bool
+    messages_per_second: float
+    messages_max: int
+    failed_again_max: float
+    def __init__(self, queue_id: _Optional[str] = ..., target_queue_id: _Optional[str] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., reasons: _Optional[_Iterable[_Union[DeadLetter.Reason, str]]] = ..., text: _Optional[str] = ..., age_min: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., age_max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., dry_run: _Optional[bool] = ..., messages_per_second: _Optional[float] = ..., messages_max: _Optional[int] = ..., failed_again_max: _Optional[float] = ...) -> None: ...
+
+class StartRedriveResponse(_message.Message):
+    __slots__ = ("redrive",)
+    REDRIVE_FIELD_NUMBER: _ClassVar[int]
+    redrive: Redrive
+    def __init__(self, redrive: _Optional[_Union[Redrive, _Mapping]] = ...) -> None: ...
+
+class Redrive(_message.Message):
+    __slots__ = ("id", "request", "state", "started", "ended", "total", "seen", "matched", "moved", "failed_again", "message")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Redrive.State]
+        RUNNING: _ClassVar[Redrive.State]
+        DONE: _ClassVar[Redrive.State]
+        STOPPED: _ClassVar[Redrive.State]
+        GAVE_UP: _ClassVar[Redrive.State]
+    UNKNOWN: Redrive.State
+    RUNNING: Redrive.State
+    DONE: Redrive.State
+    STOPPED: Redrive.State
+    GAVE_UP: Redrive.State
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_AGAIN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request: StartRedriveRequest
+    state: Redrive.State
+    started: _timestamp_pb2.Timestamp
+    ended: _timestamp_pb2.Timestamp
+    total: int
+    seen: int
+    matched: int
+    moved: int
+    failed_again: int
+    message: str
+    def __init__(self, id: _Optional[str] = ..., request: _Optional[_Union[StartRedriveRequest, _Mapping]] = ..., state: _Optional[_Union[Redrive.State, str]] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., total: _Optional[int] = ..., seen: _Optional[int] = ..., matched: _Optional[int] = ..., moved: _Optional[int] = ..., failed_again: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
+class GetRedriveRequest(_message.Message):
+    __slots__ = ("redrive_id",)
+    REDRIVE_ID_FIELD_NUMBER: _ClassVar[int]
+    redrive_id: str
+    def __init__(self, redrive_id: _Optional[str] = ...) -> None: ...
+
+class GetRedriveResponse(_message.Message):
+    __slots__ = ("redrive",)
+    REDRIVE_FIELD_NUMBER: _ClassVar[int]
+    redrive: Redrive
+    def __init__(self, redrive: _Optional[_Union[Redrive, _Mapping]] = ...) -> None: ...
+
+class ListRedrivesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListRedrivesResponse(_message.Message):
+    __slots__ = ("redrives",)
+    REDRIVES_FIELD_NUMBER: _ClassVar[int]
+    redrives: _containers.RepeatedCompositeFieldContainer[Redrive]
+    def __init__(self, redrives: _Optional[_Iterable[_Union[Redrive, _Mapping]]] = ...) -> None: ...
+
+class StopRedriveRequest(_message.Message):
+    __slots__ = ("redrive_id",)
+    REDRIVE_ID_FIELD_NUMBER: _ClassVar[int]
+    redrive_id: str
+    def __init__(self, redrive_id: _Optional[str] = ...) -> None: ...
+
+class StopRedriveResponse(_message.Message):
+    __slots__ = ("redrive",)
+    REDRIVE_FIELD_NUMBER: _ClassVar[int]
+    redrive: Redrive
+    def __init__(self, redrive: _Optional[_Union[Redrive, _Mapping]] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
     __slots__ = ("queue_id", "page_size", "page_token")
@@ -239,7 +787,7 @@ class StatsResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class QueueStats(_message.Message):
-    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit")
+    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit", "leased", "delayed", "acked_total", "redelivered_total", "dead_lettered_total", "added_per_second", "done_per_second", "consumers")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     READY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -248,6 +796,14 @@ class QueueStats(_message.Message):
     ENQUEUED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     CONSUMED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    DELAYED_FIELD_NUMBER: _ClassVar[int]
+    ACKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    REDELIVERED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTERED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ADDED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    DONE_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    CONSUMERS_FIELD_NUMBER: _ClassVar[int]
     queue: Queue
     ready: int
     ready_bytes: int
@@ -256,4 +812,20 @@ class QueueStats(_message.Message):
     enqueued_total: int
     consumed_total: int
     limit: int
-    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+    leased: int
+    delayed: int
+    acked_total: int
+    redelivered_total: int
+    dead_lettered_total: int
+    added_per_second: float
+    done_per_second: float
+    consumers: _containers.RepeatedCompositeFieldContainer[ConsumerStats]
+    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., acked_total: _Optional[int] = ..., redelivered_total: _Optional[int] = ..., dead_lettered_total: _Optional[int] = ..., added_per_second: _Optional[float] = ..., done_per_second: _Optional[float] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStats, _Mapping]]] = ...) -> None: ...
+
+class ConsumerStats(_message.Message):
+    __slots__ = ("consumer", "leased")
+    CONSUMER_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    consumer: str
+    leased: int
+    def __init__(self, consumer: _Optional[str] = ..., leased: _Optional[int] = ...) -> None: ...
