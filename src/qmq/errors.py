@@ -51,6 +51,29 @@ class QueueNotFound(QError):
         super().__init__(f"cannot find queue with id {queue_id}", queue_id=queue_id)
 
 
+class MessageNotFound(QError):
+    """The queue holds no message that has the id."""
+
+    reason = "MESSAGE_NOT_FOUND"
+
+    def __init__(self, queue_id: str, message_id: str) -> None:
+        super().__init__(
+            f"queue {queue_id} holds no message with id {message_id}: it never did, or the"
+            " message was acked, popped, purged or moved",
+            queue_id=queue_id,
+            message_id=message_id,
+        )
+
+
+class RedriveNotFound(QError):
+    """No redrive has the id."""
+
+    reason = "REDRIVE_NOT_FOUND"
+
+    def __init__(self, redrive_id: str) -> None:
+        super().__init__(f"cannot find redrive with id {redrive_id}", redrive_id=redrive_id)
+
+
 class ServiceNotFound(QError):
     """No gRPC service has the name whose health was asked for."""
 
@@ -64,6 +87,73 @@ class QueueEmpty(QError):
 
     def __init__(self, queue_id: str) -> None:
         super().__init__(f"queue {queue_id} is empty", queue_id=queue_id)
+
+
+class QueuePaused(QueueEmpty):
+    """The queue is paused, and hands out no message until it is resumed."""
+
+    reason = "QUEUE_PAUSED"
+
+    def __init__(self, queue_id: str) -> None:
+        QError.__init__(
+            self,
+            f"queue {queue_id} is paused; it hands out messages after Resume",
+            queue_id=queue_id,
+        )
+
+
+class AddsPaused(QError):
+    """The queue is paused for adds, and takes no message until it is resumed."""
+
+    reason = "ADDS_PAUSED"
+
+    def __init__(self, queue_id: str) -> None:
+        super().__init__(
+            f"queue {queue_id} is paused and takes no messages; it does after Resume",
+            queue_id=queue_id,
+        )
+
+
+class LeaseLost(QError):
+    """The lease is not held any more; its message is nobody's, or somebody else's, now."""
+
+    reason = "LEASE_LOST"
+
+    def __init__(self, lease_id: str, explanation: str) -> None:
+        super().__init__(f"lease {lease_id} {explanation}", lease_id=lease_id)
+
+
+class NoDeadLetterQueue(QError):
+    """A message was rejected whose queue has no dead-letter queue."""
+
+    reason = "NO_DEAD_LETTER_QUEUE"
+
+    def __init__(self, queue_id: str) -> None:
+        super().__init__(
+            f"queue {queue_id} has no dead-letter queue, so that none of its messages can be"
+            " rejected; set dead_letter_queue_id by UpdateQueue, or ack the message",
+            queue_id=queue_id,
+        )
+
+
+class QueueInUse(QError):
+    """The queue is the dead-letter queue of another one."""
+
+    reason = "QUEUE_IN_USE"
+
+    def __init__(self, queue_id: str, source_queue_id: str) -> None:
+        super().__init__(
+            f"queue {queue_id} is the dead-letter queue of queue {source_queue_id};"
+            " give that one another by UpdateQueue first",
+            queue_id=queue_id,
+            source_queue_id=source_queue_id,
+        )
+
+
+class StoresDiffer(QError):
+    """Queues of one atomic step live in different stores."""
+
+    reason = "STORES_DIFFER"
 
 
 class UnknownStore(QError):

@@ -32,6 +32,39 @@ QUEUES_MAX: Final = 100_000
 #: few enough to take the event loop for some milliseconds only.
 BATCH_MESSAGES_MAX: Final = 1_000
 
+#: Seconds that a lease lasts, at least and at most. A consumer that dies holds up its
+#: messages for so long; one that lives can extend its leases without end.
+LEASE_S_MIN: Final = 0.001
+LEASE_S_MAX: Final = 12 * 3600
+
+#: Seconds that a message that was given back is kept back at most.
+DELAY_S_MAX: Final = 7 * 24 * 3600
+
+#: Deliveries of one message before it becomes a dead letter, at most.
+DELIVERY_COUNT_MAX: Final = 1_000
+
+#: Attempts that a message's history holds; older ones are forgotten.
+ATTEMPTS_MAX: Final = 16
+
+#: Bytes of a consumer's name and of its reason for giving a message back, UTF-8: they are
+#: kept with each attempt.
+CONSUMER_BYTES_MAX: Final = 200
+REASON_BYTES_MAX: Final = 1_024
+
+#: Messages that one Consume stream may have room for.
+CREDIT_MAX: Final = 10_000
+
+#: Acks that are remembered, so that one repeated after a lost reply succeeds.
+ACKS_REMEMBERED: Final = 65_536
+
+#: Messages that one Browse or one step of a redrive looks at, so that neither holds up
+#: others for more than some milliseconds.
+BROWSED_MESSAGES_MAX: Final = 1_000
+
+#: Redrives that run at one time, and that are remembered after their end.
+REDRIVES_RUNNING_MAX: Final = 100
+REDRIVES_ENDED_MAX: Final = 100
+
 #: Seconds for which one call waits for a message; a client asks again after that.
 WAIT_S_MAX: Final = 60
 

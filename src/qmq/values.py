@@ -1,8 +1,9 @@
 """Frozen values that all rooms share."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 #: Nanoseconds in a second.
 NS_PER_S: Final = 1_000_000_000
@@ -27,6 +28,124 @@ class Tag:
     value: str
 
 
+class Durability(IntEnum):
+    """How durable a change is when it is answered; the numbers are those of the wire."""
+
+    #: Of a request: as durable as the store makes it.
+    UNKNOWN = 0
+    MEMORY = 1
+    OS = 2
+    FSYNC = 3
+    REPLICATED = 4
+
+
+class Outcome(IntEnum):
+    """How a lease ended; the numbers are those of the wire."""
+
+    RELEASED = 1
+    FAILED = 2
+    REJECTED = 3
+    EXPIRED = 4
+
+
+class NackKind(IntEnum):
+    """What a nack means; the numbers are those of the wire."""
+
+    RELEASE = 1
+    FAIL = 2
+    REJECT = 3
+
+
+class DeadLetterReason(IntEnum):
+    """Why a message is a dead letter; the numbers are those of the wire."""
+
+    REJECTED = 1
+    DELIVERY_COUNT_MAX = 2
+
+
+class MessageState(IntEnum):
+    """Where a message of a queue is; the numbers are those of the wire."""
+
+    READY = 1
+    LEASED = 2
+    DELAYED = 3
+
+
+class Attempt(NamedTuple):
+    """One time that a message was handed out on lease, and how that ended."""
+
+    #: Which delivery of the message it was, from 1.
+    fence: int
+    #: What the consumer called itself, or "".
+    consumer: str
+    #: Nanoseconds since the Unix epoch, as are the others.
+    leased_ns: int
+    ended_ns: int
+    outcome: Outcome
+    #: What the consumer said why, or "".
+    reason: str
+
+
+class DeadLetter(NamedTuple):
+    """Why a message is a dead letter."""
+
+    reason: DeadLetterReason
+    #: What the last consumer said why, or "".
+    text: str
+    source_queue_id: str
+    #: Nanoseconds since the Unix epoch.
+    moved_ns: int
+    delivery_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackOff:
+    """How long a failed message is kept back before it is handed out again."""
+
+    base_ns: int = NS_PER_S
+    factor: float = 2.0
+    max_ns: int = 300 * NS_PER_S
+    #: The share of the delay, 0 to 1, that chance takes off at most.
+    jitter: float = 0.2
+
+    def delay_ns(self, delivery_count: int, chance: float) -> int:
+        """Return the delay after a delivery has failed.
+
+        Args:
+            delivery_count: which delivery it was, from 1.
+            chance: 0 to 1; decides how much of the jitter is taken off.
+        """
+        try:
+            delay = self.base_ns * self.factor ** (delivery_count - 1)
+        except OverflowError:
+            delay = float(self.max_ns)
+        return round(min(delay, self.max_ns) * (1 - self.jitter * chance))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """How a queue hands out messages."""
+
+    lease_duration_ns: int = 30 * NS_PER_S
+    #: How often a message is delivered before it is a dead letter; 0 is no maximum.
+    delivery_count_max: int = 0
+    #: A UUID, or empty for none.
+    dead_letter_queue_id: str = ""
+    back_off: BackOff = BackOff()
+    #: The least durability of any change to the queue's messages.
+    durability_min: Durability = Durability.MEMORY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """That a queue hands out no messages."""
+
+    #: Nanoseconds since the Unix epoch.
+    since_ns: int
+    #: Whether it takes none either.
+    adds: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:
     """What a queue is, apart from the messages in it."""
@@ -42,6 +161,8 @@ class QueueInfo:
     #: Unique, or empty.
     name: str = ""
     tags: tuple[Tag, ...] = ()
+    settings: QueueSettings = QueueSettings()
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +180,24 @@ class QueueStats:
     waiting: int
     enqueued_total: int
     consumed_total: int
+    leased: int = 0
+    delayed: int = 0
+    acked_total: int = 0
+    redelivered_total: int = 0
+    dead_lettered_total: int = 0
+    added_per_second: float = 0.0
+    done_per_second: float = 0.0
+    #: How many messages each consumer has on lease, by name.
+    consumers: tuple[tuple[str, int], ...] = ()
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def utc(ns: int) -> str:
+    """Write a moment, given in nanoseconds since the Unix epoch, for people to read.
+
+    To the millisecond, as RFC 3339 has it: 2026-11-24T21:00:00.000Z.
+    """
+    moment = _EPOCH + timedelta(microseconds=ns // 1_000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1_000:03}Z"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from qmq.engine.broker import Broker
-from qmq.engine.waiting import Gone, MonotonicTimer, Waiting
+from qmq.engine.waiting import Gone, SteadyTimer, Waiting
 from qmq.errors import QueueEmpty, QueueFull, QueueNotFound, ShuttingDown
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
@@ -507,7 +507,7 @@ async def test_message_that_was_there_before_is_promised_on_arrival(broker: Brok
     """Whoever looks after the lines need not look after the messages first."""
     await broker.add("jobs", b"x")
     queue = broker.catalog.find("jobs")
-    lines = Waiting(MonotonicTimer())
+    lines = Waiting(SteadyTimer())
 
     async def is_gone() -> bool:
         raise AssertionError("nobody asks who is served at once")

@@ -1,31 +1,38 @@
 """The broker: finds the queue that a call is about and lets its store carry it out."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from qmq.clock import Clock
-from qmq.engine.waiting import IsGone, MonotonicTimer, Timer, Waiting
-from qmq.envelope import REPLY_OVERHEAD_BYTES, Sealer
+from qmq.engine.leasing import Leasing
+from qmq.engine.queues import Queues, random_chance, shutting_down
+from qmq.engine.waiting import IsGone, SteadyTimer, Timer
 from qmq.errors import (
     InvalidArgument,
     NameTaken,
-    QError,
     QueueEmpty,
     QueueFull,
+    QueueInUse,
     QueueNotFound,
-    ShuttingDown,
     StoreNotConfigured,
-    TooLarge,
     Unavailable,
     UnknownStore,
 )
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
-from qmq.model.catalog import Catalog
+from qmq.model.dead_letters import check_dead_letter_queue
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
-from qmq.values import UNBOUNDED, QueueInfo, QueueStats, Store, Tag
+from qmq.values import (
+    UNBOUNDED,
+    Pause,
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Store,
+    Tag,
+)
 
 #: The number of the last queue of the page before; empty before the first.
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}", re.ASCII)
@@ -53,7 +60,8 @@ class Broker:
         last_queue_number: int = 0,
         queues_max: int = QUEUES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
-        timer: Timer = MonotonicTimer(),  # noqa: B008 - It has no state.
+        timer: Timer = SteadyTimer(),  # noqa: B008 - It has no state that changes.
+        chance: Callable[[], float] = random_chance,
     ) -> None:
         """Make a broker.
 
@@ -65,29 +73,42 @@ class Broker:
             last_queue_number: the highest number a queue of theirs ever had.
             queues_max: most queues.
             message_bytes_max: most bytes of a reply that carries one message.
-            timer: measures how long callers wait for a message.
+            timer: measures how long callers wait, and leases and delays last.
+            chance: returns numbers from 0 to 1, for the jitter of back-offs.
         """
-        self.catalog = Catalog(queues_max)
-        self._stores = stores
+        self._queues = Queues(
+            stores,
+            clock=clock,
+            timer=timer,
+            new_id=new_id,
+            chance=chance,
+            queues=queues,
+            queues_max=queues_max,
+            message_bytes_max=message_bytes_max,
+        )
+        self.catalog = self._queues.catalog
+        #: Commands about messages on lease.
+        self.leasing = Leasing(self._queues)
         self._now_ns = clock.now_ns
         self._new_id = new_id
-        self._sealer = Sealer()
+        self._sealer = self._queues.sealer
         self._last_queue_number = last_queue_number
         self._message_bytes_max = message_bytes_max
-        self._envelope_bytes_max = message_bytes_max - REPLY_OVERHEAD_BYTES
-        self._waiting = Waiting(timer)
-        self._is_stopping = False
-        self._is_closing = False
-        for queue in queues:
-            self.catalog.add(queue)
+        self._waiting = self._queues.waiting
 
-    @property
-    def message_bytes_max(self) -> int:
-        """Most bytes of a reply that carries one message."""
-        return self._message_bytes_max
+    def start(self) -> None:
+        """Let time pass for the queues that the stores held already."""
+        for queue in self.catalog:
+            self._queues.pass_time(queue)
 
     async def new_queue(
-        self, kind: int, *, limit: int = UNBOUNDED, name: str = "", tags: Sequence[Tag] = ()
+        self,
+        kind: int,
+        *,
+        limit: int = UNBOUNDED,
+        name: str = "",
+        tags: Sequence[Tag] = (),
+        settings: QueueSettings = QueueSettings(),  # noqa: B008 - Frozen.
     ) -> QueueInfo:
         """Create a queue.
 
@@ -96,21 +117,22 @@ class Broker:
             limit: most messages it holds; -1 and 0 mean no limit.
             name: unique, or empty for none.
             tags: in the order to keep; repeated pairs count once.
+            settings: how it hands out messages; the dead-letter queue by id or name.
 
         Raises:
             UnknownStore: there is no such store.
             StoreNotConfigured: this server runs without it.
-            InvalidArgument: limit or name breaks its rule.
+            InvalidArgument: limit, name or a setting breaks its rule.
+            QueueNotFound: there is no such dead-letter queue.
             NameTaken: another queue has the name.
             LimitReached: the server holds as many queues as it may.
         """
         store_kind = self._store_kind(kind)
-        if limit < UNBOUNDED:
-            raise InvalidArgument("limit", f"must be -1 or 0 (no limit) or more; got {limit}")
+        _check_limit(limit)
         try:
             self.catalog.check_room(name)
         except NameTaken:
-            await self._settle()
+            await self._queues.settle()
             raise
         info = QueueInfo(
             id=self._new_id().decode(),
@@ -120,9 +142,10 @@ class Broker:
             name=name,
             tags=tuple(dict.fromkeys(tags)),
         )
+        info = replace(info, settings=self._checked(info, settings))
         self._last_queue_number += 1
         queue = Queue(self._last_queue_number, info)
-        store = self._store_of(queue)
+        store = self._queues.store_of(queue)
         # The name is taken from now on, also while the store still works.
         self.catalog.add(queue)
         try:
@@ -139,19 +162,88 @@ class Broker:
         except ValueError:
             raise UnknownStore(number) from None
         if kind is Store.UNKNOWN:
-            return Store.DISK if Store.DISK in self._stores else Store.MEMORY
-        if kind not in self._stores:
+            return Store.DISK if Store.DISK in self._queues.stores else Store.MEMORY
+        if kind not in self._queues.stores:
             raise StoreNotConfigured(
                 f"store: {kind.name} needs a data directory and this server runs without one;"
                 " start q with --data DIR, or use MEMORY"
             )
         return kind
 
+    def _checked(self, info: QueueInfo, settings: QueueSettings) -> QueueSettings:
+        """Return settings of a queue, with its dead-letter queue by id."""
+        if settings.dead_letter_queue_id:
+            target = self.catalog.find(settings.dead_letter_queue_id).info
+            check_dead_letter_queue(info, target, lambda id_: self.catalog.find(id_).info)
+            return replace(settings, dead_letter_queue_id=target.id)
+        if settings.delivery_count_max:
+            raise InvalidArgument(
+                "settings.delivery_count_max",
+                "needs a dead_letter_queue_id: messages that were delivered too often must go"
+                " somewhere, since q throws none away",
+            )
+        return settings
+
+    async def update_queue(
+        self,
+        reference: str,
+        change: Callable[[QueueSettings], QueueSettings],
+        limit: int | None = None,
+    ) -> QueueInfo:
+        """Change how a queue hands out messages, and how many it holds.
+
+        Args:
+            reference: the queue's id or name.
+            change: returns the new settings, given those of now.
+            limit: most messages it holds, as in `new_queue`; None leaves it.
+
+        Raises:
+            InvalidArgument: the limit or a setting breaks its rule.
+        """
+        queue = await self._queues.find(reference)
+        if limit is not None:
+            _check_limit(limit)
+        store = self._queues.store_of(queue)
+        info = queue.info
+        settings = self._checked(info, change(info.settings))
+        new_limit = info.limit if limit is None else limit or UNBOUNDED
+        self.catalog.change(queue, replace(info, settings=settings, limit=new_limit))
+        await store.save_info(queue)
+        return queue.info
+
+    async def pause(self, reference: str, *, adds: bool) -> QueueInfo:
+        """Hand out no messages of a queue until `resume`; `adds`: and take none either."""
+        queue = await self._queues.find(reference)
+        store = self._queues.store_of(queue)
+        since_ns = queue.info.pause.since_ns if queue.info.pause else self._now_ns()
+        info = replace(queue.info, pause=Pause(since_ns=since_ns, adds=adds))
+        self.catalog.change(queue, info)
+        await store.save_info(queue)
+        return queue.info
+
+    async def resume(self, reference: str) -> QueueInfo:
+        """End a pause; that there is none is no error."""
+        queue = await self._queues.find(reference)
+        store = self._queues.store_of(queue)
+        self.catalog.change(queue, replace(queue.info, pause=None))
+        saved = store.save_info(queue)
+        self._waiting.serve(queue)
+        await saved
+        return queue.info
+
+    async def purge(self, reference: str) -> int:
+        """Remove all messages of a queue, and return how many there were."""
+        queue = await self._queues.find(reference)
+        store = self._queues.store_of(queue)
+        count = queue.message_count
+        await store.purge(queue)
+        return count
+
     async def get_queue(self, reference: str) -> QueueInfo:
         """Describe a queue."""
-        queue = self.catalog.get(reference) or await self._refuse(reference)
+        queue = await self._queues.find(reference)
         info = queue.info
-        await self._stores[info.store].settle()
+        await self._queues.stores[info.store].settle()
         return info
 
     async def list_queues(self, page_size: int, page_token: str) -> tuple[list[QueueInfo], str]:
@@ -169,7 +261,7 @@ class Broker:
         """
         queues, next_token = self._page(page_size, page_token)
         infos = [queue.info for queue in queues]
-        await self._settle()
+        await self._queues.settle()
         return infos, next_token
 
     async def stats(
@@ -189,13 +281,15 @@ class Broker:
             InvalidArgument: page_size is out of range, or page_token is none of ours.
         """
         if reference:
-            queue = self.catalog.get(reference) or await self._refuse(reference)
+            queue = await self._queues.find(reference)
             queues, next_token = [queue], ""
         else:
             queues, next_token = self._page(page_size, page_token)
+        for queue in queues:
+            self._queues.pass_time(queue)
         now_ns = self._now_ns()
         counts = [queue.stats(now_ns, self._waiting.count(queue)) for queue in queues]
-        await self._settle()
+        await self._queues.settle()
         return counts, next_token
 
     def _page(self, page_size: int, page_token: str) -> tuple[list[Queue], str]:
@@ -209,9 +303,12 @@ class Broker:
 
         Raises:
             QueueNotFound: no queue has the id, so that there is nothing to do.
+            QueueInUse: it is the dead-letter queue of another one.
         """
-        queue = self.catalog.get(reference) or await self._refuse(reference)
-        store = self._store_of(queue)
+        queue = await self._queues.find(reference)
+        store = self._queues.store_of(queue)
+        if source := self.catalog.source_of(queue):
+            raise QueueInUse(queue.info.id, source)
         self.catalog.remove(queue)
         deleted = store.delete_queue(queue)
         self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
@@ -223,14 +320,14 @@ class Broker:
         Raises:
             InvalidArgument: the queue's tags would be more, or longer, than q allows.
         """
-        queue = self.catalog.get(reference) or await self._refuse(reference)
-        store = self._store_of(queue)
+        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        store = self._queues.store_of(queue)
         await (store.save_info(queue) if queue.add_tag(tag) else store.settle())
 
     async def delete_queue_tag(self, reference: str, tag: Tag) -> None:
         """Remove a tag from a queue, if it has it."""
-        queue = self.catalog.get(reference) or await self._refuse(reference)
-        store = self._store_of(queue)
+        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        store = self._queues.store_of(queue)
         await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
 
     async def add(self, reference: str, payload: bytes, tags: bytes = b"") -> bytes:
@@ -248,13 +345,12 @@ class Broker:
             TooLarge: no reply could carry the message.
             QueueFull: the queue holds as many messages as its limit allows.
         """
-        queue = self.catalog.get(reference) or await self._refuse(reference)
+        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
         now_ns = self._now_ns()
         envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
-        if len(envelope) > self._envelope_bytes_max:
-            raise self._too_large("message", envelope)
+        self._queues.check_size(envelope, "message")
         try:
-            store = self._store_of(queue)
+            store = self._queues.store_of(queue)
             try:
                 added = store.add(queue, envelope, now_ns)
             except QueueFull:
@@ -284,13 +380,14 @@ class Broker:
             TooLarge: no reply could carry one of the messages, or the metadata of all.
             QueueFull: there is no room for all of them, or for any with `partial`.
         """
-        queue = self.catalog.get(reference) or await self._refuse(reference)
+        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
         now_ns = self._now_ns()
         ids = self._new_id.many(len(messages))
         envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
-        self._check_sizes(envelopes, metas)
+        self._queues.check_sizes(envelopes, "messages")
+        self._queues.check_reply_size(metas)
         try:
-            store = self._store_of(queue)
+            store = self._queues.store_of(queue)
             try:
                 room = queue.room_for(len(envelopes), partial=partial)
             except QueueFull:
@@ -319,14 +416,15 @@ class Broker:
             QueueEmpty: there is none, or was none in time.
             Gone: the caller has left.
         """
-        queue = self.catalog.get(reference) or await self._refuse(reference)
+        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
         try:
-            store = self._store_of(queue)
-            if self._waiting.free(queue) <= 0 and not await self._message_comes(
+            store = self._queues.store_of(queue)
+            if queue.leases.by_seq:
+                self._queues.pass_time(queue)
+            if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
                 queue, wait_s, is_gone
             ):
-                queue.empty_total += 1
-                raise QueueEmpty(queue.info.id)
+                raise queue.nothing_to_hand_out()
             return await store.pop(queue)
         except Unavailable:
             queue.failed_total += 1
@@ -351,10 +449,12 @@ class Broker:
         Raises:
             Gone: the caller has left.
         """
-        queue = self.catalog.get(reference) or await self._refuse(reference)
+        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
         try:
-            store = self._store_of(queue)
-            if self._waiting.free(queue) <= 0 and not await self._message_comes(
+            store = self._queues.store_of(queue)
+            if queue.leases.by_seq:
+                self._queues.pass_time(queue)
+            if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
                 queue, wait_s, is_gone
             ):
                 return []
@@ -365,43 +465,17 @@ class Broker:
             queue.failed_total += 1
             raise
 
-    async def _message_comes(self, queue: Queue, wait_s: float, is_gone: IsGone) -> bool:
-        """Wait for a message; if there is one, it is the caller's, who must take it at once.
-
-        Raises:
-            Gone: the caller has left.
-            QueueNotFound: the queue was deleted meanwhile.
-            Unavailable: q is shutting down, or the store takes no calls any more.
-        """
-        if wait_s > 0 and self._is_stopping:
-            raise _shutting_down()
-        try:
-            await self._waiting.turn(queue, wait_s, is_gone)
-        except QueueEmpty:
-            await self._stores[queue.info.store].settle()
-            return False
-        except QueueNotFound:
-            await self._stores[queue.info.store].settle()
-            raise
-        if self.catalog.get(queue.info.id) is not queue:
-            await self._refuse(queue.info.id)
-        try:
-            self._store_of(queue)
-        except Unavailable:
-            # The message stays, and is for who comes next.
-            self._waiting.serve(queue)
-            raise
-        return True
-
     async def peek(self, reference: str) -> bytes:
         """Return the envelope at the head of a queue and leave it there.
 
         Raises:
             QueueEmpty: there is none.
         """
-        queue = self.catalog.get(reference) or await self._refuse(reference)
+        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
         try:
-            store = self._store_of(queue)
+            store = self._queues.store_of(queue)
+            if queue.leases.by_seq:
+                self._queues.pass_time(queue)
             try:
                 return await store.peek(queue)
             except QueueEmpty:
@@ -416,66 +490,19 @@ class Broker:
 
         Nobody waits from then on; who would is told the same.
         """
-        self._is_stopping = True
+        self._queues.is_stopping = True
         for queue in self.catalog:
-            self._waiting.dismiss(queue, _shutting_down())
+            self._waiting.dismiss(queue, shutting_down())
 
     async def close(self) -> None:
         """Take no more calls, and close the stores when what is under way is durable."""
-        self._is_closing = True
+        self._queues.is_closing = True
         self.stop_waiting()
-        for store in self._stores.values():
+        await self._queues.alarms.close()
+        for store in self._queues.stores.values():
             await store.close()
 
-    async def _refuse(self, reference: str) -> NoReturn:
-        """Say that no queue has the id or name, when that cannot be taken back any more."""
-        try:
-            self.catalog.find(reference)
-        except QError:
-            # The queue may have been deleted this moment.
-            await self._settle()
-            raise
-        raise AssertionError(f"queue {reference} is there after all")
 
-    async def _settle(self) -> None:
-        """Wait until all that was decided upon so far is durable."""
-        for store in self._stores.values():
-            await store.settle()
-
-    def _store_of(self, queue: Queue) -> QueueStore:
-        """Return the store of a queue, ready to take a call."""
-        if self._is_closing:
-            raise _shutting_down()
-        store = self._stores[queue.info.store]
-        store.check()
-        return store
-
-    def _check_sizes(self, envelopes: list[bytes], metas: list[bytes]) -> None:
-        """Refuse a batch of which something does not fit into a reply."""
-        if max(map(len, envelopes), default=0) > self._envelope_bytes_max:
-            for at, envelope in enumerate(envelopes):
-                if len(envelope) > self._envelope_bytes_max:
-                    raise self._too_large(f"messages[{at}]", envelope)
-        size = sum(map(len, metas)) + REPLY_OVERHEAD_BYTES
-        if size > self._message_bytes_max:
-            raise TooLarge(
-                f"messages: the reply, tags and metadata of all, takes {size} bytes, more than"
-                f" message_bytes_max of {self._message_bytes_max}; send fewer in one batch",
-                "message_bytes_max",
-                self._message_bytes_max,
-                size,
-            )
-
-    def _too_large(self, field: str, envelope: bytes) -> TooLarge:
-        size = len(envelope) + REPLY_OVERHEAD_BYTES
-        return TooLarge(
-            f"{field}: payload, tags and metadata take {size} bytes, more than"
-            f" message_bytes_max of {self._message_bytes_max}",
-            "message_bytes_max",
-            self._message_bytes_max,
-            size,
-        )
-
-
-def _shutting_down() -> ShuttingDown:
-    return ShuttingDown("q is shutting down; the same call may succeed at its successor")
+def _check_limit(limit: int) -> None:
+    if limit < UNBOUNDED:
+        raise InvalidArgument("limit", f"must be -1 or 0 (no limit) or more; got {limit}")

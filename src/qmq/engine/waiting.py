@@ -28,10 +28,13 @@ class Gone(Exception):
 
 
 class Timer(Protocol):
-    """Measures how long a caller has waited."""
+    """Measures how long something lasts."""
 
     def now_ns(self) -> int:
-        """Nanoseconds since some moment."""
+        """Nanoseconds since the Unix epoch, by a clock that nobody sets.
+
+        It is right when the process starts, and goes at an even pace from then on.
+        """
         ...
 
     async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
@@ -39,14 +42,27 @@ class Timer(Protocol):
         ...
 
 
-class MonotonicTimer:
+class SteadyTimer:
     """The time that really passes."""
 
-    now_ns = staticmethod(time.monotonic_ns)
+    def __init__(self) -> None:
+        self._start_ns = time.time_ns() - _passed_ns()
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the Unix epoch, by a clock that nobody sets."""
+        return self._start_ns + _passed_ns()
 
     async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
         """Wait until the future is done, or so many seconds have passed."""
         await asyncio.wait((future,), timeout=timeout_s)
+
+
+#: Time passes for leases also while the machine sleeps, where the system can tell.
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _passed_ns() -> int:
+    return time.clock_gettime_ns(_CLOCK)
 
 
 class _Place:
@@ -89,12 +105,12 @@ class Waiting:
     def free(self, queue: Queue) -> int:
         """Count the messages that are promised to nobody."""
         line = self._lines.get(queue.number)
-        return len(queue.ready) - (len(line.promised) if line else 0)
+        return queue.available - (len(line.promised) if line else 0)
 
     def serve(self, queue: Queue) -> None:
         """Promise what has arrived to those who wait. To be called after each Add."""
         line = self._lines.get(queue.number)
-        while line and line.waiting and len(queue.ready) > len(line.promised):
+        while line and line.waiting and queue.available > len(line.promised):
             first = line.waiting.popleft()
             line.promised.append(first)
             first.promise.set_result(None)

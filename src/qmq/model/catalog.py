@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from qmq.errors import InvalidArgument, LimitReached, NameTaken, QueueNotFound
 from qmq.limits import PAGE_SIZE_MAX, QUEUE_NAME_CHARS_MAX, QUEUES_MAX
 from qmq.model.queue import Queue
+from qmq.values import QueueInfo
 
 _UUID = re.compile(
     r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE | re.ASCII
@@ -45,6 +46,8 @@ class Catalog:
         #: In order of creation, which is the order of `number`s as well.
         self._by_id: dict[str, Queue] = {}
         self._by_name: dict[str, Queue] = {}
+        #: The ids of those whose dead letters go to a queue, by the id of that.
+        self._sources: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
         """Count the queues."""
@@ -103,11 +106,34 @@ class Catalog:
         self._by_id[queue.info.id] = queue
         if queue.info.name:
             self._by_name[queue.info.name] = queue
+        self._add_source(queue)
+
+    def change(self, queue: Queue, info: QueueInfo) -> None:
+        """Make a queue what `info` says."""
+        self._remove_source(queue)
+        queue.set_info(info)
+        self._add_source(queue)
+
+    def source_of(self, queue: Queue) -> str | None:
+        """Return the id of a queue whose dead letters go to this one, if any."""
+        return min(self._sources.get(queue.info.id, ()), default=None)
+
+    def _add_source(self, queue: Queue) -> None:
+        if target := queue.info.settings.dead_letter_queue_id:
+            self._sources.setdefault(target, set()).add(queue.info.id)
+
+    def _remove_source(self, queue: Queue) -> None:
+        if target := queue.info.settings.dead_letter_queue_id:
+            self._sources[target].remove(queue.info.id)
+            if not self._sources[target]:
+                del self._sources[target]
 
     def remove(self, queue: Queue) -> None:
         """Forget a queue, unless that was done before: its name may be another's by now."""
-        if self._by_id.pop(queue.info.id, None) and queue.info.name:
-            del self._by_name[queue.info.name]
+        if self._by_id.pop(queue.info.id, None):
+            self._remove_source(queue)
+            if queue.info.name:
+                del self._by_name[queue.info.name]
 
     def page(self, size: int, after_number: int) -> tuple[list[Queue], int | None]:
         """Return queues in order of creation.

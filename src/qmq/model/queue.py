@@ -1,59 +1,112 @@
 """The rules of one queue: first in, first out, and no more than its limit."""
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from qmq.envelope import REPLY_OVERHEAD_BYTES, encode_tags
-from qmq.errors import InvalidArgument, QueueEmpty, QueueFull
+from qmq.errors import (
+    AddsPaused,
+    InvalidArgument,
+    NoDeadLetterQueue,
+    QueueEmpty,
+    QueueFull,
+    QueuePaused,
+)
 from qmq.limits import TAGS_BYTES_MAX, TAGS_MAX
+from qmq.model.delivery import Delivery
 from qmq.model.index import entries, entry, seq_of, size_of
-from qmq.values import UNBOUNDED, QueueInfo, QueueStats, Tag
+from qmq.model.leases import Leases
+from qmq.model.ready import Ready
+from qmq.values import (
+    UNBOUNDED,
+    DeadLetterReason,
+    NackKind,
+    Outcome,
+    QueueInfo,
+    QueueStats,
+    Tag,
+)
+
+#: Consumers that Stats names.
+_CONSUMERS_MAX: Final = 100
 
 
 class Queue:
     """The state of one queue.
 
     It knows messages by their sequence numbers alone; what is in them is kept by the
-    store, so that a waiting message costs the index some tens of bytes.
+    store, so that a waiting message costs the index some tens of bytes. A sequence number
+    is the moment in which its message came to the queue, in nanoseconds since the Unix
+    epoch, or the next free one.
     """
 
     __slots__ = (
+        "_is_limited",
+        "acked_total",
         "consumed_total",
+        "dead_lettered_total",
         "empty_total",
         "enqueued_total",
         "failed_total",
         "full_total",
         "info",
-        "limit",
+        "leases",
         "number",
+        "purged_seq",
         "ready",
-        "ready_bytes",
+        "redelivered_total",
     )
 
     def __init__(self, number: int, info: QueueInfo) -> None:
         #: The store's short name for the queue; never used for another one.
         self.number = number
         self.info = info
-        #: A copy of info.limit, with unbounded as infinity: one comparison an Add.
-        self.limit: float = float("inf") if info.limit == UNBOUNDED else info.limit
-        #: Entries (see `index`) of the messages that can be handed out, oldest first. A
-        #: sequence number is the moment in which its message came, in nanoseconds since
-        #: the Unix epoch.
-        self.ready: deque[int] = deque()
-        #: What the ready messages take together.
-        self.ready_bytes = 0
+        #: The messages that can be handed out.
+        self.ready = Ready()
+        #: What was handed out on lease, and has not left for good.
+        self.leases = Leases(self.ready)
+        #: Up to this number, all messages were purged; for a store that removes them later.
+        self.purged_seq = 0
         # Counts since the server started, for those who watch.
         self.enqueued_total = 0
         self.consumed_total = 0
+        self.acked_total = 0
+        self.redelivered_total = 0
+        self.dead_lettered_total = 0
         self.full_total = 0
         self.empty_total = 0
         self.failed_total = 0
+        self.set_info(info)
 
     def __repr__(self) -> str:
         """Name the queue and say how full it is."""
         name = self.info.name or self.info.id
-        return f"<Queue {name} {self.info.store.name} ready={len(self.ready)}>"
+        return (
+            f"<Queue {name} {self.info.store.name} ready={len(self.ready)}"
+            f" leased={self.leases.leased} delayed={self.leases.delayed}>"
+        )
+
+    @property
+    def message_count(self) -> int:
+        """How many messages it holds, in whatever state."""
+        return len(self.ready) + self.leases.leased + self.leases.delayed
+
+    def set_info(self, info: QueueInfo) -> None:
+        """Make the queue what `info` says."""
+        self.info = info
+        #: Whether an Add has to look at more than this: one comparison for most of them.
+        self._is_limited = info.limit != UNBOUNDED or bool(info.pause and info.pause.adds)
+
+    @property
+    def available(self) -> int:
+        """How many messages can be handed out now."""
+        return 0 if self.info.pause else len(self.ready)
+
+    def nothing_to_hand_out(self) -> QueueEmpty:
+        """Return the error that says why there is no message, and count it."""
+        self.empty_total += 1
+        return QueuePaused(self.info.id) if self.info.pause else QueueEmpty(self.info.id)
 
     def add(self, seq: int, size: int) -> None:
         """Put a message at the end.
@@ -64,12 +117,11 @@ class Queue:
 
         Raises:
             QueueFull: it holds as many messages as its limit allows.
+            AddsPaused: it takes none for now.
         """
-        if len(self.ready) >= self.limit:
-            self.full_total += 1
-            raise QueueFull(self.info.id, self.info.limit, len(self.ready))
+        if self._is_limited:
+            self.room_for(1, partial=False)
         self.ready.append(entry(seq, size))
-        self.ready_bytes += size
         self.enqueued_total += 1
 
     def add_batch(self, first_seq: int, sizes: Sequence[int]) -> None:
@@ -79,8 +131,7 @@ class Queue:
             first_seq: the sequence number of the first; the others follow without a gap.
             sizes: what each takes, in bytes.
         """
-        self.ready.extend(entries(first_seq, sizes))
-        self.ready_bytes += sum(sizes)
+        self.ready.extend(entries(first_seq, sizes), sum(sizes))
         self.enqueued_total += len(sizes)
 
     def room_for(self, count: int, *, partial: bool) -> int:
@@ -92,52 +143,66 @@ class Queue:
 
         Raises:
             QueueFull: there is no room for any, or not for all where that is asked for.
+            AddsPaused: it takes none for now.
         """
-        room = min(count, self.limit - len(self.ready))
+        info = self.info
+        if info.pause and info.pause.adds:
+            raise AddsPaused(info.id)
+        if info.limit == UNBOUNDED:
+            return count
+        room = min(count, max(0, info.limit - self.message_count))
         if room < (min(count, 1) if partial else count):
             self.full_total += 1
-            raise QueueFull(self.info.id, self.info.limit, len(self.ready))
-        return int(room)
+            raise QueueFull(info.id, info.limit, self.message_count)
+        return room
 
     def restore(self, seq: int, size: int) -> None:
         """Put back a message that a store has kept, at the end."""
         self.ready.append(entry(seq, size))
-        self.ready_bytes += size
 
-    def pop(self) -> int:
-        """Take the message at the head and return its sequence number.
+    def take_in(self, seq: int, size: int) -> None:
+        """Put a message at the end that comes from another queue, whatever the limit."""
+        self.ready.append(entry(seq, size))
+
+    def pop(self) -> tuple[int, bool]:
+        """Take the message at the head.
+
+        Returns:
+            Its sequence number, and whether it was ever on lease.
 
         Raises:
-            QueueEmpty: there is none.
+            QueueEmpty: there is none, or the queue is paused.
         """
-        if not self.ready:
-            self.empty_total += 1
-            raise QueueEmpty(self.info.id)
+        if not self.available:
+            raise self.nothing_to_hand_out()
         self.consumed_total += 1
-        taken = self.ready.popleft()
-        self.ready_bytes -= size_of(taken)
-        return seq_of(taken)
+        seq = seq_of(self.ready.take())
+        by_seq = self.leases.by_seq
+        return seq, bool(by_seq) and by_seq.pop(seq, None) is not None
 
-    def pop_batch(self, count_max: int, bytes_max: int) -> list[int]:
-        """Take messages from the head and return their sequence numbers, oldest first.
+    def pop_batch(self, count_max: int, bytes_max: int) -> tuple[list[int], list[int]]:
+        """Take messages from the head.
 
         Args:
             count_max: how many at most.
             bytes_max: what a reply that carries them may take; one message is taken in
                 any case.
+
+        Returns:
+            Their sequence numbers, in order; and which of those were ever on lease.
         """
         seqs: list[int] = []
-        ready = self.ready
+        ready, by_seq = self.ready, self.leases.by_seq
         left = bytes_max
-        while ready and len(seqs) < count_max:
-            size = size_of(ready[0])
-            left -= size + REPLY_OVERHEAD_BYTES
+        count_max = min(count_max, self.available)
+        while len(seqs) < count_max and (head := ready.head()) is not None:
+            left -= size_of(head) + REPLY_OVERHEAD_BYTES
             if left < 0 and seqs:
                 break
-            self.ready_bytes -= size
-            seqs.append(seq_of(ready.popleft()))
+            seqs.append(seq_of(ready.take()))
         self.consumed_total += len(seqs)
-        return seqs
+        leased = [seq for seq in seqs if by_seq.pop(seq, None) is not None] if by_seq else []
+        return seqs, leased
 
     def peek(self) -> int:
         """Return the sequence number of the message at the head and leave it there.
@@ -145,35 +210,106 @@ class Queue:
         Raises:
             QueueEmpty: there is none.
         """
-        if not self.ready:
+        head = self.ready.head()
+        if head is None:
             self.empty_total += 1
             raise QueueEmpty(self.info.id)
-        return seq_of(self.ready[0])
+        return seq_of(head)
+
+    def lease(
+        self, now_ns: int, duration_ns: int, count_max: int, bytes_max: int, consumer: str
+    ) -> list[Delivery]:
+        """Put messages at the head on lease; see `Leases.hand_out`."""
+        handed_out = self.leases.hand_out(
+            now_ns, now_ns + duration_ns, min(count_max, self.available), bytes_max, consumer
+        )
+        self.redelivered_total += sum(delivery.fence > 1 for delivery in handed_out)
+        return handed_out
+
+    def ack(self, delivery: Delivery) -> None:
+        """Take a leased message out: its work is done."""
+        self.leases.forget(delivery)
+        self.acked_total += 1
+
+    def nack(  # noqa: PLR0913 - What a nack says, and the moment and chance.
+        self,
+        delivery: Delivery,
+        kind: NackKind,
+        *,
+        now_ns: int,
+        delay_ns: int | None,
+        reason: str,
+        chance: float,
+    ) -> DeadLetterReason | None:
+        """End a lease whose work is not done.
+
+        Args:
+            delivery: the message.
+            kind: what the consumer says.
+            now_ns: the moment.
+            delay_ns: how long the message is kept back; None leaves that to the queue.
+            reason: what the consumer says why.
+            chance: 0 to 1, for the jitter of the back-off.
+
+        Returns:
+            Why the message is to be moved to the dead-letter queue, if it is; it is in
+            nobody's hands until then.
+
+        Raises:
+            NoDeadLetterQueue: it was rejected, and there is none.
+        """
+        settings = self.info.settings
+        if kind is NackKind.REJECT:
+            if not settings.dead_letter_queue_id:
+                raise NoDeadLetterQueue(self.info.id)
+            delivery.end(Outcome.REJECTED, now_ns, reason)
+            return DeadLetterReason.REJECTED
+        if kind is NackKind.FAIL and 0 < settings.delivery_count_max <= delivery.count:
+            delivery.end(Outcome.FAILED, now_ns, reason)
+            return DeadLetterReason.DELIVERY_COUNT_MAX
+        if delay_ns is None:
+            delay_ns = 0
+            if kind is NackKind.FAIL:
+                delay_ns = settings.back_off.delay_ns(delivery.count, chance)
+        self.leases.give_back(delivery, kind, now_ns, delay_ns, reason)
+        return None
+
+    def pass_time(self, now_ns: int) -> list[Delivery]:
+        """End the leases and delays that end by now.
+
+        Returns:
+            Messages that were delivered as often as they may, to be moved.
+        """
+        settings = self.info.settings
+        delivery_count_max = settings.delivery_count_max if settings.dead_letter_queue_id else 0
+        return self.leases.pass_time(now_ns, delivery_count_max)
 
     def drop_all(self) -> list[int]:
         """Take all messages, and return their sequence numbers."""
-        seqs = [seq_of(each) for each in self.ready]
-        self.ready.clear()
-        self.ready_bytes = 0
-        return seqs
+        return self.ready.clear() + self.leases.clear()
 
     def oldest_age_ns(self, now_ns: int) -> int:
         """Return how long ago the message at the head came, in nanoseconds; 0 if none."""
-        try:
-            return max(0, now_ns - seq_of(self.ready[0]))
-        except IndexError:
-            return 0
+        head = self.ready.head()
+        return 0 if head is None else max(0, now_ns - seq_of(head))
 
     def stats(self, now_ns: int, waiting: int) -> QueueStats:
         """Count what the queue holds; `waiting` is how many calls wait for a message."""
+        leases = self.leases
         return QueueStats(
             info=self.info,
             ready=len(self.ready),
-            ready_bytes=self.ready_bytes,
+            ready_bytes=self.ready.bytes,
             oldest_age_ns=self.oldest_age_ns(now_ns) if self.ready else None,
             waiting=waiting,
             enqueued_total=self.enqueued_total,
             consumed_total=self.consumed_total,
+            leased=leases.leased,
+            delayed=leases.delayed,
+            acked_total=self.acked_total,
+            redelivered_total=self.redelivered_total,
+            dead_lettered_total=self.dead_lettered_total,
+            consumers=tuple(sorted(leases.held_by.items())[:_CONSUMERS_MAX]),
         )
 
     def add_tag(self, tag: Tag) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from qmq.model.changes import Changes
 from qmq.model.queue import Queue
 
 
@@ -39,6 +40,10 @@ class QueueStore(Protocol):
         """Keep what has changed in a queue's info."""
         ...
 
+    def purge(self, queue: Queue) -> Awaitable[None]:
+        """Drop all messages of a queue."""
+        ...
+
     def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
         """Put a message at the end of a queue.
 
@@ -70,7 +75,7 @@ class QueueStore(Protocol):
         """Take the message at the head of a queue; its envelope is the result.
 
         Raises:
-            QueueEmpty: there is none.
+            QueueEmpty: there is none, or the queue is paused.
         """
         ...
 
@@ -89,6 +94,25 @@ class QueueStore(Protocol):
 
         Raises:
             QueueEmpty: there is none.
+        """
+        ...
+
+    def number(self, count: int, created_ns: int) -> int:
+        """Return the first of so many sequence numbers in a row that were never used.
+
+        Args:
+            count: how many.
+            created_ns: the moment, which the first number is, or the next free one.
+        """
+        ...
+
+    def commit(self, changes: Changes, read: Sequence[int] = ()) -> Awaitable[list[bytes]]:
+        """Keep changes, all of them or none.
+
+        Args:
+            changes: what was changed.
+            read: sequence numbers of messages, still there when the changes are made, whose
+                envelopes are the result.
         """
         ...
 

@@ -59,6 +59,7 @@ class DataDirectory:
                 _refuse_unknown(connection, path)
                 _make_durable(connection, path)
                 _migrate(connection)
+                connection.create_scalar_function("append_bytes", _append_bytes, 2)
                 _take_hold(connection)
             except BaseException:
                 connection.close()
@@ -162,6 +163,10 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
 def _take_hold(connection: apsw.Connection) -> None:
     """Lock the database: in exclusive mode SQLite keeps the lock of the first write."""
     connection.execute("begin exclusive; commit")
+
+
+def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
+    return b"".join(part for part in parts if isinstance(part, bytes))
 
 
 def _migrate(connection: apsw.Connection) -> None:

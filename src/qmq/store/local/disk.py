@@ -1,6 +1,6 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
-import json
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from itertools import repeat
@@ -11,11 +11,13 @@ import apsw
 
 from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
+from qmq.model.changes import Changes
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
+from qmq.store.local.rows import delivery_of, queue_columns, settings_of, tags_of
 from qmq.store.sql import load_statements
-from qmq.values import QueueInfo, Store, Tag
+from qmq.values import QueueInfo, Store
 
 _T = TypeVar("_T")
 
@@ -59,6 +61,8 @@ class DiskStore:
         self._cache_bytes = 0
         #: The queues found on disk, in order of creation.
         self.queues: list[Queue] = []
+        #: The redrives found on disk, in order of their starts: id, and what was kept.
+        self.redrives: list[tuple[str, str]] = []
         #: The highest number that a queue, or a left-over message of one, ever had.
         self.last_queue_number = 0
         self._seq = 0
@@ -108,10 +112,11 @@ class DiskStore:
     def _load(self) -> list[int]:
         """Rebuild the queues from the rows; return the messages of deleted queues."""
         by_number: dict[int, Queue] = {}
-        for number, id_, name, limit, created_ns, tags in self._connection.execute(
+        for number, id_, name, limit, created_ns, tags, settings in self._connection.execute(
             _SQL["select_queues"]
         ):
-            by_number[number] = Queue(
+            how, pause, purged_seq = settings_of(settings)
+            queue = by_number[number] = Queue(
                 number,
                 QueueInfo(
                     id=id_,
@@ -119,20 +124,29 @@ class DiskStore:
                     limit=limit,
                     created_ns=created_ns,
                     store=Store.DISK,
-                    tags=tuple(Tag(key, value) for key, value in json.loads(tags)),
+                    tags=tags_of(tags),
+                    settings=how,
+                    pause=pause,
                 ),
             )
+            queue.purged_seq = purged_seq
         self.queues = list(by_number.values())
         self.last_queue_number = max(by_number, default=0)
+        self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
+        deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
         orphans = []
         for seq, number, size in self._connection.execute(_SQL["select_messages"]):
-            if queue := by_number.get(number):
-                queue.restore(seq, size)
-            else:
+            row = deliveries.pop(seq, None) if deliveries else None
+            home = by_number.get(number)
+            if home is None or seq <= home.purged_seq:
                 orphans.append(seq)
                 self.last_queue_number = max(self.last_queue_number, number)
+            elif row:
+                home.leases.restore(delivery_of(row, size))
+            else:
+                home.restore(seq, size)
             self._seq = seq
-        return orphans
+        return orphans + list(deliveries)
 
     def check(self) -> None:
         """Refuse calls that could not be made durable."""
@@ -147,25 +161,35 @@ class DiskStore:
                 "number": queue.number,
                 "id": info.id,
                 "name": info.name,
-                "message_limit": info.limit,
                 "created_ns": info.created_ns,
-                "tags": _tags_json(info),
+                **queue_columns(queue),
             },
         )
 
     def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop a queue at once; its messages' rows follow by and by."""
         deleted = self._journal.change_queue("delete_queue", {"number": queue.number})
+        self._sweep(queue)
+        return deleted
+
+    def purge(self, queue: Queue) -> Awaitable[None]:
+        """Drop all messages of a queue at once; their rows follow by and by."""
+        # All that it holds, and nothing that will come, has a number up to this one.
+        queue.purged_seq = self._seq
+        purged = self.save_info(queue)
+        self._sweep(queue)
+        return purged
+
+    def _sweep(self, queue: Queue) -> None:
         seqs = queue.drop_all()
         for seq in seqs:
             self._uncache(seq)
         self._journal.sweep(seqs)
-        return deleted
 
     def save_info(self, queue: Queue) -> Awaitable[None]:
         """Keep what has changed in a queue's info."""
         return self._journal.change_queue(
-            "update_queue_tags", {"number": queue.number, "tags": _tags_json(queue.info)}
+            "update_queue", {"number": queue.number, **queue_columns(queue)}
         )
 
     def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
@@ -173,20 +197,16 @@ class DiskStore:
         seq = max(self._seq + 1, created_ns)
         queue.add(seq, len(envelope))
         self._seq = seq
-        # What comes in is cached until the cache is full: a queue is read from its head.
-        if self._cache_bytes + len(envelope) <= self._cache_bytes_max:
-            self._cache[seq] = envelope
-            self._cache_bytes += len(envelope)
+        self._keep(seq, envelope)
         return self._journal.insert(seq, queue.number, envelope)
 
     def add_batch(
         self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
     ) -> Awaitable[None]:
         """Put messages at the end of a queue."""
-        first_seq = max(self._seq + 1, created_ns)
+        first_seq = self.number(len(envelopes), created_ns)
         sizes = [len(envelope) for envelope in envelopes]
         queue.add_batch(first_seq, sizes)
-        self._seq = first_seq + len(envelopes) - 1
         size = sum(sizes)
         if self._cache_bytes + size <= self._cache_bytes_max:
             self._cache.update(enumerate(envelopes, first_seq))
@@ -197,36 +217,61 @@ class DiskStore:
 
     def pop(self, queue: Queue) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
-        seq = queue.pop()
+        seq, was_leased = queue.pop()
+        leased = [seq] if was_leased else []
         envelope = self._uncache(seq)
         if envelope is None:
-            return _first(self._journal.take([seq]))
+            return _first(self._journal.take([seq], leased))
+        if was_leased:
+            return self._journal.delete_batch([seq], leased, envelope)
         return self._journal.delete(seq, envelope)
 
     def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue."""
-        seqs = queue.pop_batch(count_max, bytes_max)
+        seqs, leased = queue.pop_batch(count_max, bytes_max)
         if not seqs:
             return self._settled_with([])
         if not all(seq in self._cache for seq in seqs):
             for seq in seqs:
                 self._uncache(seq)
-            return self._journal.take(seqs)
+            return self._journal.take(seqs, leased)
         envelopes = list(map(self._cache.pop, seqs))
         self._cache_bytes -= sum(map(len, envelopes))
-        return self._journal.delete_batch(seqs, envelopes)
+        return self._journal.delete_batch(seqs, leased, envelopes)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
         seq = queue.peek()
         if (envelope := self._cache.get(seq)) is not None:
             return self._settled_with(envelope)
-        return self._journal.read(seq)
+        return _first(self._journal.read([seq]))
+
+    def number(self, count: int, created_ns: int) -> int:
+        """Return the first of so many sequence numbers in a row that were never used."""
+        first_seq = max(self._seq + 1, created_ns)
+        self._seq = first_seq + count - 1
+        return first_seq
+
+    def commit(self, changes: Changes, read: Sequence[int] = ()) -> Awaitable[list[bytes]]:
+        """Keep changes, all of them or none; the result is the envelopes to be read."""
+        size = 0
+        for seq, _, envelope in changes.added:
+            size += len(envelope)
+            self._keep(seq, envelope)
+        found = [cached for seq in read if (cached := self._cache.get(seq)) is not None]
+        for move in changes.moved:
+            if (moved := self._uncache(move.old_seq)) is not None:
+                self._keep(move.new_seq, moved + move.suffix)
+        for seq in changes.removed:
+            self._uncache(seq)
+        self._journal.keep(changes, size)
+        if len(found) < len(read):
+            return self._journal.read(read)
+        return self._settled_with(found)
 
     async def settle(self) -> None:
         """Wait until all that was decided upon so far is on disk."""
-        pending: Awaitable[None] | None = self._journal.settled()
-        if pending:
+        if pending := self._journal.settled(None):
             await pending
 
     async def close(self) -> None:
@@ -235,9 +280,19 @@ class DiskStore:
         self._connection.close()
         self._directory.close()
 
-    async def _settled_with(self, result: _T) -> _T:
-        await self.settle()
-        return result
+    def _settled_with(self, result: _T) -> Awaitable[_T]:
+        """Return what gives the result back when all that was decided upon is on disk."""
+        if pending := self._journal.settled(result):
+            return pending
+        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        done.set_result(result)
+        return done
+
+    def _keep(self, seq: int, envelope: bytes) -> None:
+        """Cache what comes in, until the cache is full: a queue is read from its head."""
+        if self._cache_bytes + len(envelope) <= self._cache_bytes_max:
+            self._cache[seq] = envelope
+            self._cache_bytes += len(envelope)
 
     def _uncache(self, seq: int) -> bytes | None:
         envelope = self._cache.pop(seq, None)
@@ -248,7 +303,3 @@ class DiskStore:
 
 async def _first(envelopes: Awaitable[list[bytes]]) -> bytes:
     return (await envelopes)[0]
-
-
-def _tags_json(info: QueueInfo) -> str:
-    return json.dumps([(tag.key, tag.value) for tag in info.tags], ensure_ascii=False)

@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from qmq.errors import Busy, StoreFailed
+from qmq.model.changes import Changes, Move
+from qmq.store.local.rows import DeliveryRow, delivery_row
 from qmq.store.sql import load_statements
 
 #: Messages of deleted queues that one batch removes, so that the removal of a large
@@ -28,12 +30,28 @@ _SQL = load_statements("qmq.store.local", "statements.sql")
 class _Batch:
     """What one transaction writes and reads, and who waits for it."""
 
-    __slots__ = ("bytes", "deletes", "inserts", "queue_changes", "reads", "takes", "waiters")
+    __slots__ = (
+        "bytes",
+        "deletes",
+        "delivery_deletes",
+        "delivery_saves",
+        "inserts",
+        "moves",
+        "queue_changes",
+        "reads",
+        "redrives",
+        "takes",
+        "waiters",
+    )
 
     def __init__(self) -> None:
         self.queue_changes: list[tuple[str, Mapping[str, str | int]]] = []
         self.inserts: list[tuple[int, int, bytes]] = []
-        self.reads: list[tuple[int, asyncio.Future[bytes]]] = []
+        self.reads: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
+        self.moves: list[Move] = []
+        self.delivery_saves: list[DeliveryRow] = []
+        self.delivery_deletes: list[tuple[int]] = []
+        self.redrives: list[tuple[str, str]] = []
         self.takes: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
         self.deletes: list[tuple[int]] = []
         #: Who waits, and what for: known already, but to be told when it is durable.
@@ -42,7 +60,16 @@ class _Batch:
 
     def has_work(self) -> bool:
         """Whether there is anything to write or read."""
-        return bool(self.inserts or self.deletes or self.takes or self.reads or self.queue_changes)
+        return bool(
+            self.inserts
+            or self.deletes
+            or self.takes
+            or self.reads
+            or self.delivery_saves
+            or self.moves
+            or self.queue_changes
+            or self.redrives
+        )
 
     def everyone(self) -> Iterable[asyncio.Future[Any]]:
         """All who wait for the batch."""
@@ -118,30 +145,49 @@ class Journal:
         return self._wait_for(batch, None)
 
     def delete(self, seq: int, result: _T) -> asyncio.Future[_T]:
-        """Forget a message; give `result` back when that is durable."""
+        """Forget a message that was never on lease; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes.append((seq,))
         return self._wait_for(batch, result)
 
-    def delete_batch(self, seqs: Iterable[int], result: _T) -> asyncio.Future[_T]:
-        """Forget messages; give `result` back when that is durable."""
+    def delete_batch(
+        self, seqs: Iterable[int], leased: Iterable[int], result: _T
+    ) -> asyncio.Future[_T]:
+        """Forget messages, `leased` of which were; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes += ((seq,) for seq in seqs)
+        batch.delivery_deletes += ((seq,) for seq in leased)
         return self._wait_for(batch, result)
 
-    def take(self, seqs: Sequence[int]) -> asyncio.Future[list[bytes]]:
-        """Forget messages and return their envelopes."""
+    def take(self, seqs: Sequence[int], leased: Iterable[int]) -> asyncio.Future[list[bytes]]:
+        """Forget messages, `leased` of which were, and return their envelopes."""
         future: asyncio.Future[list[bytes]] = self._loop.create_future()
-        self._gathering.takes.append((seqs, future))
+        batch = self._gathering
+        batch.takes.append((seqs, future))
+        batch.delivery_deletes += ((seq,) for seq in leased)
         self._schedule_flush()
         return future
 
-    def read(self, seq: int) -> asyncio.Future[bytes]:
-        """Return a message's envelope."""
-        future: asyncio.Future[bytes] = self._loop.create_future()
-        self._gathering.reads.append((seq, future))
+    def read(self, seqs: Sequence[int]) -> asyncio.Future[list[bytes]]:
+        """Return the envelopes of messages."""
+        future: asyncio.Future[list[bytes]] = self._loop.create_future()
+        self._gathering.reads.append((seqs, future))
         self._schedule_flush()
         return future
+
+    def keep(self, changes: Changes, size: int) -> None:
+        """Keep changes, all of them or none; `size` is that of the envelopes among them."""
+        batch = self._gathering
+        batch.inserts += changes.added
+        batch.bytes += size
+        batch.delivery_saves += map(delivery_row, changes.saved)
+        batch.moves += changes.moved
+        batch.delivery_deletes += ((move.old_seq,) for move in changes.moved)
+        for seq in changes.removed:
+            batch.deletes.append((seq,))
+            batch.delivery_deletes.append((seq,))
+        batch.redrives += changes.redrives
+        self._schedule_flush()
 
     def change_queue(
         self, statement: str, parameters: Mapping[str, str | int]
@@ -156,8 +202,10 @@ class Journal:
         self._orphans.extend(seqs)
         self._schedule_flush()
 
-    def settled(self) -> asyncio.Future[None] | None:
-        """Return what to wait for until all that was handed in is on disk, if anything.
+    def settled(self, result: _T) -> asyncio.Future[_T] | None:
+        """Return what gives `result` back when all that was handed in is on disk.
+
+        None if it is already.
 
         Raises:
             StoreFailed: not all of it is.
@@ -165,10 +213,10 @@ class Journal:
         if self._failure:
             raise StoreFailed(self._failure)
         if self._gathering.has_work():
-            return self._wait_for(self._gathering, None)
+            return self._wait_for(self._gathering, result)
         if self._committing:
-            future: asyncio.Future[None] = self._loop.create_future()
-            self._committing.waiters.append((future, None))
+            future: asyncio.Future[_T] = self._loop.create_future()
+            self._committing.waiters.append((future, result))
             return future
         return None
 
@@ -176,7 +224,7 @@ class Journal:
         """Commit what is under way and end the writer."""
         # What is left to sweep may take long; it is found again when the database is opened.
         self._orphans.clear()
-        while not self._failure and (pending := self.settled()):
+        while not self._failure and (pending := self.settled(None)):
             await asyncio.gather(pending, return_exceptions=True)
         self._work.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
@@ -199,7 +247,9 @@ class Journal:
         batch = self._gathering
         orphans = self._orphans
         while orphans and len(batch.deletes) < _SWEEP_MESSAGES_MAX:
-            batch.deletes.append((orphans.popleft(),))
+            orphan = (orphans.popleft(),)
+            batch.deletes.append(orphan)
+            batch.delivery_deletes.append(orphan)
         if batch.has_work():
             self._gathering = _Batch()
             self._committing = batch
@@ -242,7 +292,6 @@ class Journal:
 
 def _commit(connection: apsw.Connection, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
     """Write a batch in one transaction, and return what was asked for, for whom."""
-    found: list[tuple[asyncio.Future[Any], Any]] = []
     cursor = connection.cursor()
     cursor.execute("begin immediate")
     try:
@@ -250,19 +299,49 @@ def _commit(connection: apsw.Connection, batch: _Batch) -> list[tuple[asyncio.Fu
             cursor.execute(sql, parameters)
         if batch.inserts:
             cursor.executemany(_SQL["insert_message"], batch.inserts)
-        # Reads come before deletes, since what is read may be deleted later in the batch.
-        for seq, reader in batch.reads:
-            found.append((reader, _envelope(cursor, "read_message", seq)))
+        # Reads come before what moves or deletes, since what is read may leave in the batch.
+        found = _read_all(cursor, batch)
+        if batch.moves:
+            cursor.executemany(_SQL["move_message"], batch.moves)
         for seqs, taker in batch.takes:
             found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
         if batch.deletes:
             cursor.executemany(_SQL["delete_message"], batch.deletes)
+        _write_histories(cursor, batch)
         cursor.execute("commit")
     except BaseException:
         if connection.in_transaction:
             cursor.execute("rollback")
         raise
     return found
+
+
+def _write_histories(cursor: apsw.Cursor, batch: _Batch) -> None:
+    """Write what was learned of messages since they were handed out, and the redrives."""
+    # A sequence number is never used again, so nothing is saved after its deletion.
+    if batch.delivery_saves:
+        cursor.executemany(_SQL["save_delivery"], batch.delivery_saves)
+    if batch.delivery_deletes:
+        cursor.executemany(_SQL["delete_delivery"], batch.delivery_deletes)
+    for id_, job in batch.redrives:
+        if job:
+            cursor.execute(_SQL["save_redrive"], (id_, job))
+        else:
+            cursor.execute(_SQL["delete_redrive"], (id_,))
+
+
+def _read_all(cursor: apsw.Cursor, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
+    """Read the envelopes that somebody asks for, of messages that stay where they are."""
+    coming = {move.new_seq: move for move in batch.moves} if batch.reads else {}
+
+    def read(seq: int) -> bytes:
+        # It may be about to come from another queue.
+        move = coming.get(seq)
+        if move is None:
+            return _envelope(cursor, "read_message", seq)
+        return read(move.old_seq) + move.suffix
+
+    return [(reader, [read(seq) for seq in seqs]) for seqs, reader in batch.reads]
 
 
 def _envelope(cursor: apsw.Cursor, statement: str, seq: int) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Generator, Sequence
 from typing import Generic, TypeVar
 
+from qmq.model.changes import Changes
 from qmq.model.queue import Queue
 
 _T = TypeVar("_T")
@@ -44,6 +45,10 @@ class MemoryStore:
             del self._envelopes[seq]
         return _NOTHING
 
+    def purge(self, queue: Queue) -> Awaitable[None]:
+        """Drop the queue's messages."""
+        return self.delete_queue(queue)
+
     def save_info(self, queue: Queue) -> Awaitable[None]:  # noqa: ARG002 - It has its info.
         """Nothing to keep: the queue holds its info."""
         return _NOTHING
@@ -60,24 +65,43 @@ class MemoryStore:
         self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
     ) -> Awaitable[None]:
         """Put messages at the end of a queue."""
-        first_seq = max(self._seq + 1, created_ns)
+        first_seq = self.number(len(envelopes), created_ns)
         queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
         self._envelopes.update(enumerate(envelopes, first_seq))
-        self._seq = first_seq + len(envelopes) - 1
         return _NOTHING
 
     def pop(self, queue: Queue) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
-        return _Done(self._envelopes.pop(queue.pop()))
+        seq, _ = queue.pop()
+        return _Done(self._envelopes.pop(seq))
 
     def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue."""
         take = self._envelopes.pop
-        return _Done([take(seq) for seq in queue.pop_batch(count_max, bytes_max)])
+        seqs, _ = queue.pop_batch(count_max, bytes_max)
+        return _Done([take(seq) for seq in seqs])
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
         return _Done(self._envelopes[queue.peek()])
+
+    def number(self, count: int, created_ns: int) -> int:
+        """Return the first of so many sequence numbers in a row that were never used."""
+        first_seq = max(self._seq + 1, created_ns)
+        self._seq = first_seq + count - 1
+        return first_seq
+
+    def commit(self, changes: Changes, read: Sequence[int] = ()) -> Awaitable[list[bytes]]:
+        """Keep changes; the result is the envelopes that were to be read."""
+        envelopes = self._envelopes
+        for seq, _, envelope in changes.added:
+            envelopes[seq] = envelope
+        found = [envelopes[seq] for seq in read]
+        for move in changes.moved:
+            envelopes[move.new_seq] = envelopes.pop(move.old_seq) + move.suffix
+        for seq in changes.removed:
+            del envelopes[seq]
+        return _Done(found)
 
     def settle(self) -> Awaitable[None]:
         """Nothing to wait for."""

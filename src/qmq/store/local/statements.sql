@@ -1,15 +1,16 @@
 -- name: insert_queue
-insert into queue (number, id, name, message_limit, created_ns, tags)
-values (:number, :id, :name, :message_limit, :created_ns, :tags)
+insert into queue (number, id, name, message_limit, created_ns, tags, settings)
+values (:number, :id, :name, :message_limit, :created_ns, :tags, :settings)
 
--- name: update_queue_tags
-update queue set tags = :tags where number = :number
+-- name: update_queue
+update queue set message_limit = :message_limit, tags = :tags, settings = :settings
+where number = :number
 
 -- name: delete_queue
 delete from queue where number = :number
 
 -- name: select_queues
-select number, id, name, message_limit, created_ns, tags from queue order by number
+select number, id, name, message_limit, created_ns, tags, settings from queue order by number
 
 -- name: insert_message
 insert into message (seq, queue, envelope) values (?, ?, ?)
@@ -22,6 +23,31 @@ delete from message where seq = ? returning envelope
 
 -- name: read_message
 select envelope from message where seq = ?
+
+-- name: move_message
+-- append_bytes is q's own function, since SQLite's || is for text.
+update message set seq = ?, queue = ?, envelope = append_bytes(envelope, ?) where seq = ?
+
+-- name: save_delivery
+insert or replace into delivery
+    (seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_delivery
+delete from delivery where seq = ?
+
+-- name: save_redrive
+insert into redrive (id, job) values (?, ?) on conflict (id) do update set job = excluded.job
+
+-- name: delete_redrive
+delete from redrive where id = ?
+
+-- name: select_redrives
+select id, job from redrive order by number
+
+-- name: select_deliveries
+select seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id
+from delivery
 
 -- name: select_messages
 -- The length of a blob is known without reading it.

@@ -1,0 +1,60 @@
+"""Moments at which something happens to a queue by itself: leases and delays end."""
+
+import asyncio
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Final
+
+from qmq.engine.waiting import Timer
+from qmq.model.queue import Queue
+from qmq.values import NS_PER_S
+
+#: Seconds to sleep when there is nothing to wake up for; any long time would do.
+_LONG_S: Final = 3600.0
+
+
+class Alarms:
+    """Calls back for each queue when the moment has come that was set for it."""
+
+    def __init__(self, timer: Timer, on_alarm: Callable[[Queue], None]) -> None:
+        self._timer = timer
+        self._on_alarm = on_alarm
+        #: The moments, of queues by number; a queue may stand here more often than once.
+        self._heap: list[tuple[int, int, Queue]] = []
+        #: The earliest of them of each queue.
+        self._earliest: dict[int, int] = {}
+        self._sleeper: asyncio.Task[None] | None = None
+        self._wake: asyncio.Future[None] | None = None
+
+    def set(self, queue: Queue, moment_ns: int) -> None:
+        """Call back for a queue at a moment by the timer, or before that."""
+        earliest = self._earliest.get(queue.number)
+        if earliest is not None and earliest <= moment_ns:
+            return
+        self._earliest[queue.number] = moment_ns
+        is_next = not self._heap or moment_ns < self._heap[0][0]
+        heappush(self._heap, (moment_ns, queue.number, queue))
+        if self._sleeper is None:
+            self._sleeper = asyncio.get_running_loop().create_task(self._sleep())
+        elif is_next and self._wake and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def close(self) -> None:
+        """Call back no more."""
+        if self._sleeper:
+            self._sleeper.cancel()
+            await asyncio.gather(self._sleeper, return_exceptions=True)
+
+    async def _sleep(self) -> None:
+        """Sleep from one moment to the next."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now_ns = self._timer.now_ns()
+            while self._heap and self._heap[0][0] <= now_ns:
+                moment_ns, number, queue = heappop(self._heap)
+                if self._earliest.get(number) == moment_ns:
+                    del self._earliest[number]
+                    self._on_alarm(queue)
+            self._wake = loop.create_future()
+            left_s = (self._heap[0][0] - now_ns) / NS_PER_S if self._heap else _LONG_S
+            await self._timer.wait(self._wake, min(left_s, _LONG_S))

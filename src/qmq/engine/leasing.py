@@ -1,0 +1,353 @@
+"""Commands about messages on lease: Lease, Ack, Nack, Extend, Complete."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from qmq.engine.queues import Queues
+from qmq.engine.recent import Recent
+from qmq.engine.waiting import IsGone
+from qmq.envelope import encode_attempts, encode_lease, leased_with
+from qmq.errors import (
+    InvalidArgument,
+    LeaseLost,
+    NoDeadLetterQueue,
+    QError,
+    StoresDiffer,
+)
+from qmq.limits import ACKS_REMEMBERED
+from qmq.model.changes import Changes
+from qmq.model.delivery import Delivery, parse_lease_id
+from qmq.model.leases import attempts_bytes
+from qmq.model.queue import Queue
+from qmq.store.base import QueueStore
+from qmq.values import NackKind
+
+
+class Leased(NamedTuple):
+    """A message that was handed out on lease."""
+
+    lease_id: str
+    #: The encoding of a `proto.LeasedMessage`.
+    encoded: bytes
+
+
+#: What became of one lease: nothing to say, when it ends from now on, or why it is refused.
+Result = int | QError | None
+
+
+class Leasing:
+    """Commands about messages on lease.
+
+    Its methods raise the errors of `qmq.errors`; a reference to a queue is as in
+    `qmq.engine.broker.Broker`.
+    """
+
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
+        #: Leases that ended with an ack, so that it can be repeated.
+        self._acked = Recent(ACKS_REMEMBERED)
+
+    async def lease(  # noqa: PLR0913 - All that a caller can say.
+        self,
+        reference: str,
+        messages_max: int,
+        *,
+        wait_s: float,
+        is_gone: IsGone,
+        duration_ns: int | None = None,
+        consumer: str = "",
+    ) -> list[Leased]:
+        """Hand out messages from the head of a queue for a time.
+
+        Args:
+            reference: the queue's id or name.
+            messages_max: how many at most; fewer are returned if a reply carries no more,
+                and none if there was none in time.
+            wait_s: how long to wait for the first message at most.
+            is_gone: tells whether the caller has left while it waited.
+            duration_ns: how long the leases last; None leaves that to the queue.
+            consumer: who asks.
+
+        Raises:
+            Gone: the caller has left.
+        """
+        queues = self._queues
+        queue = await queues.find(reference)
+        store = queues.store_of(queue)
+        queues.pass_time(queue)
+        if queues.waiting.free(queue) <= 0 and not await queues.message_comes(
+            queue, wait_s, is_gone
+        ):
+            return []
+        # What is promised to others is not for this one.
+        count_max = min(messages_max, queues.waiting.free(queue))
+        if duration_ns is None:
+            duration_ns = queue.info.settings.lease_duration_ns
+        now_ns = queues.steady_ns()
+        deliveries = queue.lease(now_ns, duration_ns, count_max, queues.message_bytes_max, consumer)
+        queues.set_alarm(queue)
+        changes = Changes()
+        changes.saved = deliveries
+        # What is said of a message is what is true now, not when it is durable.
+        leases = [
+            encode_lease(each.lease_id, now_ns + duration_ns, each.count) for each in deliveries
+        ]
+        attempts = [
+            encode_attempts(each.attempts, attempts_bytes(each)) if each.attempts else b""
+            for each in deliveries
+        ]
+        ids = [delivery.lease_id for delivery in deliveries]
+        envelopes = await store.commit(changes, [delivery.seq for delivery in deliveries])
+        return [
+            Leased(id_, leased_with(*parts))
+            for id_, *parts in zip(ids, envelopes, attempts, leases, strict=True)
+        ]
+
+    async def ack(self, reference: str, lease_ids: Sequence[str]) -> list[Result]:
+        """Remove leased messages: their work is done.
+
+        Returns:
+            For each lease id, in order, None or why it is refused.
+        """
+        changes = Changes()
+
+        def ack(queue: Queue, lease_id: str) -> None:
+            delivery = self._find_for_ack(queue, lease_id)
+            if delivery:
+                self._ack(queue, delivery, changes)
+
+        return await self._each(reference, lease_ids, ack, changes, is_late_fine=True)
+
+    async def nack(
+        self,
+        reference: str,
+        lease_ids: Sequence[str],
+        kind: NackKind,
+        *,
+        delay_ns: int | None = None,
+        reason: str = "",
+    ) -> list[Result]:
+        """Give leased messages back.
+
+        Args:
+            reference: the queue's id or name.
+            lease_ids: the leases.
+            kind: why, and so what becomes of them.
+            delay_ns: how long they are kept back; None leaves that to the queue.
+            reason: what the consumer says why.
+
+        Returns:
+            For each lease id, in order, None or why it is refused.
+        """
+        changes = Changes()
+        queues = self._queues
+        now_ns = queues.steady_ns()
+
+        def nack(queue: Queue, lease_id: str) -> None:
+            delivery = self._find(queue, lease_id)
+            dead = queue.nack(
+                delivery,
+                kind,
+                now_ns=now_ns,
+                delay_ns=delay_ns,
+                reason=reason,
+                chance=queues.chance(),
+            )
+            if dead is None:
+                changes.saved.append(delivery)
+            else:
+                queues.bury(queue, delivery, dead, changes)
+
+        return await self._each(reference, lease_ids, nack, changes)
+
+    async def extend(
+        self, reference: str, lease_ids: Sequence[str], duration_ns: int | None = None
+    ) -> list[Result]:
+        """Make leases end a time from now.
+
+        Args:
+            reference: the queue's id or name.
+            lease_ids: the leases.
+            duration_ns: the time; None leaves that to the queue.
+
+        Returns:
+            For each lease id, in order, when it ends or why it is refused.
+        """
+        changes = Changes()
+        now_ns = self._queues.steady_ns()
+
+        def extend(queue: Queue, lease_id: str) -> int:
+            delivery = self._find(queue, lease_id)
+            lasts_ns = queue.info.settings.lease_duration_ns if duration_ns is None else duration_ns
+            queue.leases.extend(delivery, now_ns + lasts_ns)
+            changes.saved.append(delivery)
+            return now_ns + lasts_ns
+
+        return await self._each(reference, lease_ids, extend, changes)
+
+    async def complete(
+        self,
+        acks: Sequence[tuple[str, Sequence[str]]],
+        adds: Sequence[tuple[str, Sequence[tuple[bytes, bytes]]]],
+    ) -> list[bytes]:
+        """Ack leases and add messages: all of it or nothing.
+
+        Args:
+            acks: queues by id or name, and leases.
+            adds: queues by id or name, and of each message tags and payload as in
+                `Broker.add_batch`.
+
+        Returns:
+            The metadata of each message that was added, as `envelope.seal_batch` returns it.
+
+        Raises:
+            LeaseLost: one of the leases has ended, also if that was by an ack.
+            InvalidArgument: one of the leases is none, or there twice.
+            StoresDiffer: the queues do not all live in the same store.
+            QueueFull: there is no room for the messages, once the acked ones are gone.
+            TooLarge: no reply could carry one of the messages, or the metadata of all.
+        """
+        queues = self._queues
+        sources = [await queues.find(reference) for reference, _ in acks]
+        targets = [await queues.find(reference) for reference, _ in adds]
+        if not sources and not targets:
+            raise InvalidArgument("acks", "must not be empty where adds are")
+        stores = {queue.info.store for queue in (*sources, *targets)}
+        if len(stores) > 1:
+            raise StoresDiffer(
+                "the queues of one Complete must live in the same store, and these live in"
+                f" {' and '.join(sorted(store.name for store in stores))}: no step is atomic"
+                " across stores"
+            )
+        store = queues.store_of((*sources, *targets)[0])
+        held = self._held(sources, [lease_ids for _, lease_ids in acks])
+        _check_room(held, targets, [len(messages) for _, messages in adds])
+        changes = Changes()
+        metas = self._seal_adds(store, targets, [messages for _, messages in adds], changes)
+        for queue, delivery in held:
+            self._ack(queue, delivery, changes)
+        kept = store.commit(changes)
+        for queue in {id(queue): queue for queue in (*sources, *targets)}.values():
+            queues.pass_time(queue)
+            queues.waiting.serve(queue)
+        await kept
+        return metas
+
+    def _held(
+        self, sources: Sequence[Queue], leases: Sequence[Sequence[str]]
+    ) -> list[tuple[Queue, Delivery]]:
+        """Return the messages that leases are on, and their queues."""
+        held: dict[Delivery, Queue] = {}
+        for at, (queue, lease_ids) in enumerate(zip(sources, leases, strict=True)):
+            for index, lease_id in enumerate(lease_ids):
+                delivery = self._find_for_ack(queue, lease_id)
+                if delivery is None:
+                    raise self._gone(queue, lease_id)
+                if delivery in held:
+                    raise InvalidArgument(
+                        f"acks[{at}].lease_ids[{index}]", f"{lease_id} is there twice"
+                    )
+                held[delivery] = queue
+        return [(queue, delivery) for delivery, queue in held.items()]
+
+    def _seal_adds(
+        self,
+        store: QueueStore,
+        targets: Sequence[Queue],
+        adds: Sequence[Sequence[tuple[bytes, bytes]]],
+        changes: Changes,
+    ) -> list[bytes]:
+        """Put new messages into queues that have room; return the metadata of each."""
+        queues = self._queues
+        now_ns = queues.now_ns()
+        sealed = [
+            queues.sealer.seal_batch(queues.new_id.many(len(messages)), now_ns, messages)
+            for messages in adds
+        ]
+        for at, (envelopes, _) in enumerate(sealed):
+            queues.check_sizes(envelopes, f"adds[{at}].messages")
+        metas = [meta for _, of_queue in sealed for meta in of_queue]
+        queues.check_reply_size(metas)
+        for queue, (envelopes, _) in zip(targets, sealed, strict=True):
+            first_seq = store.number(len(envelopes), now_ns)
+            queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
+            changes.added += (
+                (seq, queue.number, envelope) for seq, envelope in enumerate(envelopes, first_seq)
+            )
+        return metas
+
+    async def _each(
+        self,
+        reference: str,
+        lease_ids: Sequence[str],
+        command: Callable[[Queue, str], int | None],
+        changes: Changes,
+        *,
+        is_late_fine: bool = False,
+    ) -> list[Result]:
+        """Carry out a command for each lease, and keep what it has changed."""
+        queues = self._queues
+        queue = await queues.find(reference)
+        store = queues.store_of(queue)
+        if not is_late_fine:
+            queues.pass_time(queue)
+        results: list[Result] = []
+        for lease_id in lease_ids:
+            try:
+                results.append(command(queue, lease_id))
+            except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
+                results.append(refusal)
+        kept: Awaitable[object] = store.commit(changes)
+        queues.pass_time(queue)
+        queues.waiting.serve(queue)
+        await kept
+        return results
+
+    def _find(self, queue: Queue, lease_id: str) -> Delivery:
+        """Return the message that a lease is on.
+
+        Raises:
+            LeaseLost: the lease has ended.
+            InvalidArgument: it is none.
+        """
+        delivery = queue.leases.find(*parse_lease_id(lease_id))
+        if delivery is None:
+            raise self._gone(queue, lease_id)
+        return delivery
+
+    def _find_for_ack(self, queue: Queue, lease_id: str) -> Delivery | None:
+        """Do the same for an ack; None if that was done already."""
+        delivery = queue.leases.find_for_ack(*parse_lease_id(lease_id))
+        if delivery is None and lease_id not in self._acked:
+            raise self._gone(queue, lease_id)
+        return delivery
+
+    def _gone(self, queue: Queue, lease_id: str) -> LeaseLost:
+        if lease_id in self._acked:
+            return LeaseLost(lease_id, "has ended; its message was acked")
+        return LeaseLost(
+            lease_id,
+            f"has ended, and queue {queue.info.id} does not hold its message any more: that was"
+            " acked, popped, purged, or moved to the dead-letter queue",
+        )
+
+    def _ack(self, queue: Queue, delivery: Delivery, changes: Changes) -> None:
+        self._acked.add(delivery.lease_id)
+        changes.removed.append(delivery.seq)
+        queue.ack(delivery)
+
+
+def _check_room(
+    held: Sequence[tuple[Queue, Delivery]], targets: Sequence[Queue], counts: Sequence[int]
+) -> None:
+    """Refuse messages for which their queues have no room once others are acked.
+
+    Raises:
+        QueueFull: one has none.
+    """
+    wanted: dict[int, tuple[Queue, int]] = {}
+    for queue, count in zip(targets, counts, strict=True):
+        wanted[queue.number] = queue, wanted.get(queue.number, (queue, 0))[1] + count
+    for queue, count in wanted.values():
+        freed = sum(source is queue for source, _ in held)
+        queue.room_for(max(0, count - freed), partial=False)

@@ -1,0 +1,230 @@
+"""What all commands of the broker share: the queues, their stores, and time."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import NoReturn
+
+from qmq.clock import Clock
+from qmq.engine.alarms import Alarms
+from qmq.engine.waiting import IsGone, Timer, Waiting
+from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, REPLY_OVERHEAD_BYTES, Sealer
+from qmq.errors import QError, QueueEmpty, QueueNotFound, ShuttingDown, TooLarge, Unavailable
+from qmq.ids import RandomIds
+from qmq.model.catalog import Catalog
+from qmq.model.changes import Changes
+from qmq.model.dead_letters import bury
+from qmq.model.delivery import Delivery
+from qmq.model.queue import Queue
+from qmq.store.base import QueueStore
+from qmq.values import NS_PER_S, DeadLetterReason, Store
+
+
+def _nobody_asks(_: str) -> None:
+    """Count for no redrive."""
+
+
+class Queues:
+    """The queues of one server, and what every command needs to work on them."""
+
+    def __init__(  # noqa: PLR0913 - What it is made of, each by name.
+        self,
+        stores: Mapping[Store, QueueStore],
+        *,
+        clock: Clock,
+        timer: Timer,
+        new_id: RandomIds,
+        chance: Callable[[], float],
+        queues: Iterable[Queue],
+        queues_max: int,
+        message_bytes_max: int,
+    ) -> None:
+        """See `qmq.engine.broker.Broker`."""
+        self.catalog = Catalog(queues_max)
+        self.stores = stores
+        #: Tells the present, as people know it.
+        self.now_ns = clock.now_ns
+        #: Tells the present by a clock that nobody sets, for what lasts a given time.
+        self.steady_ns = timer.now_ns
+        self.timer = timer
+        self.new_id = new_id
+        self.chance = chance
+        self.message_bytes_max = message_bytes_max
+        self.envelope_bytes_max = message_bytes_max - HANDED_OUT_OVERHEAD_BYTES
+        self.sealer = Sealer()
+        self.waiting = Waiting(timer)
+        self.alarms = Alarms(timer, self.pass_time)
+        #: Told of each dead letter that a redrive had moved: the redrive's id.
+        self.on_failed_again: Callable[[str], None] = _nobody_asks
+        self.is_stopping = False
+        self.is_closing = False
+        for queue in queues:
+            self.catalog.add(queue)
+
+    async def find(self, reference: str) -> Queue:
+        """Return the queue that has the id or name.
+
+        Raises:
+            QueueNotFound: no queue has the id.
+            InvalidArgument: it is neither a UUID nor the name of a queue.
+        """
+        return self.catalog.get(reference) or await self.refuse(reference)
+
+    async def refuse(self, reference: str) -> NoReturn:
+        """Say that no queue has the id or name, when that cannot be taken back any more."""
+        try:
+            self.catalog.find(reference)
+        except QError:
+            # The queue may have been deleted this moment.
+            await self.settle()
+            raise
+        raise AssertionError(f"queue {reference} is there after all")
+
+    async def settle(self) -> None:
+        """Wait until all that was decided upon so far is durable."""
+        for store in self.stores.values():
+            await store.settle()
+
+    def store_of(self, queue: Queue) -> QueueStore:
+        """Return the store of a queue, ready to take a call."""
+        if self.is_closing:
+            raise shutting_down()
+        store = self.stores[queue.info.store]
+        store.check()
+        return store
+
+    def pass_time(self, queue: Queue) -> None:
+        """End what ends by now: leases and delays. Messages may be ready after that."""
+        moment_ns = queue.leases.next_moment_ns()
+        if moment_ns is None or self.catalog.get(queue.info.id) is not queue:
+            return
+        now_ns = self.steady_ns()
+        if moment_ns > now_ns:
+            self.alarms.set(queue, moment_ns)
+            return
+        try:
+            self.store_of(queue)
+        except Unavailable:
+            # What has to move could not: look again, since nothing is lost meanwhile.
+            self.alarms.set(queue, now_ns + NS_PER_S)
+            return
+        worn_out = queue.pass_time(now_ns)
+        if worn_out:
+            changes = Changes()
+            for delivery in worn_out:
+                self.bury(queue, delivery, DeadLetterReason.DELIVERY_COUNT_MAX, changes)
+            self.leave_to_itself(self.stores[queue.info.store].commit(changes))
+        self.set_alarm(queue)
+        self.waiting.serve(queue)
+
+    def set_alarm(self, queue: Queue) -> None:
+        """See to it that time passes for a queue when something of it ends."""
+        moment_ns = queue.leases.next_moment_ns()
+        if moment_ns is not None:
+            self.alarms.set(queue, moment_ns)
+
+    def bury(
+        self, queue: Queue, delivery: Delivery, reason: DeadLetterReason, changes: Changes
+    ) -> None:
+        """Move a message to its queue's dead-letter queue, which it has."""
+        target = self.catalog.find(queue.info.settings.dead_letter_queue_id)
+        now_ns = self.now_ns()
+        move = bury(
+            queue,
+            delivery,
+            target,
+            new_seq=self.stores[queue.info.store].number(1, now_ns),
+            now_ns=now_ns,
+            reason=reason,
+            envelope_bytes_max=self.envelope_bytes_max,
+        )
+        changes.moved.append(move)
+        if delivery.redrive_id:
+            self.on_failed_again(delivery.redrive_id)
+        self.waiting.serve(target)
+
+    def leave_to_itself(self, pending: Awaitable[object]) -> None:
+        """Let a change become durable that nobody waits for; that it fails shows elsewhere."""
+        future = asyncio.ensure_future(pending)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def message_comes(self, queue: Queue, wait_s: float, is_gone: IsGone) -> bool:
+        """Wait for a message; if there is one, it is the caller's, who must take it at once.
+
+        Raises:
+            Gone: the caller has left.
+            QueueNotFound: the queue was deleted meanwhile.
+            Unavailable: q is shutting down, or the store takes no calls any more.
+        """
+        if wait_s > 0 and self.is_stopping:
+            raise shutting_down()
+        deadline_ns = self.steady_ns() + round(wait_s * NS_PER_S)
+        try:
+            await self.waiting.turn(queue, wait_s, is_gone)
+            while not queue.available and self.catalog.get(queue.info.id) is queue:
+                # It was promised, and then purged, or acked late, or the queue was paused.
+                left_s = (deadline_ns - self.steady_ns()) / NS_PER_S
+                await self.waiting.turn(queue, left_s, is_gone)
+        except QueueEmpty:
+            await self.stores[queue.info.store].settle()
+            return False
+        except QueueNotFound:
+            await self.stores[queue.info.store].settle()
+            raise
+        if self.catalog.get(queue.info.id) is not queue:
+            await self.refuse(queue.info.id)
+        try:
+            self.store_of(queue)
+        except Unavailable:
+            # The message stays, and is for who comes next.
+            self.waiting.serve(queue)
+            raise
+        return True
+
+    def check_size(self, envelope: bytes, field: str) -> None:
+        """Refuse a message that no reply could carry.
+
+        Raises:
+            TooLarge: it is one; `field` names it.
+        """
+        if len(envelope) > self.envelope_bytes_max:
+            size = len(envelope) + HANDED_OUT_OVERHEAD_BYTES
+            raise TooLarge(
+                f"{field}: payload, tags and metadata take {size} bytes, more than"
+                f" message_bytes_max of {self.message_bytes_max}",
+                "message_bytes_max",
+                self.message_bytes_max,
+                size,
+            )
+
+    def check_sizes(self, envelopes: Sequence[bytes], field: str) -> None:
+        """Refuse messages of which one is more than a reply could carry."""
+        if max(map(len, envelopes), default=0) > self.envelope_bytes_max:
+            for at, envelope in enumerate(envelopes):
+                self.check_size(envelope, f"{field}[{at}]")
+
+    def check_reply_size(self, metas: Sequence[bytes]) -> None:
+        """Refuse messages whose metadata is more than a reply could carry.
+
+        Raises:
+            TooLarge: it is.
+        """
+        size = sum(map(len, metas)) + REPLY_OVERHEAD_BYTES
+        if size > self.message_bytes_max:
+            raise TooLarge(
+                f"messages: the reply, tags and metadata of all, takes {size} bytes, more than"
+                f" message_bytes_max of {self.message_bytes_max}; send fewer in one batch",
+                "message_bytes_max",
+                self.message_bytes_max,
+                size,
+            )
+
+
+def random_chance() -> float:
+    """Return a number from 0 to 1, for jitter."""
+    return random.random()  # noqa: S311 - It spreads load, and protects nothing.
+
+
+def shutting_down() -> ShuttingDown:
+    """Return the error of whoever calls too late."""
+    return ShuttingDown("q is shutting down; the same call may succeed at its successor")

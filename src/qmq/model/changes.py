@@ -1,0 +1,36 @@
+"""What a command changes about messages, for a store to keep."""
+
+from typing import NamedTuple
+
+from qmq.model.delivery import Delivery
+
+
+class Move(NamedTuple):
+    """A message that goes to another queue of the same store."""
+
+    new_seq: int
+    #: The number of the queue that it goes to.
+    queue_number: int
+    #: Put at the end of its envelope.
+    suffix: bytes
+    old_seq: int
+
+
+class Changes:
+    """Changes that belong together: a store keeps all of them or none.
+
+    They apply in the order of the attributes.
+    """
+
+    __slots__ = ("added", "moved", "redrives", "removed", "saved")
+
+    def __init__(self) -> None:
+        #: New messages: sequence number, number of the queue, envelope.
+        self.added: list[tuple[int, int, bytes]] = []
+        #: Messages of which something was learned since they were handed out.
+        self.saved: list[Delivery] = []
+        self.moved: list[Move] = []
+        #: Messages that are gone for good.
+        self.removed: list[int] = []
+        #: Redrives, by their ids, as text; empty for one that is to be forgotten.
+        self.redrives: list[tuple[str, str]] = []

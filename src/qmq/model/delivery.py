@@ -1,0 +1,126 @@
+"""What a queue knows of a message that was handed out on lease: one object each."""
+
+import re
+from enum import IntEnum
+from typing import Final
+
+from qmq.errors import InvalidArgument
+from qmq.limits import ATTEMPTS_MAX
+from qmq.model.index import seq_of
+from qmq.values import Attempt, Outcome, utc
+
+_LEASE_ID: Final = re.compile(r"([0-9a-f]{16})-([0-9a-f]{8})", re.ASCII)
+
+
+class State(IntEnum):
+    """Where a message is that was handed out at least once; the numbers are kept on disk."""
+
+    #: Ready to be handed out again.
+    RETURNED = 0
+    #: On lease.
+    LEASED = 1
+    #: Kept back until a moment.
+    DELAYED = 2
+    #: Ready again since its lease ran out: who had that may still ack.
+    EXPIRED = 3
+
+
+class Delivery:
+    """How a message has been handed out so far.
+
+    Kept from the first lease of a message until it leaves the queue.
+    """
+
+    __slots__ = (
+        "attempts",
+        "consumer",
+        "count",
+        "entry",
+        "fence",
+        "leased_ns",
+        "redrive_id",
+        "state",
+        "until_ns",
+    )
+
+    def __init__(self, entry: int) -> None:
+        #: The message, see `index`.
+        self.entry = entry
+        #: How often it was handed out: the number of its latest lease, never used again.
+        self.fence = 0
+        #: How often it was delivered, for `delivery_count_max`: releases do not count.
+        self.count = 0
+        self.state = State.RETURNED
+        #: When the lease or the delay ends; nanoseconds since the Unix epoch.
+        self.until_ns = 0
+        #: When the latest lease began.
+        self.leased_ns = 0
+        #: Who has, or had, the latest lease.
+        self.consumer = ""
+        #: How earlier leases ended, oldest first.
+        self.attempts: tuple[Attempt, ...] = ()
+        #: The redrive that has brought it here, if one has.
+        self.redrive_id = ""
+
+    def __repr__(self) -> str:
+        """Name the latest lease and say where the message is."""
+        return f"<Delivery {self.lease_id} {self.state.name} count={self.count}>"
+
+    @property
+    def seq(self) -> int:
+        """The message's sequence number."""
+        return seq_of(self.entry)
+
+    @property
+    def lease_id(self) -> str:
+        """The name of the latest lease."""
+        return lease_id_of(seq_of(self.entry), self.fence)
+
+    def end(self, outcome: Outcome, ended_ns: int, reason: str = "") -> None:
+        """Write down how the latest lease has ended."""
+        attempt = Attempt(self.fence, self.consumer, self.leased_ns, ended_ns, outcome, reason)
+        self.attempts = (*self.attempts[1 - ATTEMPTS_MAX :], attempt)
+
+    def history_of(self, fence: int) -> str:
+        """Say how a lease ended, and where the message is now."""
+        for attempt in self.attempts:
+            if attempt.fence == fence:
+                ended = f"{_ENDED[attempt.outcome]} {utc(attempt.ended_ns)}"
+                break
+        else:
+            ended = "ended long ago"
+        return f"{ended}; its message is {self.whereabouts()}"
+
+    def whereabouts(self) -> str:
+        """Say where the message is, for people to read."""
+        if self.state is State.LEASED:
+            holder = f" to {self.consumer!r}" if self.consumer else " again"
+            return f"leased{holder} until {utc(self.until_ns)} now"
+        if self.state is State.DELAYED:
+            return f"kept back until {utc(self.until_ns)} now"
+        return "ready to be handed out again"
+
+
+_ENDED: Final = {
+    Outcome.RELEASED: "was released at",
+    Outcome.FAILED: "was given back at",
+    Outcome.REJECTED: "was rejected at",
+    Outcome.EXPIRED: "expired at",
+}
+
+
+def lease_id_of(seq: int, fence: int) -> str:
+    """Return the name of a lease: a later one on the same message is greater as text."""
+    return f"{seq:016x}-{fence:08x}"
+
+
+def parse_lease_id(text: str) -> tuple[int, int]:
+    """Return the sequence number and the fence in the name of a lease.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    match = _LEASE_ID.fullmatch(text)
+    if match is None:
+        raise InvalidArgument("lease_ids", f"{text[:80]!r} is no lease_id as Lease hands them out")
+    return int(match[1], 16), int(match[2], 16)

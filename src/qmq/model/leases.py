@@ -1,0 +1,241 @@
+"""The rules of leases: who has which message until when, and what becomes of it then."""
+
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
+from qmq.errors import LeaseLost
+from qmq.limits import ATTEMPTS_MAX
+from qmq.model.delivery import Delivery, State, lease_id_of
+from qmq.model.index import seq_of, size_of
+from qmq.model.ready import Ready
+from qmq.values import NackKind, Outcome
+
+#: Where the sequence number ends in an entry of the heap of moments.
+_SEQ_BITS: Final = 64
+_SEQ_MASK: Final = (1 << _SEQ_BITS) - 1
+
+#: The heap of moments may hold so many that are of no use any more.
+_STALE_MAX: Final = 1_024
+
+#: What each attempt takes in a reply, its texts apart, at most.
+_ATTEMPT_BYTES: Final = 48
+
+_OUTCOMES: Final = {
+    NackKind.RELEASE: Outcome.RELEASED,
+    NackKind.FAIL: Outcome.FAILED,
+    NackKind.REJECT: Outcome.REJECTED,
+}
+
+
+class Leases:
+    """What a queue knows of its messages that were handed out on lease.
+
+    Moments are nanoseconds since the Unix epoch, by a clock that is never set back.
+    """
+
+    __slots__ = ("_moments", "_ready", "by_seq", "delayed", "held_by", "leased")
+
+    def __init__(self, ready: Ready) -> None:
+        self._ready = ready
+        #: Every message of the queue that was ever on lease, by sequence number.
+        self.by_seq: dict[int, Delivery] = {}
+        #: How many of these are on lease, and kept back.
+        self.leased = 0
+        self.delayed = 0
+        #: How many messages each consumer has on lease, by name.
+        self.held_by: dict[str, int] = {}
+        #: A heap: the moments at which a lease or a delay may end, and of which message.
+        self._moments: list[int] = []
+
+    def next_moment_ns(self) -> int | None:
+        """Return before when nothing changes by itself; None if nothing ever does."""
+        return self._moments[0] >> _SEQ_BITS if self._moments else None
+
+    def hand_out(
+        self, now_ns: int, until_ns: int, count_max: int, bytes_max: int, consumer: str
+    ) -> list[Delivery]:
+        """Put messages at the head of the line on lease.
+
+        Args:
+            now_ns: the moment.
+            until_ns: when the leases end.
+            count_max: how many messages at most.
+            bytes_max: what a reply that carries them may take; one message is handed out
+                in any case.
+            consumer: who gets them.
+        """
+        handed_out: list[Delivery] = []
+        ready, by_seq = self._ready, self.by_seq
+        while len(handed_out) < count_max and (entry := ready.head()) is not None:
+            seq = seq_of(entry)
+            delivery = by_seq.get(seq)
+            bytes_max -= size_of(entry) + HANDED_OUT_OVERHEAD_BYTES
+            if delivery is None:
+                delivery = Delivery(entry)
+            else:
+                bytes_max -= attempts_bytes(delivery)
+            if bytes_max < 0 and handed_out:
+                break
+            ready.take()
+            by_seq[seq] = delivery
+            delivery.fence += 1
+            delivery.count += 1
+            delivery.leased_ns = now_ns
+            delivery.consumer = consumer
+            self._put(delivery, State.LEASED, until_ns)
+            handed_out.append(delivery)
+        return handed_out
+
+    def find(self, seq: int, fence: int) -> Delivery | None:
+        """Return the message that a lease is on; None if the queue holds no such message.
+
+        Raises:
+            LeaseLost: the lease has ended.
+        """
+        delivery = self.by_seq.get(seq)
+        if delivery is None:
+            return None
+        if delivery.fence != fence or delivery.state is not State.LEASED:
+            raise LeaseLost(lease_id_of(seq, fence), delivery.history_of(fence))
+        return delivery
+
+    def find_for_ack(self, seq: int, fence: int) -> Delivery | None:
+        """Do as `find` does, but take a lease that ran out while nobody has the next one."""
+        delivery = self.by_seq.get(seq)
+        if delivery and delivery.fence == fence and delivery.state is State.EXPIRED:
+            return delivery
+        return self.find(seq, fence)
+
+    def forget(self, delivery: Delivery) -> None:
+        """Take a message out of the queue, in whatever state it is."""
+        if delivery.state in (State.RETURNED, State.EXPIRED):
+            self._ready.withdraw(delivery.entry)
+        self._leave(delivery)
+        del self.by_seq[delivery.seq]
+
+    def give_back(
+        self, delivery: Delivery, kind: NackKind, now_ns: int, delay_ns: int, reason: str
+    ) -> None:
+        """End the lease of a message that stays in the queue.
+
+        Args:
+            delivery: what `find` returned.
+            kind: RELEASE or FAIL.
+            now_ns: the moment.
+            delay_ns: how long the message is kept back.
+            reason: what the consumer says why.
+        """
+        self._leave(delivery)
+        delivery.end(_OUTCOMES[kind], now_ns, reason)
+        if kind is NackKind.RELEASE:
+            delivery.count -= 1
+        if delay_ns > 0:
+            self._put(delivery, State.DELAYED, now_ns + delay_ns)
+        else:
+            self._put(delivery, State.RETURNED, 0)
+
+    def extend(self, delivery: Delivery, until_ns: int) -> None:
+        """Make a lease end at another moment."""
+        if until_ns < delivery.until_ns:
+            self._remind(delivery.seq, until_ns)
+        # If it is later, that is found out when the former end has come.
+        delivery.until_ns = until_ns
+
+    def pass_time(self, now_ns: int, delivery_count_max: int) -> list[Delivery]:
+        """End the leases and delays that end by now.
+
+        Args:
+            now_ns: the moment.
+            delivery_count_max: how often a message may be delivered; 0 is no maximum.
+
+        Returns:
+            Those that were delivered as often as they may. Until they are moved, they are
+            ready like the others whose lease has ended.
+        """
+        worn_out: list[Delivery] = []
+        moments = self._moments
+        end = (now_ns + 1) << _SEQ_BITS
+        while moments and moments[0] < end:
+            delivery = self.by_seq.get(heappop(moments) & _SEQ_MASK)
+            if delivery is None or delivery.state not in (State.LEASED, State.DELAYED):
+                continue
+            if delivery.until_ns > now_ns:
+                # It was extended, or handed out again since.
+                heappush(moments, delivery.until_ns << _SEQ_BITS | delivery.seq)
+                continue
+            is_leased = delivery.state is State.LEASED
+            self._leave(delivery)
+            if is_leased:
+                delivery.end(Outcome.EXPIRED, delivery.until_ns)
+            self._put(delivery, State.EXPIRED if is_leased else State.RETURNED, 0)
+            if is_leased and 0 < delivery_count_max <= delivery.count:
+                worn_out.append(delivery)
+        return worn_out
+
+    def restore(self, delivery: Delivery) -> None:
+        """Take over what a store has kept of a message."""
+        self.by_seq[delivery.seq] = delivery
+        self._put(delivery, delivery.state, delivery.until_ns)
+
+    def clear(self) -> list[int]:
+        """Forget all messages that are on lease or kept back; return their numbers."""
+        seqs = [
+            seq
+            for seq, delivery in self.by_seq.items()
+            if delivery.state in (State.LEASED, State.DELAYED)
+        ]
+        self.by_seq.clear()
+        self.held_by.clear()
+        self._moments.clear()
+        self.leased = self.delayed = 0
+        return seqs
+
+    def _put(self, delivery: Delivery, state: State, until_ns: int) -> None:
+        """Bring a message into a state."""
+        delivery.state = state
+        delivery.until_ns = until_ns
+        if state is State.LEASED:
+            self.leased += 1
+            self.held_by[delivery.consumer] = self.held_by.get(delivery.consumer, 0) + 1
+            self._remind(delivery.seq, until_ns)
+        elif state is State.DELAYED:
+            self.delayed += 1
+            self._remind(delivery.seq, until_ns)
+        else:
+            self._ready.put_back(delivery.entry)
+
+    def _leave(self, delivery: Delivery) -> None:
+        """Take a message out of the state that it is in, if it is on lease or kept back."""
+        if delivery.state is State.LEASED:
+            self.leased -= 1
+            left = self.held_by[delivery.consumer] - 1
+            if left:
+                self.held_by[delivery.consumer] = left
+            else:
+                del self.held_by[delivery.consumer]
+        elif delivery.state is State.DELAYED:
+            self.delayed -= 1
+
+    def _remind(self, seq: int, moment_ns: int) -> None:
+        """Look at a message again when a moment has come."""
+        moments = self._moments
+        heappush(moments, moment_ns << _SEQ_BITS | seq)
+        if len(moments) > 2 * len(self.by_seq) + _STALE_MAX:
+            # Leases that were acked leave their moments behind. To gather those in use
+            # takes no longer than it took to leave the others.
+            moments[:] = [
+                delivery.until_ns << _SEQ_BITS | seq
+                for seq, delivery in self.by_seq.items()
+                if delivery.state in (State.LEASED, State.DELAYED)
+            ]
+            heapify(moments)
+
+
+def attempts_bytes(delivery: Delivery) -> int:
+    """Return what a message's attempts take in a reply, at most."""
+    assert len(delivery.attempts) <= ATTEMPTS_MAX
+    return sum(
+        _ATTEMPT_BYTES + len(attempt.consumer.encode()) + len(attempt.reason.encode())
+        for attempt in delivery.attempts
+    )

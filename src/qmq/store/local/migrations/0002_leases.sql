@@ -1,0 +1,29 @@
+-- What was learned of messages since they were handed out on lease. It stands apart from
+-- the messages, so that a lease rewrites no payload.
+
+-- JSON: how the queue hands out messages, and whether it is paused. What is left out has
+-- its default.
+alter table queue add column settings text not null default '{}';
+
+create table delivery (
+    -- That of the message; gone when that is.
+    seq        integer primary key,
+    -- See qmq.model.delivery.Delivery for these.
+    fence      integer not null,
+    count      integer not null,
+    state      integer not null,
+    until_ns   integer not null,
+    leased_ns  integer not null,
+    consumer   text    not null,
+    -- JSON: [[fence, consumer, leased_ns, ended_ns, outcome, reason], ...], or empty.
+    attempts   text    not null,
+    redrive_id text    not null
+) strict;
+
+create table redrive (
+    -- In order of their starts.
+    number integer primary key,
+    id     text not null unique,
+    -- JSON.
+    job    text not null
+) strict;

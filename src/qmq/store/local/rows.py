@@ -1,0 +1,94 @@
+"""Between the values of the model and the columns of the database."""
+
+import json
+from typing import Any
+
+from qmq.model.delivery import Delivery, State
+from qmq.model.index import entry
+from qmq.model.queue import Queue
+from qmq.values import Attempt, BackOff, Durability, Outcome, Pause, QueueSettings, Tag
+
+#: A row of the table delivery.
+DeliveryRow = tuple[int, int, int, int, int, int, str, str, str]
+
+
+def queue_columns(queue: Queue) -> dict[str, str | int]:
+    """Return what may change in a queue's row."""
+    info = queue.info
+    return {
+        "message_limit": info.limit,
+        "tags": json.dumps([(tag.key, tag.value) for tag in info.tags], ensure_ascii=False),
+        "settings": json.dumps(_settings(queue)),
+    }
+
+
+def tags_of(text: str) -> tuple[Tag, ...]:
+    """Read the column `tags`."""
+    return tuple(Tag(key, value) for key, value in json.loads(text))
+
+
+def settings_of(text: str) -> tuple[QueueSettings, Pause | None, int]:
+    """Read the column `settings`; the number is that of the last message of a purge."""
+    known: dict[str, Any] = json.loads(text)
+    pause = known.pop("pause", None)
+    purged_seq = known.pop("purged_seq", 0)
+    if "back_off" in known:
+        known["back_off"] = BackOff(**known["back_off"])
+    if "durability_min" in known:
+        known["durability_min"] = Durability(known["durability_min"])
+    return QueueSettings(**known), Pause(**pause) if pause else None, purged_seq
+
+
+def _settings(queue: Queue) -> dict[str, object]:
+    settings, pause = queue.info.settings, queue.info.pause
+    back_off = settings.back_off
+    columns: dict[str, object] = {
+        "lease_duration_ns": settings.lease_duration_ns,
+        "delivery_count_max": settings.delivery_count_max,
+        "dead_letter_queue_id": settings.dead_letter_queue_id,
+        "back_off": {
+            "base_ns": back_off.base_ns,
+            "factor": back_off.factor,
+            "max_ns": back_off.max_ns,
+            "jitter": back_off.jitter,
+        },
+        "durability_min": settings.durability_min.value,
+    }
+    if queue.purged_seq:
+        columns["purged_seq"] = queue.purged_seq
+    if pause:
+        columns["pause"] = {"since_ns": pause.since_ns, "adds": pause.adds}
+    return columns
+
+
+def delivery_row(delivery: Delivery) -> DeliveryRow:
+    """Return a delivery as it is now."""
+    return (
+        delivery.seq,
+        delivery.fence,
+        delivery.count,
+        delivery.state,
+        delivery.until_ns,
+        delivery.leased_ns,
+        delivery.consumer,
+        json.dumps(delivery.attempts, ensure_ascii=False) if delivery.attempts else "",
+        delivery.redrive_id,
+    )
+
+
+def delivery_of(row: DeliveryRow, size: int) -> Delivery:
+    """Read a row of the table delivery, of a message that takes so many bytes."""
+    seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id = row
+    delivery = Delivery(entry(seq, size))
+    delivery.fence = fence
+    delivery.count = count
+    delivery.state = State(state)
+    delivery.until_ns = until_ns
+    delivery.leased_ns = leased_ns
+    delivery.consumer = consumer
+    delivery.attempts = tuple(
+        Attempt(number, who, since_ns, ended_ns, Outcome(outcome), reason)
+        for number, who, since_ns, ended_ns, outcome, reason in json.loads(attempts or "[]")
+    )
+    delivery.redrive_id = redrive_id
+    return delivery
