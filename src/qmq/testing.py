@@ -22,10 +22,10 @@ from qmq.engine.broker import Broker
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.store.local.memory import MemoryStore
+from qmq.transport.api import Api
 from qmq.transport.asgi import Event, Scope, Send
 from qmq.transport.framing import FRAME_HEAD_BYTES, frame
 from qmq.transport.grpc import GrpcApp
-from qmq.transport.services import QService
 from qmq.transport.status import Code
 from qmq.values import NS_PER_S, Store
 
@@ -161,11 +161,11 @@ class _InProcess:
             new_id=seeded_ids(seed),
             message_bytes_max=message_bytes_max,
         )
-        service = QService(self._broker)
+        service = Api(self._broker)
         self._app = GrpcApp(
-            service.methods(),
-            service.waiting_methods(),
-            {},
+            service.methods,
+            service.waiting_methods,
+            service.stream_methods,
             request_bytes_max=message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
             fallback=_no_fallback,
         )

@@ -29,13 +29,13 @@ from qmq.server.start import CONFIG_VARIABLE
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
+from qmq.transport.api import Api
 from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
 from qmq.transport.reflection import ReflectionService
 from qmq.transport.rest import answer_unmatched
-from qmq.transport.services import QService
 from qmq.values import Store
 
 _SERVICES: Final = ("proto.Q", "grpc.health.v1.Health")
@@ -117,15 +117,20 @@ class Server:
             message_bytes_max=config.message_bytes_max,
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
-        service = QService(broker)
-        unary = self._calls.watch(service.methods())
-        waiting = self._calls.watch(service.waiting_methods())
+        broker.start()
+        service = Api(broker)
+        unary = self._calls.watch(service.methods)
+        waiting = self._calls.watch(service.waiting_methods)
         if config.debug:
             unary, waiting = log_calls(unary), log_calls(waiting)
         self._serve = GrpcApp(
             {**unary, **health.unary_methods()},
             waiting,
-            {**health.stream_methods(), **ReflectionService(_SERVICES).stream_methods()},
+            {
+                **service.stream_methods,
+                **health.stream_methods(),
+                **ReflectionService(_SERVICES).stream_methods(),
+            },
             request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
             fallback=answer_unmatched,
         )

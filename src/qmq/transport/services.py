@@ -9,7 +9,7 @@ from qmq.envelope import batch_reply_with, reply_with
 from qmq.errors import DeadlineExceeded, InvalidArgument, QueueEmpty, QueueNotFound
 from qmq.limits import BATCH_MESSAGES_MAX, WAIT_S_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
+from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
 from qmq.values import NS_PER_S, Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import (
@@ -51,6 +51,10 @@ class QService:
     def waiting_methods(self) -> dict[str, WaitingMethod]:
         """Return the methods that may wait, by their gRPC path."""
         return {"/proto.Q/Pop": self.pop, "/proto.Q/PopBatch": self.pop_batch}
+
+    def stream_methods(self) -> dict[str, StreamMethod]:
+        """Return no methods."""
+        return {}
 
     async def list_queues(self, data: bytes) -> bytes:
         """List queues in order of creation."""

@@ -1,0 +1,38 @@
+"""All methods of the service Q, from the parts that each serve some of them."""
+
+from typing import Protocol
+
+from qmq.engine.broker import Broker
+from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.services import QService
+
+
+class Part(Protocol):
+    """Some methods of the service, each kind by its gRPC path."""
+
+    def methods(self) -> dict[str, UnaryMethod]:
+        """Return the methods of one request and one reply."""
+        ...
+
+    def waiting_methods(self) -> dict[str, WaitingMethod]:
+        """Return the methods that may wait."""
+        ...
+
+    def stream_methods(self) -> dict[str, StreamMethod]:
+        """Return the methods that are streams."""
+        ...
+
+
+class Api:
+    """The service Q on top of a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        parts: tuple[Part, ...] = (QService(broker),)
+        #: Each by its gRPC path.
+        self.methods: dict[str, UnaryMethod] = {}
+        self.waiting_methods: dict[str, WaitingMethod] = {}
+        self.stream_methods: dict[str, StreamMethod] = {}
+        for part in parts:
+            self.methods |= part.methods()
+            self.waiting_methods |= part.waiting_methods()
+            self.stream_methods |= part.stream_methods()
