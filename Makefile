@@ -1,6 +1,6 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench-unary bench-client bench-lines proto sync docs lock clean
+.PHONY: help setup run test packages lint fmt bench-unary bench-client bench-lines bench-leases soak-leases proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,6 +51,12 @@ bench-client: setup ## Measure q's client beside redis-py and greenstalk, all sy
 
 bench-lines: setup ## Send a million lines through qcli into a queue and out again
 	$(BIN)/python bench/lines.py $(ARGS)
+
+bench-leases: setup ## Measure Lease and Ack in batches, at depth, and memory a message
+	$(BIN)/python bench/leases.py $(ARGS)
+
+soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
+	$(BIN)/python soak/killing.py $(ARGS)
 
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire

@@ -1,0 +1,169 @@
+"""Lease and Ack in batches of 100: how fast, how fast at depth, and what memory it takes.
+
+    make bench-leases
+
+Four processes lease and ack, on the same cores as the server; each has one call in flight.
+They know the encoding of the replies well enough to find the lease ids without decoding
+the messages, so that it is the server that is measured. At depth, a queue that holds
+1,000,000 leased and 1,000,000 ready messages takes turns with one that never holds
+more than some thousands. Memory is that of the server's process with and without a million
+messages, less their payloads.
+"""
+
+import argparse
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from qmq.wire import q_pb2 as pb
+from servers import Running, running_q, scratch_directory
+
+#: Takes a request and returns the reply.
+Call: TypeAlias = Callable[..., Any]
+
+_BATCH = 100
+_CLIENTS = 4
+_PAYLOAD = b"x" * 64
+_LEASE_ID = re.compile(rb"\x12\x19([0-9a-f]{16}-[0-9a-f]{8})\x1a")
+_LONG = Duration(seconds=12 * 3600)
+
+
+def main() -> None:
+    """Measure, and print tables."""
+    parser = argparse.ArgumentParser(description="Lease and Ack in batches.")
+    parser.add_argument("--messages", type=int, default=200_000, help="in each run")
+    parser.add_argument("--depth", type=int, default=1_000_000)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--work", nargs=3, metavar=("ADDRESS", "QUEUE", "COUNT"))
+    arguments = parser.parse_args()
+    if arguments.work:
+        address, queue, count = arguments.work
+        work(address, queue, int(count))
+        return
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    with scratch_directory() as scratch:
+        for store in (pb.Queue.MEMORY, pb.Queue.DISK):
+            with running_q(Path(scratch) / str(store)) as q:
+                measure_store(q, store, arguments)
+
+
+def measure_store(q: Running, store: int, arguments: argparse.Namespace) -> None:
+    """Measure one store on a server of its own."""
+    name = pb.Queue.Store.Name(store)
+    with grpc.insecure_channel(q.url.removeprefix("http://")) as channel:
+        server = Stub(channel)
+        small, deep = server.new_queue(store), server.new_queue(store)
+        before_mib = q.resident_mib()
+        server.fill(deep, arguments.depth)
+        per_message = (q.resident_mib() - before_mib) * 2**20 / arguments.depth
+        own = per_message - (len(_PAYLOAD) if name == "MEMORY" else 0)
+        print(f"{name}: {own:.0f} bytes a ready message, payload apart")
+        server.fill(deep, arguments.depth)
+        before_mib = q.resident_mib()
+        server.lease_all(deep, arguments.depth)
+        leased = (q.resident_mib() - before_mib) * 2**20 / arguments.depth
+        print(f"{name}: {leased:.0f} bytes more a leased message")
+        rates: dict[str, list[float]] = {small: [], deep: []}
+        for _ in range(arguments.repetitions):
+            for queue in (small, deep):
+                server.fill(queue, arguments.messages)
+                rates[queue].append(measure(q, queue, arguments.messages))
+        for title, queue in (("small queue", small), ("deep queue", deep)):
+            found = rates[queue]
+            print(
+                f"{name}, {title}: {statistics.median(found):,.0f} messages/s leased and acked"
+                f" ({min(found):,.0f} to {max(found):,.0f})"
+            )
+        ratio = statistics.median(rates[deep]) / statistics.median(rates[small])
+        print(f"{name}: deep : small = {ratio:.2f}", flush=True)
+
+
+def measure(q: Running, queue: str, messages: int) -> float:
+    """Let clients lease and ack so many messages; return how many a second."""
+    address = q.url.removeprefix("http://")
+    share = messages // _CLIENTS
+    command = [sys.executable, __file__, "--work", address, queue, str(share)]
+    clients = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(_CLIENTS)
+    ]
+    for client in clients:
+        assert client.stdout is not None
+        client.stdout.readline()
+    started = time.perf_counter()
+    for client in clients:
+        assert client.stdin is not None
+        client.stdin.write(b"\n")
+        client.stdin.flush()
+    for client in clients:
+        client.communicate()
+        if client.returncode:
+            raise RuntimeError("a client failed")
+    return share * _CLIENTS / (time.perf_counter() - started)
+
+
+def work(address: str, queue: str, count: int) -> None:
+    """Be one client: lease and ack, one call at a time."""
+    request = pb.LeaseRequest(queue_id=queue, messages_max=_BATCH).SerializeToString()
+    expected = b"\n\0" * _BATCH
+    with grpc.insecure_channel(address) as channel:
+        lease: Call = channel.unary_unary("/proto.Q/Lease")
+        ack: Call = channel.unary_unary("/proto.Q/Ack")
+        grpc.channel_ready_future(channel).result(timeout=10)
+        print(flush=True)
+        sys.stdin.readline()
+        done = 0
+        while done < count:
+            ids = _LEASE_ID.findall(lease(request))
+            reply = ack(pb.AckRequest(queue_id=queue, lease_ids=ids).SerializeToString())
+            if len(ids) != _BATCH or not reply.startswith(expected):
+                raise RuntimeError(f"{len(ids)} messages leased, and the ack says {reply!r}")
+            done += len(ids)
+
+
+class Stub:
+    """The calls that prepare a measurement."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._new_queue: Call = channel.unary_unary(
+            "/proto.Q/NewQueue",
+            pb.NewQueueRequest.SerializeToString,
+            pb.NewQueueResponse.FromString,
+        )
+        self._add_batch: Call = channel.unary_unary(
+            "/proto.Q/AddBatch", pb.AddBatchRequest.SerializeToString
+        )
+        self._lease: Call = channel.unary_unary("/proto.Q/Lease", pb.LeaseRequest.SerializeToString)
+
+    def new_queue(self, store: int) -> str:
+        """Create a queue and return its id."""
+        request = pb.NewQueueRequest(store=pb.Queue.Store.Name(store))
+        return str(self._new_queue(request).queue.meta.id)
+
+    def fill(self, queue: str, count: int) -> None:
+        """Add messages."""
+        request = pb.AddBatchRequest(
+            queue_id=queue, messages=[pb.NewMessage(payload=_PAYLOAD)] * 1_000
+        )
+        for _ in range(count // 1_000):
+            self._add_batch(request)
+
+    def lease_all(self, queue: str, count: int) -> None:
+        """Take messages on lease and keep them."""
+        request = pb.LeaseRequest(queue_id=queue, messages_max=1_000, lease_duration=_LONG)
+        for _ in range(count // 1_000):
+            self._lease(request)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""A slice of the soak, which `make soak-leases` runs in full."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.acceptance.running import free_ports
+
+SOAK = Path(__file__).parents[2] / "soak" / "killing.py"
+
+
+def test_nothing_is_lost_while_consumers_and_server_are_killed() -> None:
+    """Six consumers, killed all the time, and a server that is killed twice."""
+    command = [
+        *(sys.executable, str(SOAK), "--messages", "8000", "--consumers", "6"),
+        *("--server-kills", "2", "--seed", "1"),
+        *("--ports", *map(str, free_ports(2))),
+    ]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "messages acknowledged by Add          8,000" in done.stdout
+    assert "server killed: 2" in done.stdout
