@@ -9,7 +9,7 @@ from qmq.limits import ATTEMPTS_MAX
 from qmq.model.index import seq_of
 from qmq.values import Attempt, Outcome, utc
 
-_LEASE_ID: Final = re.compile(r"([0-9a-f]{16})-([0-9a-f]{8})", re.ASCII)
+_LEASE_ID: Final = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}", re.ASCII)
 
 
 class State(IntEnum):
@@ -111,7 +111,8 @@ _ENDED: Final = {
 
 def lease_id_of(seq: int, fence: int) -> str:
     """Return the name of a lease: a later one on the same message is greater as text."""
-    return f"{seq:016x}-{fence:08x}"
+    # A number as bytes as hexadecimal is written in half the time of a format.
+    return (seq << 32 | fence).to_bytes(12, "big").hex("-", -8)
 
 
 def parse_lease_id(text: str) -> tuple[int, int]:
@@ -120,7 +121,7 @@ def parse_lease_id(text: str) -> tuple[int, int]:
     Raises:
         InvalidArgument: it is none.
     """
-    match = _LEASE_ID.fullmatch(text)
-    if match is None:
+    if not _LEASE_ID.fullmatch(text):
         raise InvalidArgument("lease_ids", f"{text[:80]!r} is no lease_id as Lease hands them out")
-    return int(match[1], 16), int(match[2], 16)
+    number = int(text.replace("-", "", 1), 16)
+    return number >> 32, number & 0xFFFFFFFF

@@ -65,27 +65,32 @@ class Leases:
                 in any case.
             consumer: who gets them.
         """
+        by_seq = self.by_seq
         handed_out: list[Delivery] = []
-        ready, by_seq = self._ready, self.by_seq
-        while len(handed_out) < count_max and (entry := ready.head()) is not None:
+        for entry in self._ready.take_batch(count_max, bytes_max, self._reply_bytes):
             seq = seq_of(entry)
             delivery = by_seq.get(seq)
-            bytes_max -= size_of(entry) + HANDED_OUT_OVERHEAD_BYTES
             if delivery is None:
-                delivery = Delivery(entry)
-            else:
-                bytes_max -= attempts_bytes(delivery)
-            if bytes_max < 0 and handed_out:
-                break
-            ready.take()
-            by_seq[seq] = delivery
+                delivery = by_seq[seq] = Delivery(entry)
             delivery.fence += 1
             delivery.count += 1
             delivery.leased_ns = now_ns
             delivery.consumer = consumer
-            self._put(delivery, State.LEASED, until_ns)
+            delivery.state = State.LEASED
+            delivery.until_ns = until_ns
+            heappush(self._moments, until_ns << _SEQ_BITS | seq)
             handed_out.append(delivery)
+        if handed_out:
+            self.leased += len(handed_out)
+            self.held_by[consumer] = self.held_by.get(consumer, 0) + len(handed_out)
+            self._drop_stale()
         return handed_out
+
+    def _reply_bytes(self, entry: int) -> int:
+        """Return what a message takes in a reply that hands it out."""
+        delivery = self.by_seq.get(seq_of(entry))
+        history = attempts_bytes(delivery) if delivery else 0
+        return size_of(entry) + HANDED_OUT_OVERHEAD_BYTES + history
 
     def find(self, seq: int, fence: int) -> Delivery | None:
         """Return the message that a lease is on; None if the queue holds no such message.
@@ -219,11 +224,17 @@ class Leases:
 
     def _remind(self, seq: int, moment_ns: int) -> None:
         """Look at a message again when a moment has come."""
+        heappush(self._moments, moment_ns << _SEQ_BITS | seq)
+        self._drop_stale()
+
+    def _drop_stale(self) -> None:
+        """Forget moments that are of no use any more, once they are many.
+
+        Leases that were acked leave theirs behind. To gather those in use takes no longer
+        than it took to leave the others.
+        """
         moments = self._moments
-        heappush(moments, moment_ns << _SEQ_BITS | seq)
         if len(moments) > 2 * len(self.by_seq) + _STALE_MAX:
-            # Leases that were acked leave their moments behind. To gather those in use
-            # takes no longer than it took to leave the others.
             moments[:] = [
                 delivery.until_ns << _SEQ_BITS | seq
                 for seq, delivery in self.by_seq.items()

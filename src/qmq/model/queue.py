@@ -191,15 +191,9 @@ class Queue:
         Returns:
             Their sequence numbers, in order; and which of those were ever on lease.
         """
-        seqs: list[int] = []
-        ready, by_seq = self.ready, self.leases.by_seq
-        left = bytes_max
-        count_max = min(count_max, self.available)
-        while len(seqs) < count_max and (head := ready.head()) is not None:
-            left -= size_of(head) + REPLY_OVERHEAD_BYTES
-            if left < 0 and seqs:
-                break
-            seqs.append(seq_of(ready.take()))
+        by_seq = self.leases.by_seq
+        taken = self.ready.take_batch(min(count_max, self.available), bytes_max, _pop_bytes)
+        seqs = [seq_of(each) for each in taken]
         self.consumed_total += len(seqs)
         leased = [seq for seq in seqs if by_seq.pop(seq, None) is not None] if by_seq else []
         return seqs, leased
@@ -340,3 +334,8 @@ class Queue:
             return False
         self.info = replace(self.info, tags=tuple(t for t in tags if t != tag))
         return True
+
+
+def _pop_bytes(entry: int) -> int:
+    """Return what a message takes in a reply that pops it."""
+    return size_of(entry) + REPLY_OVERHEAD_BYTES

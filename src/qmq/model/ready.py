@@ -1,7 +1,7 @@
 """The messages of a queue that can be handed out, in their order."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush, merge
 
 from qmq.model.index import seq_of, size_of
@@ -64,9 +64,7 @@ class Ready:
         """Take one out that was put back, wherever it stands."""
         self.bytes -= size_of(entry)
         self._withdrawn.add(entry)
-        # Mostly it stands at the head.
-        while self._returned and self._returned[0] in self._withdrawn:
-            self._withdrawn.remove(heappop(self._returned))
+        self._drop_withdrawn()
 
     def head(self) -> int | None:
         """Return the first one, if any, and leave it."""
@@ -77,13 +75,45 @@ class Ready:
     def take(self) -> int:
         """Take the first one, of at least one."""
         if self._returned and (not self._fresh or self._returned[0] < self._fresh[0]):
-            taken = heappop(self._returned)
-            while self._returned and self._returned[0] in self._withdrawn:
-                self._withdrawn.remove(heappop(self._returned))
+            taken = self._take_returned()
         else:
             taken = self._fresh.popleft()
         self.bytes -= size_of(taken)
         return taken
+
+    def take_batch(self, count_max: int, bytes_max: int, cost: Callable[[int], int]) -> list[int]:
+        """Take several from the head.
+
+        Args:
+            count_max: how many at most.
+            bytes_max: what they may take in a reply; one is taken in any case.
+            cost: what one takes there that has come back. A fresh one takes its size and
+                the overhead that `cost` tells of the entry 0.
+        """
+        taken: list[int] = []
+        overhead = cost(0)
+        left, size_taken = bytes_max, 0
+        fresh, returned = self._fresh, self._returned
+        while len(taken) < count_max and (fresh or returned):
+            is_fresh = not returned or (bool(fresh) and fresh[0] < returned[0])
+            head = fresh[0] if is_fresh else returned[0]
+            left -= size_of(head) + overhead if is_fresh else cost(head)
+            if left < 0 and taken:
+                break
+            size_taken += size_of(head)
+            taken.append(fresh.popleft() if is_fresh else self._take_returned())
+        self.bytes -= size_taken
+        return taken
+
+    def _take_returned(self) -> int:
+        taken = heappop(self._returned)
+        self._drop_withdrawn()
+        return taken
+
+    def _drop_withdrawn(self) -> None:
+        """See to it that the head of the heap is one to be handed out."""
+        while self._returned and self._returned[0] in self._withdrawn:
+            self._withdrawn.remove(heappop(self._returned))
 
     def clear(self) -> list[int]:
         """Take all, and return their sequence numbers in order."""
