@@ -9,6 +9,7 @@ time.time_ns on this machine, whose clock the server reads too.
 
 import json
 import os
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from qmq.wire import q_pb2 as pb
 _BATCH = 50
 _WAIT_S = 1
 _PAUSE_S = 0.05
+#: What a batch is worked on for: time to be killed in.
+_WORK_S_MAX = 0.05
 
 
 def main(address: str, queue: str, journal: str, name: str) -> None:
@@ -49,6 +52,7 @@ def main(address: str, queue: str, journal: str, name: str) -> None:
                 continue
             if messages:
                 _write(fd, [_delivery(message) for message in messages])
+                time.sleep(random.uniform(0, _WORK_S_MAX))
                 _ack_all(fd, ack, queue, [message.lease_id for message in messages])
 
 

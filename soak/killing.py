@@ -34,6 +34,7 @@ _CONSUMER = Path(__file__).parent / "consumer.py"
 _BATCH = 500
 #: So short that many leases run out while their consumers are dead.
 _LEASE_S = 2
+_BETWEEN_KILLS_S = (0.02, 0.3)
 _START_S_MAX = 30.0
 _END_S_MAX = 300.0
 
@@ -47,6 +48,7 @@ class Server:
             *(sys.executable, "-m", "qmq.bin.q", "--data", str(directory)),
             *("--listen", self.address, "--metrics", f"127.0.0.1:{metrics_port}"),
         ]
+        self.kills = 0
         self._process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -69,6 +71,7 @@ class Server:
         """End it as the machine's failure would, but for the page cache; start it again."""
         self._process.kill()
         self._process.wait()
+        self.kills += 1
         self._process = self._start()
 
     def stop(self) -> None:
@@ -80,14 +83,17 @@ class Server:
 class Producer(threading.Thread):
     """Adds messages, and remembers what was answered."""
 
-    def __init__(self, address: str, queue: str, messages: int) -> None:
+    def __init__(self, address: str, queue: str, messages: int, lasts_s: float) -> None:
         super().__init__(name="producer")
+        self._pause_s = lasts_s * _BATCH / messages
         self._address = address
         self._queue = queue
         self._messages = messages
         self.added: set[str] = set()
         #: How many messages were sent in batches without an answer.
         self.maybe_added = 0
+        #: Set when what it adds is of no use any more.
+        self.is_stopped = False
 
     def run(self) -> None:
         """Add all messages; a batch without an answer is added again."""
@@ -97,7 +103,7 @@ class Producer(threading.Thread):
                 pb.AddBatchRequest.SerializeToString,
                 pb.AddBatchResponse.FromString,
             )
-            while len(self.added) < self._messages:
+            while len(self.added) < self._messages and not self.is_stopped:
                 count = min(_BATCH, self._messages - len(self.added))
                 batch = [pb.NewMessage(payload=b"%064d" % number) for number in range(count)]
                 try:
@@ -106,9 +112,9 @@ class Producer(threading.Thread):
                     )
                 except grpc.RpcError:
                     self.maybe_added += count
-                    time.sleep(0.05)
                 else:
                     self.added.update(meta.id for meta in reply.messages)
+                time.sleep(self._pause_s)
 
 
 class Consumers:
@@ -154,6 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Kill consumers and server; lose nothing.")
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--consumers", type=int, default=20)
+    parser.add_argument("--consumer-kills", type=int, default=200)
     parser.add_argument("--server-kills", type=int, default=10)
     parser.add_argument("--ports", type=int, nargs=2, default=(23_700, 23_701))
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
@@ -165,7 +172,8 @@ def main() -> None:
         server = Server(directory / "q", *arguments.ports)
         try:
             queue = new_queue(server.address)
-            producer = Producer(server.address, queue, arguments.messages)
+            lasts_s = arguments.consumer_kills * sum(_BETWEEN_KILLS_S) / 2
+            producer = Producer(server.address, queue, arguments.messages, lasts_s)
             consumers = Consumers(server, queue, directory, arguments.consumers)
             started = time.monotonic()
             producer.start()
@@ -173,6 +181,7 @@ def main() -> None:
                 torment(server, producer, consumers, arguments, chance)
                 await_empty(server.address, queue)
             finally:
+                producer.is_stopped = True
                 consumers.stop()
                 producer.join()
         finally:
@@ -180,7 +189,7 @@ def main() -> None:
         report = check(producer.added, producer.maybe_added, read(consumers.journals))
     print(
         f"{time.monotonic() - started:.0f} s; consumers killed: {consumers.kills},"
-        f" server killed: {arguments.server_kills}\n{report}"
+        f" server killed: {server.kills}\n{report}"
     )
     sys.exit(bool(report.faults))
 
@@ -192,16 +201,14 @@ def torment(
     arguments: argparse.Namespace,
     chance: random.Random,
 ) -> None:
-    """Kill until all messages are added and the server was killed as often as asked for."""
-    kills = 0
-    while producer.is_alive() or kills < arguments.server_kills:
-        time.sleep(chance.uniform(0.05, 0.3))
+    """Kill consumers, and the server after every so many of them."""
+    while producer.is_alive() or consumers.kills < arguments.consumer_kills:
+        time.sleep(chance.uniform(*_BETWEEN_KILLS_S))
         consumers.kill_one(chance)
-        done = len(producer.added) / arguments.messages
-        if kills < arguments.server_kills and done >= (kills + 0.5) / arguments.server_kills:
+        progress = consumers.kills / arguments.consumer_kills
+        if server.kills < min(arguments.server_kills, progress * arguments.server_kills - 0.5):
             server.kill()
-            kills += 1
-            print(f"server killed {kills} times, {len(producer.added):,} added", flush=True)
+            print(f"server killed {server.kills} times, {len(producer.added):,} added", flush=True)
 
 
 def new_queue(address: str) -> str:

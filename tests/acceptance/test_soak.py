@@ -13,7 +13,7 @@ def test_nothing_is_lost_while_consumers_and_server_are_killed() -> None:
     """Six consumers, killed all the time, and a server that is killed twice."""
     command = [
         *(sys.executable, str(SOAK), "--messages", "8000", "--consumers", "6"),
-        *("--server-kills", "2", "--seed", "1"),
+        *("--consumer-kills", "20", "--server-kills", "2", "--seed", "1"),
         *("--ports", *map(str, free_ports(2))),
     ]
 
@@ -21,4 +21,4 @@ def test_nothing_is_lost_while_consumers_and_server_are_killed() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "messages acknowledged by Add          8,000" in done.stdout
-    assert "server killed: 2" in done.stdout
+    assert "server killed: 2\n" in done.stdout
