@@ -2,8 +2,10 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from prometheus_client.parser import text_string_to_metric_families
 
 from qmq.wire import q_pb2 as pb
@@ -21,6 +23,8 @@ ORIGINALS = {
         {"queue", "type"},
     ),
 }
+
+STATES = ("ready", "leased", "delayed")
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -110,6 +114,43 @@ def test_calls_on_a_queue_are_counted(shared_q: RunningQ, client: StockClient) -
     assert empty["queue_errors_total", only(type="NotFound")] == 2
     assert empty["queue_messages", only(state="ready")] == 0
     assert empty["queue_oldest_message_age_seconds", only()] == 0
+
+
+def test_deliveries_are_measured(shared_q: RunningQ, client: StockClient) -> None:
+    """Where messages on lease are, and what has become of them."""
+    dead_id = client.made()
+    queue_id = client.made(settings=pb.QueueSettings(dead_letter_queue_id=dead_id))
+    client.put(queue_id, *[b"x"] * 6)
+    before = samples(shared_q, queue=queue_id)
+
+    def nack(lease_ids: list[str], **fields: Any) -> None:  # noqa: ANN401 - As the message has them.
+        client.nack(queue_id=queue_id, lease_ids=lease_ids, **fields)
+
+    held = [each.lease_id for each in client.lease(queue_id=queue_id, messages_max=5).messages]
+    client.ack(queue_id=queue_id, lease_ids=held[:1])
+    nack(held[1:2], kind=pb.NackRequest.REJECT)
+    nack(held[2:3], kind=pb.NackRequest.FAIL, delay=Duration(seconds=600))
+    nack(held[3:4], kind=pb.NackRequest.RELEASE)
+    client.lease(queue_id=queue_id)
+    client.pause(queue_id=queue_id)
+    found = samples(shared_q, queue=queue_id)
+
+    assert {state: found["queue_messages", only(state=state)] for state in STATES} == {
+        "ready": 1,
+        "leased": 2,
+        "delayed": 1,
+    }
+    assert found["queue_messages_acked_total", only()] == 1
+    assert found["queue_redeliveries_total", only()] == 1
+    assert found["queue_dead_lettered_total", only(reason="rejected")] == 1
+    assert found["queue_dead_lettered_total", only(reason="delivery_count_max")] == 0
+    assert found["queue_paused", only()] == 1
+    assert before["queue_dead_lettered_total", only(reason="rejected")] == 0
+    assert {name for name, _ in found} - {name for name, _ in before} == {
+        "queue_messages_acked_total",
+        "queue_redeliveries_total",
+        "queue_paused",
+    }
 
 
 def test_metrics_of_a_queue_go_with_it(shared_q: RunningQ, client: StockClient) -> None:

@@ -24,9 +24,16 @@ def documented() -> Iterator[tuple[str, set[str]]]:
 
 def shown(q: RunningQ) -> dict[str, set[str]]:
     """Return the metrics of a q that has answered and refused calls, with their labels."""
-    assert rest(q.address, "POST", "/v1/queues", {"name": "a", "limit": 1}).status == 200
-    assert rest(q.address, "POST", "/v1/queues/a", {}).status == 200
-    assert rest(q.address, "POST", "/v1/queues/a", {}).status == 429
+    settings = {"dead_letter_queue_id": "dead"}
+    for path, body, status in (
+        ("", {"name": "dead"}, 200),
+        ("", {"name": "a", "limit": 1, "settings": settings}, 200),
+        ("/a", {}, 200),
+        ("/a", {}, 429),
+        ("/a/messages:lease", {}, 200),
+        ("/a/pause", {}, 200),
+    ):
+        assert rest(q.address, "POST", f"/v1/queues{path}", body).status == status
     with urllib.request.urlopen(f"http://{q.metrics_address}/metrics", timeout=10) as reply:
         families = text_string_to_metric_families(reply.read().decode())
     found: dict[str, set[str]] = {}

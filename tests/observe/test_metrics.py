@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,7 +13,7 @@ from qmq.errors import QueueEmpty, QueueFull, ShuttingDown
 from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import Store
+from qmq.values import NS_PER_S, NackKind, QueueSettings, Store
 
 #: Name, type and help of the metrics that the original had.
 ORIGINAL = {
@@ -34,7 +35,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def broker(clock: ManualClock) -> Broker:
     """Return a broker without queues."""
-    return Broker({Store.MEMORY: MemoryStore()}, clock=clock, new_id=seeded_ids())
+    return Broker({Store.MEMORY: MemoryStore()}, clock=clock, timer=clock, new_id=seeded_ids())
 
 
 @pytest.fixture
@@ -80,7 +81,11 @@ def test_metrics_of_the_original_are_there(registry: CollectorRegistry) -> None:
     assert {name: kind for name, (kind, _) in shown.items() if name not in ORIGINAL} == {
         "queue_messages": "gauge",
         "queue_oldest_message_age_seconds": "gauge",
+        "queue_paused": "gauge",
         "queue_info": "gauge",
+        "queue_messages_acked_total": "counter",
+        "queue_redeliveries_total": "counter",
+        "queue_dead_lettered_total": "counter",
     }
 
 
@@ -128,6 +133,102 @@ async def test_gauges_show_depth_and_age(
         (info.id,): 2.5,
         (idle.id,): 0,
     }
+
+
+async def present() -> bool:
+    """Tell that a caller has not left."""
+    return False
+
+
+async def leased(broker: Broker, queue: str, count: int = 1) -> list[str]:
+    """Lease messages for 30 seconds, and return their lease ids."""
+    found = await broker.leasing.lease(queue, count, wait_s=0, is_gone=present)
+    return [each.lease_id for each in found]
+
+
+async def test_gauges_show_where_messages_are(
+    broker: Broker, registry: CollectorRegistry, clock: ManualClock
+) -> None:
+    """A message is in one state: ready, leased or delayed."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    await broker.add_batch("jobs", [(b"", b"x")] * 9)
+    first, *_ = await leased(broker, "jobs", 5)
+    await broker.leasing.nack("jobs", [first], NackKind.FAIL, delay_ns=60 * NS_PER_S)
+
+    def shown() -> dict[tuple[str, ...], float]:
+        return samples(registry, "queue_messages")
+
+    assert shown() == {(info.id, "ready"): 4, (info.id, "leased"): 4, (info.id, "delayed"): 1}
+    clock.advance(30)
+    await broker.stats("jobs", 0, "")
+    assert shown() == {(info.id, "ready"): 8, (info.id, "leased"): 0, (info.id, "delayed"): 1}
+    await broker.purge("jobs")
+    assert shown() == {(info.id, "ready"): 0, (info.id, "leased"): 0, (info.id, "delayed"): 0}
+
+
+async def test_deliveries_are_counted(broker: Broker, registry: CollectorRegistry) -> None:
+    """What was acked, and what was handed out again."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    await broker.add_batch("jobs", [(b"", b"x")] * 3)
+    await broker.leasing.nack("jobs", await leased(broker, "jobs", 3), NackKind.RELEASE)
+    await broker.leasing.ack("jobs", await leased(broker, "jobs", 2))
+
+    assert samples(registry, "queue_redeliveries_total") == {(info.id,): 2}
+    assert samples(registry, "queue_messages_acked_total") == {(info.id,): 2}
+    assert samples(registry, "queue_messages_consumed_total") == {(info.id,): 0}
+
+
+async def test_queue_without_leases_has_no_lines_about_them(
+    broker: Broker, registry: CollectorRegistry
+) -> None:
+    """Most queues may never have one. They come with the first lease, and stay."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    await broker.add("jobs", b"x")
+    before = [line for line in lines(registry) if info.id in line]
+
+    await leased(broker, "jobs")
+    after = [line for line in lines(registry) if info.id in line]
+
+    await broker.purge("jobs")
+    assert (len(before), len(after)) == (5, 9)
+    assert len([line for line in lines(registry) if info.id in line]) == 9
+
+
+async def test_dead_letters_are_counted_by_reason(
+    broker: Broker, registry: CollectorRegistry
+) -> None:
+    """From 0 on, so that the first one is an increase; at the queue that they have left."""
+    await broker.new_queue(Store.MEMORY, name="dead")
+    settings = QueueSettings(dead_letter_queue_id="dead", delivery_count_max=1)
+    info = await broker.new_queue(Store.MEMORY, name="jobs", settings=settings)
+    before = samples(registry, "queue_dead_lettered_total")
+    await broker.add_batch("jobs", [(b"", b"x")] * 5)
+    held = await leased(broker, "jobs", 5)
+    await broker.leasing.nack("jobs", held[:3], NackKind.FAIL)
+    await broker.leasing.nack("jobs", held[3:4], NackKind.REJECT)
+    await broker.update_queue(
+        "jobs", lambda old: replace(old, dead_letter_queue_id="", delivery_count_max=0)
+    )
+
+    assert before == {(info.id, "delivery_count_max"): 0, (info.id, "rejected"): 0}
+    assert samples(registry, "queue_dead_lettered_total") == {
+        (info.id, "delivery_count_max"): 3,
+        (info.id, "rejected"): 1,
+    }
+
+
+async def test_paused_queue_has_a_line(broker: Broker, registry: CollectorRegistry) -> None:
+    """For as long as it is paused."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    await broker.new_queue(Store.MEMORY, name="other")
+    before = samples(registry, "queue_paused")
+
+    await broker.pause("jobs", adds=False)
+    paused = samples(registry, "queue_paused")
+    await broker.resume("jobs")
+
+    assert (before, paused) == ({}, {(info.id,): 1})
+    assert samples(registry, "queue_paused") == {}
 
 
 async def test_ids_can_be_joined_with_names(broker: Broker, registry: CollectorRegistry) -> None:

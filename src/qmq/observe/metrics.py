@@ -5,7 +5,7 @@ are downsampled; a gauge stands only where no counter could answer.
 """
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Final, ParamSpec
 
@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from qmq.clock import Clock
 from qmq.errors import QError
 from qmq.model.catalog import Catalog
+from qmq.model.queue import Queue
 from qmq.values import NS_PER_S
 
 _Arguments = ParamSpec("_Arguments")
@@ -45,45 +46,98 @@ class QueueCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of all queues."""
-        enqueued = CounterMetricFamily(
-            "queue_messages_enqueued", "Number of queued messages.", labels=["queue"]
-        )
-        consumed = CounterMetricFamily(
-            "queue_messages_consumed", "Number of consumed messages.", labels=["queue"]
-        )
-        errors = CounterMetricFamily(
-            "queue_errors",
-            "Number of errors encountered while enqueuing or consuming messages.",
-            labels=["queue", "type"],
-        )
-        messages = GaugeMetricFamily(
-            "queue_messages", "Number of messages in the queue.", labels=["queue", "state"]
-        )
-        oldest = GaugeMetricFamily(
-            "queue_oldest_message_age_seconds",
-            "Age of the message at the head of the queue; 0 if there is none.",
-            labels=["queue"],
-        )
-        info = InfoMetricFamily(
-            "queue", "What a queue's id stands for, to be joined.", labels=["queue"]
-        )
-        now_ns = self._clock.now_ns()
         # A list, in one step: other threads make and delete queues meanwhile.
-        for queue in list(self._catalog):
-            label = [queue.info.id]
-            info.add_metric(label, {"name": queue.info.name, "store": queue.info.store.name})
-            enqueued.add_metric(label, queue.enqueued_total)
-            consumed.add_metric(label, queue.consumed_total)
-            for kind, count in (
-                ("Full", queue.full_total),
-                ("NotFound", queue.empty_total),
-                ("UnknownError", queue.failed_total),
-            ):
-                if count:
-                    errors.add_metric([*label, kind], count)
-            messages.add_metric([*label, "ready"], len(queue.ready))
-            oldest.add_metric(label, queue.oldest_age_ns(now_ns) / NS_PER_S)
-        return enqueued, consumed, errors, messages, oldest, info
+        queues = list(self._catalog)
+        # Most queues may never have a lease, and each line of a queue takes its time.
+        leasing = [queue for queue in queues if queue.leases.last_leased_ns]
+        return (
+            *_flows(queues),
+            *_contents(queues, leasing, self._clock.now_ns()),
+            *_deliveries(queues, leasing),
+        )
+
+
+def _flows(queues: Sequence[Queue]) -> Iterable[Metric]:
+    """Return what went in and out, and what was refused."""
+    enqueued = CounterMetricFamily(
+        "queue_messages_enqueued", "Number of queued messages.", labels=["queue"]
+    )
+    consumed = CounterMetricFamily(
+        "queue_messages_consumed", "Number of consumed messages.", labels=["queue"]
+    )
+    errors = CounterMetricFamily(
+        "queue_errors",
+        "Number of errors encountered while enqueuing or consuming messages.",
+        labels=["queue", "type"],
+    )
+    for queue in queues:
+        label = [queue.info.id]
+        enqueued.add_metric(label, queue.enqueued_total)
+        consumed.add_metric(label, queue.consumed_total)
+        for kind, count in (
+            ("Full", queue.full_total),
+            ("NotFound", queue.empty_total),
+            ("UnknownError", queue.failed_total),
+        ):
+            if count:
+                errors.add_metric([*label, kind], count)
+    return enqueued, consumed, errors
+
+
+def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) -> Iterable[Metric]:
+    """Return what is in the queues, and what those are."""
+    messages = GaugeMetricFamily(
+        "queue_messages", "Number of messages in the queue.", labels=["queue", "state"]
+    )
+    oldest = GaugeMetricFamily(
+        "queue_oldest_message_age_seconds",
+        "Age of the message at the head of the queue; 0 if there is none.",
+        labels=["queue"],
+    )
+    paused = GaugeMetricFamily(
+        "queue_paused", "1 while the queue hands out nothing, no line otherwise.", labels=["queue"]
+    )
+    info = InfoMetricFamily(
+        "queue", "What a queue's id stands for, to be joined.", labels=["queue"]
+    )
+    for queue in queues:
+        label = [queue.info.id]
+        info.add_metric(label, {"name": queue.info.name, "store": queue.info.store.name})
+        messages.add_metric([*label, "ready"], len(queue.ready))
+        oldest.add_metric(label, queue.oldest_age_ns(now_ns) / NS_PER_S)
+        if queue.info.pause:
+            paused.add_metric(label, 1)
+    for queue in leasing:
+        messages.add_metric([queue.info.id, "leased"], queue.leases.leased)
+        messages.add_metric([queue.info.id, "delayed"], queue.leases.delayed)
+    return messages, oldest, paused, info
+
+
+def _deliveries(queues: Sequence[Queue], leasing: Sequence[Queue]) -> Iterable[Metric]:
+    """Return what became of messages that were handed out on lease."""
+    acked = CounterMetricFamily(
+        "queue_messages_acked", "Number of acked messages.", labels=["queue"]
+    )
+    redeliveries = CounterMetricFamily(
+        "queue_redeliveries",
+        "Number of times that a message was handed out again.",
+        labels=["queue"],
+    )
+    dead_lettered = CounterMetricFamily(
+        "queue_dead_lettered",
+        "Number of messages that left the queue for its dead-letter queue.",
+        labels=["queue", "reason"],
+    )
+    for queue in leasing:
+        acked.add_metric([queue.info.id], queue.acked_total)
+        redeliveries.add_metric([queue.info.id], queue.redelivered_total)
+    for queue in queues:
+        # From 0 on where there may be any: a counter that begins with 1 never rose.
+        rejected, worn_out = queue.rejected_total, queue.worn_out_total
+        if rejected or worn_out or queue.info.settings.dead_letter_queue_id:
+            dead_lettered.add_metric([queue.info.id, "rejected"], rejected)
+            dead_lettered.add_metric([queue.info.id, "delivery_count_max"], worn_out)
+    return acked, redeliveries, dead_lettered
 
 
 class CallCollector(Collector):

@@ -1,0 +1,76 @@
+"""The methods of the service Q that show messages and change nothing."""
+
+from collections.abc import Sequence
+
+from google.protobuf.duration_pb2 import Duration
+
+from qmq.engine.broker import Broker
+from qmq.envelope import batch_reply_with, reply_with
+from qmq.errors import InvalidArgument
+from qmq.transport.decode import decode
+from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.values import NS_PER_S, MessageState
+from qmq.wire import q_pb2 as pb
+from qmq.wire.convert import tag_values
+
+
+class BrowseService:
+    """Part of the service Q, on top of a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._browsing = broker.browsing
+
+    def methods(self) -> dict[str, UnaryMethod]:
+        """Return the methods by their gRPC path."""
+        return {"/proto.Q/Browse": self.browse, "/proto.Q/Explain": self.explain}
+
+    def waiting_methods(self) -> dict[str, WaitingMethod]:
+        """Return no methods."""
+        return {}
+
+    def stream_methods(self) -> dict[str, StreamMethod]:
+        """Return no methods."""
+        return {}
+
+    async def browse(self, data: bytes) -> bytes:
+        """Show a page of messages."""
+        request = decode(pb.BrowseRequest, data)
+        age_min_ns = _age_ns(request.age_min, "age_min")
+        age_max_ns = _age_ns(request.age_max, "age_max") if request.HasField("age_max") else None
+        if age_max_ns is not None and age_min_ns > age_max_ns:
+            raise InvalidArgument("age_min", "must not be more than age_max")
+        messages, token = await self._browsing.browse(
+            request.queue_id,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            states=_states(request.states),
+            tags=tag_values(request.tags, len(request.tags), "tags"),
+            age_min_ns=age_min_ns,
+            age_max_ns=age_max_ns,
+        )
+        rest = pb.BrowseResponse(next_page_token=token).SerializeToString()
+        return batch_reply_with(messages) + rest
+
+    async def explain(self, data: bytes) -> bytes:
+        """Tell where a message is and why."""
+        request = decode(pb.ExplainRequest, data)
+        created_ns = request.created.ToNanoseconds() if request.HasField("created") else None
+        explanation = await self._browsing.explain(request.queue_id, request.message_id, created_ns)
+        rest = pb.ExplainResponse(ahead=explanation.ahead, reasons=explanation.reasons)
+        return reply_with(explanation.message) + rest.SerializeToString()
+
+
+def _age_ns(age: Duration, field: str) -> int:
+    ns = age.ToNanoseconds()
+    if ns < 0:
+        raise InvalidArgument(field, f"must not be less than 0; got {ns / NS_PER_S:g} seconds")
+    return ns
+
+
+def _states(numbers: Sequence[int]) -> frozenset[MessageState]:
+    known = {state.value for state in MessageState}
+    for at, number in enumerate(numbers):
+        if number not in known:
+            names = ", ".join(f"{state.name} ({state.value})" for state in MessageState)
+            raise InvalidArgument(f"states[{at}]", f"must be one of {names}; got {number}")
+    return frozenset(map(MessageState, numbers))
