@@ -7,8 +7,8 @@ nothing that it does not need.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Final
 
@@ -32,8 +32,9 @@ UnaryMethod = Callable[[bytes], Awaitable[bytes]]
 #: has left, and the seconds until the caller's deadline, if there is one. It must have
 #: decided by then; what it has taken for the caller it still hands over.
 WaitingMethod = Callable[[bytes, IsGone, float | None], Awaitable[bytes]]
-#: Takes request messages and yields reply messages.
-StreamMethod = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
+#: Takes request messages and yields reply messages, those together that go out together.
+#: It is closed when the call is over, whatever ended it, and that is not over before.
+StreamMethod = Callable[["Requests"], AsyncGenerator[list[bytes], None]]
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +97,9 @@ class GrpcApp:
         self._streams = streams
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
-        self._open_streams: set[_RequestStream] = set()
+        self._open_streams: set[Requests] = set()
+        #: What streams are told that begin after all were ended.
+        self._end_of_streams: QError | None = None
         #: Calls under way.
         self.active = 0
         #: Set, from any thread, when calls are refused from now on. After that, and once
@@ -104,7 +107,11 @@ class GrpcApp:
         self.is_closed = False
 
     def end_streams(self, error: QError) -> None:
-        """End every stream that waits for its client's next message, with an error."""
+        """End every stream that waits for its client's next message, with an error.
+
+        Those that begin after that are ended likewise.
+        """
+        self._end_of_streams = error
         for stream in self._open_streams:
             stream.end(error)
 
@@ -205,10 +212,11 @@ class GrpcApp:
         receive: Receive,
         send: Send,
     ) -> None:
-        requests = _RequestStream(receive, self._deframer(headers))
+        requests = Requests(receive, self._deframer(headers))
         self._open_streams.add(requests)
-        replies = _replies(method, requests, headers)
-        serving = asyncio.ensure_future(_send_replies(replies, headers, send, path))
+        if self._end_of_streams:
+            requests.end(self._end_of_streams)
+        serving = asyncio.ensure_future(_send_replies(method, requests, headers, send, path))
         reading = asyncio.ensure_future(requests.read_all())
         try:
             await asyncio.wait((serving, reading), return_when=asyncio.FIRST_COMPLETED)
@@ -224,19 +232,29 @@ class GrpcApp:
             await asyncio.gather(serving, reading, return_exceptions=True)
 
 
-class _RequestStream:
-    """The request messages of a stream, in order, until the client ends its side."""
+class Requests(AsyncIterator[bytes]):
+    """The request messages of a stream, in order, until the client ends its side.
+
+    To be made in the event loop that serves the stream.
+    """
 
     def __init__(self, receive: Receive, deframer: Deframer) -> None:
         self._receive = receive
         self._deframer = deframer
-        self._inbox: asyncio.Queue[bytes | QError | None] = asyncio.Queue(_STREAM_BACKLOG_MESSAGES)
-        self._error: QError | None = None
+        self._inbox: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(
+            _STREAM_BACKLOG_MESSAGES
+        )
+        self._error: Exception | None = None
+        #: Done when `end` was called, for a method that waits for something else.
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_disconnected = False
 
-    def end(self, error: QError) -> None:
-        """Give the method an error instead of the next message."""
+    def end(self, error: Exception) -> None:
+        """Give the method an error instead of the next message, unless it was given one before."""
+        if self._error:
+            return
         self._error = error
+        self.ended.set_result(None)
         # This wakes the method if it waits; if it does not, it will see the error itself.
         with suppress(asyncio.QueueFull):
             self._inbox.put_nowait(error)
@@ -266,44 +284,44 @@ class _RequestStream:
         # Shielded: pyvoy complains about a receive() that was cancelled.
         return await asyncio.shield(self._receive())
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Go through the messages."""
-        while (item := self._error or await self._inbox.get()) is not None:
-            if isinstance(item, QError):
-                raise item
-            yield item
+    async def __anext__(self) -> bytes:
+        """Wait for the next message.
 
-
-async def _replies(
-    method: StreamMethod, requests: _RequestStream, headers: dict[bytes, bytes]
-) -> AsyncIterator[bytes]:
-    """Go through the replies of a stream, within the call's deadline."""
-    timeout = headers.get(b"grpc-timeout")
-    limit_s = None if timeout is None else parse_timeout(timeout)
-    try:
-        async with asyncio.timeout(limit_s):
-            async for reply in method(aiter(requests)):
-                yield reply
-    except TimeoutError:
-        raise DeadlineExceeded("the call's deadline has passed") from None
+        Raises:
+            QError: what came is no message, or the stream was ended with this error.
+        """
+        item = self._error or await self._inbox.get()
+        if item is None:
+            raise StopAsyncIteration
+        if isinstance(item, Exception):
+            raise item
+        return item
 
 
 async def _send_replies(
-    replies: AsyncIterator[bytes], headers: dict[bytes, bytes], send: Send, path: str
+    method: StreamMethod, requests: Requests, headers: dict[bytes, bytes], send: Send, path: str
 ) -> None:
-    """Send a stream's replies and how it ended."""
+    """Send a stream's replies, within the call's deadline, and how it ended."""
     may_compress = headers.get(b"grpc-encoding") == b"gzip"
     is_started = False
     end: Headers = [(b"grpc-status", b"0")]
     try:
-        async for reply in replies:
-            if not is_started:
-                await send(_START_GZIP if may_compress else _START)
-                is_started = True
-            body = frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN)
-            await _send_piece(send, body)
+        timeout = headers.get(b"grpc-timeout")
+        limit_s = None if timeout is None else parse_timeout(timeout)
+        async with asyncio.timeout(limit_s), aclosing(method(requests)) as replies:
+            async for together in replies:
+                if not is_started:
+                    await send(_START_GZIP if may_compress else _START)
+                    is_started = True
+                frames = [
+                    frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN)
+                    for reply in together
+                ]
+                await _send_piece(send, b"".join(frames))
     except Gone:
         return
+    except TimeoutError:
+        end = error_headers(DeadlineExceeded("the call's deadline has passed"))
     except QError as error:
         end = error_headers(error)
     except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
@@ -323,7 +341,8 @@ async def _send_piece(send: Send, body: bytes) -> None:
         Gone: the client is gone.
     """
     try:
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+        # Shielded as receive() is. It is done when the client's connection has room again.
+        await asyncio.shield(send({"type": "http.response.body", "body": body, "more_body": True}))
     except OSError as error:
         raise Gone from error
 

@@ -4,7 +4,7 @@ See https://github.com/grpc/grpc/blob/master/doc/health-checking.md.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
@@ -45,17 +45,17 @@ class HealthService:
             raise ServiceNotFound(f"unknown service {service[:200]!r}")
         return _response("NOT_SERVING" if self._stopped.is_set() else "SERVING")
 
-    async def watch(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def watch(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
         """Say whether a service is healthy, now and when that changes, until q stops serving."""
         request = decode(HealthCheckRequest, await anext(requests, b""))
         if request.service not in self._services:
-            yield _response("SERVICE_UNKNOWN")
+            yield [_response("SERVICE_UNKNOWN")]
             await self._stopped.wait()
         else:
             if not self._stopped.is_set():
-                yield _response("SERVING")
+                yield [_response("SERVING")]
                 await self._stopped.wait()
-            yield _response("NOT_SERVING")
+            yield [_response("NOT_SERVING")]
         # Nothing will change any more, and a stream left open would hold up a shutdown.
         raise Unavailable("q has stopped serving; ask again when it has been started anew")
 

@@ -5,7 +5,7 @@ v1alpha have the same messages under different names; the wire does not show nam
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import cast
 
 from grpc_reflection.v1alpha.reflection_pb2 import (
@@ -38,14 +38,13 @@ class ReflectionService:
             for version in ("v1", "v1alpha")
         }
 
-    async def info(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def info(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
         """Answer each question in turn."""
         if self._answer is None:
             self._answer = await asyncio.to_thread(self._load)
         async for data in requests:
             request = decode(ServerReflectionRequest, data)
-            for response in self._answer(iter((request,)), None):
-                yield response.SerializeToString()
+            yield [each.SerializeToString() for each in self._answer(iter((request,)), None)]
 
     def _load(self) -> _Answer:
         # It brings all of grpcio along, which nothing else in the server needs.

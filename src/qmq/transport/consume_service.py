@@ -1,0 +1,281 @@
+"""Consume: a stream on which messages come as the consumer has room for them.
+
+Three things go on at a time: what the consumer asks for is carried out, messages are taken
+for it, and what is there is sent. A request is begun before those before it are durable,
+so that they share a commit. A consumer that does not read gets nothing more after a while,
+and holds up nobody else.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from qmq.engine.broker import Broker
+from qmq.engine.consuming import Consumer
+from qmq.engine.waiting import Gone
+from qmq.envelope import batch_reply_with, reply_with, varint
+from qmq.errors import InvalidArgument
+from qmq.limits import CREDIT_MAX
+from qmq.transport.decode import decode
+from qmq.transport.grpc import Requests, StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.lease_service import LeaseService
+from qmq.values import Durability
+from qmq.wire import q_pb2 as pb
+from qmq.wire.convert import LEASE, LEVEL_2, consumer_name, optional_duration_ns
+
+#: Carries out a request about leases on the queue that has the id.
+_Command = Callable[[Any, str], Awaitable[bytes]]
+
+#: Requests of one stream whose answers are not sent yet; the client waits beyond that.
+_UNANSWERED_MAX: Final = 64
+
+#: Why the leases end that a stream leaves behind.
+_REASON: Final = "the consumer's stream ended"
+
+#: The tags of the answers in a ConsumeResponse, by the request.
+_TAGS: Final = {"ack": b"\x12", "nack": b"\x1a", "extend": b"\x22"}
+
+
+class ConsumeService:
+    """Part of the service Q, on top of a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        leases = LeaseService(broker)
+        self._commands: dict[str, _Command] = {
+            "ack": leases.ack_leases,
+            "nack": leases.nack_leases,
+            "extend": leases.extend_leases,
+        }
+
+    def methods(self) -> dict[str, UnaryMethod]:
+        """Return no methods."""
+        return {}
+
+    def waiting_methods(self) -> dict[str, WaitingMethod]:
+        """Return no methods."""
+        return {}
+
+    def stream_methods(self) -> dict[str, StreamMethod]:
+        """Return the method by its gRPC path."""
+        return {"/proto.Q/Consume": self.consume}
+
+    async def consume(self, requests: Requests) -> AsyncGenerator[list[bytes], None]:
+        """Hand out messages as they come."""
+        stream = await self._opened(requests)
+        serving = asyncio.ensure_future(stream.serve())
+        # Nobody may be left to be told how it ended.
+        serving.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            while replies := await stream.outbox.take():
+                yield replies
+            await serving
+        finally:
+            # It ends in order, by itself: nothing must interrupt what it does then.
+            requests.end(Gone())
+            await asyncio.wait((serving,))
+
+    async def _opened(self, requests: Requests) -> "_Stream":
+        """Take the request that opens a stream."""
+        kind, request = _parted(await anext(requests, b""))
+        if kind != "open":
+            raise InvalidArgument(kind, "must not be the first request; that one is open")
+        credit = _credit(request.credit, 1, "open.credit")
+        try:
+            duration_ns = optional_duration_ns(request, "lease_duration", LEASE)
+            name = consumer_name(request.consumer, "consumer")
+            info = await self._broker.get_queue(request.queue_id)
+        except InvalidArgument as error:
+            raise _inside(kind, error) from None
+        consumer = Consumer(
+            self._broker.leasing, info.id, credit=credit, duration_ns=duration_ns, name=name
+        )
+
+        def is_its_queue(reference: str) -> bool:
+            queue = self._broker.catalog.get(reference)
+            return queue is not None and queue.info.id == info.id
+
+        return _Stream(
+            requests,
+            consumer,
+            info.id,
+            is_its_queue=is_its_queue,
+            commands=self._commands,
+            reached=self._broker.reached,
+        )
+
+
+class _Outbox:
+    """What is to be sent on a stream: answers in the order of their requests, and messages."""
+
+    def __init__(self) -> None:
+        self._answers: deque[asyncio.Task[bytes]] = deque()
+        self._messages = b""
+        self._is_closed = False
+        #: Set when there may be something to send.
+        self._filled = asyncio.Event()
+        #: Set when something was taken to be sent.
+        self._emptied = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many answers as there may be."""
+        return len(self._answers) >= _UNANSWERED_MAX
+
+    def put_answer(self, answer: asyncio.Task[bytes]) -> None:
+        """Have an answer sent once it is there; if it is empty after all, there is none."""
+        self._answers.append(answer)
+        answer.add_done_callback(lambda _: self._filled.set())
+
+    async def put_messages(self, messages: bytes) -> None:
+        """Have messages sent, and wait until the consumer has read what came before them."""
+        self._messages = messages
+        self._filled.set()
+        while self._messages:
+            await self.emptied()
+
+    async def emptied(self) -> None:
+        """Wait until something was taken to be sent, or `wake` is called."""
+        self._emptied.clear()
+        await self._emptied.wait()
+
+    def wake(self) -> None:
+        """End the waiting for something to be taken."""
+        self._emptied.set()
+
+    async def close(self) -> None:
+        """Put nothing in any more: have those answers sent that are under way, and no messages."""
+        if self._answers:
+            await asyncio.wait(self._answers)
+        self._messages = b""
+        self._is_closed = True
+        self._filled.set()
+
+    async def take(self) -> list[bytes]:
+        """Wait for something to send, and take what there is; nothing once it is closed."""
+        while True:
+            replies = []
+            while self._answers and self._answers[0].done():
+                replies.append(self._answers.popleft().result())
+            replies.append(self._messages)
+            self._messages = b""
+            self._emptied.set()
+            if any(replies) or self._is_closed:
+                return list(filter(None, replies))
+            self._filled.clear()
+            await self._filled.wait()
+
+
+class _Stream:
+    """One consumer's stream, once it is open."""
+
+    def __init__(  # noqa: PLR0913 - What it works with, each by name.
+        self,
+        requests: Requests,
+        consumer: Consumer,
+        queue_id: str,
+        *,
+        is_its_queue: Callable[[str], bool],
+        commands: Mapping[str, _Command],
+        reached: Callable[[str, int], Durability],
+    ) -> None:
+        self._requests = requests
+        self._consumer = consumer
+        self._queue_id = queue_id
+        self._is_its_queue = is_its_queue
+        self._commands = commands
+        self._reached = reached
+        self._has_refused = False
+        self.outbox = _Outbox()
+        requests.ended.add_done_callback(lambda _: self.outbox.wake())
+
+    async def serve(self) -> None:
+        """Do what the consumer asks for, and hand out messages, until the stream ends.
+
+        In the end nothing is held any more, and what was carried out is answered.
+
+        Raises:
+            QError: what ended it, unless it was the consumer by ending its side.
+            Gone: the consumer has left.
+        """
+        pushing = asyncio.ensure_future(self._push())
+        try:
+            await self._read()
+        finally:
+            pushing.cancel()
+            await asyncio.wait((pushing,))
+            await self.outbox.close()
+            await self._consumer.release(_REASON)
+
+    async def _read(self) -> None:
+        """Begin what the consumer asks for, in its order, until it ends its side."""
+        async for data in self._requests:
+            self._begin(*_parted(data))
+            while self.outbox.is_full and not self._requests.ended.done():
+                await self.outbox.emptied()
+
+    def _begin(self, kind: str, request: Any) -> None:  # noqa: ANN401 - One of several messages.
+        if kind == "open":
+            raise InvalidArgument("open", "must be the first request only")
+        if kind == "credit":
+            credit = _credit(request.credit, 0, "credit.credit")
+            self._consumer.holding.set_credit(credit)
+            return
+        if request.queue_id and not self._is_its_queue(request.queue_id):
+            raise InvalidArgument(
+                f"{kind}.queue_id",
+                f"must be that of the stream, {self._queue_id}, or be left out;"
+                f" got {request.queue_id[:120]!r}",
+            )
+        # Those that are begun in one turn of the event loop run in this order.
+        self.outbox.put_answer(asyncio.ensure_future(self._answer(kind, request)))
+
+    async def _answer(self, kind: str, request: Any) -> bytes:  # noqa: ANN401 - As above.
+        """Carry out a request, and return the answer; nothing if it is refused."""
+        if self._has_refused:
+            return b""
+        try:
+            answer = await self._commands[kind](request, self._queue_id)
+        except Exception as error:  # noqa: BLE001 - Whatever it is, it ends the stream.
+            self._has_refused = True
+            self._requests.end(
+                _inside(kind, error) if isinstance(error, InvalidArgument) else error
+            )
+            return b""
+        return b"".join((_TAGS[kind], varint(len(answer)), answer))
+
+    async def _push(self) -> None:
+        """Hand out messages, a batch when that before it is on its way."""
+        try:
+            while True:
+                leased = await self._consumer.next_batch()
+                level = self._reached(self._queue_id, Durability.UNKNOWN)
+                batch = batch_reply_with([each.encoded for each in leased]) + LEVEL_2[level]
+                await self.outbox.put_messages(reply_with(batch))
+        except Exception as error:  # noqa: BLE001 - Whatever it is, it ends the stream.
+            self._requests.end(error)
+
+
+def _parted(data: bytes) -> tuple[str, Any]:
+    """Return which kind of request it is that the bytes encode, and what it says.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    message = decode(pb.ConsumeRequest, data)
+    kind = message.WhichOneof("request")
+    if kind is None:
+        raise InvalidArgument("request", "must be one of open, credit, ack, nack and extend")
+    return kind, getattr(message, kind)
+
+
+def _credit(credit: int, least: int, field: str) -> int:
+    if not least <= credit <= CREDIT_MAX:
+        raise InvalidArgument(field, f"must be {least} to {CREDIT_MAX}; got {credit}")
+    return credit
+
+
+def _inside(kind: str, error: InvalidArgument) -> InvalidArgument:
+    """Return an error about a field of a request as one about a field of the whole."""
+    return InvalidArgument(f"{kind}.{error.field}", error.rule)
