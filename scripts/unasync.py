@@ -30,6 +30,7 @@ SUBSTITUTIONS: Final = (
     # Syntax.
     (r"\basync (?=def|with|for)", ""),
     (r"\bawait (?=[a-z_])", ""),
+    (r"\bAwaitable\[(\w+)\]", r"\1"),
 )
 
 #: So that the order of imports does not depend on which modules are there already.

@@ -8,7 +8,9 @@ import asyncio
 import random
 from base64 import b64decode
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
@@ -17,6 +19,7 @@ from qmq.client._async.client import AsyncClient
 from qmq.client._sync.client import Client
 from qmq.client.errors import ClientUnusable
 from qmq.client.grpc_options import SERVICE_PATH
+from qmq.client.on_threads.concurrency import Ended, endable_call
 from qmq.client.status import DETAILS_TRAILER, error_from
 from qmq.engine.broker import Broker
 from qmq.ids import RandomIds
@@ -39,6 +42,10 @@ START_NS: Final = 1_700_000_000 * NS_PER_S
 #: What clients of a broker in the same process show as its address.
 ADDRESS: Final = "this process"
 
+#: The task that answers a call of a client. What the broker does beside its calls, as it
+#: ends leases, was begun by one of them and has its context, but is another task.
+_CALL: Final[ContextVar[asyncio.Task[Any] | None]] = ContextVar("_CALL", default=None)
+
 
 class ManualClock:
     """A clock that stands still until it is advanced.
@@ -57,6 +64,8 @@ class ManualClock:
         self._lock = Lock()
         #: What waits for the clock: until when, and what it is woken with.
         self._waits: dict[asyncio.Future[None], int] = {}
+        #: How many of these are no calls.
+        self._waiting_beside = 0
 
     def __repr__(self) -> str:
         """Tell the time."""
@@ -66,7 +75,7 @@ class ManualClock:
     def waiting(self) -> int:
         """How many calls wait by this clock."""
         with self._lock:
-            return len(self._waits)
+            return len(self._waits) - self._waiting_beside
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch, UTC."""
@@ -88,13 +97,16 @@ class ManualClock:
     async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
         """Wait until the future is done, or so many seconds have passed by this clock."""
         wake = asyncio.get_running_loop().create_future()
+        is_beside = _CALL.get() not in (None, asyncio.current_task())
         with self._lock:
             self._waits[wake] = self._now_ns + round(timeout_s * NS_PER_S)
+            self._waiting_beside += is_beside
         try:
             await asyncio.wait((future, wake), return_when=asyncio.FIRST_COMPLETED)
         finally:
             with self._lock:
                 del self._waits[wake]
+                self._waiting_beside -= is_beside
 
 
 def _set(wake: asyncio.Future[None]) -> None:
@@ -200,6 +212,7 @@ class _InProcess:
 
     async def _answer(self, method: str, request: bytes, timeout_s: float) -> bytes:
         """Go through the server's side of a call."""
+        _CALL.set(asyncio.current_task())
         scope: Scope = {
             "type": "http",
             "path": SERVICE_PATH + method,
@@ -267,7 +280,15 @@ class _InThread:
         self._wait_for(self._channel.close())
 
     def _wait_for(self, call: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(call, self._loop)
+        endable = endable_call()
+        if endable is None:
+            return future.result()
+        try:
+            with endable.cancelling(future.cancel):
+                return future.result()
+        except CancelledError:
+            raise Ended from None
 
 
 async def _no_fallback(scope: Scope, _send: Send) -> None:

@@ -12,7 +12,14 @@ import pytest
 import qmq
 from tests.acceptance.running import RunningQ, environment
 from tests.client.conformance import MessagesConformance, PassTime, QueuesConformance
+from tests.client.conformance_consuming import (
+    ConsumerConformance,
+    ConsumingThreadsConformance,
+    WorkerConformance,
+)
+from tests.client.conformance_leases import CompleteConformance, LeasesConformance
 from tests.client.conformance_many import ProducerConformance, ThreadsConformance
+from tests.client.conformance_oversight import OversightConformance, RedriveConformance
 
 
 @pytest.fixture
@@ -52,6 +59,34 @@ class TestProducer(ProducerConformance):
 
 
 class TestThreads(ThreadsConformance):
+    """Over the wire."""
+
+
+class TestLeases(LeasesConformance):
+    """Over the wire."""
+
+
+class TestComplete(CompleteConformance):
+    """Over the wire."""
+
+
+class TestOversight(OversightConformance):
+    """Over the wire."""
+
+
+class TestRedrive(RedriveConformance):
+    """Over the wire."""
+
+
+class TestConsumer(ConsumerConformance):
+    """Over the wire."""
+
+
+class TestWorker(WorkerConformance):
+    """Over the wire."""
+
+
+class TestConsumingThreads(ConsumingThreadsConformance):
     """Over the wire."""
 
 

@@ -1,4 +1,4 @@
-"""Channels whose answers, or whose pace, the test decides."""
+"""Channels whose answers, pace or failures the test decides."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -67,6 +67,8 @@ class GatedChannel:
         self._gate = asyncio.Semaphore(0)
         #: Calls of the method that have come to the gate.
         self.come = 0
+        #: Those that have been answered.
+        self.answered = 0
         #: Called with each of them before it goes through, and may raise in its place.
         self.before: Callable[[], Awaitable[None]] | None = None
 
@@ -80,14 +82,51 @@ class GatedChannel:
         while self.come < calls:  # noqa: ASYNC110 - Nothing tells, and it costs no time.
             await asyncio.sleep(0)
 
+    async def until_answered(self, calls: int) -> None:
+        """Let other tasks run until so many calls have been answered."""
+        while self.answered < calls:  # noqa: ASYNC110 - As above.
+            await asyncio.sleep(0)
+
     async def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
         """Go through the gate, and on."""
-        if method == self._method:
-            self.come += 1
-            await self._gate.acquire()
-            if self.before:
-                await self.before()
-        return await self._inner.call(method, request, timeout_s)
+        if method != self._method:
+            return await self._inner.call(method, request, timeout_s)
+        self.come += 1
+        await self._gate.acquire()
+        if self.before:
+            await self.before()
+        reply = await self._inner.call(method, request, timeout_s)
+        self.answered += 1
+        return reply
+
+    async def close(self) -> None:
+        """Close what is behind."""
+        await self._inner.close()
+
+
+class FailingChannel:
+    """A way to another channel on which calls fail when the test says so."""
+
+    address = "a bad line"
+
+    def __init__(self, inner: AsyncChannel) -> None:
+        self._inner = inner
+        #: Of each method, what its next calls are to raise.
+        self.errors: dict[str, list[Exception]] = {}
+        #: The methods whose calls take effect before they raise.
+        self.loses_answers_of: set[str] = set()
+        #: The calls that were made, by method.
+        self.calls: list[str] = []
+
+    async def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
+        """Fail, or go on."""
+        self.calls.append(method)
+        errors = self.errors.get(method)
+        if not errors:
+            return await self._inner.call(method, request, timeout_s)
+        if method in self.loses_answers_of:
+            await self._inner.call(method, request, timeout_s)
+        raise errors.pop(0)
 
     async def close(self) -> None:
         """Close what is behind."""

@@ -7,7 +7,14 @@ import pytest
 import qmq
 from qmq.testing import ManualClock, running_broker, running_broker_in_thread
 from tests.client.conformance import MessagesConformance, PassTime, QueuesConformance
+from tests.client.conformance_consuming import (
+    ConsumerConformance,
+    ConsumingThreadsConformance,
+    WorkerConformance,
+)
+from tests.client.conformance_leases import CompleteConformance, LeasesConformance
 from tests.client.conformance_many import ProducerConformance, ThreadsConformance
+from tests.client.conformance_oversight import OversightConformance, RedriveConformance
 
 
 @pytest.fixture
@@ -54,4 +61,32 @@ class TestProducer(ProducerConformance):
 
 
 class TestThreads(ThreadsConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestLeases(LeasesConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestComplete(CompleteConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestOversight(OversightConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestRedrive(RedriveConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestConsumer(ConsumerConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestWorker(WorkerConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestConsumingThreads(ConsumingThreadsConformance):
     """Over the broker of `qmq.testing`."""

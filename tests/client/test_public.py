@@ -18,12 +18,17 @@ IMPORT_S_MAX = 0.15
 #: Everything that users may rely on. A name that is missing here is a broken promise.
 NAMES = set(
     """
-    AddressError AddsFailed AsyncClient AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue
-    BytesCodec Client ClientUnusable Codec ConnectionLost DeadlineExceeded FailedAdd
-    InvalidArgument JsonCodec LimitReached Message MessageTooLarge Metadata MsgspecCodec NameTaken
-    NotSent PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo
-    QueueNotFound QueueStats Retry ServerBusy ServerNotReached ServerShuttingDown Store
-    StoreFailed StoreNotConfigured TLS Tag TextCodec Unavailable Unimplemented UnknownStore
+    AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
+    AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncWorker Attempt BackOff
+    BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer ConsumerStats
+    DeadLetter DeadLetterReason DeadlineExceeded Durability DurabilityNotReached Explanation
+    FailedAdd InvalidArgument JsonCodec LeaseLost LeasedMessage LimitReached Message
+    MessageNotFound MessageState MessageTooLarge Metadata MsgspecCodec NackKind NameTaken
+    NoDeadLetterQueue NotSent Outcome Pause PendingAdd Popping Producer PydanticCodec QmqError
+    Queue QueueEmpty QueueFull QueueInUse QueueInfo QueueNotFound QueuePaused QueueSettings
+    QueueStats Redrive RedriveNotFound RedriveState Reject Release Retry ServerBusy
+    ServerNotReached ServerShuttingDown Store StoreFailed StoreNotConfigured StoresDiffer TLS
+    Tag TextCodec Unavailable Unimplemented UnknownStore Worker
     """.split()  # noqa: SIM905 - One a line would be a page.
 )
 

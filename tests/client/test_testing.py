@@ -70,6 +70,48 @@ async def test_messages_are_as_old_as_the_clock_says() -> None:
     assert stats.oldest_age == timedelta(hours=1)
 
 
+async def test_leases_and_delays_end_when_the_clock_says() -> None:
+    """To the nanosecond, and without anybody who waits."""
+    async with running_broker() as (client, clock):
+        settings = qmq.QueueSettings(back_off=qmq.BackOff(base=60, jitter=0))
+        queue = await client.new_queue(settings=settings)
+        await queue.add("x")
+        (message,) = await queue.lease(lease_duration=30)
+
+        clock.advance(29.999_999_999)
+        assert await queue.lease() == []
+        clock.advance(0.000_000_001)
+        (again,) = await queue.lease()
+        with pytest.raises(qmq.LeaseLost, match=r"expired at 2023-11-14T22:13:50\.000Z"):
+            await message.ack()
+        await again.fail()
+        clock.advance(119.999_999_999)
+        assert await queue.lease() == []
+        clock.advance(0.000_000_001)
+        (last,) = await queue.lease()
+
+    assert (message.delivery_count, again.delivery_count, last.delivery_count) == (1, 2, 3)
+    assert message.lease_expires_ns == START_NS + 30_000_000_000
+
+
+async def test_only_calls_are_counted_that_wait() -> None:
+    """Leases end by the clock too, and nobody waits for that."""
+    async with running_broker() as (client, clock):
+        queue = await client.new_queue()
+        await queue.add("x")
+        await queue.lease()
+        assert clock.waiting == 0
+
+        pop = asyncio.create_task(queue.pop(wait=60))
+        await clock.until_waiting()
+        assert clock.waiting == 1
+        clock.advance(30)
+        message = await pop
+
+        assert message.text == "x"
+        assert clock.waiting == 0
+
+
 async def test_runs_repeat() -> None:
     """The same ids from the same seed."""
 

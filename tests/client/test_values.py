@@ -112,3 +112,67 @@ def test_popping_works_in_its_block_only() -> None:
     """Otherwise nobody would tell what is left over."""
     with pytest.raises(qmq.ClientUnusable, match="in `with` only"):
         next(qmq.Client().queue("mail").popping())
+
+
+def test_settings_are_written_in_seconds_or_timedeltas() -> None:
+    """And read as timedeltas; what is left out is None."""
+    settings = qmq.QueueSettings(
+        lease_duration=1.5,
+        delivery_count_max=3,
+        dead_letter_queue_id="dead",
+        back_off=qmq.BackOff(base=timedelta(seconds=2), factor=3, max=60, jitter=0),
+        durability_min="FSYNC",
+    )
+
+    assert settings.lease_duration == timedelta(seconds=1.5)
+    assert settings.durability_min is qmq.Durability.FSYNC
+    assert settings.back_off == qmq.BackOff(base=2, factor=3, max=timedelta(minutes=1), jitter=0)
+    assert (qmq.QueueSettings().lease_duration, qmq.BackOff().base) == (None, None)
+    assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301 - Ours.
+    assert repr(qmq.BackOff(factor=2)) == "BackOff(base=None, factor=2, max=None, jitter=None)"
+    with pytest.raises(AttributeError):
+        settings.lease_duration = None  # type: ignore[misc]
+
+
+def test_settings_are_checked_where_they_are_given() -> None:
+    """By name, as far as the client knows the rules."""
+    for make, name in (
+        (lambda: qmq.QueueSettings(lease_duration=-1), "lease_duration"),
+        (lambda: qmq.BackOff(base=float("nan")), "base"),
+        (lambda: qmq.BackOff(max=timedelta(days=-1)), "max"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
+            make()
+    with pytest.raises(KeyError):
+        qmq.QueueSettings(durability_min="PAPER")  # type: ignore[arg-type]
+
+
+def test_moments_are_those_of_the_nanoseconds() -> None:
+    """Of everything that has one; where there may be none, there is none."""
+    moment = datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC)
+    ns = MESSAGE.created_ns
+    attempt = qmq.Attempt("ann", ns, ns + 1_000, qmq.Outcome.FAILED)
+    dead = qmq.DeadLetter(qmq.DeadLetterReason.REJECTED, "", "some-id", ns, 1)
+
+    assert (attempt.leased, attempt.ended) == (moment, moment + timedelta(microseconds=1))
+    assert dead.moved == qmq.Pause(ns, adds=False).since == moment
+    browsed = qmq.BrowsedMessage(
+        *("id", ns, (), b"x", qmq.TextCodec()), state=None, delivery_count=0, until_ns=ns
+    )
+    assert (browsed.until, browsed.value) == (moment, "x")
+    redrive = qmq.Redrive(
+        id="id",
+        queue_id="dead",
+        target_queue_id="",
+        dry_run=False,
+        state=qmq.RedriveState.RUNNING,
+        started_ns=ns,
+        ended_ns=None,
+        total=0,
+        seen=0,
+        matched=0,
+        moved=0,
+        failed_again=0,
+        message="",
+    )
+    assert (redrive.started, redrive.ended, redrive.is_running) == (moment, None, True)

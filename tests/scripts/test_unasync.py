@@ -54,6 +54,7 @@ def test_a_substitution_that_nothing_needs_is_an_error(monkeypatch: pytest.Monke
         ),
         ("Make one with `async with`; AsyncClient awaits.", "Make one with `with`; Client awaits."),
         ("raise StopAsyncIteration", "raise StopIteration"),
+        ("Callable[[AsyncMessage[T]], Awaitable[R]]", "Callable[[Message[T]], R]"),
     ],
 )
 def test_lines_are_translated(asynchronous: str, synchronous: str) -> None:

@@ -57,6 +57,107 @@ async def queues(client: qmq.AsyncClient) -> None:
     await queue.delete()
 
 
+async def settings(client: qmq.AsyncClient) -> None:
+    """How queues hand out messages."""
+    settings = qmq.QueueSettings(
+        lease_duration=60,
+        delivery_count_max=5,
+        dead_letter_queue_id="dead",
+        back_off=qmq.BackOff(base=timedelta(seconds=1), max=60.5),
+        durability_min="FSYNC",
+    )
+    queue = await client.new_queue("mail", settings=settings)
+    await client.ensure_queue("mail", settings=settings)
+    info = await queue.update(qmq.QueueSettings(delivery_count_max=6), limit=10)
+    assert_type(info, qmq.QueueInfo)
+    assert_type(info.settings.lease_duration, timedelta | None)
+    assert_type(info.settings.back_off, qmq.BackOff | None)
+    assert_type(info.settings.durability_min, qmq.Durability | None)
+    assert_type(info.limit, int)
+    assert_type((await queue.pause(adds=True)).paused, qmq.Pause | None)
+    assert_type(await queue.resume(), qmq.QueueInfo)
+    assert_type(await queue.purge(), int)
+    assert_type((await queue.stats()).consumers, tuple[qmq.ConsumerStats, ...])
+    qmq.QueueSettings(durability_min="PAPER")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def leases(client: qmq.AsyncClient) -> None:
+    """Messages on lease, by hand."""
+    orders = client.queue("orders", codec=qmq.PydanticCodec(Order))
+    leased = await orders.lease(10, wait=None, lease_duration=timedelta(minutes=1), consumer="ann")
+    assert_type(leased, list[qmq.AsyncLeasedMessage[Order]])
+    message = leased[0]
+    assert_type(message.value, Order)
+    assert_type(message.lease_expires_at, datetime)
+    assert_type((message.lease_id, message.delivery_count, message.is_lost), tuple[str, int, bool])
+    assert_type(message.attempts, tuple[qmq.Attempt, ...])
+    assert_type(message.dead_letter, qmq.DeadLetter | None)
+    await message.extend(10)
+    await message.ack()
+    await message.release(delay=1)
+    await message.fail("why", delay=timedelta(seconds=1))
+    await message.reject("why")
+    assert_type(await orders.ack([message, "some-id"]), list[qmq.QmqError | None])
+    assert_type(await orders.nack(leased, "REJECT"), list[qmq.QmqError | None])
+    assert_type(await orders.extend(leased, 60), list[qmq.QmqError | None])
+    added = await client.complete(
+        acks=leased,
+        adds=[(orders, [Order(number=1)]), (client.queue("log"), ["done"], {"kind": "order"})],
+    )
+    assert_type(added, list[qmq.Metadata])
+    await orders.nack(leased, "LOSE")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def consuming(client: qmq.AsyncClient) -> None:
+    """Messages one by one, at least once."""
+    orders = client.queue("orders", codec=qmq.PydanticCodec(Order))
+    async with orders.consume(concurrency=2, prefetch=10, lease_duration=5) as consumer:
+        assert_type(consumer, qmq.AsyncConsumer[Order])
+        async for message in consumer:
+            assert_type(message, qmq.AsyncLeasedMessage[Order])
+            consumer.stop()
+
+    @orders.worker(concurrency=4)
+    async def ship(message: qmq.AsyncLeasedMessage[Order]) -> int:
+        if message.value.number < 0:
+            raise qmq.Reject("no such order")
+        if message.delivery_count > 1:
+            raise qmq.Release(delay=timedelta(minutes=1))
+        return message.value.number
+
+    assert_type(ship, qmq.AsyncWorker[Order, int])
+    await ship.run(grace=5, handle_signals=False)
+    ship.stop()
+    assert_type(await ship((await orders.lease())[0]), int)
+
+    @orders.worker()
+    async def count(_message: qmq.Message[Any]) -> None:
+        """A function of any message is one of these too."""
+
+    assert_type(count, qmq.AsyncWorker[Order, None])
+
+
+async def oversight(client: qmq.AsyncClient) -> None:
+    """Looking after queues."""
+    dead = client.queue("dead", codec=qmq.TextCodec())
+    async for message in dead.browse(states=["READY", qmq.MessageState.DELAYED], age_min=60):
+        assert_type(message, qmq.BrowsedMessage[str])
+        assert_type(message.state, qmq.MessageState | None)
+        assert_type(message.until, datetime | None)
+        if message.dead_letter:
+            assert_type(message.dead_letter.reason, qmq.DeadLetterReason | None)
+        for attempt in message.attempts:
+            assert_type(attempt.outcome, qmq.Outcome | None)
+        explanation = await dead.explain(message)
+        assert_type(explanation, qmq.Explanation[str])
+        assert_type(explanation.reasons, tuple[str, ...])
+    redrive = await dead.redrive("mail", reasons=["REJECTED"], messages_per_second=0.5)
+    assert_type(redrive, qmq.Redrive)
+    assert_type(await client.redrives(), list[qmq.Redrive])
+    assert_type((await client.redrive(redrive.id)).state, qmq.RedriveState)
+    assert_type(await client.stop_redrive(redrive.id), qmq.Redrive)
+
+
 async def messages(queue: qmq.AsyncQueue[bytes | str]) -> None:
     """Messages without a codec."""
     added = await queue.add("text", tags=[("k", "v"), qmq.Tag("k", "w")])
@@ -113,6 +214,22 @@ def threads() -> None:
         with queue.producer() as producer, queue.popping(prefetch=5) as popping:
             assert_type(producer.submit(Order(number=2)), qmq.PendingAdd)
             assert_type(next(popping), qmq.Message[Order])
+        with queue.consume() as consumer:
+            assert_type(consumer, qmq.Consumer[Order])
+            for leased in consumer:
+                assert_type(leased, qmq.LeasedMessage[Order])
+                leased.ack()
+        assert_type(queue.lease(), list[qmq.LeasedMessage[Order]])
+        assert_type(next(queue.browse()), qmq.BrowsedMessage[Order])
+        client.complete(acks=queue.lease(), adds=[(queue, [Order(number=1)])])
+
+        @queue.worker(concurrency=2)
+        def ship(message: qmq.LeasedMessage[Order]) -> int:
+            return message.value.number
+
+        assert_type(ship, qmq.Worker[Order, int])
+        ship.run()
+        assert_type(ship(queue.lease()[0]), int)
 
 
 def errors(queue: qmq.Queue[bytes | str]) -> None:

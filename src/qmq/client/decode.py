@@ -1,21 +1,55 @@
 """From the messages of the wire to the values of the client."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from datetime import timedelta
+from enum import IntEnum
+from typing import Final, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from qmq.client.codecs import Codec
-from qmq.client.values import Message, Metadata, QueueInfo, QueueStats
-from qmq.values import NS_PER_S, Store, Tag
+from qmq.client.errors import InvalidArgument, LeaseLost, NoDeadLetterQueue, QmqError
+from qmq.client.values import (
+    Attempt,
+    BackOff,
+    BrowsedMessage,
+    ConsumerStats,
+    DeadLetter,
+    Explanation,
+    Message,
+    Metadata,
+    Pause,
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Redrive,
+    RedriveState,
+)
+from qmq.values import (
+    NS_PER_S,
+    DeadLetterReason,
+    Durability,
+    MessageState,
+    Outcome,
+    Store,
+    Tag,
+)
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
+E = TypeVar("E", bound=IntEnum)
+
+#: The codes of gRPC that a LeaseResult may have.
+_INVALID_ARGUMENT: Final = 3
+_FAILED_PRECONDITION: Final = 9
 
 
 def metadata(meta: pb.Metadata) -> Metadata:
     """Convert what q knows about a message."""
     created, tags = meta.created, meta.tags
     return Metadata(
-        meta.id, created.seconds * NS_PER_S + created.nanos, _tags(tags) if tags else ()
+        meta.id, created.seconds * NS_PER_S + created.nanos, tags_of(tags) if tags else ()
     )
 
 
@@ -23,23 +57,113 @@ def popped(wire: pb.Message, codec: Codec[T]) -> Message[T]:
     """Convert a message that was popped or peeked at."""
     meta = wire.meta
     created, tags = meta.created, meta.tags
-    return Message(
+    message = (
         meta.id,
         created.seconds * NS_PER_S + created.nanos,
-        _tags(tags) if tags else (),
+        tags_of(tags) if tags else (),
         wire.payload,
         codec,
     )
+    if wire.attempts or wire.HasField("dead_letter"):
+        return Message(*message, dead_letter(wire), attempts(wire))
+    return Message(*message)
+
+
+def dead_letter(wire: pb.Message) -> DeadLetter | None:
+    """Convert why a message is a dead letter, if it is one."""
+    if not wire.HasField("dead_letter"):
+        return None
+    dead = wire.dead_letter
+    return DeadLetter(
+        _known(DeadLetterReason, dead.reason),
+        dead.text,
+        dead.source_queue_id,
+        moment_ns(dead.moved),
+        dead.delivery_count,
+    )
+
+
+def attempts(wire: pb.Message) -> tuple[Attempt, ...]:
+    """Convert how a message was leased before."""
+    return tuple(
+        Attempt(
+            attempt.consumer,
+            moment_ns(attempt.leased),
+            moment_ns(attempt.ended),
+            _known(Outcome, attempt.outcome),
+            attempt.reason,
+        )
+        for attempt in wire.attempts
+    )
+
+
+def browsed(wire: pb.BrowsedMessage, codec: Codec[T]) -> BrowsedMessage[T]:
+    """Convert a message that somebody looks at."""
+    meta = metadata(wire.message.meta)
+    return BrowsedMessage(
+        meta.id,
+        meta.created_ns,
+        meta.tags,
+        wire.message.payload,
+        codec,
+        dead_letter(wire.message),
+        attempts(wire.message),
+        state=_known(MessageState, wire.state),
+        delivery_count=wire.delivery_count,
+        consumer=wire.consumer,
+        until_ns=moment_ns(wire.until) if wire.HasField("until") else None,
+        age=_timedelta(wire.age),
+    )
+
+
+def explanation(wire: pb.ExplainResponse, codec: Codec[T]) -> Explanation[T]:
+    """Convert why a message is not being handed out."""
+    return Explanation(browsed(wire.message, codec), wire.ahead, tuple(wire.reasons))
+
+
+def lease_error(result: pb.LeaseResult, lease_id: str) -> QmqError | None:
+    """Return the error that a request about one lease ended with, if it did."""
+    if not result.code:
+        return None
+    if result.code == _FAILED_PRECONDITION:
+        kind = NoDeadLetterQueue if result.reason == NoDeadLetterQueue.reason else LeaseLost
+        return kind(result.message, metadata={"lease_id": lease_id})
+    if result.code == _INVALID_ARGUMENT:
+        return InvalidArgument(result.message, metadata={"field": "lease_ids"})
+    return QmqError(result.message, metadata={"lease_id": lease_id})
 
 
 def queue_info(queue: pb.Queue) -> QueueInfo:
     """Convert the description of a queue."""
     meta = metadata(queue.meta)
-    try:
-        store = Store(queue.store)
-    except ValueError:
-        store = Store.UNKNOWN
-    return QueueInfo(meta.id, queue.name, store, meta.created_ns, meta.tags)
+    return QueueInfo(
+        meta.id,
+        queue.name,
+        _known(Store, queue.store) or Store.UNKNOWN,
+        meta.created_ns,
+        meta.tags,
+        _settings(queue.settings),
+        queue.limit,
+        Pause(moment_ns(queue.paused.since), queue.paused.adds)
+        if queue.HasField("paused")
+        else None,
+    )
+
+
+def _settings(settings: pb.QueueSettings) -> QueueSettings:
+    back_off = settings.back_off
+    return QueueSettings(
+        lease_duration=_timedelta(settings.lease_duration),
+        delivery_count_max=settings.delivery_count_max,
+        dead_letter_queue_id=settings.dead_letter_queue_id,
+        back_off=BackOff(
+            base=_timedelta(back_off.base),
+            factor=back_off.factor,
+            max=_timedelta(back_off.max),
+            jitter=back_off.jitter,
+        ),
+        durability_min=_known(Durability, settings.durability_min) or Durability.UNKNOWN,
+    )
 
 
 def queue_stats(stats: pb.QueueStats) -> QueueStats:
@@ -48,13 +172,60 @@ def queue_stats(stats: pb.QueueStats) -> QueueStats:
         info=queue_info(stats.queue),
         ready=stats.ready,
         ready_bytes=stats.ready_bytes,
-        oldest_age=stats.oldest_age.ToTimedelta() if stats.HasField("oldest_age") else None,
+        oldest_age=_timedelta(stats.oldest_age) if stats.HasField("oldest_age") else None,
         waiting=stats.waiting,
         enqueued_total=stats.enqueued_total,
         consumed_total=stats.consumed_total,
         limit=stats.limit,
+        leased=stats.leased,
+        delayed=stats.delayed,
+        acked_total=stats.acked_total,
+        redelivered_total=stats.redelivered_total,
+        dead_lettered_total=stats.dead_lettered_total,
+        added_per_second=stats.added_per_second,
+        done_per_second=stats.done_per_second,
+        consumers=tuple(ConsumerStats(each.consumer, each.leased) for each in stats.consumers),
     )
 
 
-def _tags(tags: Iterable[pb.Tag]) -> tuple[Tag, ...]:
+def redrive(wire: pb.Redrive) -> Redrive:
+    """Convert how far a redrive is."""
+    return Redrive(
+        id=wire.id,
+        queue_id=wire.request.queue_id,
+        target_queue_id=wire.request.target_queue_id,
+        dry_run=wire.request.dry_run,
+        state=_known(RedriveState, wire.state) or RedriveState.UNKNOWN,
+        started_ns=moment_ns(wire.started),
+        ended_ns=moment_ns(wire.ended) if wire.HasField("ended") else None,
+        total=wire.total,
+        seen=wire.seen,
+        matched=wire.matched,
+        moved=wire.moved,
+        failed_again=wire.failed_again,
+        message=wire.message,
+    )
+
+
+def tags_of(tags: Iterable[pb.Tag]) -> tuple[Tag, ...]:
+    """Convert tags."""
     return tuple(Tag(tag.key, tag.value) for tag in tags)
+
+
+def moment_ns(moment: Timestamp) -> int:
+    """Convert a moment to nanoseconds since the Unix epoch."""
+    return moment.seconds * NS_PER_S + moment.nanos
+
+
+def _timedelta(duration: Duration) -> timedelta:
+    """Convert a duration, to the microsecond."""
+    # Cheaper than the library's, which checks what the server does not get wrong.
+    return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1_000)
+
+
+def _known(kind: type[E], number: int) -> E | None:
+    """Convert a number of the wire; None if it is one that the client has never heard of."""
+    try:
+        return kind(number)
+    except ValueError:
+        return None

@@ -82,6 +82,68 @@ class QueueEmpty(QmqError):
     reason = "QUEUE_EMPTY"
 
 
+class QueuePaused(QueueEmpty):
+    """The queue is paused, and hands out no message until it is resumed."""
+
+    reason = "QUEUE_PAUSED"
+
+
+class AddsPaused(QmqError):
+    """The queue is paused for adds too, and takes no message until it is resumed."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "ADDS_PAUSED"
+
+
+class MessageNotFound(QmqError):
+    """The queue holds no message that has the id."""
+
+    code = "NOT_FOUND"
+    reason = "MESSAGE_NOT_FOUND"
+
+
+class LeaseLost(QmqError):
+    """The lease is not held any more: the message is somebody else's, or will be, or is gone."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "LEASE_LOST"
+
+
+class NoDeadLetterQueue(QmqError):
+    """A message was rejected whose queue has no dead-letter queue. Its lease goes on."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "NO_DEAD_LETTER_QUEUE"
+
+
+class QueueInUse(QmqError):
+    """The queue is the dead-letter queue of another one, and is not deleted."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "QUEUE_IN_USE"
+
+
+class StoresDiffer(QmqError):
+    """The queues of one atomic step live in different stores; nothing was done."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "STORES_DIFFER"
+
+
+class RedriveNotFound(QmqError):
+    """No redrive has the id, or it ended long ago."""
+
+    code = "NOT_FOUND"
+    reason = "REDRIVE_NOT_FOUND"
+
+
+class DurabilityNotReached(QmqError):
+    """The queue's store cannot make a change as durable as the call asks for; nothing was done."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "DURABILITY_NOT_REACHED"
+
+
 class UnknownStore(QmqError):
     """The server has never heard of the store."""
 

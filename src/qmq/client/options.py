@@ -66,8 +66,9 @@ class Retry:
 
     A call that never reached a server, or that a server refused because it is busy or
     shutting down, has done nothing and is repeated. What else is repeated after a lost
-    connection is only what may happen twice without harm: reading, deleting a queue,
-    adding and removing its tags, and `ensure_queue`. Neither pop nor, by default, add.
+    connection is only what may happen twice without harm: reading, acking and extending
+    leases, changing, pausing and deleting a queue, adding and removing its tags, and
+    `ensure_queue`. Neither pop nor lease nor, by default, add.
     """
 
     #: Seconds after which a call is not repeated any more; 0 never repeats.

@@ -1,17 +1,20 @@
 """The client: one server, its queues."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 
 from qmq.client._async.connection import AsyncConnection
+from qmq.client._async.lease import AsyncLeasedMessage, lease_of
 from qmq.client._async.queue import AsyncQueue
 from qmq.client.codecs import AS_IS, Codec
-from qmq.client.decode import queue_info, queue_stats
+from qmq.client.decode import metadata, queue_info, queue_stats, redrive
+from qmq.client.encode import queue_settings, tags_of
 from qmq.client.errors import NameTaken, QueueNotFound
 from qmq.client.on_asyncio.channel import AsyncChannel, AsyncGrpcChannel
 from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds
-from qmq.client.values import QueueInfo, QueueStats, Tags, tag_pairs
+from qmq.client.values import Metadata, QueueInfo, QueueSettings, QueueStats, Redrive, Tags
 from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
@@ -20,6 +23,11 @@ T = TypeVar("T")
 
 #: A store, or its name.
 StoreName: TypeAlias = Store | Literal["MEMORY", "DISK"]
+
+#: Messages to be added to a queue: the queue, their payloads, and the tags of all, if any.
+Adds: TypeAlias = (
+    tuple[AsyncQueue[Any], Iterable[Any]] | tuple[AsyncQueue[Any], Iterable[Any], Tags]
+)
 
 
 class AsyncClient:
@@ -122,6 +130,7 @@ class AsyncClient:
         store: StoreName | None = None,
         limit: int = UNBOUNDED,
         tags: Tags = (),
+        settings: QueueSettings | None = None,
     ) -> AsyncQueue[bytes | str]:
         """Create a queue.
 
@@ -132,6 +141,7 @@ class AsyncClient:
                 a data directory.
             limit: most messages it holds; -1 is no limit.
             tags: {"key": "value"}, or pairs where a key repeats.
+            settings: how it hands out messages; what is left out has the default.
 
         Returns:
             The queue, to work with; its codec is given by `with_codec`.
@@ -139,11 +149,13 @@ class AsyncClient:
         Raises:
             NameTaken: another queue has the name. Or this one, if the first answer was lost
                 and the caller tried again.
-            InvalidArgument: name, limit or a tag breaks a rule.
+            InvalidArgument: name, limit, a tag or a setting breaks a rule.
+            QueueNotFound: there is no such dead-letter queue.
+            StoresDiffer: the dead-letter queue lives in another store.
             StoreNotConfigured: the server runs without the store.
             LimitReached: the server holds as many queues as it may.
         """
-        request = _new_queue_request(name, store, limit, tags)
+        request = _new_queue_request(name, store, limit, tags, settings)
         reply = await self._connection.ask("NewQueue", request, pb.NewQueueResponse)
         return self.queue(name or reply.queue.meta.id)
 
@@ -154,6 +166,7 @@ class AsyncClient:
         store: StoreName | None = None,
         limit: int = UNBOUNDED,
         tags: Tags = (),
+        settings: QueueSettings | None = None,
     ) -> AsyncQueue[bytes | str]:
         """Create a queue unless there is one of that name, which is left as it is.
 
@@ -162,6 +175,7 @@ class AsyncClient:
             store: for a new queue, as in `new_queue`.
             limit: likewise.
             tags: likewise.
+            settings: likewise.
 
         Raises:
             QmqError: what `new_queue` raises, but NameTaken.
@@ -170,7 +184,7 @@ class AsyncClient:
         try:
             await queue.info()
         except QueueNotFound:
-            request = _new_queue_request(name, store, limit, tags)
+            request = _new_queue_request(name, store, limit, tags, settings)
             # Somebody may be faster, or it may be repeated after its answer was lost.
             with suppress(NameTaken):
                 await self._connection.ask(
@@ -202,14 +216,103 @@ class AsyncClient:
                 return stats
             request.page_token = reply.next_page_token
 
+    async def complete(
+        self,
+        *,
+        acks: Iterable[AsyncLeasedMessage[Any]] = (),
+        adds: Iterable[Adds] = (),
+    ) -> list[Metadata]:
+        """Ack leased messages and add others, to any queues: all of it or nothing.
+
+        So a step of a pipeline neither loses nor doubles its output. All queues must live in
+        the same store. It is not repeated when its answer was lost: who tries it again gets
+        LeaseLost if it was done.
+
+        Args:
+            acks: up to 1,000 messages.
+            adds: of each queue, made by `queue`, the payloads, and the tags of all of them if
+                there are any; up to 1,000 messages together.
+
+        Returns:
+            What `add` returns, of each message that was added, in order.
+
+        Raises:
+            LeaseLost: one of the messages is not the caller's any more, or acked already.
+            QueueFull: there is no room for the messages, once the acked ones are gone.
+            StoresDiffer: the queues live in different stores.
+            QueueNotFound: there is no such queue.
+            InvalidArgument: there are too many, or a tag breaks a rule.
+            MessageTooLarge: one message, or all of them together, are too large.
+        """
+        leases = [lease_of(message) for message in acks]
+        by_queue: dict[str, list[str]] = {}
+        for lease in leases:
+            by_queue.setdefault(lease.keeper.leasing.queue_id, []).append(lease.id)
+        request = pb.CompleteRequest(
+            acks=[
+                pb.CompleteRequest.Ack(queue_id=queue_id, lease_ids=lease_ids)
+                for queue_id, lease_ids in by_queue.items()
+            ],
+            adds=[
+                pb.CompleteRequest.Add(
+                    queue_id=queue.queue_id,
+                    messages=queue.new_messages(payloads, *tags),
+                )
+                for queue, payloads, *tags in adds
+            ],
+        )
+        reply = await self._connection.ask("Complete", request, pb.CompleteResponse)
+        for lease in leases:
+            lease.note_end(None)
+        return [metadata(meta) for meta in reply.messages]
+
+    async def redrives(self) -> list[Redrive]:
+        """Return how far each redrive is: those under way and the last 100 that have ended.
+
+        The latest comes first.
+        """
+        reply = await self._connection.ask(
+            "ListRedrives", pb.ListRedrivesRequest(), pb.ListRedrivesResponse, repeatable=True
+        )
+        return [redrive(each) for each in reply.redrives]
+
+    async def redrive(self, redrive_id: str) -> Redrive:
+        """Return how far a redrive is, which `AsyncQueue.redrive` has started.
+
+        Raises:
+            RedriveNotFound: there is none, or it ended long ago.
+        """
+        request = pb.GetRedriveRequest(redrive_id=redrive_id)
+        reply = await self._connection.ask(
+            "GetRedrive", request, pb.GetRedriveResponse, repeatable=True
+        )
+        return redrive(reply.redrive)
+
+    async def stop_redrive(self, redrive_id: str) -> Redrive:
+        """Stop a redrive. What it has moved stays where it is.
+
+        Raises:
+            RedriveNotFound: there is none, or it ended long ago.
+        """
+        request = pb.StopRedriveRequest(redrive_id=redrive_id)
+        reply = await self._connection.ask(
+            "StopRedrive", request, pb.StopRedriveResponse, repeatable=True
+        )
+        return redrive(reply.redrive)
+
 
 def _new_queue_request(
-    name: str, store: StoreName | None, limit: int, tags: Tags
+    name: str,
+    store: StoreName | None,
+    limit: int,
+    tags: Tags,
+    settings: QueueSettings | None,
 ) -> pb.NewQueueRequest:
     kind = Store[store] if isinstance(store, str) else store or Store.UNKNOWN
     return pb.NewQueueRequest(
         name=name,
         store=pb.Queue.Store.Name(kind),
         limit=limit,
-        tags=[pb.Tag(key=key, value=value) for key, value in tag_pairs(tags)],
+        tags=tags_of(tags),
+        settings=queue_settings(settings) if settings else None,
     )

@@ -23,7 +23,7 @@ from qmq.client.errors import (
     NotSent,
     QmqError,
 )
-from qmq.client.on_asyncio.concurrency import AsyncWorker
+from qmq.client.on_asyncio.concurrency import AsyncBackground
 from qmq.client.values import Metadata, Tags, tag_pairs
 from qmq.wire import q_pb2 as pb
 
@@ -52,7 +52,7 @@ class AsyncProducer(Generic[T]):
         self._generation = forks.generation
         self._backlog = AsyncBacklog(linger_s)
         self._failures = AsyncFailures(queue_id)
-        self._worker: AsyncWorker | None = None
+        self._sender: AsyncBackground | None = None
         self._stored_total = 0
 
     def __repr__(self) -> str:
@@ -68,7 +68,7 @@ class AsyncProducer(Generic[T]):
 
     async def __aenter__(self) -> Self:
         self._backlog.open()
-        self._worker = AsyncWorker(self._send_all, f"qmq producer of {self._queue_id}")
+        self._sender = AsyncBackground(self._send_all, f"qmq producer of {self._queue_id}")
         return self
 
     async def __aexit__(
@@ -77,12 +77,12 @@ class AsyncProducer(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._worker is not None
+        assert self._sender is not None
         self._backlog.close()
         try:
-            await self._worker.join()
+            await self._sender.join()
         except BaseException as interruption:
-            await self._worker.abandon()
+            await self._sender.abandon()
             self._give_up()
             self._report_to(interruption)
             raise
@@ -153,7 +153,7 @@ class AsyncProducer(Generic[T]):
         self._failures.tell()
 
     async def _send_all(self) -> None:
-        """Send batches until the backlog is closed and empty: the worker's work."""
+        """Send batches until the backlog is closed and empty: the sender's work."""
         try:
             while batch := await self._backlog.take():
                 try:

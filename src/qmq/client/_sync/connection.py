@@ -27,7 +27,8 @@ class Connection:
         """
         self.channel = channel
         self.retry = retry
-        self._timeout_s = timeout_s
+        #: How long a call may take, repeats included, apart from what it waits.
+        self.timeout_s = timeout_s
         self._retry_s = seconds(retry.duration, "retry.duration")
 
     def ask(
@@ -52,7 +53,7 @@ class Connection:
         """
         now = time.monotonic
         start = now()
-        deadline = start + self._timeout_s
+        deadline = start + self.timeout_s
         pauses_s = self.retry.pauses_s()
         while True:
             try:

@@ -24,7 +24,7 @@ from qmq.client.errors import (
     NotSent,
     QmqError,
 )
-from qmq.client.on_threads.concurrency import Worker
+from qmq.client.on_threads.concurrency import Background
 from qmq.client.values import Metadata, Tags, tag_pairs
 from qmq.wire import q_pb2 as pb
 
@@ -53,7 +53,7 @@ class Producer(Generic[T]):
         self._generation = forks.generation
         self._backlog = Backlog(linger_s)
         self._failures = Failures(queue_id)
-        self._worker: Worker | None = None
+        self._sender: Background | None = None
         self._stored_total = 0
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Producer(Generic[T]):
 
     def __enter__(self) -> Self:
         self._backlog.open()
-        self._worker = Worker(self._send_all, f"qmq producer of {self._queue_id}")
+        self._sender = Background(self._send_all, f"qmq producer of {self._queue_id}")
         return self
 
     def __exit__(
@@ -78,12 +78,12 @@ class Producer(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._worker is not None
+        assert self._sender is not None
         self._backlog.close()
         try:
-            self._worker.join()
+            self._sender.join()
         except BaseException as interruption:
-            self._worker.abandon()
+            self._sender.abandon()
             self._give_up()
             self._report_to(interruption)
             raise
@@ -154,7 +154,7 @@ class Producer(Generic[T]):
         self._failures.tell()
 
     def _send_all(self) -> None:
-        """Send batches until the backlog is closed and empty: the worker's work."""
+        """Send batches until the backlog is closed and empty: the sender's work."""
         try:
             while batch := self._backlog.take():
                 try:

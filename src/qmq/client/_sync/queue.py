@@ -1,27 +1,36 @@
 # Generated from _async by scripts/unasync.py; change it there.
 """One queue, as a client sees it."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import Generic, TypeVar
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 from qmq.client._sync.connection import Connection
+from qmq.client._sync.consumer import Consumer
+from qmq.client._sync.lease import ByHand, LeasedMessage, lease_of, received
+from qmq.client._sync.leasing import Leasing
+from qmq.client._sync.oversight import Oversight
 from qmq.client._sync.popping import Popping
 from qmq.client._sync.producer import Producer
 from qmq.client._sync.take import Taker
+from qmq.client._sync.worker import Worker
 from qmq.client.codecs import Codec
-from qmq.client.decode import metadata, popped, queue_info, queue_stats
-from qmq.client.encode import add_batch, new_message
-from qmq.client.errors import QueueNotFound
+from qmq.client.decode import metadata, popped
+from qmq.client.encode import add_batch, new_message, tags_of
+from qmq.client.endings import ACK, Ending
+from qmq.client.errors import QmqError
 from qmq.client.options import Duration, seconds
-from qmq.client.values import Message, Metadata, QueueInfo, QueueStats, Tags, tag_pairs
+from qmq.client.values import Message, Metadata, NackKindName, Tags, tag_pairs
+from qmq.values import NackKind
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
 U = TypeVar("U")
+R = TypeVar("R")
 
 
-class Queue(Generic[T]):
+class Queue(Oversight[T]):
     """A queue of a server, by its id or name. Made by `Client.queue`.
 
     It holds nothing but that, so making one asks the server nothing: the first call tells
@@ -32,11 +41,9 @@ class Queue(Generic[T]):
     """
 
     def __init__(self, connection: Connection, queue_id: str, codec: Codec[T]) -> None:
-        #: The id or name that it was asked for by.
-        self.queue_id = queue_id
-        self._connection = connection
-        self._codec = codec
+        super().__init__(connection, queue_id, codec)
         self._taker = Taker(connection, queue_id, codec)
+        self._leasing = Leasing(connection, queue_id)
 
     def __repr__(self) -> str:
         return f"<Queue {self.queue_id!r} at {self._connection.channel.address}>"
@@ -60,6 +67,7 @@ class Queue(Generic[T]):
 
         Raises:
             QueueFull: the queue holds as many messages as its limit allows.
+            AddsPaused: the queue is paused, and takes none either.
             InvalidArgument: a tag breaks a rule.
             MessageTooLarge: the message is larger than the server carries.
         """
@@ -67,7 +75,7 @@ class Queue(Generic[T]):
             queue_id=self.queue_id,
             message=pb.NewMessage(
                 payload=self._codec.encode(payload),
-                tags=[pb.Tag(key=key, value=value) for key, value in tag_pairs(tags)],
+                tags=tags_of(tags),
             ),
         )
         reply = self._connection.ask(
@@ -128,6 +136,7 @@ class Queue(Generic[T]):
 
         Raises:
             QueueEmpty: there is no message, or there was none in time.
+            QueuePaused: the same, and the queue is paused.
         """
         return self._taker.pop(_wait_s(wait))
 
@@ -186,38 +195,192 @@ class Queue(Generic[T]):
         """
         return Popping(self._taker, prefetch=prefetch, wait_s=_wait_s(wait))
 
-    def tag(self, key: str, value: str) -> None:
-        """Add a tag to the queue. That it has it already is no error.
+    def lease(
+        self,
+        messages_max: int = 1,
+        *,
+        wait: Duration | None = 0,
+        lease_duration: Duration | None = None,
+        consumer: str = "",
+    ) -> list[LeasedMessage[T]]:
+        """Lease messages from the head of the queue: each comes back unless it is acked in time.
+
+        Nothing extends these leases by itself; `consume` does. It is repeated only if it cannot
+        have leased any: those would be nobody's until their leases end.
+
+        Args:
+            messages_max: how many at most, 1 to 1,000: as many as there are and fit a reply.
+            wait: how many seconds to wait for the first one; None waits for ever.
+            lease_duration: how many seconds the leases last, 1 ms to 12 hours; None leaves that
+                to the queue.
+            consumer: what the caller calls itself, for those who look; up to 200 bytes.
+
+        Returns:
+            The messages; none if there is none to hand out, also after waiting.
 
         Raises:
-            InvalidArgument: the tag breaks a rule, or the queue has too many.
+            InvalidArgument: one of the arguments is out of range.
         """
-        request = pb.AddQueueTagRequest(queue_id=self.queue_id, tag=pb.Tag(key=key, value=value))
-        self._connection.ask("AddQueueTag", request, pb.AddQueueTagResponse, repeatable=True)
+        duration_s = _duration_s(lease_duration, "lease_duration")
+        wires = self._leasing.lease(messages_max, _wait_s(wait), duration_s, consumer)
+        keeper = ByHand(self._leasing)
+        return [received(wire, self._codec, keeper, duration_s) for wire in wires]
 
-    def untag(self, key: str, value: str) -> None:
-        """Remove a tag from the queue. That it does not have it is no error."""
-        request = pb.DeleteQueueTagRequest(queue_id=self.queue_id, tag=pb.Tag(key=key, value=value))
-        self._connection.ask("DeleteQueueTag", request, pb.DeleteQueueTagResponse, repeatable=True)
+    def ack(self, messages: Iterable[LeasedMessage[Any] | str]) -> list[QmqError | None]:
+        """Remove leased messages from the queue: their work is done.
 
-    def info(self) -> QueueInfo:
-        """Return what the queue is: id, name, store, moment of creation, tags."""
-        request = pb.GetQueueRequest(queue_id=self.queue_id)
-        reply = self._connection.ask("GetQueue", request, pb.GetQueueResponse, repeatable=True)
-        return queue_info(reply.queue)
+        Args:
+            messages: up to 1,000 messages of this queue, or their lease ids.
 
-    def stats(self) -> QueueStats:
-        """Return what the queue holds now, and what went through it."""
-        request = pb.StatsRequest(queue_id=self.queue_id)
-        reply = self._connection.ask("Stats", request, pb.StatsResponse, repeatable=True)
-        return queue_stats(reply.queues[0])
+        Returns:
+            For each, in order, None, or LeaseLost if it was handed out again meanwhile, or
+            InvalidArgument if the id is none.
+        """
+        return self._end(list(messages), ACK)
 
-    def delete(self) -> None:
-        """Delete the queue and every message in it. That there is none is no error."""
-        request = pb.DeleteQueueRequest(queue_id=self.queue_id)
-        with suppress(QueueNotFound):
-            self._connection.ask("DeleteQueue", request, pb.DeleteQueueResponse, repeatable=True)
+    def nack(
+        self,
+        messages: Iterable[LeasedMessage[Any] | str],
+        kind: NackKindName = NackKind.FAIL,
+        *,
+        delay: Duration | None = None,
+        reason: str = "",
+    ) -> list[QmqError | None]:
+        """Give leased messages back.
+
+        Args:
+            messages: up to 1,000 messages of this queue, or their lease ids.
+            kind: RELEASE, FAIL or REJECT: what `LeasedMessage.release`, `fail` and `reject` do.
+            delay: for how many seconds they are kept back, up to 7 days; None leaves that to
+                the back-off of the queue if they failed, and is 0 if they are released.
+            reason: why, for those who look; up to 1,024 bytes are kept.
+
+        Returns:
+            For each, in order, None, or LeaseLost, NoDeadLetterQueue or InvalidArgument.
+        """
+        kind = NackKind[kind] if isinstance(kind, str) else kind
+        ending = Ending(kind, _duration_s(delay, "delay"), reason)
+        return self._end(list(messages), ending)
+
+    def extend(
+        self,
+        messages: Iterable[LeasedMessage[Any] | str],
+        lease_duration: Duration | None = None,
+    ) -> list[QmqError | None]:
+        """Make leases end a time from now.
+
+        Args:
+            messages: up to 1,000 messages of this queue, or their lease ids.
+            lease_duration: in seconds; None leaves that to the queue.
+
+        Returns:
+            For each, in order, None, or LeaseLost or InvalidArgument.
+        """
+        messages = list(messages)
+        duration_s = _duration_s(lease_duration, "lease_duration")
+        sent_at = time.monotonic()
+        results = self._leasing.extend(_lease_ids(messages), duration_s)
+        for message, result in zip(messages, results, strict=True):
+            if not isinstance(message, str):
+                lease_of(message).note_extension(result, sent_at, duration_s)
+        return [result if isinstance(result, QmqError) else None for result in results]
+
+    def new_messages(self, payloads: Iterable[T], tags: Tags = ()) -> list[pb.NewMessage]:
+        """Encode messages for `Client.complete`; the arguments are as of `add_batch`."""
+        encoded = tags_of(tags)
+        return [
+            pb.NewMessage(payload=self._codec.encode(payload), tags=encoded) for payload in payloads
+        ]
+
+    def _end(
+        self, messages: list[LeasedMessage[Any] | str], ending: Ending
+    ) -> list[QmqError | None]:
+        errors = self._leasing.end(_lease_ids(messages), ending)
+        for message, error in zip(messages, errors, strict=True):
+            if not isinstance(message, str):
+                lease_of(message).note_end(error)
+        return errors
+
+    def consume(
+        self,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+    ) -> Consumer[T]:
+        """Return what hands out messages one by one, at least once, for `with`.
+
+        See Consumer. It goes on trying while the server is unavailable, and logs that;
+        other errors end it.
+
+        Args:
+            concurrency: how many messages may be worked on at a time, 1 to 1,000: how many
+                tasks or threads iterate side by side.
+            prefetch: how many messages to lease before they are asked for, up to 1,000. They
+                are nobody else's meanwhile, and their delivery counts if the process dies, so
+                the default takes none ahead.
+            lease_duration: how many seconds a message is held up if the process dies, 1 ms to
+                12 hours; while it lives, leases are extended. None leaves that to the queue.
+            consumer: what it calls itself, for those who look; None is the name of the machine
+                and the number of the process.
+
+        Raises:
+            ValueError: `concurrency` or `prefetch` is out of range.
+        """
+        return Consumer(
+            self._leasing,
+            self._codec,
+            concurrency=concurrency,
+            prefetch=prefetch,
+            duration_s=_duration_s(lease_duration, "lease_duration"),
+            name=consumer,
+        )
+
+    def worker(
+        self,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+    ) -> Callable[[Callable[[LeasedMessage[T]], R]], Worker[T, R]]:
+        """Make a worker of a function of one message: a decorator. `Worker.run` runs it.
+
+        Args:
+            concurrency: how many messages are worked on at a time, 1 to 1,000, each in a task
+                or thread.
+            prefetch: as of `consume`.
+            lease_duration: likewise.
+            consumer: likewise.
+
+        Raises:
+            ValueError: `concurrency` or `prefetch` is out of range.
+        """
+        consume = partial(
+            self.consume,
+            concurrency=concurrency,
+            prefetch=prefetch,
+            lease_duration=lease_duration,
+            consumer=consumer,
+        )
+        consume()  # So that what is out of range is refused here.
+
+        def worker_of(
+            handler: Callable[[LeasedMessage[T]], R],
+        ) -> Worker[T, R]:
+            return Worker(handler, consume, queue_id=self.queue_id, concurrency=concurrency)
+
+        return worker_of
 
 
 def _wait_s(wait: Duration | None) -> float | None:
     return None if wait is None else seconds(wait, "wait")
+
+
+def _duration_s(duration: Duration | None, name: str) -> float | None:
+    return None if duration is None else seconds(duration, name)
+
+
+def _lease_ids(messages: Iterable[LeasedMessage[Any] | str]) -> list[str]:
+    return [each if isinstance(each, str) else each.lease_id for each in messages]

@@ -1,24 +1,19 @@
 # Generated from _async by scripts/unasync.py; change it there.
 """Taking messages out of a queue, and waiting for them."""
 
-import logging
+from functools import partial
 from typing import Generic, TypeVar
 
-from google.protobuf.duration_pb2 import Duration
-
 from qmq.client._sync.connection import Connection
+from qmq.client._sync.patience import next_turn, outlast
 from qmq.client.codecs import Codec
 from qmq.client.decode import popped
-from qmq.client.errors import DeadlineExceeded, QueueEmpty, Unavailable
-from qmq.client.on_threads.concurrency import sleep
+from qmq.client.encode import duration
+from qmq.client.errors import QueueEmpty
 from qmq.client.values import Message
-from qmq.limits import WAIT_S_MAX
-from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
-
-_log = logging.getLogger("qmq.client")
 
 
 class Taker(Generic[T]):
@@ -41,10 +36,10 @@ class Taker(Generic[T]):
         Raises QueueEmpty and other QmqErrors.
         """
         while True:
-            turn_s, wait_s = _next_turn(wait_s)
+            turn_s, wait_s = next_turn(wait_s)
             request = pb.PopRequest(queue_id=self.queue_id)
             if turn_s:
-                request.wait.CopyFrom(_duration(turn_s))
+                request.wait.CopyFrom(duration(turn_s))
             try:
                 reply = self.connection.call("Pop", request.SerializeToString(), wait_s=turn_s)
             except QueueEmpty:
@@ -64,10 +59,10 @@ class Taker(Generic[T]):
         """
         messages: list[Message[T]] = []
         while not messages:
-            turn_s, wait_s = _next_turn(wait_s)
+            turn_s, wait_s = next_turn(wait_s)
             request = pb.PopBatchRequest(queue_id=self.queue_id, messages_max=messages_max)
             if turn_s:
-                request.wait.CopyFrom(_duration(turn_s))
+                request.wait.CopyFrom(duration(turn_s))
             reply = self.connection.call("PopBatch", request.SerializeToString(), wait_s=turn_s)
             codec = self.codec
             messages = [
@@ -85,29 +80,4 @@ class Taker(Generic[T]):
         """
         if wait_s is not None:
             return self.pop_batch(messages_max, wait_s)
-        pauses_s = None
-        while True:
-            try:
-                messages = self.pop_batch(messages_max, wait_s)
-            except (Unavailable, DeadlineExceeded) as error:
-                if pauses_s is None:
-                    _log.warning("waiting for queue %s: %s; trying again", self.queue_id, error)
-                    pauses_s = self.connection.retry.pauses_s()
-            else:
-                if pauses_s is not None:
-                    _log.info("waiting for queue %s: the server is back", self.queue_id)
-                return messages
-            sleep(next(pauses_s))
-
-
-def _next_turn(wait_s: float | None) -> tuple[float, float | None]:
-    """Divide a wait into what one call may wait, and the rest."""
-    if wait_s is None:
-        return float(WAIT_S_MAX), None
-    turn_s = min(wait_s, float(WAIT_S_MAX))
-    return turn_s, wait_s - turn_s
-
-
-def _duration(wait_s: float) -> Duration:
-    whole_s, ns = divmod(round(wait_s * NS_PER_S), NS_PER_S)
-    return Duration(seconds=whole_s, nanos=ns)
+        return outlast(self.connection, self.queue_id, partial(self.pop_batch, messages_max, None))

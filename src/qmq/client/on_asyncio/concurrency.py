@@ -40,7 +40,27 @@ class AsyncSignal:
             return False
 
 
-class AsyncWorker:
+def in_turn(call: Callable[[], None]) -> Callable[[], None]:
+    """Return what a signal handler may call instead of `call`."""
+    loop = asyncio.get_running_loop()
+
+    def call_soon() -> None:
+        loop.call_soon_threadsafe(call)
+
+    return call_soon
+
+
+def failure_of(error: BaseException) -> Exception | None:
+    """Return why a piece of work failed; None if whoever does it is to end."""
+    if isinstance(error, Exception):
+        return error
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task and not task.cancelling():
+        return RuntimeError("something that it waited for was cancelled")
+    return None
+
+
+class AsyncBackground:
     """Works beside its owner until it is done."""
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
@@ -95,3 +115,111 @@ class AsyncAhead(Generic[T]):
 
     def close(self) -> None:
         """Begin no more calls."""
+
+
+class AsyncEndableCall:
+    """Calls, one at a time, that somebody else may end while they wait."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._is_ended = False
+
+    async def make(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        """Make a call; return None if it was ended before it was done."""
+        if self._is_ended:
+            return None
+        task: asyncio.Task[T] = asyncio.create_task(call())
+        self._task = task
+        try:
+            await asyncio.wait((task,))
+        finally:
+            task.cancel()
+        return None if task.cancelled() else task.result()
+
+    def end(self) -> None:
+        """End the call under way, and those to come."""
+        self._is_ended = True
+        if self._task:
+            self._task.cancel()
+
+
+class AsyncWatch:
+    """Knows who works on something, each a task, and is told how those end."""
+
+    def __init__(self, on_end: Callable[[object], None]) -> None:
+        """Make a watch.
+
+        Args:
+            on_end: called with each that has ended.
+        """
+        self._on_end = on_end
+        self._known: set[asyncio.Task[Any]] = set()
+
+    def current(self) -> object:
+        """Return who runs now."""
+        task = asyncio.current_task()
+        assert task is not None
+        if task not in self._known:
+            self._known.add(task)
+            task.add_done_callback(self._ended)
+        return task
+
+    def look(self) -> None:
+        """Nothing: each task tells by itself."""
+
+    def has_ended(self, worker: object) -> bool:
+        """Tell whether somebody has ended."""
+        assert isinstance(worker, asyncio.Task)
+        return worker.done()
+
+    def error_of(self, worker: object) -> BaseException | None:
+        """Return the error that has ended somebody, if one did."""
+        assert isinstance(worker, asyncio.Task)
+        return asyncio.CancelledError() if worker.cancelled() else worker.exception()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._known.discard(task)
+        self._on_end(task)
+
+
+class AsyncCrew:
+    """Does the same work several times side by side."""
+
+    def __init__(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        count: int,
+        name: str,
+        on_end: Callable[[], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            work: what each does.
+            count: how many.
+            name: of the work, for people.
+            on_end: called when one of them ends.
+        """
+        self._tasks = [
+            asyncio.create_task(work(), name=f"{name} {number}") for number in range(count)
+        ]
+        for task in self._tasks:
+            task.add_done_callback(lambda _: on_end())
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait until all have ended, or the time is over; return whether they have."""
+        _, pending = await asyncio.wait(self._tasks, timeout=timeout_s)
+        return not pending
+
+    async def dismiss(self) -> None:
+        """Stop those that have not ended."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    def error(self) -> BaseException | None:
+        """Return the error of the first that ended with one."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                return error
+        return None

@@ -9,6 +9,7 @@ from qmq.client import forks
 from qmq.client.address import parse_address
 from qmq.client.errors import ClientUnusable, QmqError
 from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
+from qmq.client.on_threads.concurrency import Ended, endable_call
 from qmq.client.options import TLS, authorization
 from qmq.client.status import error_of
 
@@ -56,8 +57,18 @@ class GrpcChannel:
     def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
         """Call `method` once. See Channel."""
         call = forks.begin()
+        endable = endable_call()
         try:
-            reply: bytes = self._method(method)(request, timeout=timeout_s, metadata=self._metadata)
+            if endable is None:
+                return self._method(method)(request, timeout=timeout_s, metadata=self._metadata)
+            # This takes twice as long, but another thread can cancel it.
+            future = self._method(method).future(
+                request, timeout=timeout_s, metadata=self._metadata
+            )
+            with endable.cancelling(future.cancel):
+                return future.result()
+        except grpc.FutureCancelledError:
+            raise Ended from None
         except grpc.RpcError as error:
             raise self._translated(error, timeout_s) from error
         except ValueError:
@@ -66,7 +77,6 @@ class GrpcChannel:
             raise
         finally:
             forks.end(call)
-        return reply
 
     def close(self) -> None:
         """End the calls under way, and take no more."""

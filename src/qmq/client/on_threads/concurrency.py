@@ -1,14 +1,26 @@
 """Waiting for each other, for threads."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event, Thread
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-sleep = time.sleep
+#: `endable`: the EndableCall that this thread makes a call with.
+_local = threading.local()
+
+
+def sleep(seconds: float) -> None:
+    """Pause. In a call that somebody may end, raises Ended when it is."""
+    endable = endable_call()
+    if endable:
+        endable.sleep(seconds)
+    else:
+        time.sleep(seconds)
 
 
 class Signal:
@@ -36,7 +48,18 @@ class Signal:
         return self._event.wait(timeout_s)
 
 
-class Worker:
+def in_turn(call: Callable[[], None]) -> Callable[[], None]:
+    """Return what a signal handler may call instead of `call`."""
+    # The thread that handles signals may have been interrupted while it held a lock.
+    return lambda: Thread(target=call, daemon=True).start()
+
+
+def failure_of(error: BaseException) -> Exception | None:
+    """Return why a piece of work failed; None if whoever does it is to end."""
+    return error if isinstance(error, Exception) else None
+
+
+class Background:
     """Works beside its owner until it is done."""
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
@@ -98,3 +121,154 @@ class Ahead(Generic[T]):
     def close(self) -> None:
         """Begin no more calls."""
         self._thread.shutdown(wait=False)
+
+
+class Ended(Exception):
+    """The call was ended by somebody else while it waited."""
+
+
+class EndableCall:
+    """Calls, one at a time, that somebody else may end while they wait."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._is_ended = Event()
+        self._cancel: Callable[[], object] | None = None
+
+    def make(self, call: Callable[[], T]) -> T | None:
+        """Make a call; return None if it was ended before it was done."""
+        _local.endable = self
+        try:
+            return call()
+        except Ended:
+            return None
+        finally:
+            _local.endable = None
+
+    def end(self) -> None:
+        """End the call under way, and those to come."""
+        with self._lock:
+            self._is_ended.set()
+            cancel = self._cancel
+        if cancel:
+            cancel()
+
+    @contextmanager
+    def cancelling(self, cancel: Callable[[], object]) -> Iterator[None]:
+        """Call `cancel` if the call is to end while what is within waits.
+
+        Raises:
+            Ended: it is to end already.
+        """
+        with self._lock:
+            if self._is_ended.is_set():
+                cancel()
+                raise Ended
+            self._cancel = cancel
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._cancel = None
+
+    def sleep(self, seconds: float) -> None:
+        """Pause. Raises Ended."""
+        if self._is_ended.wait(seconds):
+            raise Ended
+
+
+def endable_call() -> EndableCall | None:
+    """Return what this thread makes a call with that somebody else may end, if it does."""
+    return getattr(_local, "endable", None)
+
+
+class ThreadEnded(Exception):
+    """A thread has ended, and nothing tells how."""
+
+
+class Watch:
+    """Knows who works on something, each a thread, and looks whether those have ended."""
+
+    def __init__(self, on_end: Callable[[object], None]) -> None:
+        """Make a watch.
+
+        Args:
+            on_end: called with each that has ended.
+        """
+        self._on_end = on_end
+        self._lock = Lock()
+        self._known: set[Thread] = set()
+
+    def current(self) -> object:
+        """Return who runs now."""
+        thread = threading.current_thread()
+        if thread not in self._known:
+            with self._lock:
+                self._known.add(thread)
+        return thread
+
+    def look(self) -> None:
+        """Find out who has ended since."""
+        with self._lock:
+            ended = {thread for thread in self._known if not thread.is_alive()}
+            self._known -= ended
+        for thread in ended:
+            self._on_end(thread)
+
+    def has_ended(self, worker: object) -> bool:
+        """Tell whether somebody has ended."""
+        assert isinstance(worker, Thread)
+        return not worker.is_alive()
+
+    def error_of(self, worker: object) -> BaseException | None:
+        """Return the error that may have ended somebody, since that is not known."""
+        assert isinstance(worker, Thread)
+        return ThreadEnded(f"thread {worker.name} has ended, and did not ack its message")
+
+
+class Crew:
+    """Does the same work several times side by side."""
+
+    def __init__(
+        self, work: Callable[[], None], count: int, name: str, on_end: Callable[[], None]
+    ) -> None:
+        """Begin.
+
+        Args:
+            work: what each does.
+            count: how many.
+            name: of the work, for people.
+            on_end: called when one of them ends.
+        """
+        self._work = work
+        self._on_end = on_end
+        self._error: BaseException | None = None
+        # Daemons, so that a program can end that does not want to wait for them any more.
+        self._threads = [
+            Thread(target=self._run, name=f"{name} {number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until all have ended, or the time is over; return whether they have."""
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def dismiss(self) -> None:
+        """Nothing can stop a thread; each ends by itself after what it does."""
+
+    def error(self) -> BaseException | None:
+        """Return the error of the first that ended with one."""
+        return self._error
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - Whoever asks for it raises it.
+            self._error = self._error or error
+        finally:
+            self._on_end()

@@ -1,0 +1,128 @@
+# Generated from _async by scripts/unasync.py; change it there.
+"""Calls about leases on messages of one queue."""
+
+from collections.abc import Sequence
+
+from qmq.client._sync.connection import Connection
+from qmq.client._sync.patience import next_turn
+from qmq.client.decode import lease_error, moment_ns
+from qmq.client.encode import duration
+from qmq.client.endings import Ending
+from qmq.client.errors import QmqError
+from qmq.wire import q_pb2 as pb
+
+
+class Leasing:
+    """Leases messages of one queue, and ends and extends leases."""
+
+    def __init__(self, connection: Connection, queue_id: str) -> None:
+        self.connection = connection
+        self.queue_id = queue_id
+
+    def lease(
+        self,
+        messages_max: int,
+        wait_s: float | None,
+        duration_s: float | None,
+        consumer: str,
+    ) -> list[pb.LeasedMessage]:
+        """Lease messages from the head of the queue; none if there is none in time.
+
+        It is repeated only if it cannot have leased any: they would be nobody's until their
+        leases end.
+
+        Args:
+            messages_max: how many at most.
+            wait_s: how many seconds to wait for the first one; None waits for ever.
+            duration_s: how long the leases last; None leaves that to the queue.
+            consumer: what the caller calls itself.
+
+        Raises QmqError.
+        """
+        request = pb.LeaseRequest(
+            queue_id=self.queue_id,
+            messages_max=messages_max,
+            lease_duration=None if duration_s is None else duration(duration_s),
+            consumer=consumer,
+        )
+        while True:
+            turn_s, wait_s = next_turn(wait_s)
+            request.ClearField("wait")
+            if turn_s:
+                request.wait.CopyFrom(duration(turn_s))
+            reply = self.connection.call("Lease", request.SerializeToString(), wait_s=turn_s)
+            messages = pb.LeaseResponse.FromString(reply).messages
+            if messages or wait_s == 0:
+                return list(messages)
+
+    def end(
+        self, lease_ids: Sequence[str], ending: Ending, *, repeatable: bool = False
+    ) -> list[QmqError | None]:
+        """End leases, all in one way.
+
+        Args:
+            lease_ids: up to 1,000; without any the server is not asked.
+            ending: the way.
+            repeatable: whether to repeat it when the answer was lost. Of an ack that is
+                repeated in any case nobody can tell; of a nack, its lease is lost.
+
+        Returns:
+            For each lease id, in order, None or why it is refused.
+
+        Raises QmqError.
+        """
+        if not lease_ids:
+            return []
+        if ending.kind is None:
+            acked = self.connection.ask(
+                "Ack",
+                pb.AckRequest(queue_id=self.queue_id, lease_ids=lease_ids),
+                pb.AckResponse,
+                repeatable=True,
+            )
+            results = acked.results
+        else:
+            request = pb.NackRequest(
+                queue_id=self.queue_id,
+                lease_ids=lease_ids,
+                kind=pb.NackRequest.Kind.Name(ending.kind),
+                delay=None if ending.delay_s is None else duration(ending.delay_s),
+                reason=ending.reason,
+            )
+            nacked = self.connection.ask("Nack", request, pb.NackResponse, repeatable=repeatable)
+            results = nacked.results
+        return [
+            lease_error(result, lease_id)
+            for result, lease_id in zip(results, lease_ids, strict=True)
+        ]
+
+    def extend(self, lease_ids: Sequence[str], duration_s: float | None) -> list[int | QmqError]:
+        """Make leases end a time from now.
+
+        Args:
+            lease_ids: up to 1,000; without any the server is not asked.
+            duration_s: the time; None leaves that to the queue.
+
+        Returns:
+            For each lease id, in order, when it ends, in nanoseconds since the Unix epoch,
+            or why it is refused.
+
+        Raises QmqError.
+        """
+        if not lease_ids:
+            return []
+        request = pb.ExtendRequest(
+            queue_id=self.queue_id,
+            lease_ids=lease_ids,
+            lease_duration=None if duration_s is None else duration(duration_s),
+        )
+        reply = self.connection.ask("Extend", request, pb.ExtendResponse, repeatable=True)
+        return [
+            lease_error(result, lease_id) or moment_ns(result.lease_expires_at)
+            for result, lease_id in zip(reply.results, lease_ids, strict=True)
+        ]
+
+    def end_one(self, lease_id: str, ending: Ending) -> QmqError | None:
+        """End one lease, in a call of its own; return why it is refused."""
+        (error,) = self.end([lease_id], ending)
+        return error

@@ -1,0 +1,43 @@
+# Generated from _async by scripts/unasync.py; change it there.
+"""Waiting for longer than one call, or one server, lasts."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from qmq.client._sync.connection import Connection
+from qmq.client.errors import DeadlineExceeded, Unavailable
+from qmq.client.on_threads.concurrency import sleep
+from qmq.limits import WAIT_S_MAX
+
+R = TypeVar("R")
+
+_log = logging.getLogger("qmq.client")
+
+
+def next_turn(wait_s: float | None) -> tuple[float, float | None]:
+    """Divide a wait into what one call may wait, and the rest. None is for ever."""
+    if wait_s is None:
+        return float(WAIT_S_MAX), None
+    turn_s = min(wait_s, float(WAIT_S_MAX))
+    return turn_s, wait_s - turn_s
+
+
+def outlast(connection: Connection, queue_id: str, call: Callable[[], R]) -> R:
+    """Make a call that waits for a queue until there is an answer, whatever becomes of servers.
+
+    Raises QmqError, but none that says that the server is unavailable.
+    """
+    pauses_s = None
+    while True:
+        try:
+            result = call()
+        except (Unavailable, DeadlineExceeded) as error:
+            if pauses_s is None:
+                _log.warning("waiting for queue %s: %s; trying again", queue_id, error)
+                pauses_s = connection.retry.pauses_s()
+        else:
+            if pauses_s is not None:
+                _log.info("waiting for queue %s: the server is back", queue_id)
+            return result
+        sleep(next(pauses_s))
