@@ -108,11 +108,11 @@ class StoreBatchConformance(StoreSuite):
         """However they came and went."""
         await store.add(queue, bytes(10), START_NS)
         await store.add_batch(queue, [bytes(200), bytes(3_000)], START_NS)
-        sums = [queue.ready_bytes]
+        sums = [queue.ready.bytes]
         await store.pop(queue)
-        sums.append(queue.ready_bytes)
+        sums.append(queue.ready.bytes)
         await store.pop_batch(queue, 1, EVERYTHING)
-        sums.append(queue.ready_bytes)
+        sums.append(queue.ready.bytes)
 
         assert sums == [3_210, 3_200, 3_000]
 
@@ -170,7 +170,7 @@ class StoreBatchConformance(StoreSuite):
         )
 
         assert popped == numbered(2)
-        assert (len(doomed.ready), doomed.ready_bytes) == (0, 0)
+        assert (len(doomed.ready), doomed.ready.bytes) == (0, 0)
         assert await store.pop_batch(other, 9, EVERYTHING) == numbered(3)
 
     async def test_cancelled_batch_harms_nobody_else(self, store: QueueStore, queue: Queue) -> None:

@@ -326,7 +326,7 @@ class BrokerSuite:
     @pytest.fixture
     def broker(self, store: QueueStore, kind: Store, clock: ManualClock) -> Broker:
         """Return a broker that has the store alone."""
-        return Broker({kind: store}, clock=clock, new_id=seeded_ids())
+        return Broker({kind: store}, clock=clock, timer=clock, new_id=seeded_ids())
 
 
 class BrokerConformance(BrokerSuite):

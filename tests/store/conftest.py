@@ -7,7 +7,12 @@ import pytest
 from tests.store.disk import Disks
 
 # The suite is no test module of its own, but its assertions should be as talkative.
-pytest.register_assert_rewrite("tests.store.conformance", "tests.store.batch_conformance")
+pytest.register_assert_rewrite(
+    "tests.store.conformance",
+    "tests.store.batch_conformance",
+    "tests.store.changes_conformance",
+    "tests.store.durability_conformance",
+)
 
 
 @pytest.fixture

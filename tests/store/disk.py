@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -138,8 +139,19 @@ class Disks:
 
 def rows(path: Path, table: str) -> int:
     """Count the rows of a table in a data directory that no store holds."""
+    return int(_answer(path, f"select count(*) from {table}"))  # noqa: S608 - Ours.
+
+
+def orphans(path: Path) -> int:
+    """Count the deliveries without a message in a data directory that no store holds."""
+    return int(
+        _answer(path, "select count(*) from delivery where seq not in (select seq from message)")
+    )
+
+
+def _answer(path: Path, question: str) -> Any:  # noqa: ANN401 - As SQLite has it.
     connection = apsw.Connection(str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        return int(connection.execute(f"select count(*) from {table}").get)  # noqa: S608 - Ours.
+        return connection.execute(question).get
     finally:
         connection.close()

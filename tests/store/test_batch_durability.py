@@ -7,7 +7,7 @@ import pytest
 
 from qmq.engine.broker import Broker
 from qmq.limits import BATCH_MESSAGES_MAX
-from qmq.store.local.disk import DiskStore
+from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import Store
 from tests.store.conformance import make_queue, seqs_in, started
@@ -25,7 +25,7 @@ def data(tmp_path: Path) -> Path:
 
 def contents(store: DiskStore) -> list[tuple[int, int, int]]:
     """Return how much each queue of a store holds: number, messages, bytes."""
-    return [(queue.number, len(queue.ready), queue.ready_bytes) for queue in store.queues]
+    return [(queue.number, len(queue.ready), queue.ready.bytes) for queue in store.queues]
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
@@ -60,7 +60,7 @@ async def test_crash_leaves_whole_batches(
     ] * 2
 
 
-@pytest.mark.parametrize("cache_bytes_max", [1024 * 1024, 250, 0])
+@pytest.mark.parametrize("cache_bytes_max", [1024 * 1024, 250 + 2 * CACHED_OVERHEAD_BYTES, 0])
 async def test_crash_during_a_pop_batch_leaves_all_that_it_would_have_taken(
     disks: Disks, data: Path, tmp_path: Path, cache_bytes_max: int
 ) -> None:
@@ -95,7 +95,7 @@ async def test_batch_is_what_it_was_after_a_clean_end(disks: Disks, data: Path) 
 
     store = disks.open(data)
     (found,) = store.queues
-    was_found = seqs_in(found), found.ready_bytes
+    was_found = seqs_in(found), found.ready.bytes
     await store.add_batch(found, [b"x"], START_NS - 10**18)
 
     assert was_found == ([START_NS + n for n in range(5)], sum(map(len, sent)))
@@ -124,7 +124,7 @@ async def test_batch_of_which_a_part_is_in_memory_comes_whole_and_in_order(
 ) -> None:
     """In memory, on disk and on its way to it; what it held in memory is given back."""
     commits = Commits()
-    store = disks.open(data, commits, cache_bytes_max=1_000)
+    store = disks.open(data, commits, cache_bytes_max=1_000 + 4 * CACHED_OVERHEAD_BYTES)
     queue = make_queue(1)
     await store.new_queue(queue)
     sent = [bytes([n]) * size for n, size in enumerate((400, 300, 300, 200, 150, 50, 900, 60))]
@@ -149,7 +149,7 @@ async def test_batch_of_which_a_part_is_in_memory_comes_whole_and_in_order(
 async def test_batch_that_is_popped_makes_room_in_memory(disks: Disks, data: Path) -> None:
     """As single messages do."""
     commits = Commits()
-    store = disks.open(data, commits, cache_bytes_max=1_000)
+    store = disks.open(data, commits, cache_bytes_max=1_000 + 2 * CACHED_OVERHEAD_BYTES)
     queue = make_queue(1)
     await store.new_queue(queue)
 

@@ -237,7 +237,9 @@ async def test_damaged_database_is_refused(data: Path) -> None:
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "used"])
-def test_every_commit_is_synced(tmp_path: Path, *, is_new: bool) -> None:
+def test_every_commit_is_synced_unless_the_journal_knows_better(
+    tmp_path: Path, *, is_new: bool
+) -> None:
     """The settings that durability rests on are what SQLite says they are."""
     if not is_new:
         check_data_directory(tmp_path)

@@ -15,11 +15,12 @@ from qmq.engine.broker import Broker
 from qmq.errors import QueueEmpty, QueueFull, QueueNotFound
 from qmq.ids import RandomIds
 from qmq.limits import CACHE_BYTES_MAX
-from qmq.store.local.disk import DiskStore
+from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock
 from qmq.values import Store, Tag
 from tests.store.batch_conformance import BrokerBatchConformance, StoreBatchConformance
+from tests.store.changes_conformance import StoreChangesConformance, move_head
 from tests.store.conformance import (
     LARGE_BYTES,
     BrokerConformance,
@@ -28,9 +29,15 @@ from tests.store.conformance import (
     started,
 )
 from tests.store.disk import Commits, Disks, rows
+from tests.store.durability_conformance import BrokerDurabilityConformance
 
-#: Bytes of messages in memory: all; a few, as callers add them; a few of one byte; none.
-CACHES = {"cached": CACHE_BYTES_MAX, "partly-cached": 200, "hardly-cached": 10, "uncached": 0}
+#: Bytes of memory for messages: all; a few, as callers add them; one of a few bytes; none.
+CACHES = {
+    "cached": CACHE_BYTES_MAX,
+    "partly-cached": 200 + 3 * CACHED_OVERHEAD_BYTES,
+    "hardly-cached": 10 + CACHED_OVERHEAD_BYTES,
+    "uncached": 0,
+}
 
 
 @pytest.fixture(params=CACHES.values(), ids=list(CACHES))
@@ -85,12 +92,20 @@ class TestBatchesOnDisk(StoreBatchConformance):
     """Many messages at once, by its protocol."""
 
 
+class TestChangesOnDisk(StoreChangesConformance):
+    """Changes that belong together, by its protocol."""
+
+
 class TestBrokerOnDisk(BrokerConformance):
     """As callers see it."""
 
 
 class TestBrokerBatchesOnDisk(BrokerBatchConformance):
     """Many messages at once, as callers see them."""
+
+
+class TestBrokerDurabilityOnDisk(BrokerDurabilityConformance):
+    """How durable changes are, as callers see it."""
 
 
 async def test_everything_is_there_after_a_clean_end(data: Path, cache_bytes_max: int) -> None:
@@ -245,7 +260,7 @@ async def test_end_does_not_wait_for_a_sweep(disks: Disks, data: Path) -> None:
 async def test_cache_gives_back_what_it_held(disks: Disks, data: Path) -> None:
     """Messages that go, popped or with their queue, make room for others in memory."""
     commits = Commits()
-    store = disks.open(data, commits, cache_bytes_max=1_000)
+    store = disks.open(data, commits, cache_bytes_max=1_000 + 2 * CACHED_OVERHEAD_BYTES)
     queue, deleted = make_queue(1), make_queue(2)
     for each in (queue, deleted):
         await store.new_queue(each)
@@ -263,3 +278,54 @@ async def test_cache_gives_back_what_it_held(disks: Disks, data: Path) -> None:
     await store.close()
 
     assert commits.count == before
+
+
+@pytest.mark.parametrize("at_once", [1, 5])
+async def test_cache_holds_what_fits_with_all_that_it_costs(
+    disks: Disks, data: Path, at_once: int
+) -> None:
+    """A small message costs more than it says; what has gone costs nothing any more."""
+    commits = Commits()
+    store = disks.open(data, commits, cache_bytes_max=10 * (1 + CACHED_OVERHEAD_BYTES))
+    queue = make_queue(1)
+    await store.new_queue(queue)
+    in_memory = []
+
+    for popped_at_once in (1, 5, 5, 1):
+        for _ in range(20 // at_once):
+            if at_once == 1:
+                await store.add(queue, b"x", START_NS)
+            else:
+                await store.add_batch(queue, [b"x"] * at_once, START_NS)
+        count = 0
+        while queue.ready:
+            before = commits.count
+            # What is in memory is shown without a transaction.
+            await store.peek(queue)
+            count += popped_at_once * (commits.count == before)
+            await store.pop_batch(queue, popped_at_once, LARGE_BYTES)
+        in_memory.append(count)
+
+    assert in_memory == [10] * 4
+
+
+async def test_message_that_moves_costs_the_cache_what_it_takes_then(
+    disks: Disks, data: Path
+) -> None:
+    """It stays in memory if it still fits."""
+    commits = Commits()
+    store = disks.open(data, commits, cache_bytes_max=100 + CACHED_OVERHEAD_BYTES)
+    source, target = make_queue(1), make_queue(2)
+    for queue in (source, target):
+        await store.new_queue(queue)
+    was_in_memory = []
+
+    for suffix in (50, 51, 50):
+        await store.add(source, bytes(50), START_NS)
+        await store.commit(move_head(store, source, target, bytes(suffix)))
+        before = commits.count
+        assert await store.peek(target) == bytes(50 + suffix)
+        was_in_memory.append(commits.count == before)
+        assert await store.pop(target) == bytes(50 + suffix)
+
+    assert was_in_memory == [True, False, True]

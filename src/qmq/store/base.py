@@ -5,6 +5,7 @@ from typing import Protocol
 
 from qmq.model.changes import Changes
 from qmq.model.queue import Queue
+from qmq.values import Durability
 
 
 class QueueStore(Protocol):
@@ -12,10 +13,11 @@ class QueueStore(Protocol):
 
     A method decides by the rules of the model when it is called, and raises their errors
     then; what it returns is to be awaited, and is done when everything that it decided
-    upon is as durable as the store promises. So calls take effect in the order in which
-    they were made. Who stops waiting does not undo the call.
+    upon is as durable as the store can make it, or as the caller asks who gives a
+    `durability`: never REPLICATED, nor more than the store can. So calls take effect in
+    the order in which they were made. Who stops waiting does not undo the call.
 
-    When a write fails, everyone who waits gets StoreFailed.
+    When a write fails, everyone who waits for it gets StoreFailed.
     """
 
     def check(self) -> None:
@@ -44,7 +46,13 @@ class QueueStore(Protocol):
         """Drop all messages of a queue."""
         ...
 
-    def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
+    def add(
+        self,
+        queue: Queue,
+        envelope: bytes,
+        created_ns: int,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> Awaitable[None]:
         """Put a message at the end of a queue.
 
         Args:
@@ -53,14 +61,20 @@ class QueueStore(Protocol):
             created_ns: when it was accepted. Its sequence number is this moment, or the
                 next free one, so that the numbers alone tell how old a message is and
                 are never used again.
+            durability: what to wait for.
 
         Raises:
             QueueFull: it holds as many messages as its limit allows.
+            AddsPaused: it takes none for now.
         """
         ...
 
     def add_batch(
-        self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
+        self,
+        queue: Queue,
+        envelopes: Sequence[bytes],
+        created_ns: int,
+        durability: Durability = Durability.UNKNOWN,
     ) -> Awaitable[None]:
         """Put messages at the end of a queue, as `Queue.room_for` found room for them.
 
@@ -68,10 +82,11 @@ class QueueStore(Protocol):
             queue: where to.
             envelopes: the messages, in order.
             created_ns: when they were accepted.
+            durability: what to wait for.
         """
         ...
 
-    def pop(self, queue: Queue) -> Awaitable[bytes]:
+    def pop(self, queue: Queue, durability: Durability = Durability.UNKNOWN) -> Awaitable[bytes]:
         """Take the message at the head of a queue; its envelope is the result.
 
         Raises:
@@ -79,13 +94,20 @@ class QueueStore(Protocol):
         """
         ...
 
-    def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
+    def pop_batch(
+        self,
+        queue: Queue,
+        count_max: int,
+        bytes_max: int,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue; their envelopes are the result.
 
         Args:
             queue: where from.
             count_max: how many at most.
             bytes_max: what a reply that carries them may take; one is taken in any case.
+            durability: what to wait for.
         """
         ...
 
@@ -106,20 +128,26 @@ class QueueStore(Protocol):
         """
         ...
 
-    def commit(self, changes: Changes, read: Sequence[int] = ()) -> Awaitable[list[bytes]]:
+    def commit(
+        self,
+        changes: Changes,
+        read: Sequence[int] = (),
+        durability: Durability = Durability.UNKNOWN,
+    ) -> Awaitable[list[bytes]]:
         """Keep changes, all of them or none.
 
         Args:
             changes: what was changed.
             read: sequence numbers of messages, still there when the changes are made, whose
                 envelopes are the result.
+            durability: what to wait for.
         """
         ...
 
-    def settle(self) -> Awaitable[None]:
-        """Wait until all that was decided upon so far is as durable as the store promises.
+    def settle(self, durability: Durability = Durability.UNKNOWN) -> Awaitable[None]:
+        """Wait until all that was decided upon so far is so durable, whoever asked for less.
 
-        For answers that rest on changes which others wait for: they must not be taken back.
+        For answers that rest on changes of others: they must not be taken back.
 
         Raises:
             StoreFailed: it never will be.

@@ -14,7 +14,7 @@ from qmq.store.sql import load_migrations
 _DATABASE = "q.db"
 _LOCK = "q.lock"
 #: "qmq1" in ASCII: marks a SQLite file as q's (https://sqlite.org/pragma.html#pragma_application_id).
-_APPLICATION_ID = 0x716D7131
+APPLICATION_ID = 0x716D7131
 #: A file system's own, found in any freshly mounted volume.
 _NOT_FOREIGN = {"lost+found"}
 
@@ -129,7 +129,7 @@ def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
         ) from None
     version = connection.pragma("user_version")
     tables = connection.execute("select count(*) from sqlite_schema").get
-    if application_id != _APPLICATION_ID and (application_id, version, tables) != (0, 0, 0):
+    if application_id != APPLICATION_ID and (application_id, version, tables) != (0, 0, 0):
         raise DataDirectoryError(
             f"{path} is the database of another program; give another directory by --data DIR"
         )
@@ -148,7 +148,8 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
         # file locks and shared memory that each transaction would take.
         ("locking_mode", "exclusive"),
         ("journal_mode", "wal"),
-        # FULL (2) syncs the WAL in every commit; NORMAL would not.
+        # FULL (2) syncs the WAL in every commit; NORMAL, which the journal sets for a commit
+        # that nobody needs synced, does not.
         ("synchronous", 2),
     )
     for pragma, value in wanted:
@@ -175,7 +176,7 @@ def _migrate(connection: apsw.Connection) -> None:
     for migration in load_migrations(__package__)[version:]:
         with connection:
             connection.execute(migration.script)
-            connection.pragma("application_id", _APPLICATION_ID)
+            connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", migration.version)
 
 

@@ -1,11 +1,10 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import apsw
 
@@ -14,10 +13,16 @@ from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
+from qmq.store.local.done import Done
 from qmq.store.local.journal import Journal
 from qmq.store.local.rows import delivery_of, queue_columns, settings_of, tags_of
 from qmq.store.sql import load_statements
-from qmq.values import QueueInfo, Store
+from qmq.values import Durability, QueueInfo, Store
+
+#: Bytes of memory that a cached envelope takes besides what is in it: the header of its
+#: bytes object, its key, and its part of a dict that has just grown. It is more than many
+#: a message, so that the cache would be much larger than it may be if it did not count.
+CACHED_OVERHEAD_BYTES: Final = 150
 
 _T = TypeVar("_T")
 
@@ -49,7 +54,7 @@ class DiskStore:
         Args:
             directory: held for as long as the store is open; `close` lets go of it.
             connection: what `directory.open_database` returned; the store's from now on.
-            cache_bytes_max: bytes of envelopes kept in memory at most.
+            cache_bytes_max: bytes of memory that envelopes may take.
             pending_bytes_max: bytes of changes that wait for the disk before it is busy.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
@@ -85,7 +90,7 @@ class DiskStore:
 
         Args:
             path: the data directory.
-            cache_bytes_max: bytes of envelopes kept in memory at most.
+            cache_bytes_max: bytes of memory that envelopes may take.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
 
@@ -110,7 +115,7 @@ class DiskStore:
         return store
 
     def _load(self) -> list[int]:
-        """Rebuild the queues from the rows; return the messages of deleted queues."""
+        """Rebuild the queues from the rows; return the messages that are nobody's."""
         by_number: dict[int, Queue] = {}
         for number, id_, name, limit, created_ns, tags, settings in self._connection.execute(
             _SQL["select_queues"]
@@ -130,6 +135,8 @@ class DiskStore:
                 ),
             )
             queue.purged_seq = purged_seq
+            # What comes later must not be taken for purged, whatever the clock says.
+            self._seq = max(self._seq, purged_seq)
         self.queues = list(by_number.values())
         self.last_queue_number = max(by_number, default=0)
         self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
@@ -145,7 +152,7 @@ class DiskStore:
                 home.leases.restore(delivery_of(row, size))
             else:
                 home.restore(seq, size)
-            self._seq = seq
+            self._seq = max(self._seq, seq)
         return orphans + list(deliveries)
 
     def check(self) -> None:
@@ -192,59 +199,77 @@ class DiskStore:
             "update_queue", {"number": queue.number, **queue_columns(queue)}
         )
 
-    def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
+    def add(
+        self,
+        queue: Queue,
+        envelope: bytes,
+        created_ns: int,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> Awaitable[None]:
         """Put a message at the end of a queue."""
         seq = max(self._seq + 1, created_ns)
         queue.add(seq, len(envelope))
         self._seq = seq
         self._keep(seq, envelope)
-        return self._journal.insert(seq, queue.number, envelope)
+        return self._journal.insert(seq, queue.number, envelope, durability)
 
     def add_batch(
-        self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
+        self,
+        queue: Queue,
+        envelopes: Sequence[bytes],
+        created_ns: int,
+        durability: Durability = Durability.UNKNOWN,
     ) -> Awaitable[None]:
         """Put messages at the end of a queue."""
         first_seq = self.number(len(envelopes), created_ns)
         sizes = [len(envelope) for envelope in envelopes]
         queue.add_batch(first_seq, sizes)
         size = sum(sizes)
-        if self._cache_bytes + size <= self._cache_bytes_max:
+        cached_size = size + len(sizes) * CACHED_OVERHEAD_BYTES
+        if self._cache_bytes + cached_size <= self._cache_bytes_max:
             self._cache.update(enumerate(envelopes, first_seq))
-            self._cache_bytes += size
+            self._cache_bytes += cached_size
+        seqs = range(first_seq, first_seq + len(envelopes))
         return self._journal.insert_batch(
-            zip(range(first_seq, first_seq + len(envelopes)), repeat(queue.number), envelopes), size
+            zip(seqs, repeat(queue.number), envelopes), size, durability
         )
 
-    def pop(self, queue: Queue) -> Awaitable[bytes]:
+    def pop(self, queue: Queue, durability: Durability = Durability.UNKNOWN) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
         seq, was_leased = queue.pop()
         leased = [seq] if was_leased else []
         envelope = self._uncache(seq)
         if envelope is None:
-            return _first(self._journal.take([seq], leased))
+            return _first(self._journal.take([seq], leased, durability))
         if was_leased:
-            return self._journal.delete_batch([seq], leased, envelope)
-        return self._journal.delete(seq, envelope)
+            return self._journal.delete_batch([seq], leased, envelope, durability)
+        return self._journal.delete(seq, envelope, durability)
 
-    def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
+    def pop_batch(
+        self,
+        queue: Queue,
+        count_max: int,
+        bytes_max: int,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue."""
         seqs, leased = queue.pop_batch(count_max, bytes_max)
         if not seqs:
-            return self._settled_with([])
+            return self._settled_with([], durability)
         if not all(seq in self._cache for seq in seqs):
             for seq in seqs:
                 self._uncache(seq)
-            return self._journal.take(seqs, leased)
+            return self._journal.take(seqs, leased, durability)
         envelopes = list(map(self._cache.pop, seqs))
-        self._cache_bytes -= sum(map(len, envelopes))
-        return self._journal.delete_batch(seqs, leased, envelopes)
+        self._cache_bytes -= sum(map(len, envelopes)) + len(seqs) * CACHED_OVERHEAD_BYTES
+        return self._journal.delete_batch(seqs, leased, envelopes, durability)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
         seq = queue.peek()
         if (envelope := self._cache.get(seq)) is not None:
-            return self._settled_with(envelope)
-        return _first(self._journal.read([seq]))
+            return self._settled_with(envelope, Durability.FSYNC)
+        return _first(self._journal.read([seq], Durability.FSYNC))
 
     def number(self, count: int, created_ns: int) -> int:
         """Return the first of so many sequence numbers in a row that were never used."""
@@ -252,7 +277,12 @@ class DiskStore:
         self._seq = first_seq + count - 1
         return first_seq
 
-    def commit(self, changes: Changes, read: Sequence[int] = ()) -> Awaitable[list[bytes]]:
+    def commit(
+        self,
+        changes: Changes,
+        read: Sequence[int] = (),
+        durability: Durability = Durability.UNKNOWN,
+    ) -> Awaitable[list[bytes]]:
         """Keep changes, all of them or none; the result is the envelopes to be read."""
         size = 0
         for seq, _, envelope in changes.added:
@@ -266,12 +296,12 @@ class DiskStore:
             self._uncache(seq)
         self._journal.keep(changes, size)
         if len(found) < len(read):
-            return self._journal.read(read)
-        return self._settled_with(found)
+            return self._journal.read(read, durability)
+        return self._settled_with(found, durability)
 
-    async def settle(self) -> None:
-        """Wait until all that was decided upon so far is on disk."""
-        if pending := self._journal.settled(None):
+    async def settle(self, durability: Durability = Durability.UNKNOWN) -> None:
+        """Wait until all that was decided upon so far is so durable: on disk, if not told."""
+        if pending := self._journal.settled(None, durability):
             await pending
 
     async def close(self) -> None:
@@ -280,24 +310,21 @@ class DiskStore:
         self._connection.close()
         self._directory.close()
 
-    def _settled_with(self, result: _T) -> Awaitable[_T]:
-        """Return what gives the result back when all that was decided upon is on disk."""
-        if pending := self._journal.settled(result):
-            return pending
-        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        done.set_result(result)
-        return done
+    def _settled_with(self, result: _T, durability: Durability) -> Awaitable[_T]:
+        """Return what gives the result back when all that was decided upon is so durable."""
+        return self._journal.settled(result, durability) or Done(result)
 
     def _keep(self, seq: int, envelope: bytes) -> None:
         """Cache what comes in, until the cache is full: a queue is read from its head."""
-        if self._cache_bytes + len(envelope) <= self._cache_bytes_max:
+        cached_size = len(envelope) + CACHED_OVERHEAD_BYTES
+        if self._cache_bytes + cached_size <= self._cache_bytes_max:
             self._cache[seq] = envelope
-            self._cache_bytes += len(envelope)
+            self._cache_bytes += cached_size
 
     def _uncache(self, seq: int) -> bytes | None:
         envelope = self._cache.pop(seq, None)
         if envelope is not None:
-            self._cache_bytes -= len(envelope)
+            self._cache_bytes -= len(envelope) + CACHED_OVERHEAD_BYTES
         return envelope
 
 

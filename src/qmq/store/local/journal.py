@@ -1,13 +1,14 @@
 """The journal: one writer thread, one transaction and one sync for all who wait.
 
 While the thread commits a batch, the event loop gathers the next one. Whoever waits
-is told when the batch that holds its change is on disk.
+is told when the batch that holds its change is committed. A batch is synced if one of
+those who wait for it needs that; a later sync is one of all that was committed before.
 """
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -15,12 +16,28 @@ import apsw
 
 from qmq.errors import Busy, StoreFailed
 from qmq.model.changes import Changes, Move
+from qmq.store.local.directory import APPLICATION_ID
+from qmq.store.local.done import Done
 from qmq.store.local.rows import DeliveryRow, delivery_row
 from qmq.store.sql import load_statements
+from qmq.values import Durability
 
 #: Messages of deleted queues that one batch removes, so that the removal of a large
 #: queue delays nobody by more than some milliseconds.
 _SWEEP_MESSAGES_MAX: Final = 2_000
+
+#: Bytes of memory that a delivery takes at least while it waits for the disk: nobody has to
+#: wait for it, and a lease can be extended without end.
+_DELIVERY_BYTES: Final = 500
+
+#: What SQLite calls the levels of its pragma `synchronous`: sync the log at each commit, or
+#: only when that is written back into the database.
+_FULL: Final = 2
+_NORMAL: Final = 1
+
+#: Writes what is there already, and yet the database's first page anew: SQLite syncs no
+#: commit that has written no page, and also writes none for a row that stays as it was.
+_REWRITE: Final = f"pragma application_id = {APPLICATION_ID}"
 
 _T = TypeVar("_T")
 
@@ -37,6 +54,7 @@ class _Batch:
         "delivery_saves",
         "inserts",
         "moves",
+        "needs_sync",
         "queue_changes",
         "reads",
         "redrives",
@@ -56,12 +74,15 @@ class _Batch:
         self.deletes: list[tuple[int]] = []
         #: Who waits, and what for: known already, but to be told when it is durable.
         self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
+        #: Whether somebody waits until it, and all before it, is on disk.
+        self.needs_sync = False
         self.bytes = 0
 
     def has_work(self) -> bool:
-        """Whether there is anything to write or read."""
+        """Whether there is anything to write, read or sync."""
         return bool(
-            self.inserts
+            self.needs_sync
+            or self.inserts
             or self.deletes
             or self.takes
             or self.reads
@@ -81,8 +102,10 @@ class _Batch:
 class Journal:
     """Makes changes durable, in the order in which they were handed in.
 
-    Its methods are called in the event loop's thread and return at once; the futures
-    they return are done when the change is on disk, or fail with StoreFailed.
+    Its methods are called in the event loop's thread and return at once. What they return
+    is to be awaited; it is done when the change is as durable as the caller wants, or
+    fails with StoreFailed. MEMORY is to wait for nothing but what has to be read, OS to
+    wait for the commit, and all else to wait for a sync.
     """
 
     def __init__(
@@ -94,7 +117,7 @@ class Journal:
         """Start the writer thread, to which the connection belongs until `close` returns.
 
         Args:
-            connection: an open database of the newest format.
+            connection: an open database of the newest format, which syncs its commits.
             on_failure: called once, with the reason, when a commit fails.
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
@@ -106,6 +129,10 @@ class Journal:
         self._gathering = _Batch()
         self._committing: _Batch | None = None
         self._flush_is_scheduled = False
+        #: What the connection's `synchronous` is.
+        self._synchronous = _FULL
+        #: Whether all that was committed is on disk. The writer's while it works.
+        self._is_synced = True
         self._orphans: deque[int] = deque()
         #: Why nothing is acknowledged any more, once that is so.
         self._failure = ""
@@ -128,58 +155,57 @@ class Journal:
                 f" journal_pending_bytes_max of {self._pending_bytes_max}"
             )
 
-    def insert(self, seq: int, queue_number: int, envelope: bytes) -> asyncio.Future[None]:
+    def insert(
+        self, seq: int, queue_number: int, envelope: bytes, durability: Durability
+    ) -> Awaitable[None]:
         """Keep a message."""
         batch = self._gathering
         batch.inserts.append((seq, queue_number, envelope))
         batch.bytes += len(envelope)
-        return self._wait_for(batch, None)
+        return self._wait_for(batch, None, durability)
 
     def insert_batch(
-        self, rows: Iterable[tuple[int, int, bytes]], size: int
-    ) -> asyncio.Future[None]:
+        self, rows: Iterable[tuple[int, int, bytes]], size: int, durability: Durability
+    ) -> Awaitable[None]:
         """Keep messages: number, number of the queue, envelope; `size` is that of all."""
         batch = self._gathering
         batch.inserts += rows
         batch.bytes += size
-        return self._wait_for(batch, None)
+        return self._wait_for(batch, None, durability)
 
-    def delete(self, seq: int, result: _T) -> asyncio.Future[_T]:
+    def delete(self, seq: int, result: _T, durability: Durability) -> Awaitable[_T]:
         """Forget a message that was never on lease; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes.append((seq,))
-        return self._wait_for(batch, result)
+        return self._wait_for(batch, result, durability)
 
     def delete_batch(
-        self, seqs: Iterable[int], leased: Iterable[int], result: _T
-    ) -> asyncio.Future[_T]:
+        self, seqs: Iterable[int], leased: Iterable[int], result: _T, durability: Durability
+    ) -> Awaitable[_T]:
         """Forget messages, `leased` of which were; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes += ((seq,) for seq in seqs)
         batch.delivery_deletes += ((seq,) for seq in leased)
-        return self._wait_for(batch, result)
+        return self._wait_for(batch, result, durability)
 
-    def take(self, seqs: Sequence[int], leased: Iterable[int]) -> asyncio.Future[list[bytes]]:
+    def take(
+        self, seqs: Sequence[int], leased: Iterable[int], durability: Durability
+    ) -> Awaitable[list[bytes]]:
         """Forget messages, `leased` of which were, and return their envelopes."""
-        future: asyncio.Future[list[bytes]] = self._loop.create_future()
         batch = self._gathering
-        batch.takes.append((seqs, future))
         batch.delivery_deletes += ((seq,) for seq in leased)
-        self._schedule_flush()
-        return future
+        return self._ask(batch, batch.takes, seqs, durability)
 
-    def read(self, seqs: Sequence[int]) -> asyncio.Future[list[bytes]]:
-        """Return the envelopes of messages."""
-        future: asyncio.Future[list[bytes]] = self._loop.create_future()
-        self._gathering.reads.append((seqs, future))
-        self._schedule_flush()
-        return future
+    def read(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
+        """Return the envelopes of messages; all that came before is so durable then."""
+        batch = self._gathering
+        return self._ask(batch, batch.reads, seqs, durability)
 
     def keep(self, changes: Changes, size: int) -> None:
         """Keep changes, all of them or none; `size` is that of the envelopes among them."""
         batch = self._gathering
         batch.inserts += changes.added
-        batch.bytes += size
+        batch.bytes += size + _DELIVERY_BYTES * len(changes.saved)
         batch.delivery_saves += map(delivery_row, changes.saved)
         batch.moves += changes.moved
         batch.delivery_deletes += ((move.old_seq,) for move in changes.moved)
@@ -189,21 +215,19 @@ class Journal:
         batch.redrives += changes.redrives
         self._schedule_flush()
 
-    def change_queue(
-        self, statement: str, parameters: Mapping[str, str | int]
-    ) -> asyncio.Future[None]:
-        """Run one of the named statements that change a queue's row."""
+    def change_queue(self, statement: str, parameters: Mapping[str, str | int]) -> Awaitable[None]:
+        """Run one of the named statements that change a queue's row, and wait for a sync."""
         batch = self._gathering
         batch.queue_changes.append((_SQL[statement], parameters))
-        return self._wait_for(batch, None)
+        return self._wait_for(batch, None, Durability.FSYNC)
 
     def sweep(self, seqs: Iterable[int]) -> None:
         """Remove messages that nobody can reach any more, by and by."""
         self._orphans.extend(seqs)
         self._schedule_flush()
 
-    def settled(self, result: _T) -> asyncio.Future[_T] | None:
-        """Return what gives `result` back when all that was handed in is on disk.
+    def settled(self, result: _T, durability: Durability) -> Awaitable[_T] | None:
+        """Return what gives `result` back when all that was handed in is so durable.
 
         None if it is already.
 
@@ -212,27 +236,51 @@ class Journal:
         """
         if self._failure:
             raise StoreFailed(self._failure)
+        if durability is Durability.MEMORY:
+            return None
         if self._gathering.has_work():
-            return self._wait_for(self._gathering, result)
-        if self._committing:
+            return self._wait_for(self._gathering, result, durability)
+        needs_sync = durability is not Durability.OS
+        if self._committing and (self._committing.needs_sync or not needs_sync):
             future: asyncio.Future[_T] = self._loop.create_future()
             self._committing.waiters.append((future, result))
             return future
+        if needs_sync and (self._committing or not self._is_synced):
+            return self._wait_for(self._gathering, result, durability)
         return None
 
     async def close(self) -> None:
-        """Commit what is under way and end the writer."""
+        """Commit and sync what is under way and end the writer."""
         # What is left to sweep may take long; it is found again when the database is opened.
         self._orphans.clear()
-        while not self._failure and (pending := self.settled(None)):
+        while not self._failure and (pending := self.settled(None, Durability.FSYNC)):
             await asyncio.gather(pending, return_exceptions=True)
         self._work.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
-    def _wait_for(self, batch: _Batch, result: _T) -> asyncio.Future[_T]:
+    def _wait_for(self, batch: _Batch, result: _T, durability: Durability) -> Awaitable[_T]:
+        self._schedule_flush()
+        if durability is Durability.MEMORY:
+            return Done(result)
+        if durability is not Durability.OS:
+            batch.needs_sync = True
         # One future each, not one for all: a caller that is cancelled cancels its own.
         future: asyncio.Future[_T] = self._loop.create_future()
         batch.waiters.append((future, result))
+        return future
+
+    def _ask(
+        self,
+        batch: _Batch,
+        questions: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]],
+        seqs: Sequence[int],
+        durability: Durability,
+    ) -> asyncio.Future[list[bytes]]:
+        """Have a batch read the envelopes of messages, and answer when it is committed."""
+        future: asyncio.Future[list[bytes]] = self._loop.create_future()
+        questions.append((seqs, future))
+        if durability not in (Durability.MEMORY, Durability.OS):
+            batch.needs_sync = True
         self._schedule_flush()
         return future
 
@@ -250,6 +298,8 @@ class Journal:
             orphan = (orphans.popleft(),)
             batch.deletes.append(orphan)
             batch.delivery_deletes.append(orphan)
+            # Nobody waits for it, but others may be asked whether all is on disk.
+            batch.needs_sync = True
         if batch.has_work():
             self._gathering = _Batch()
             self._committing = batch
@@ -259,14 +309,29 @@ class Journal:
         """Commit one batch after the other: the writer thread's life."""
         while (batch := self._work.get()) is not None:
             try:
-                found = _commit(self._connection, batch)
+                found = self._write(batch)
             except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
                 self._loop.call_soon_threadsafe(self._fail, batch, error)
             else:
                 self._loop.call_soon_threadsafe(self._release, batch, found)
 
+    def _write(self, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
+        """Commit a batch, synced if need be; return what was asked for, for whom."""
+        connection = self._connection
+        synchronous = _FULL if batch.needs_sync else _NORMAL
+        if synchronous != self._synchronous:
+            connection.pragma("synchronous", synchronous)
+            self._synchronous = synchronous
+        changes = connection.total_changes()
+        found = _commit(connection, batch, is_synced=self._is_synced)
+        if batch.needs_sync:
+            self._is_synced = True
+        elif connection.total_changes() != changes:
+            self._is_synced = False
+        return found
+
     def _release(self, batch: _Batch, found: list[tuple[asyncio.Future[Any], Any]]) -> None:
-        """Tell everyone that a batch is on disk."""
+        """Tell everyone that a batch is committed."""
         self._committing = None
         for waiters in (batch.waiters, found):
             for future, result in waiters:
@@ -290,8 +355,16 @@ class Journal:
         self._on_failure(self._failure)
 
 
-def _commit(connection: apsw.Connection, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
-    """Write a batch in one transaction, and return what was asked for, for whom."""
+def _commit(
+    connection: apsw.Connection, batch: _Batch, *, is_synced: bool
+) -> list[tuple[asyncio.Future[Any], Any]]:
+    """Write a batch in one transaction, and return what was asked for, for whom.
+
+    Args:
+        connection: syncs the transaction if the batch needs that.
+        batch: what to write and read.
+        is_synced: whether all before it is on disk already.
+    """
     cursor = connection.cursor()
     cursor.execute("begin immediate")
     try:
@@ -308,6 +381,8 @@ def _commit(connection: apsw.Connection, batch: _Batch) -> list[tuple[asyncio.Fu
         if batch.deletes:
             cursor.executemany(_SQL["delete_message"], batch.deletes)
         _write_histories(cursor, batch)
+        if batch.needs_sync and not is_synced:
+            cursor.execute(_REWRITE)
         cursor.execute("commit")
     except BaseException:
         if connection.in_transaction:
@@ -335,11 +410,14 @@ def _read_all(cursor: apsw.Cursor, batch: _Batch) -> list[tuple[asyncio.Future[A
     coming = {move.new_seq: move for move in batch.moves} if batch.reads else {}
 
     def read(seq: int) -> bytes:
-        # It may be about to come from another queue.
-        move = coming.get(seq)
-        if move is None:
-            return _envelope(cursor, "read_message", seq)
-        return read(move.old_seq) + move.suffix
+        # It may be about to come from another queue, where it may be about to come from yet
+        # another one.
+        suffixes: list[bytes] = []
+        while move := coming.get(seq):
+            suffixes.append(move.suffix)
+            seq = move.old_seq
+        envelope = _envelope(cursor, "read_message", seq)
+        return b"".join((envelope, *reversed(suffixes)))
 
     return [(reader, [read(seq) for seq in seqs]) for seqs, reader in batch.reads]
 

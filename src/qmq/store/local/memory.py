@@ -1,32 +1,20 @@
 """The MEMORY store: messages live and end with the process."""
 
-from collections.abc import Awaitable, Generator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Sequence
 
 from qmq.model.changes import Changes
 from qmq.model.queue import Queue
+from qmq.store.local.done import Done
+from qmq.values import Durability
 
-_T = TypeVar("_T")
-
-
-class _Done(Awaitable[_T], Generic[_T]):
-    """A result that is there already."""
-
-    __slots__ = ("_result",)
-
-    def __init__(self, result: _T) -> None:
-        self._result = result
-
-    def __await__(self) -> Generator[None, None, _T]:
-        yield from ()
-        return self._result
-
-
-_NOTHING = _Done(None)
+_NOTHING = Done(None)
 
 
 class MemoryStore:
-    """Keeps envelopes in a dict. See `qmq.store.base.QueueStore`."""
+    """Keeps envelopes in a dict. See `qmq.store.base.QueueStore`.
+
+    Whatever a caller waits for, it is there at once.
+    """
 
     def __init__(self) -> None:
         self._envelopes: dict[int, bytes] = {}
@@ -53,7 +41,13 @@ class MemoryStore:
         """Nothing to keep: the queue holds its info."""
         return _NOTHING
 
-    def add(self, queue: Queue, envelope: bytes, created_ns: int) -> Awaitable[None]:
+    def add(
+        self,
+        queue: Queue,
+        envelope: bytes,
+        created_ns: int,
+        durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
+    ) -> Awaitable[None]:
         """Put a message at the end of a queue."""
         seq = max(self._seq + 1, created_ns)
         queue.add(seq, len(envelope))
@@ -62,7 +56,11 @@ class MemoryStore:
         return _NOTHING
 
     def add_batch(
-        self, queue: Queue, envelopes: Sequence[bytes], created_ns: int
+        self,
+        queue: Queue,
+        envelopes: Sequence[bytes],
+        created_ns: int,
+        durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
     ) -> Awaitable[None]:
         """Put messages at the end of a queue."""
         first_seq = self.number(len(envelopes), created_ns)
@@ -70,20 +68,30 @@ class MemoryStore:
         self._envelopes.update(enumerate(envelopes, first_seq))
         return _NOTHING
 
-    def pop(self, queue: Queue) -> Awaitable[bytes]:
+    def pop(
+        self,
+        queue: Queue,
+        durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
+    ) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
         seq, _ = queue.pop()
-        return _Done(self._envelopes.pop(seq))
+        return Done(self._envelopes.pop(seq))
 
-    def pop_batch(self, queue: Queue, count_max: int, bytes_max: int) -> Awaitable[list[bytes]]:
+    def pop_batch(
+        self,
+        queue: Queue,
+        count_max: int,
+        bytes_max: int,
+        durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
+    ) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue."""
         take = self._envelopes.pop
         seqs, _ = queue.pop_batch(count_max, bytes_max)
-        return _Done([take(seq) for seq in seqs])
+        return Done([take(seq) for seq in seqs])
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
-        return _Done(self._envelopes[queue.peek()])
+        return Done(self._envelopes[queue.peek()])
 
     def number(self, count: int, created_ns: int) -> int:
         """Return the first of so many sequence numbers in a row that were never used."""
@@ -91,7 +99,12 @@ class MemoryStore:
         self._seq = first_seq + count - 1
         return first_seq
 
-    def commit(self, changes: Changes, read: Sequence[int] = ()) -> Awaitable[list[bytes]]:
+    def commit(
+        self,
+        changes: Changes,
+        read: Sequence[int] = (),
+        durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
+    ) -> Awaitable[list[bytes]]:
         """Keep changes; the result is the envelopes that were to be read."""
         envelopes = self._envelopes
         for seq, _, envelope in changes.added:
@@ -101,9 +114,12 @@ class MemoryStore:
             envelopes[move.new_seq] = envelopes.pop(move.old_seq) + move.suffix
         for seq in changes.removed:
             del envelopes[seq]
-        return _Done(found)
+        return Done(found)
 
-    def settle(self) -> Awaitable[None]:
+    def settle(
+        self,
+        durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
+    ) -> Awaitable[None]:
         """Nothing to wait for."""
         return _NOTHING
 

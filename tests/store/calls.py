@@ -1,0 +1,299 @@
+"""Calls to a server, drawn at random, and what a server and the naive model answer to them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from qmq.engine.broker import Broker
+from qmq.engine.leasing import Leased
+from qmq.errors import InvalidArgument, LeaseLost, QError, QueueEmpty, StoresDiffer
+from qmq.values import (
+    NS_PER_S,
+    Attempt,
+    BackOff,
+    DeadLetter,
+    DeadLetterReason,
+    NackKind,
+    Outcome,
+    QueueSettings,
+)
+from qmq.wire import q_pb2 as pb
+from tests.store.naive import NaiveBroker, NaiveLease, Shown
+
+#: Commands of the broker that are in its part for leases.
+_OF_LEASING = frozenset({"lease", "ack", "nack", "extend", "complete"})
+
+#: Which queue a call is about: a place in the list of all, or beyond it for none.
+places = st.sampled_from([0, 0, 0, 1, 1, 1, 2, 3, 4])
+#: What the payload of a message takes besides its number.
+sizes = st.sampled_from([0, 0, 3, 300, 5_000])
+#: Which lease: so many before the latest one of the queue, or others beyond that.
+lease_numbers = st.lists(st.integers(0, 9), min_size=1, max_size=4)
+#: Seconds; what is given here is short enough to end while a history lasts.
+durations = st.sampled_from([None, 1, 1, 5, 20])
+delays = st.sampled_from([None, None, 0, 1, 3])
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call to a queue. What it does not need has its default."""
+
+    verb: str
+    place: int
+    by_name: bool
+    is_cancelled: bool
+    sizes: Sequence[int] = ()
+    partial: bool = False
+    most: int = 1
+    leases: Sequence[int] = ()
+    kind: NackKind = NackKind.FAIL
+    seconds: int | None = None
+    text: str = ""
+    #: Of a Complete: further queues, for what it adds.
+    targets: Sequence[int] = ()
+    change: "Change | None" = None
+
+
+class Change(NamedTuple):
+    """New settings of a queue."""
+
+    delivery_count_max: int
+    #: A place, as of `Call`; None for no dead-letter queue.
+    dead_letters: int | None
+    base_s: int
+    lease_s: int
+    limit: int | None
+
+    def settings(self, known: QueueSettings, dead_letter_queue_id: str) -> QueueSettings:
+        """Change settings."""
+        back_off = BackOff(base_ns=self.base_s * NS_PER_S, factor=2.0, jitter=0)
+        return replace(
+            known,
+            delivery_count_max=self.delivery_count_max,
+            dead_letter_queue_id=dead_letter_queue_id,
+            back_off=back_off,
+            lease_duration_ns=self.lease_s * NS_PER_S,
+        )
+
+
+changes = st.builds(
+    Change,
+    delivery_count_max=st.sampled_from([0, 1, 2]),
+    dead_letters=st.sampled_from([None, 0, 0, 1, 1, 2, 4]),
+    base_s=st.sampled_from([0, 2]),
+    lease_s=st.sampled_from([2, 10]),
+    limit=st.sampled_from([None, None, 0, 2, 4]),
+)
+
+
+def _calls(verb: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Call]:
+    return st.builds(
+        Call,
+        verb=st.just(verb),
+        place=places,
+        by_name=st.booleans(),
+        is_cancelled=st.sampled_from([False] * 5 + [True]),
+        **fields,
+    )
+
+
+def _sizes(most: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(sizes, min_size=1, max_size=most)
+
+
+calls = st.one_of(
+    _calls("add", sizes=_sizes(1)),
+    _calls("add_batch", sizes=_sizes(5), partial=st.booleans()),
+    _calls("pop"),
+    _calls("pop_batch", most=st.integers(1, 5)),
+    _calls("peek"),
+    *[
+        _calls(
+            "lease",
+            most=st.integers(1, 5),
+            seconds=durations,
+            text=st.sampled_from(["", "w1", "w2"]),
+        )
+    ]
+    * 3,
+    *[_calls("ack", leases=lease_numbers)] * 2,
+    *[
+        _calls(
+            "nack",
+            leases=lease_numbers,
+            kind=st.sampled_from(list(NackKind)),
+            seconds=delays,
+            text=st.sampled_from(["", "no disk"]),
+        )
+    ]
+    * 2,
+    _calls("extend", leases=lease_numbers, seconds=durations),
+    _calls(
+        "complete",
+        leases=lease_numbers,
+        targets=st.lists(places, max_size=2),
+        sizes=_sizes(2),
+    ),
+    _calls("pause", partial=st.booleans()),
+    *[_calls("resume")] * 2,
+    _calls("purge"),
+    *[_calls("update_queue", change=changes)] * 2,
+    _calls("delete_queue"),
+)
+
+
+class Ready(NamedTuple):
+    """A call with all that it says, to be made of a server and of the naive model."""
+
+    call: Call
+    #: The id of the queue that it is about, or one that no queue has.
+    queue_id: str
+    arguments: Sequence[Any]
+    keywords: dict[str, Any]
+    #: The leases that it is about.
+    lease_ids: Sequence[str] = ()
+
+    def to(self, server: Broker | NaiveBroker) -> Any:  # noqa: ANN401 - As the server returns it.
+        """Call a broker or the naive model, and return what it returns."""
+        keywords = self.keywords
+        if isinstance(server, NaiveBroker):
+            return getattr(server, self.call.verb)(*self.arguments, **keywords)
+        if self.call.verb == "lease":
+            keywords = keywords | {"wait_s": 0.0, "is_gone": None}
+        part = server.leasing if self.call.verb in _OF_LEASING else server
+        return getattr(part, self.call.verb)(*self.arguments, **keywords)
+
+
+def ready(
+    call: Call,
+    reference: Callable[[int, bool], str],
+    lease_ids: Callable[[str, Sequence[int]], list[str]],
+    new_payload: Callable[[int], bytes],
+) -> Ready:
+    """Say of a call what queues and leases it is about, as things are.
+
+    Args:
+        call: the call.
+        reference: returns the id or name of a queue in a place.
+        lease_ids: returns leases of a queue, given its id.
+        new_payload: returns a payload that there is only once, of about that size.
+    """
+    name, queue_id = reference(call.place, call.by_name), reference(call.place, False)  # noqa: FBT003
+    messages = [(b"", new_payload(size)) for size in call.sizes]
+    leases = lease_ids(queue_id, call.leases)
+    duration_ns = None if call.seconds is None else call.seconds * NS_PER_S
+    arguments: list[Any] = [name]
+    keywords: dict[str, Any] = {}
+    match call.verb:
+        case "add":
+            arguments.append(messages[0][1])
+        case "add_batch":
+            arguments.append(messages)
+            keywords = {"partial": call.partial}
+        case "pop_batch":
+            arguments.append(call.most)
+        case "lease":
+            arguments.append(call.most)
+            keywords = {"duration_ns": duration_ns, "consumer": call.text}
+        case "ack":
+            arguments.append(leases)
+        case "nack":
+            arguments += [leases, call.kind]
+            keywords = {"delay_ns": duration_ns, "reason": call.text}
+        case "extend":
+            arguments += [leases, duration_ns]
+        case "complete":
+            targets = [reference(place, call.by_name) for place in call.targets]
+            arguments = [[(name, leases)], [(target, messages) for target in targets]]
+        case "pause":
+            keywords = {"adds": call.partial}
+        case "update_queue":
+            assert call.change
+            change, dead = call.change, ""
+            if change.dead_letters is not None:
+                dead = reference(change.dead_letters, False)  # noqa: FBT003
+            arguments += [lambda known: change.settings(known, dead), change.limit]
+    return Ready(call, queue_id, arguments, keywords, leases)
+
+
+class Told(NamedTuple):
+    """What who leases a message is told, apart from the name of the lease."""
+
+    message: Shown
+    until_ns: int
+    delivery_count: int
+
+
+def outcome(result: object) -> object:
+    """Reduce what was returned or raised to what the naive model can say of it."""
+    match result:
+        case InvalidArgument():
+            return InvalidArgument, result.field
+        case LeaseLost():
+            return LeaseLost, result.metadata["lease_id"]
+        case QueueEmpty():
+            # Whether it is paused as well is looked up when the answer goes out.
+            return QueueEmpty, result.metadata["queue_id"]
+        case StoresDiffer():
+            return StoresDiffer
+        case QError():
+            return type(result), result.message
+        case BaseException():
+            raise result
+        case list():
+            return [outcome(each) for each in result]
+        case NaiveLease():
+            return Told(result.shown, result.until_ns, result.count)
+        case _:
+            return result
+
+
+def answer(verb: str, result: object) -> object:
+    """Do the same for what a broker returned or raised, which is encoded."""
+    match result:
+        case list() if verb in {"add_batch", "complete"}:
+            return len(result)
+        case list():
+            return [answer(verb, each) for each in result]
+        case bytes():
+            return shown(pb.Message.FromString(result))
+        case Leased():
+            leased = pb.LeasedMessage.FromString(result.encoded)
+            assert leased.lease_id == result.lease_id
+            return Told(
+                shown(leased.message),
+                leased.lease_expires_at.ToNanoseconds(),
+                leased.delivery_count,
+            )
+        case _:
+            return outcome(result)
+
+
+def shown(message: pb.Message) -> Shown:
+    """Return what a message tells."""
+    dead = message.dead_letter
+    return Shown(
+        message.payload,
+        DeadLetter(
+            DeadLetterReason(dead.reason),
+            dead.text,
+            dead.source_queue_id,
+            dead.moved.ToNanoseconds(),
+            dead.delivery_count,
+        )
+        if message.HasField("dead_letter")
+        else None,
+        [
+            Attempt(
+                0,
+                each.consumer,
+                each.leased.ToNanoseconds(),
+                each.ended.ToNanoseconds(),
+                Outcome(each.outcome),
+                each.reason,
+            )
+            for each in message.attempts
+        ],
+    )
