@@ -46,10 +46,23 @@ class Binding:
         return "body" if self.body in {"*", field.name} else "query"
 
 
+def parameters_of(field: FieldDescriptor) -> tuple[tuple[str, FieldDescriptor], ...]:
+    """List the parameters by which a query gives a field, and what each is.
+
+    Of a message of ours there is one for each of its fields, so that a query gives one message
+    where a body could give several.
+    """
+    inner = field.message_type
+    if inner is None or inner.file.package != SERVICE.file.package:
+        return ((field.name, field),)
+    return tuple((f"{field.name}.{each.name}", each) for each in inner.fields)
+
+
 def bindings_of(method: MethodDescriptor) -> Iterator[Binding]:
-    """List the ways to call a method by REST, from its google.api.http rule."""
+    """List the ways to call a method by REST, from its google.api.http rule; a stream has none."""
     rule: http_pb2.HttpRule = method.GetOptions().Extensions[annotations_pb2.http]
-    for each in (rule, *rule.additional_bindings):
+    is_stream = method.client_streaming or method.server_streaming
+    for each in () if is_stream else (rule, *rule.additional_bindings):
         verb = each.WhichOneof("pattern")
         assert verb in _VERBS, method.full_name
         yield Binding(verb.upper(), getattr(each, verb), each.body)

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from qmq import errors
 from qmq.transport.status import CODES, Code
-from scripts.api import SERVICE, Binding, Comments, bindings_of
+from scripts.api import SERVICE, Binding, Comments, bindings_of, parameters_of
 
 _TEMPLATE: Final = Path(__file__).with_suffix(".md")
 _DIRECTIVE: Final = re.compile(r"<!-- (\w+)(?: (\w+))? -->")
@@ -36,6 +36,8 @@ ERRORS_OF_ANY_CALL: Final[Sequence[Error]] = (
     errors.ShuttingDown,
 )
 
+_ABOUT_A_QUEUE: Final[Sequence[Error]] = (errors.InvalidArgument, errors.QueueNotFound)
+
 #: What else a method may fail with. INVALID_ARGUMENT and TOO_LARGE stand here once more where
 #: it is not only a malformed or endless request that gets them.
 ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
@@ -44,19 +46,43 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
         errors.InvalidArgument,
         errors.UnknownStore,
         errors.StoreNotConfigured,
+        errors.QueueNotFound,
         errors.NameTaken,
         errors.LimitReached,
     ),
-    "GetQueue": (errors.InvalidArgument, errors.QueueNotFound),
-    "DeleteQueue": (errors.InvalidArgument,),
-    "AddQueueTag": (errors.InvalidArgument, errors.QueueNotFound),
-    "DeleteQueueTag": (errors.InvalidArgument, errors.QueueNotFound),
-    "Add": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueFull, errors.TooLarge),
-    "AddBatch": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueFull, errors.TooLarge),
-    "Pop": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueEmpty),
-    "PopBatch": (errors.InvalidArgument, errors.QueueNotFound),
-    "Peek": (errors.InvalidArgument, errors.QueueNotFound, errors.QueueEmpty),
-    "Stats": (errors.InvalidArgument, errors.QueueNotFound),
+    "GetQueue": _ABOUT_A_QUEUE,
+    "UpdateQueue": _ABOUT_A_QUEUE,
+    "DeleteQueue": (errors.InvalidArgument, errors.QueueInUse),
+    "AddQueueTag": _ABOUT_A_QUEUE,
+    "DeleteQueueTag": _ABOUT_A_QUEUE,
+    "Add": (*_ABOUT_A_QUEUE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
+    "AddBatch": (*_ABOUT_A_QUEUE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
+    "Pop": (*_ABOUT_A_QUEUE, errors.QueueEmpty, errors.QueuePaused),
+    "PopBatch": _ABOUT_A_QUEUE,
+    "Peek": (*_ABOUT_A_QUEUE, errors.QueueEmpty),
+    "Lease": _ABOUT_A_QUEUE,
+    "Ack": _ABOUT_A_QUEUE,
+    "Nack": _ABOUT_A_QUEUE,
+    "Extend": _ABOUT_A_QUEUE,
+    "Complete": (
+        *_ABOUT_A_QUEUE,
+        errors.LeaseLost,
+        errors.StoresDiffer,
+        errors.QueueFull,
+        errors.TooLarge,
+        errors.AddsPaused,
+    ),
+    "Consume": _ABOUT_A_QUEUE,
+    "Browse": _ABOUT_A_QUEUE,
+    "Explain": (*_ABOUT_A_QUEUE, errors.MessageNotFound),
+    "Purge": _ABOUT_A_QUEUE,
+    "Pause": _ABOUT_A_QUEUE,
+    "Resume": _ABOUT_A_QUEUE,
+    "StartRedrive": (*_ABOUT_A_QUEUE, errors.StoresDiffer, errors.LimitReached),
+    "GetRedrive": (errors.InvalidArgument, errors.RedriveNotFound),
+    "ListRedrives": (),
+    "StopRedrive": (errors.InvalidArgument, errors.RedriveNotFound),
+    "Stats": _ABOUT_A_QUEUE,
 }
 
 #: As google.rpc.Code maps them, and Envoy with it. Only gRPC calls meet the others.
@@ -73,6 +99,7 @@ HTTP_STATUSES: Final = {
 _SCALARS: Final = {
     FieldDescriptor.TYPE_BOOL: "bool",
     FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_DOUBLE: "double",
     FieldDescriptor.TYPE_INT32: "int32",
     FieldDescriptor.TYPE_INT64: "int64",
     FieldDescriptor.TYPE_STRING: "string",
@@ -98,7 +125,7 @@ class ApiPage:
         yield "| method | REST | what it does |"
         yield "|---|---|---|"
         for method in SERVICE.methods:
-            rest = ", ".join(f"`{each.verb} {each.path}`" for each in bindings_of(method))
+            rest = ", ".join(f"`{each.verb} {each.path}`" for each in bindings_of(method)) or "none"
             summary = _first_sentence(self._comments.of(method.full_name))
             yield f"| {_link(method.name)} | {rest} | {summary} |"
 
@@ -109,21 +136,27 @@ class ApiPage:
         bindings = [*bindings_of(method)]
         for binding in bindings:
             yield f"- REST: `{binding.verb} {binding.path}`"
+        if not bindings:
+            yield "- REST: none, since it is a stream both ways"
         reasons = ", ".join(f"`{error.reason}`" for error in ERRORS_BY_METHOD[method.name])
-        yield f"- Errors: {reasons}"
+        yield f"- Errors: {reasons or 'none'}"
         if method.input_type.fields:
             yield ""
-            yield "| request field | number | type | by REST | meaning |"
-            yield "|---|---|---|---|---|"
-            for field in method.input_type.fields:
-                places = " or ".join(dict.fromkeys(_place(each, field) for each in bindings))
-                yield self._row(field, places)
+            yield from self._request(method.input_type, bindings)
         if method.output_type.fields:
             yield ""
             yield "| reply field | number | type | meaning |"
             yield "|---|---|---|---|"
             for field in method.output_type.fields:
                 yield self._row(field)
+
+    def _request(self, message: Descriptor, bindings: Sequence[Binding]) -> Iterator[str]:
+        by_rest = (" by REST |", "---|") if bindings else ("", "")
+        yield f"| request field | number | type |{by_rest[0]} meaning |"
+        yield f"|---|---|---|{by_rest[1]}---|"
+        for field in message.fields:
+            places = " or ".join(dict.fromkeys(_place(each, field) for each in bindings))
+            yield self._row(field, *([places] if bindings else []))
 
     def _types(self) -> Iterator[str]:
         """Describe what requests and replies are made of, each after those that hold it."""
@@ -174,6 +207,9 @@ class ApiPage:
 
 def _place(binding: Binding, field: FieldDescriptor) -> str:
     place = binding.place_of(field)
+    names = [name for name, _ in parameters_of(field)]
+    if place == "query" and names != [field.name]:
+        return f"in the query, one of them: {', '.join(f'`{name}`' for name in names)}"
     return "the body" if binding.body == field.name else f"in the {place}"
 
 

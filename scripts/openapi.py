@@ -17,7 +17,7 @@ from google.protobuf.descriptor import (
     MethodDescriptor,
 )
 
-from scripts.api import SERVICE, Binding, Comments, bindings_of
+from scripts.api import SERVICE, Binding, Comments, bindings_of, parameters_of
 
 Json = dict[str, object]
 
@@ -156,15 +156,19 @@ class Operations:
             place = binding.place_of(field)
             if place == "body":
                 continue
-            schema = self._schemas.of_field(field)
-            description = schema.pop("description", None)
-            yield {
-                "name": field.name,
-                "in": place,
-                **({"required": True} if place == "path" else {}),
-                **({"description": description} if description else {}),
-                "schema": schema,
-            }
+            parts = parameters_of(field) if place == "query" else ((field.name, field),)
+            hint = "A query gives one." if len(parts) > 1 else ""
+            about = f"{self._comments.of(field.full_name)} {hint}".strip()
+            for name, part in parts:
+                schema = self._schemas.of_field(part)
+                schema.pop("description", None)
+                yield {
+                    "name": name,
+                    "in": place,
+                    **({"required": True} if place == "path" else {}),
+                    **({"description": about} if about else {}),
+                    "schema": schema,
+                }
 
     def _body(self, request: Descriptor, binding: Binding) -> Json:
         if binding.body != "*":

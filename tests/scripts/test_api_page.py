@@ -11,6 +11,12 @@ from tests.documents import anchors, links
 #: Answered by the standard health service, of which the page only tells that it is there.
 OF_OTHER_SERVICES = {errors.ServiceNotFound}
 
+#: Told of single leases only, in results that have no reason.
+IN_RESULTS = {errors.NoDeadLetterQueue}
+
+#: No request can ask for a durability yet.
+NOT_ASKED_FOR = {errors.DurabilityNotReached}
+
 PAGE = page()
 
 
@@ -23,7 +29,7 @@ def answers() -> set[type[errors.QError]]:
         if error is not errors.QError and code_of(error.__new__(error)) is not Code.INTERNAL:
             found.add(error)
     # An Unavailable of no further kind is the health service's.
-    return found - OF_OTHER_SERVICES - {errors.Unavailable}
+    return found - OF_OTHER_SERVICES - IN_RESULTS - NOT_ASKED_FOR - {errors.Unavailable}
 
 
 def test_every_error_is_on_the_page() -> None:
@@ -68,5 +74,17 @@ def test_where_rest_carries_a_field() -> None:
         "| `queue_id` | 1 | string | in the path |",
         "| `limit` | 2 | int64 | in the body |",
         "| `message` | 2 | [NewMessage](#newmessage) | the body |",
+        "| `states` | 4 | list of [BrowseRequest.State](#browserequeststate) | in the query |",
+        "| `tags` | 5 | list of [Tag](#tag) | in the query, one of them: `tags.key`, `tags.value`",
+        "| `factor` | 2 | double |",
     ):
         assert row in PAGE
+
+
+def test_stream_is_told_from_what_rest_can_call() -> None:
+    """It has no path, and its requests are nowhere in one."""
+    (row,) = (line for line in PAGE.splitlines() if line.startswith("| [Consume](#consume) |"))
+
+    assert row.startswith("| [Consume](#consume) | none | ")
+    assert "\n- REST: none, since it is a stream both ways\n" in PAGE
+    assert "| `open` | 1 | [ConsumeRequest.Open](#consumerequestopen) | The first request" in PAGE

@@ -41,11 +41,14 @@ def test_every_method_and_message_is_described() -> None:
         method.name
         for service in q_pb2.DESCRIPTOR.services_by_name.values()
         for method in service.methods
+        if not method.client_streaming
     } | {"Stats2"}
     # Requests whose fields all stand in the path, the query or a body of their own have no
-    # schema; each other message has one.
+    # schema, nor has what only a stream carries, or only an enum is in; each other message
+    # has one.
     messages = {name for name in q_pb2.DESCRIPTOR.message_types_by_name if "Request" not in name}
-    assert messages <= {*components["schemas"]}
+    assert messages - {"ConsumeResponse", "Durability"} <= {*components["schemas"]}
+    assert "Durability.Level" in components["schemas"]
     assert {"NewMessage", "NewQueueRequest", "Queue.Store"} <= {*components["schemas"]}
 
 
@@ -56,7 +59,8 @@ def test_adding_a_message_can_be_found_out_from_the_description() -> None:
 
     assert operation["summary"] == "Adds a message to the end of a queue"
     assert [(each["name"], each["in"]) for each in operation["parameters"]] == [
-        ("queue_id", "path")
+        ("queue_id", "path"),
+        ("durability", "query"),
     ]
     assert operation["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/NewMessage",
@@ -76,8 +80,40 @@ def test_batch_is_described_without_what_stands_in_its_path() -> None:
         ("queue_id", "path")
     ]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    assert [*schema["properties"]] == ["messages", "partial"]
+    assert [*schema["properties"]] == ["messages", "partial", "durability"]
     assert schema["properties"]["messages"]["items"] == {"$ref": "#/components/schemas/NewMessage"}
+
+
+def test_message_in_a_query_is_described_by_its_fields() -> None:
+    """As the transcoder reads it, which makes one message of them."""
+    operation = committed()["paths"]["/v1/queues/{queue_id}/messages"]["get"]
+    parameters = {each["name"]: each for each in operation["parameters"]}
+
+    assert [*parameters] == [
+        *("queue_id", "page_size", "page_token", "states"),
+        *("tags.key", "tags.value", "age_min", "age_max"),
+    ]
+    assert parameters["tags.key"] == {
+        "name": "tags.key",
+        "in": "query",
+        "description": "Only messages that have all these tags. A query gives one.",
+        "schema": {"type": "string"},
+    }
+    assert parameters["states"]["schema"] == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/BrowseRequest.State"},
+    }
+
+
+def test_message_within_a_message_is_described() -> None:
+    """By its full name."""
+    schemas = committed()["components"]["schemas"]
+
+    assert schemas["CompleteRequest"]["properties"]["adds"]["items"] == {
+        "$ref": "#/components/schemas/CompleteRequest.Add"
+    }
+    assert [*schemas["CompleteRequest.Add"]["properties"]] == ["queue_id", "messages"]
+    assert schemas["BackOff"]["properties"]["factor"]["type"] == "number"
 
 
 def test_method_with_two_paths_is_described_with_both() -> None:

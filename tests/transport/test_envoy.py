@@ -23,8 +23,8 @@ from tests.acceptance.running import RunningQ
 #: The largest message that q takes without being told otherwise.
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 
-#: More than a message's id, its time and its framing take.
-METADATA_BYTES = 128
+#: More than a message's id, its time and its framing take, and what a lease adds to that.
+METADATA_BYTES = 400
 
 
 class Reply(NamedTuple):
@@ -103,7 +103,16 @@ def test_replies_leave_out_empty_fields(rest: Rest, queue: str) -> None:
 
     assert message.keys() == {"meta"}
     assert message["meta"].keys() == {"id", "created"}
-    assert rest("GET", queue).body["queue"].keys() == {"meta", "store", "name"}
+    described = rest("GET", queue).body["queue"]
+    assert described.keys() == {"meta", "store", "name", "settings", "limit"}
+    # Of what is optional, a value of 0 is another thing than none.
+    assert (
+        described["settings"].items()
+        >= {
+            "delivery_count_max": 0,
+            "dead_letter_queue_id": "",
+        }.items()
+    )
 
 
 def test_a_number_may_be_a_text(rest: Rest) -> None:
@@ -273,6 +282,64 @@ def test_the_query_cannot_replace_the_path(rest: Rest, queue: str, name: str) ->
 
     assert (status, code) == (400, 3)
     assert name in message
+
+
+@pytest.mark.parametrize("name", ["queue_id", "queueId"])
+def test_the_query_may_say_what_its_path_does_not(rest: Rest, queue: str, name: str) -> None:
+    """The counts of one queue have a path of their own, and can be asked for without it."""
+    queue_name = queue.rpartition("/")[2]
+
+    replies = [
+        rest("GET", f"/v1/stats?{name}={queue_name}"),
+        rest("GET", f"{queue}/stats"),
+    ]
+
+    assert [reply.body["queues"][0]["queue"]["name"] for reply in replies] == [queue_name] * 2
+    assert rest.refusal("GET", f"{queue}/stats?{name}=other")[:2] == (400, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/queues?page_size=1&page_size=2", "page_size"),
+        ("/v1/queues/x/messages?tags.key=a&tags.value=1&tags.key=b", "tags.key"),
+    ],
+)
+def test_what_a_query_says_twice_is_refused(rest: Rest, path: str, name: str) -> None:
+    """The transcoder would take the last of them and say nothing."""
+    assert rest.refusal("GET", path) == (400, 3, f"the query gives {name} more than once")
+
+
+def test_what_is_a_list_may_be_repeated_in_a_query(rest: Rest, queue: str) -> None:
+    """As JSON's arrays would be."""
+    rest("POST", queue, {})
+
+    for query, count in (("states=READY&states=LEASED", 1), ("states=LEASED&states=3", 0)):
+        reply = rest("GET", f"{queue}/messages?{query}")
+        assert (reply.status, len(reply.body.get("messages", []))) == (200, count)
+
+
+def test_patch_is_served_and_checked(rest: Rest, queue: str) -> None:
+    """As the methods that were always there."""
+    changed = rest("PATCH", queue, {"settings": {"lease_duration": "60s"}})
+
+    assert changed.body["queue"]["settings"]["lease_duration"] == "60s"
+    assert rest.refusal("PATCH", queue, {"settings": {"lease": "60s"}}) == (
+        400,
+        3,
+        'unknown field "lease" in proto.QueueSettings',
+    )
+    assert rest.refusal("PATCH", queue)[2].startswith("the body is empty; ")
+
+
+def test_unknown_fields_are_found_in_types_within_types(rest: Rest) -> None:
+    """They are named with the type that lacks them."""
+    body = {"adds": [{"queue_id": "x", "messages": [{"tags": [{"kee": ""}]}]}]}
+
+    assert rest.refusal("POST", "/v1/complete", body)[2] == 'unknown field "kee" in proto.Tag'
+    assert rest.refusal("POST", "/v1/complete", {"acks": [{"leases": []}]})[2] == (
+        'unknown field "leases" in proto.CompleteRequest.Ack'
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/queues/", "//", "/v1//queues", "/v1/queues//pop"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from qmq.transport.rest import ROUTES, TOO_LARGE_PATH, answer_unmatched, methods_at
+from qmq.wire import q_pb2
 
 
 class Answer:
@@ -37,15 +38,30 @@ async def answer(method: str, path: str) -> Answer:
     ("path", "methods"),
     [
         ("/v1/queues", ("GET", "POST")),
-        ("/v1/queues/some-id", ("DELETE", "GET", "POST")),
+        ("/v1/queues/some-id", ("DELETE", "GET", "PATCH", "POST")),
         ("/v1/queues/some-id/tag", ("DELETE", "POST")),
         ("/v1/queues/some-id/pop", ("GET",)),
         ("/v1/queues/some-id/peek", ("GET",)),
         ("/v1/queues/some-id/messages:batch", ("POST",)),
         ("/v1/queues/some-id/messages:pop", ("POST",)),
-        ("/v1/queues/some-id/messages", ()),
+        ("/v1/queues/some-id/messages:lease", ("POST",)),
+        ("/v1/queues/some-id/messages:purge", ("POST",)),
+        ("/v1/queues/some-id/messages", ("GET",)),
+        ("/v1/queues/some-id/messages/another-id", ("GET",)),
+        ("/v1/queues/some-id/messages/", ()),
         ("/v1/queues/some-id/messages:nope", ()),
-        ("/v1/queues/some-id:pop", ("DELETE", "GET", "POST")),
+        ("/v1/queues/some-id:pop", ("DELETE", "GET", "PATCH", "POST")),
+        ("/v1/queues/some-id/leases:ack", ("POST",)),
+        ("/v1/queues/some-id/leases:nack", ("POST",)),
+        ("/v1/queues/some-id/leases:extend", ("POST",)),
+        ("/v1/queues/some-id/leases", ()),
+        ("/v1/queues/some-id/pause", ("POST",)),
+        ("/v1/queues/some-id/resume", ("POST",)),
+        ("/v1/queues/some-id/redrives", ("POST",)),
+        ("/v1/redrives", ("GET",)),
+        ("/v1/redrives/some-id", ("GET",)),
+        ("/v1/redrives/some-id/stop", ("POST",)),
+        ("/v1/complete", ("POST",)),
         ("/v1/queues/some-id/stats", ("GET",)),
         ("/v1/stats", ("GET",)),
         ("/v1/queues/some-id/nope", ()),
@@ -65,7 +81,32 @@ def test_routes_know_their_variables_by_both_names() -> None:
     """A path's variable goes by its proto name and by its JSON name."""
     variables = {route.variables for route in ROUTES}
 
-    assert variables == {(), ("queue_id", "queueId")}
+    queue = ("queue_id", "queueId")
+    assert variables == {
+        (),
+        queue,
+        (*queue, "message_id", "messageId"),
+        ("redrive_id", "redriveId"),
+    }
+
+
+def test_routes_know_what_their_query_may_repeat() -> None:
+    """Lists of what is no message, where the query is what says it."""
+    repeatable = {
+        (route.method, "/".join(segment or "*" for segment in route.segments)): route.repeatable
+        for route in ROUTES
+        if route.repeatable
+    }
+
+    assert repeatable == {("GET", "v1/queues/*/messages"): ("states", "states")}
+
+
+def test_a_stream_has_no_route() -> None:
+    """Consume is for gRPC alone."""
+    paths = ["/".join(segment or "*" for segment in route.segments) for route in ROUTES]
+
+    assert len(ROUTES) == len(q_pb2.DESCRIPTOR.services_by_name["Q"].methods)
+    assert not [path for path in paths if "consume" in path.lower()]
 
 
 def test_routes_know_the_types_of_their_bodies() -> None:
@@ -80,11 +121,22 @@ def test_routes_know_the_types_of_their_bodies() -> None:
 
     assert bodies == {
         ("POST", "v1/queues"): "proto.NewQueueRequest",
+        ("PATCH", "v1/queues/*"): "proto.UpdateQueueRequest",
         ("POST", "v1/queues/*"): "proto.NewMessage",
         ("POST", "v1/queues/*/tag"): "proto.Tag",
         ("DELETE", "v1/queues/*/tag"): "proto.Tag",
         ("POST", "v1/queues/*/messages:batch"): "proto.AddBatchRequest",
         ("POST", "v1/queues/*/messages:pop"): "proto.PopBatchRequest",
+        ("POST", "v1/queues/*/messages:lease"): "proto.LeaseRequest",
+        ("POST", "v1/queues/*/messages:purge"): "proto.PurgeRequest",
+        ("POST", "v1/queues/*/leases:ack"): "proto.AckRequest",
+        ("POST", "v1/queues/*/leases:nack"): "proto.NackRequest",
+        ("POST", "v1/queues/*/leases:extend"): "proto.ExtendRequest",
+        ("POST", "v1/queues/*/pause"): "proto.PauseRequest",
+        ("POST", "v1/queues/*/resume"): "proto.ResumeRequest",
+        ("POST", "v1/queues/*/redrives"): "proto.StartRedriveRequest",
+        ("POST", "v1/redrives/*/stop"): "proto.StopRedriveRequest",
+        ("POST", "v1/complete"): "proto.CompleteRequest",
     }
 
 

@@ -3,14 +3,45 @@
 from collections.abc import Callable, Iterable
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
-from qmq.values import QueueInfo, Store, Tag
+from qmq.values import (
+    NS_PER_S,
+    BackOff,
+    DeadLetterReason,
+    Durability,
+    MessageState,
+    NackKind,
+    Outcome,
+    Pause,
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Store,
+    Tag,
+)
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import encoded_tags, queue_message, tag_value, tag_values
+from qmq.wire.convert import (
+    DELAY,
+    LEASE,
+    Span,
+    duration_ns,
+    encoded_messages,
+    encoded_tags,
+    kept_reason,
+    optional_duration_ns,
+    queue_message,
+    settings_change,
+    stats_message,
+    tag_value,
+    tag_values,
+)
 
 Convert = Callable[[Iterable[pb.Tag], int, str], object]
 
@@ -90,8 +121,95 @@ def test_encoded_tags_are_those_of_a_message() -> None:
     assert list(pb.Metadata.FromString(encoded).tags) == tags
 
 
+def test_messages_to_add_are_encoded_one_by_one() -> None:
+    """Tags and payload of each; what is wrong with one is named by its place."""
+    tags = [pb.Tag(key="a", value="1")]
+    messages = [pb.NewMessage(payload=b"1", tags=tags), pb.NewMessage()]
+
+    encoded = encode_tags([Tag("a", "1")])
+    assert encoded_messages(messages, "messages") == [(encoded, b"1"), (b"", b"")]
+    messages[1].tags.add(value="v" * (TAG_VALUE_BYTES_MAX + 1))
+    with pytest.raises(InvalidArgument, match=r"^messages\[1\]\.tags\[0\]\.value: "):
+        encoded_messages(messages, "messages")
+
+
+@pytest.mark.parametrize("span", [LEASE, DELAY], ids=["lease", "delay"])
+def test_duration_is_bounded_to_the_nanosecond(span: Span) -> None:
+    """The shortest and the longest are fine; beyond them is an error that names the field."""
+    for ns in (span.min_ns, span.max_ns):
+        assert duration_ns(duration(ns), "delay", span) == ns
+    for ns in (span.min_ns - 1, span.max_ns + 1):
+        with pytest.raises(InvalidArgument, match=f"^some.field: must be {span.text}; got "):
+            duration_ns(duration(ns), "some.field", span)
+
+
+def duration(ns: int) -> Duration:
+    """Return a duration of so many nanoseconds."""
+    found = Duration()
+    found.FromNanoseconds(ns)
+    return found
+
+
+def test_spans_say_in_words_what_they_are_in_numbers() -> None:
+    """As the comments of the proto do."""
+    hour_ns = 3600 * NS_PER_S
+
+    assert Span(NS_PER_S // 1_000, 12 * hour_ns, "1 millisecond to 12 hours") == LEASE
+    assert Span(0, 7 * 24 * hour_ns, "0 to 7 days") == DELAY
+
+
+def test_duration_that_is_left_out_is_none() -> None:
+    """Which is another thing than one of 0."""
+    assert optional_duration_ns(pb.NackRequest(), "delay", DELAY) is None
+    assert optional_duration_ns(pb.NackRequest(delay=Duration()), "delay", DELAY) == 0
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.integers(1_000, 1_030))
+@example("", 1_024)
+@example("\u00e9", 1_023)
+@example("\U0001f600" * 3, 1_021)
+def test_kept_reason_is_the_longest_beginning_that_fits(end: str, length: int) -> None:
+    """Of whole characters, in up to 1,024 bytes."""
+    reason = "x" * length + end
+
+    kept = kept_reason(reason)
+
+    assert reason.startswith(kept)
+    assert len(kept.encode()) <= 1_024
+    assert kept == reason or len(reason[: len(kept) + 1].encode()) > 1_024
+
+
+def test_settings_of_nothing_change_nothing() -> None:
+    """A message without fields says nothing, whatever the settings are."""
+    settings = QueueSettings(
+        lease_duration_ns=1,
+        delivery_count_max=2,
+        dead_letter_queue_id="x",
+        back_off=BackOff(base_ns=3, factor=4, max_ns=5, jitter=0.6),
+        durability_min=Durability.OS,
+    )
+
+    assert settings_change(pb.QueueSettings(), "settings")(settings) == settings
+    empty = pb.QueueSettings(back_off=pb.BackOff())
+    assert settings_change(empty, "settings")(settings) == settings
+
+
+def test_settings_are_those_of_their_description() -> None:
+    """What describes a queue's settings makes the same ones of any."""
+    settings = QueueSettings(
+        lease_duration_ns=NS_PER_S + 1,
+        delivery_count_max=2,
+        dead_letter_queue_id="x",
+        back_off=BackOff(base_ns=0, factor=1, max_ns=5, jitter=0),
+        durability_min=Durability.FSYNC,
+    )
+    described = queue_message(QueueInfo(id="i", created_ns=0, store=Store.DISK, settings=settings))
+
+    assert settings_change(described.settings, "settings")(QueueSettings()) == settings
+
+
 def test_queue_is_described_in_full() -> None:
-    """To the nanosecond, with the name of its store."""
+    """To the nanosecond, with the name of its store, and with all settings."""
     info = QueueInfo(
         id="34b85e07-c5e5-4e41-b9b9-7fb5f3c3726c",
         created_ns=1_795_527_741_951_136_237,
@@ -99,9 +217,10 @@ def test_queue_is_described_in_full() -> None:
         limit=5,
         name="jobs",
         tags=(Tag("b", "1"), Tag("a", "")),
+        pause=Pause(since_ns=1_795_527_741_951_136_238, adds=True),
     )
 
-    assert MessageToDict(queue_message(info)) == {
+    assert MessageToDict(queue_message(info), preserving_proto_field_name=True) == {
         "meta": {
             "id": "34b85e07-c5e5-4e41-b9b9-7fb5f3c3726c",
             "created": "2026-11-24T13:42:21.951136237Z",
@@ -109,6 +228,57 @@ def test_queue_is_described_in_full() -> None:
         },
         "store": "DISK",
         "name": "jobs",
+        "settings": {
+            "lease_duration": "30s",
+            "delivery_count_max": 0,
+            "dead_letter_queue_id": "",
+            "back_off": {"base": "1s", "factor": 2, "max": "300s", "jitter": 0.2},
+            "durability_min": "MEMORY",
+        },
+        "limit": "5",
+        "paused": {"since": "2026-11-24T13:42:21.951136238Z", "adds": True},
+    }
+
+
+def test_counts_of_a_queue_are_described_in_full() -> None:
+    """Each in its field."""
+    stats = QueueStats(
+        info=QueueInfo(id="i", created_ns=0, store=Store.MEMORY, limit=9),
+        ready=1,
+        ready_bytes=2,
+        oldest_age_ns=3_000_000_004,
+        waiting=5,
+        enqueued_total=6,
+        consumed_total=7,
+        leased=8,
+        delayed=10,
+        acked_total=11,
+        redelivered_total=12,
+        dead_lettered_total=13,
+        added_per_second=14.5,
+        done_per_second=15.5,
+        consumers=(("", 1), ("a", 2)),
+    )
+
+    described = MessageToDict(stats_message(stats), preserving_proto_field_name=True)
+
+    del described["queue"]
+    assert described == {
+        "ready": "1",
+        "ready_bytes": "2",
+        "oldest_age": "3.000000004s",
+        "waiting": "5",
+        "enqueued_total": "6",
+        "consumed_total": "7",
+        "limit": "9",
+        "leased": "8",
+        "delayed": "10",
+        "acked_total": "11",
+        "redelivered_total": "12",
+        "dead_lettered_total": "13",
+        "added_per_second": 14.5,
+        "done_per_second": 15.5,
+        "consumers": [{"leased": "1"}, {"consumer": "a", "leased": "2"}],
     }
 
 
@@ -119,3 +289,15 @@ def test_queue_of_each_store_is_named_as_on_the_wire() -> None:
         "MEMORY": pb.Queue.MEMORY,
         "DISK": pb.Queue.DISK,
     }
+
+
+def test_enums_have_the_numbers_of_the_wire() -> None:
+    """So that they can go through as they are."""
+    for ours, theirs in (
+        (Durability, pb.Durability.Level),
+        (Outcome, pb.Attempt.Outcome),
+        (NackKind, pb.NackRequest.Kind),
+        (DeadLetterReason, pb.DeadLetter.Reason),
+        (MessageState, pb.BrowseRequest.State),
+    ):
+        assert {"UNKNOWN": 0, **{each.name: each.value for each in ours}} == dict(theirs.items())

@@ -3,8 +3,13 @@
 from typing import Protocol
 
 from qmq.engine.broker import Broker
+from qmq.transport.browse_service import BrowseService
+from qmq.transport.consume_service import ConsumeService
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
-from qmq.transport.services import QService
+from qmq.transport.lease_service import LeaseService
+from qmq.transport.message_service import MessageService
+from qmq.transport.queue_service import QueueService
+from qmq.transport.redrive_service import RedriveService
 
 
 class Part(Protocol):
@@ -27,7 +32,14 @@ class Api:
     """The service Q on top of a broker."""
 
     def __init__(self, broker: Broker) -> None:
-        parts: tuple[Part, ...] = (QService(broker),)
+        parts: tuple[Part, ...] = (
+            QueueService(broker),
+            MessageService(broker),
+            LeaseService(broker),
+            RedriveService(broker),
+            ConsumeService(broker),
+            BrowseService(broker),
+        )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}
         self.waiting_methods: dict[str, WaitingMethod] = {}

@@ -6,12 +6,17 @@ that is no gRPC call reaches `answer_unmatched`.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, cast
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 
 from qmq.transport.asgi import Headers, Scope, Send
 from qmq.transport.status import Code
@@ -37,6 +42,8 @@ class Route:
     variables: tuple[str, ...]
     #: What the body's JSON is; None without a body.
     body_type: Descriptor | None
+    #: Names of what the query may give more than once, each as in the proto and as in JSON.
+    repeatable: tuple[str, ...]
 
     def matches(self, path: str) -> bool:
         """Tell whether a path, without its query, is of this route."""
@@ -60,12 +67,24 @@ def _routes(method: MethodDescriptor) -> Iterator[Route]:
             template = getattr(binding, verb).removeprefix("/").split("/")
             variables = [match[1] for match in map(_VARIABLE.fullmatch, template) if match]
             fields = [method.input_type.fields_by_name[name] for name in variables]
+            # Of messages in a query, the transcoder can make no more than one.
+            lists = [
+                field
+                for field in method.input_type.fields
+                if field.is_repeated and field.message_type is None and not binding.body
+            ]
             yield Route(
                 method=cast("str", verb).upper(),
                 segments=tuple(None if _VARIABLE.fullmatch(each) else each for each in template),
-                variables=tuple(name for field in fields for name in (field.name, field.json_name)),
+                variables=_names(fields),
                 body_type=_body_type(method, binding.body),
+                repeatable=_names(lists),
             )
+
+
+def _names(fields: Iterable[FieldDescriptor]) -> tuple[str, ...]:
+    """Return the names of fields, in the proto and in JSON."""
+    return tuple(name for field in fields for name in (field.name, field.json_name))
 
 
 def _body_type(method: MethodDescriptor, body: str) -> Descriptor | None:

@@ -30,7 +30,7 @@ _JSON_OVERHEAD_BYTES_MAX: Final = 1024 * 1024
 #: Requests under way to one server: no limit of ours, Envoy's default is 1024.
 _UPSTREAM_REQUESTS_MAX: Final = 1_000_000
 
-_BUSIEST_METHODS: Final = ("Add", "Pop")
+_BUSIEST_METHODS: Final = ("Add", "Pop", "Lease", "Ack")
 
 #: The route of all requests where an application ends the chain of filters.
 _TO_APPLICATION: Final = {"match": {"prefix": "/"}, "non_forwarding_action": {}}

@@ -1,11 +1,12 @@
 -- Refuses what the transcoder after this filter would let pass in silence: fields that
 -- no message has, an empty body where one is needed, a path with an empty segment, a
--- path's variable given in the query once more.
+-- path's variable given in the query once more, a parameter given twice.
 --
 -- Put before this text are: ROUTES, a list of {method, pattern of the path, message type
--- of the body}; MESSAGES, by type: the type of each field by its name, "" for what has no
--- fields of its own; VARIABLES, the set of the names that paths bind; BODY_BYTES_MAX;
--- and TOO_LARGE_PATH, where requests with larger bodies go.
+-- of the body or "", set of the names that the path binds, set of those that the query may
+-- give more than once}; MESSAGES, by type: the type of each field by its name, "" for what
+-- has no fields of its own; BODY_BYTES_MAX; and TOO_LARGE_PATH, where requests with larger
+-- bodies go.
 
 local DEPTH_MAX = 32
 
@@ -125,10 +126,11 @@ local function check(text, type_name)
   end
 end
 
-local function body_type(method, path)
+-- Returns the route that a request is for, or nil.
+local function route_of(method, path)
   for _, route in ipairs(ROUTES) do
     if route[1] == method and find(path, route[2]) then
-      return route[3]
+      return route
     end
   end
   return nil
@@ -142,15 +144,21 @@ local function path_problem(path)
   return nil
 end
 
--- Returns what is wrong with a query, or nil.
-local function query_problem(query)
+-- Returns what is wrong with a query, or nil. Without a route nothing is known of it.
+local function query_problem(query, route)
+  local variables = route and route[4] or {}
+  local repeatable = route and route[5] or {}
+  local given = {}
   for name in string.gmatch(query, "[^?&=]+=?[^&]*") do
     name = string.match(name, "^[^=]*")
-    if VARIABLES[name] then
+    if variables[name] then
       return "the query gives " .. name .. ", which the path has given already"
     elseif find(name, "%", 1, true) then
       return "unknown query parameter " .. name
+    elseif given[name] and not repeatable[name] then
+      return "the query gives " .. name .. " more than once"
     end
+    given[name] = true
   end
   return nil
 end
@@ -164,13 +172,13 @@ function envoy_on_request(request)
     request:respond({[":status"] = "404"}, problem)
     return
   end
-  problem = query_problem(query)
+  local route = route_of(headers:get(":method"), path)
+  problem = query_problem(query, route)
   if problem then
     request:respond({[":status"] = "400"}, problem)
     return
   end
-  local type_name = body_type(headers:get(":method"), path)
-  if not type_name then
+  if not route or route[3] == "" then
     return
   end
   if tonumber(headers:get("content-length") or 0) > BODY_BYTES_MAX then
@@ -182,7 +190,7 @@ function envoy_on_request(request)
   end
   local body = request:body()
   local text = body and body:getBytes(0, body:length()) or ""
-  local fine, refused = pcall(check, text, type_name)
+  local fine, refused = pcall(check, text, route[3])
   if fine then
     return
   end

@@ -10,32 +10,42 @@ from qmq.transport.rest import TOO_LARGE_PATH, Route
 #: What has no fields of its own to check: scalars, and types with a JSON of their own.
 _NO_FIELDS = ""
 
+#: Stands for the type of a body where there is none.
+_NO_BODY = ""
+
 _WELL_KNOWN = "google.protobuf."
 
 
 def strict_lua(routes: tuple[Route, ...], body_bytes_max: int) -> str:
     """Return the Lua source of the filter for the given REST routes."""
-    with_body = [(route, route.body_type) for route in routes if route.body_type]
     messages: dict[str, dict[str, str]] = {}
-    for _, body_type in with_body:
-        _collect(body_type, messages)
+    for route in routes:
+        if route.body_type:
+            _collect(route.body_type, messages)
     constants = {
-        "ROUTES": _table(
-            _table([_quote(route.method), _quote(_pattern(route)), _quote(body_type.full_name)])
-            for route, body_type in with_body
-        ),
+        "ROUTES": _table(map(_route, routes)),
         "MESSAGES": _record(
             {
                 name: _record({field: _quote(kind) for field, kind in fields.items()})
                 for name, fields in messages.items()
             }
         ),
-        "VARIABLES": _record({name: "true" for route in routes for name in route.variables}),
         "BODY_BYTES_MAX": str(body_bytes_max),
         "TOO_LARGE_PATH": _quote(f"{TOO_LARGE_PATH}{body_bytes_max}"),
     }
     head = "".join(f"local {name} = {value}\n" for name, value in constants.items())
     return head + files(__package__).joinpath("strict.lua").read_text(encoding="utf-8")
+
+
+def _route(route: Route) -> str:
+    """Return what the filter knows of a route."""
+    body_type = route.body_type.full_name if route.body_type else _NO_BODY
+    return _table(
+        [
+            *(_quote(text) for text in (route.method, _pattern(route), body_type)),
+            *(_set(names) for names in (route.variables, route.repeatable)),
+        ]
+    )
 
 
 def _collect(message: Descriptor, found: dict[str, dict[str, str]]) -> None:
@@ -77,6 +87,10 @@ def _table(values: Iterable[str]) -> str:
 
 def _record(fields: Mapping[str, str]) -> str:
     return _table(f"[{_quote(name)}] = {value}" for name, value in fields.items())
+
+
+def _set(names: Iterable[str]) -> str:
+    return _record(dict.fromkeys(names, "true"))
 
 
 def _quote(text: str) -> str:
