@@ -6,9 +6,9 @@ written here; a test holds it against the protobuf library, byte for byte.
 See https://protobuf.dev/programming-guides/encoding/.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from qmq.values import NS_PER_S, Attempt, DeadLetter, Tag
+from qmq.values import NS_PER_S, Attempt, DeadLetter, DeadLetterReason, MessageState, Outcome, Tag
 
 _LEN_1 = b"\x0a"  # Field 1, length-delimited; field 2 and 3 follow the same scheme.
 _LEN_2 = b"\x12"
@@ -18,6 +18,9 @@ ID_BYTES = 36
 
 #: What `reply_with` adds to an envelope of up to 256 MiB.
 REPLY_OVERHEAD_BYTES = 5
+
+#: What a reply takes to say how durable a change is.
+DURABILITY_BYTES = 2
 
 #: What a lease, or that it is a dead letter, adds to an envelope at most, attempts and
 #: texts apart: so much room is left when a message is accepted.
@@ -31,6 +34,8 @@ def varint(n: int) -> bytes:
     """Encode a non-negative int as a protobuf varint."""
     if n < 128:  # noqa: PLR2004 - Seven bits a byte; the eighth says that more follow.
         return _SHORT[n]
+    if n < 16384:  # noqa: PLR2004 - Two times seven.
+        return bytes((n & 127 | 128, n >> 7))
     out = bytearray()
     while n > 127:  # noqa: PLR2004 - As above.
         out.append(n & 127 | 128)
@@ -182,10 +187,12 @@ def encode_dead_letter(dead: DeadLetter, attempts: Sequence[Attempt], bytes_max:
 
 
 def _dead_letter(dead: DeadLetter) -> bytes:
+    text = dead.text.encode()
     body = b"".join(
         (
             b"\x08" + varint(dead.reason),
-            _text(b"\x12", dead.text),
+            # Also if it is empty: who reads it merges it with that of an earlier time.
+            b"\x12" + varint(len(text)) + text,
             _text(b"\x1a", dead.source_queue_id),
             _moment(b"\x22", dead.moved_ns),
             b"\x28" + varint(dead.delivery_count) if dead.delivery_count else b"",
@@ -194,10 +201,27 @@ def _dead_letter(dead: DeadLetter) -> bytes:
     return _LEN_3 + varint(len(body)) + body
 
 
-def encode_lease(lease_id: str, expires_ns: int, delivery_count: int) -> bytes:
-    """Encode what a `proto.LeasedMessage` has besides the message: fields 2 to 4."""
-    count = b"\x20" + varint(delivery_count) if delivery_count else b""
-    return _text(_LEN_2, lease_id) + _moment(_LEN_3, expires_ns) + count
+def encode_leases(
+    lease_ids: Iterable[str], expires_ns: int, delivery_counts: Iterable[int]
+) -> list[bytes]:
+    """Encode what a `proto.LeasedMessage` has besides the message: fields 2 to 4.
+
+    Args:
+        lease_ids: the leases, of up to 127 ASCII characters each.
+        expires_ns: when all of them end, in nanoseconds since the Unix epoch.
+        delivery_counts: that of each message, from 1.
+    """
+    expires = _moment(_LEN_3, expires_ns)
+    first = expires + b"\x20\x01"
+    return [
+        b"\x12%b%b%b"
+        % (
+            _SHORT[len(lease_id)],
+            lease_id.encode(),
+            first if count == 1 else expires + b"\x20" + varint(count),
+        )
+        for lease_id, count in zip(lease_ids, delivery_counts, strict=True)
+    ]
 
 
 def leased_with(envelope: bytes, attempts: bytes, lease: bytes) -> bytes:
@@ -206,20 +230,132 @@ def leased_with(envelope: bytes, attempts: bytes, lease: bytes) -> bytes:
     Args:
         envelope: the message.
         attempts: what `encode_attempts` returned.
-        lease: what `encode_lease` returned.
+        lease: what `encode_leases` returned for it.
     """
     return b"".join((_LEN_1, varint(len(envelope) + len(attempts)), envelope, attempts, lease))
 
 
+def encode_browsed(  # noqa: PLR0913 - The fields of the message.
+    envelope: bytes,
+    attempts: bytes,
+    *,
+    state: MessageState,
+    delivery_count: int,
+    consumer: str,
+    until_ns: int,
+    age_ns: int,
+) -> bytes:
+    """Encode a `proto.BrowsedMessage`.
+
+    Args:
+        envelope: the message.
+        attempts: what `encode_attempts` returned.
+        state: where it is.
+        delivery_count: how often it was delivered.
+        consumer: who has it, or "".
+        until_ns: when that ends; 0 if it does not end by itself.
+        age_ns: how long it has been in the queue.
+    """
+    count = b"\x18" + varint(delivery_count) if delivery_count else b""
+    return b"".join(
+        (
+            _LEN_1,
+            varint(len(envelope) + len(attempts)),
+            envelope,
+            attempts,
+            b"\x10" + varint(state),
+            count,
+            _text(b"\x22", consumer),
+            _moment(b"\x2a", until_ns) if until_ns else b"",
+            # A Duration is encoded as a Timestamp is.
+            _moment(b"\x32", age_ns),
+        )
+    )
+
+
 def as_added(envelope: bytes) -> bytes:
     """Return an envelope without what was put at its end since the message was added."""
+    return envelope[: _size_as_added(envelope)]
+
+
+def _size_as_added(envelope: bytes) -> int:
     at = 0
     # Metadata first, then a payload unless it is empty.
     for tag in (_LEN_1, _LEN_2):
         if envelope[at : at + 1] == tag:
             size, at = _read_varint(envelope, at + 1)
             at += size
-    return envelope[:at]
+    return at
+
+
+def tags_of(envelope: bytes) -> list[Tag]:
+    """Return the tags of the message in an envelope."""
+    size, at = _read_varint(envelope, 1)
+    tags = []
+    for number, start, end in _fields(envelope, at, at + size):
+        if number == 3:  # noqa: PLR2004 - Metadata.tags
+            parts = {part: envelope[a:b].decode() for part, a, b in _fields(envelope, start, end)}
+            tags.append(Tag(parts.get(1, ""), parts.get(2, "")))
+    return tags
+
+
+def dead_letter_of(envelope: bytes) -> tuple[DeadLetter, int] | None:
+    """Return why a message is a dead letter, and where that begins in its envelope.
+
+    If it was made one more often than once, this is about the last time. None if it is none.
+    """
+    found = None
+    for number, start, end in _fields(envelope, _size_as_added(envelope), len(envelope)):
+        if number == 3:  # noqa: PLR2004 - Message.dead_letter
+            found = start, end
+    if found is None:
+        return None
+    start, end = found
+    reason = count = moved_ns = 0
+    text = source = ""
+    for number, first, last in _fields(envelope, start, end):
+        match number:
+            case 1:
+                reason = first
+            case 2:
+                text = envelope[first:last].decode()
+            case 3:
+                source = envelope[first:last].decode()
+            case 4:
+                moved_ns = _read_moment(envelope, first, last)
+            case 5:
+                count = first
+    dead = DeadLetter(DeadLetterReason(reason), text, source, moved_ns, count)
+    return dead, start - 1 - len(varint(end - start))
+
+
+def attempts_in(envelope: bytes, at: int) -> list[Attempt]:
+    """Return the attempts in an envelope, oldest first, from a place in it on.
+
+    The place is where `dead_letter_of` says that a dead letter begins. Which deliveries
+    they were is not in there, so that they are numbered from 1.
+    """
+    attempts: list[Attempt] = []
+    for number, start, end in _fields(envelope, at, len(envelope)):
+        if number != 4:  # noqa: PLR2004 - Message.attempts
+            continue
+        consumer = reason = ""
+        leased_ns = ended_ns = outcome = 0
+        for part, first, last in _fields(envelope, start, end):
+            match part:
+                case 1:
+                    consumer = envelope[first:last].decode()
+                case 2:
+                    leased_ns = _read_moment(envelope, first, last)
+                case 3:
+                    ended_ns = _read_moment(envelope, first, last)
+                case 4:
+                    outcome = first
+                case 5:
+                    reason = envelope[first:last].decode()
+        fence = len(attempts) + 1
+        attempts.append(Attempt(fence, consumer, leased_ns, ended_ns, Outcome(outcome), reason))
+    return attempts
 
 
 def id_of(envelope: bytes) -> str:
@@ -257,3 +393,27 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 128:  # noqa: PLR2004 - The highest bit says that more follows.
             return value, at
         shift += 7
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Go through the fields of a message that stands somewhere.
+
+    Yields:
+        The number of each; and where its value begins and ends or, if it is an integer, the
+        value and 0.
+    """
+    while at < end:
+        # Numbers up to 15, which are all that there are, take one byte.
+        tag = data[at]
+        value, at = _read_varint(data, at + 1)
+        if tag & 7 == 2:  # noqa: PLR2004 - Length-delimited.
+            yield tag >> 3, at, at + value
+            at += value
+        else:
+            yield tag >> 3, value, 0
+
+
+def _read_moment(data: bytes, at: int, end: int) -> int:
+    """Decode a google.protobuf.Timestamp that stands somewhere; return its nanoseconds."""
+    parts = {number: value for number, value, _ in _fields(data, at, end)}
+    return parts.get(1, 0) * NS_PER_S + parts.get(2, 0)

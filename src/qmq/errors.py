@@ -174,6 +174,23 @@ class StoreNotConfigured(QError):
     reason = "STORE_NOT_CONFIGURED"
 
 
+class DurabilityNotReached(QError):
+    """A call asks for more than the queue's store can do to keep what it changes."""
+
+    reason = "DURABILITY_NOT_REACHED"
+
+    def __init__(self, queue_id: str, store: str, asked: str, most: str) -> None:
+        super().__init__(
+            f"durability: queue {queue_id} lives in {store}, which cannot be as durable as"
+            f" {asked}, but {most} at most; ask for no more than that, or for nothing, which"
+            " means as durable as the queue can",
+            queue_id=queue_id,
+            store=store,
+            asked=asked,
+            durability_max=most,
+        )
+
+
 class NameTaken(QError):
     """Another queue has the name."""
 

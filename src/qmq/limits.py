@@ -61,6 +61,10 @@ ACKS_REMEMBERED: Final = 65_536
 #: others for more than some milliseconds.
 BROWSED_MESSAGES_MAX: Final = 1_000
 
+#: Leases and delays of one queue that end in one step, so that a million that end at the
+#: same moment hold up others for milliseconds rather than seconds.
+MOMENTS_AT_ONCE_MAX: Final = 2_000
+
 #: Redrives that run at one time, and that are remembered after their end.
 REDRIVES_RUNNING_MAX: Final = 100
 REDRIVES_ENDED_MAX: Final = 100
@@ -74,6 +78,6 @@ PAGE_SIZE_MAX: Final = 1_000
 #: Bytes of changes that wait for the disk before q answers BUSY.
 JOURNAL_PENDING_BYTES_MAX: Final = 256 * 1024 * 1024
 
-#: Bytes of DISK message bodies kept in memory, so that the head of a queue needs
-#: no read; the rest stays on disk alone.
+#: Bytes of memory for messages of DISK queues, so that the head of a queue needs no
+#: read; the rest stays on disk alone.
 CACHE_BYTES_MAX: Final = 64 * 1024 * 1024

@@ -118,7 +118,7 @@ class BackOff:
         try:
             delay = self.base_ns * self.factor ** (delivery_count - 1)
         except OverflowError:
-            delay = float(self.max_ns)
+            delay = float(self.max_ns if self.base_ns else 0)
         return round(min(delay, self.max_ns) * (1 - self.jitter * chance))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qmq.engine.broker import Broker
-from qmq.envelope import reply_with
+from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, reply_with
 from qmq.errors import (
     InvalidArgument,
     LimitReached,
@@ -119,38 +119,38 @@ async def test_number_of_queues_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("tags", [b"", b"\x1a\x06\n\x01k\x12\x01v"])
-async def test_largest_message_fits_into_every_reply(tags: bytes) -> None:
-    """One byte less than what is refused is answered in a reply of the bound or less."""
+async def test_largest_message_leaves_room_for_what_a_lease_adds(tags: bytes) -> None:
+    """To the byte; one more is refused, since who leases it could not get it."""
     broker = memory_broker()
     await broker.new_queue(Store.MEMORY, name="jobs")
-    overhead = len(reply_with(await broker.add("jobs", b"x" * 2**21, tags))) - 2**21
-    largest = MESSAGE_BYTES_MAX - overhead
+    overhead = len(await broker.add("jobs", b"x" * 2**21, tags)) - 2**21
+    largest = MESSAGE_BYTES_MAX - HANDED_OUT_OVERHEAD_BYTES - overhead
 
     added = await broker.add("jobs", bytes(largest), tags)
     with pytest.raises(TooLarge) as refusal:
-        await broker.add("jobs", bytes(largest + 2), tags)
+        await broker.add("jobs", bytes(largest + 1), tags)
     await broker.pop("jobs")
 
-    assert MESSAGE_BYTES_MAX - 1 <= len(reply_with(added)) <= MESSAGE_BYTES_MAX
+    assert len(added) == MESSAGE_BYTES_MAX - HANDED_OUT_OVERHEAD_BYTES
+    assert len(reply_with(added)) < MESSAGE_BYTES_MAX
     assert await broker.pop("jobs") == added
     assert f"more than message_bytes_max of {MESSAGE_BYTES_MAX}" in refusal.value.message
 
 
 async def test_too_large_message_changes_nothing() -> None:
     """Neither the queue, nor its counts, nor what fits."""
-    broker = memory_broker(message_bytes_max=200)
+    broker = memory_broker(message_bytes_max=300)
     info = await broker.new_queue(Store.MEMORY, limit=1)
 
     with pytest.raises(TooLarge) as refusal:
-        await broker.add(info.id, bytes(200))
+        await broker.add(info.id, bytes(100))
     await broker.add(info.id, b"fits")
 
     queue = broker.catalog.find(info.id)
     assert (len(queue.ready), queue.enqueued_total, queue.full_total) == (1, 1, 0)
     assert refusal.value.metadata["limit"] == "message_bytes_max"
-    assert refusal.value.metadata["value"] == "200"
-    assert int(refusal.value.metadata["current"]) > 200
-    assert broker.message_bytes_max == 200
+    assert refusal.value.metadata["value"] == "300"
+    assert int(refusal.value.metadata["current"]) > 300
 
 
 async def test_pages_go_on_where_the_last_one_ended() -> None:

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qmq.engine.broker import Broker
-from qmq.envelope import batch_reply_with, encode_tags
+from qmq.envelope import (
+    DURABILITY_BYTES,
+    HANDED_OUT_OVERHEAD_BYTES,
+    batch_reply_with,
+    encode_tags,
+)
 from qmq.errors import QueueNotFound, TooLarge
 from qmq.limits import BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX, TAG_VALUE_BYTES_MAX
 from qmq.store.local.memory import MemoryStore
@@ -60,9 +65,9 @@ async def test_message_that_fits_alone_fits_into_a_batch() -> None:
             return False
         return True
 
-    largest = max([size for size in range(400, 500) if await fits(size, in_batch=False)])
+    largest = max([size for size in range(200, 400) if await fits(size, in_batch=False)])
 
-    assert 400 < largest < 499
+    assert 200 < largest < 500 - HANDED_OUT_OVERHEAD_BYTES
     assert await fits(largest, in_batch=True)
     assert not await fits(largest + 1, in_batch=True)
 
@@ -87,7 +92,7 @@ async def test_batch_whose_answer_would_be_too_large_is_refused() -> None:
 @settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 900), min_size=1, max_size=60),
-    message_bytes_max=st.integers(1_000, 6_000),
+    message_bytes_max=st.integers(1_200, 6_200),
     messages_max=st.integers(1, 60),
 )
 def test_reply_of_a_batch_never_exceeds_its_bound(

@@ -1,9 +1,21 @@
 """Queues of the model, made with no more than a test is about."""
 
+from collections.abc import Sequence
+
+from qmq.model.delivery import Delivery
 from qmq.model.index import seq_of
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
-from qmq.values import UNBOUNDED, QueueInfo, Store, Tag
+from qmq.values import NS_PER_S, UNBOUNDED, QueueInfo, QueueSettings, Store, Tag
+
+#: What a message takes, where that does not matter.
+SIZE = 100
+
+#: More than any messages of a test take.
+EVERYTHING = 2**40
+
+#: How long leases last, where a test says nothing else.
+LEASE_NS = 30 * NS_PER_S
 
 
 def queue_id(number: int) -> str:
@@ -11,8 +23,14 @@ def queue_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012x}"
 
 
-def queue(
-    number: int = 1, *, limit: int = UNBOUNDED, name: str = "", tags: tuple[Tag, ...] = ()
+def queue(  # noqa: PLR0913 - All that a queue can have.
+    number: int = 1,
+    *,
+    limit: int = UNBOUNDED,
+    name: str = "",
+    tags: tuple[Tag, ...] = (),
+    settings: QueueSettings = QueueSettings(),  # noqa: B008 - Frozen.
+    store: Store = Store.MEMORY,
 ) -> Queue:
     """Make an empty queue."""
     return Queue(
@@ -20,12 +38,27 @@ def queue(
         QueueInfo(
             id=queue_id(number),
             created_ns=START_NS,
-            store=Store.MEMORY,
+            store=store,
             limit=limit,
             name=name,
             tags=tags,
+            settings=settings,
         ),
     )
+
+
+def filled(q: Queue, seqs: Sequence[int]) -> Queue:
+    """Put messages with these sequence numbers into a queue, and return it."""
+    for seq in seqs:
+        q.add(seq, SIZE)
+    return q
+
+
+def leased(
+    q: Queue, count: int = 1, *, now_ns: int = START_NS, consumer: str = ""
+) -> list[Delivery]:
+    """Put messages at the head of a queue on lease."""
+    return q.lease(now_ns, LEASE_NS, count, EVERYTHING, consumer)
 
 
 def seqs_in(queue: Queue) -> list[int]:

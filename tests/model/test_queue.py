@@ -21,6 +21,11 @@ A2 = Tag("a", "2")
 B1 = Tag("b", "1")
 
 
+def popped(q: Queue) -> int:
+    """Take the message at the head."""
+    return q.pop()[0]
+
+
 def counts(q: Queue) -> dict[str, int]:
     """Return the counts that are not 0."""
     names = ("enqueued", "consumed", "full", "empty", "failed")
@@ -35,7 +40,7 @@ def test_messages_come_out_in_the_order_in_which_they_went_in(seqs: list[int]) -
     for seq in seqs:
         q.add(seq, SIZE)
 
-    assert [q.pop() for _ in seqs] == seqs
+    assert [q.pop() for _ in seqs] == [(seq, False) for seq in seqs]
 
 
 def test_peek_leaves_the_message_where_it_is() -> None:
@@ -44,11 +49,11 @@ def test_peek_leaves_the_message_where_it_is() -> None:
     q.add(1, SIZE)
     q.add(2, SIZE)
 
-    assert [q.peek(), q.peek(), q.pop(), q.peek(), q.pop()] == [1, 1, 1, 2, 2]
+    assert [q.peek(), q.peek(), popped(q), q.peek(), popped(q)] == [1, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("call", [Queue.pop, Queue.peek])
-def test_empty_queue_has_nothing_to_hand_out(call: Callable[[Queue], int]) -> None:
+def test_empty_queue_has_nothing_to_hand_out(call: Callable[[Queue], object]) -> None:
     """Pop and Peek of an empty queue fail and name it."""
     q = queue(7)
 
@@ -211,9 +216,9 @@ def test_size_of_all_tags_is_bounded() -> None:
 
 
 def test_repr_says_which_queue_and_how_full() -> None:
-    """The name, or else the id, the store and the count."""
+    """The name, or else the id, the store and the counts."""
     named, unnamed = queue(name="jobs"), queue(7)
     named.add(1, SIZE)
 
-    assert repr(named) == "<Queue jobs MEMORY ready=1>"
-    assert repr(unnamed) == f"<Queue {queue_id(7)} MEMORY ready=0>"
+    assert repr(named) == "<Queue jobs MEMORY ready=1 leased=0 delayed=0>"
+    assert repr(unnamed) == f"<Queue {queue_id(7)} MEMORY ready=0 leased=0 delayed=0>"

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import QueueFull
+from qmq.model.check import problems_of
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from tests.model.queues import queue, queue_id, seqs_in
@@ -22,6 +23,13 @@ def queue_of(*sizes: int, limit: int = -1) -> Queue:
     return q
 
 
+def popped(q: Queue, count_max: int, bytes_max: int) -> list[int]:
+    """Take messages from the head, none of which was ever on lease."""
+    seqs, leased = q.pop_batch(count_max, bytes_max)
+    assert leased == []
+    return seqs
+
+
 def reply_bytes(*sizes: int) -> int:
     """Return what a reply with messages of these sizes may take."""
     return sum(sizes) + len(sizes) * REPLY_OVERHEAD_BYTES
@@ -34,7 +42,7 @@ def test_batch_stands_at_the_end_in_order() -> None:
 
     q.add_batch(7, [1, 2, 3])
 
-    assert [q.pop() for _ in range(4)] == [3, 7, 8, 9]
+    assert [q.pop()[0] for _ in range(4)] == [3, 7, 8, 9]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 1_000])
@@ -90,7 +98,7 @@ def test_pop_batch_takes_from_the_head_as_many_as_asked_for() -> None:
     """Oldest first; the others stay."""
     q = queue_of(1, 1, 1, 1, 1)
 
-    assert q.pop_batch(3, EVERYTHING) == [1, 2, 3]
+    assert q.pop_batch(3, EVERYTHING) == ([1, 2, 3], [])
     assert seqs_in(q) == [4, 5]
 
 
@@ -99,7 +107,7 @@ def test_pop_batch_takes_what_there_is(held: int) -> None:
     """Fewer than asked for, or none, is no error."""
     q = queue_of(*[1] * held)
 
-    assert q.pop_batch(4, EVERYTHING) == list(range(1, held + 1))
+    assert q.pop_batch(4, EVERYTHING) == (list(range(1, held + 1)), [])
     assert (len(q.ready), q.empty_total) == (0, 0)
 
 
@@ -109,23 +117,23 @@ def test_pop_batch_takes_what_a_reply_can_carry() -> None:
 
     for count in range(1, 5):
         exactly = reply_bytes(*sizes[:count])
-        assert len(queue_of(*sizes).pop_batch(10, exactly)) == count
-        assert len(queue_of(*sizes).pop_batch(10, exactly - 1)) == max(1, count - 1)
+        assert len(popped(queue_of(*sizes), 10, exactly)) == count
+        assert len(popped(queue_of(*sizes), 10, exactly - 1)) == max(1, count - 1)
 
 
 def test_message_larger_than_any_reply_is_taken_alone() -> None:
     """It would block the queue for ever; the bound may have been higher when it came."""
     q = queue_of(1_000, 1)
 
-    assert q.pop_batch(10, 100) == [1]
-    assert q.pop_batch(10, 100) == [2]
+    assert popped(q, 10, 100) == [1]
+    assert popped(q, 10, 100) == [2]
 
 
 def test_large_message_waits_for_a_reply_of_its_own() -> None:
     """None that stands behind it overtakes it."""
     q = queue_of(10, 1_000, 10)
 
-    assert [q.pop_batch(10, 500) for _ in range(3)] == [[1], [2], [3]]
+    assert [popped(q, 10, 500) for _ in range(3)] == [[1], [2], [3]]
 
 
 def test_counts_tell_of_messages_not_of_calls() -> None:
@@ -143,7 +151,7 @@ def test_restored_messages_are_there_but_not_counted() -> None:
     q.restore(9, 12)
 
     assert seqs_in(q) == [5, 9]
-    assert (q.ready_bytes, q.enqueued_total) == (42, 0)
+    assert (q.ready.bytes, q.enqueued_total) == (42, 0)
 
 
 def test_stats_tell_what_is_there_and_what_went_through() -> None:
@@ -219,12 +227,12 @@ class Accounts(RuleBasedStateMachine):
     def pop(self) -> None:
         """Take one."""
         if self.messages:
-            assert self.queue.pop() == self.messages.pop(0)[0]
+            assert self.queue.pop() == (self.messages.pop(0)[0], False)
 
     @rule(count_max=st.integers(1, 25), bytes_max=st.integers(0, 20_000))
     def pop_batch(self, count_max: int, bytes_max: int) -> None:
         """Take as many as fit."""
-        taken = self.queue.pop_batch(count_max, bytes_max)
+        taken = popped(self.queue, count_max, bytes_max)
 
         expected, self.messages = self.messages[: len(taken)], self.messages[len(taken) :]
         assert taken == [seq for seq, _ in expected]
@@ -245,7 +253,8 @@ class Accounts(RuleBasedStateMachine):
     def accounts_are_right(self) -> None:
         """What is counted is what is there."""
         assert seqs_in(self.queue) == [seq for seq, _ in self.messages]
-        assert self.queue.ready_bytes == sum(size for _, size in self.messages)
+        assert self.queue.ready.bytes == sum(size for _, size in self.messages)
+        assert problems_of(self.queue) == []
 
 
 def test_bytes_are_always_the_sum_of_the_messages() -> None:
@@ -262,6 +271,6 @@ def test_batch_is_its_messages_one_by_one(given_sizes: list[int]) -> None:
 
     at_once = queue_of(*given_sizes)
 
-    assert at_once.ready == one_by_one.ready
-    assert at_once.ready_bytes == one_by_one.ready_bytes
+    assert list(at_once.ready) == list(one_by_one.ready)
+    assert at_once.ready.bytes == one_by_one.ready.bytes
     assert at_once.enqueued_total == one_by_one.enqueued_total

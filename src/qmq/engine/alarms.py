@@ -50,11 +50,17 @@ class Alarms:
         loop = asyncio.get_running_loop()
         while True:
             now_ns = self._timer.now_ns()
+            due = []
             while self._heap and self._heap[0][0] <= now_ns:
-                moment_ns, number, queue = heappop(self._heap)
+                due.append(heappop(self._heap))
+            for moment_ns, number, queue in due:
                 if self._earliest.get(number) == moment_ns:
                     del self._earliest[number]
                     self._on_alarm(queue)
-            self._wake = loop.create_future()
+            # A queue with more to do than it may at once has set the same moment again.
+            await asyncio.sleep(0)
             left_s = (self._heap[0][0] - now_ns) / NS_PER_S if self._heap else _LONG_S
+            if left_s <= 0:
+                continue
+            self._wake = loop.create_future()
             await self._timer.wait(self._wake, min(left_s, _LONG_S))

@@ -5,10 +5,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from qmq.clock import Clock
+from qmq.engine.browsing import Browsing
 from qmq.engine.leasing import Leasing
 from qmq.engine.queues import Queues, random_chance, shutting_down
+from qmq.engine.rates import RateSampler
+from qmq.engine.redriving import Redriving
 from qmq.engine.waiting import IsGone, SteadyTimer, Timer
+from qmq.envelope import DURABILITY_BYTES
 from qmq.errors import (
+    AddsPaused,
     InvalidArgument,
     NameTaken,
     QueueEmpty,
@@ -22,10 +27,12 @@ from qmq.errors import (
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
 from qmq.model.dead_letters import check_dead_letter_queue
+from qmq.model.durability import check_durability_min, durability_of
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
 from qmq.values import (
     UNBOUNDED,
+    Durability,
     Pause,
     QueueInfo,
     QueueSettings,
@@ -58,6 +65,7 @@ class Broker:
         new_id: RandomIds,
         queues: Iterable[Queue] = (),
         last_queue_number: int = 0,
+        redrives: Iterable[tuple[str, str]] = (),
         queues_max: int = QUEUES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         timer: Timer = SteadyTimer(),  # noqa: B008 - It has no state that changes.
@@ -71,6 +79,7 @@ class Broker:
             new_id: makes the ids of queues and messages.
             queues: the queues that the stores hold already, in order of creation.
             last_queue_number: the highest number a queue of theirs ever had.
+            redrives: the redrives that the stores hold, as `Redriving` takes them.
             queues_max: most queues.
             message_bytes_max: most bytes of a reply that carries one message.
             timer: measures how long callers wait, and leases and delays last.
@@ -89,17 +98,46 @@ class Broker:
         self.catalog = self._queues.catalog
         #: Commands about messages on lease.
         self.leasing = Leasing(self._queues)
+        #: Commands about redrives.
+        self.redriving = Redriving(self._queues, redrives)
+        #: Commands that show messages.
+        self.browsing = Browsing(self._queues)
+        self._rates = RateSampler(self.catalog, timer)
         self._now_ns = clock.now_ns
         self._new_id = new_id
         self._sealer = self._queues.sealer
         self._last_queue_number = last_queue_number
-        self._message_bytes_max = message_bytes_max
+        #: What the messages of one reply may take.
+        self._messages_bytes_max = message_bytes_max - DURABILITY_BYTES
         self._waiting = self._queues.waiting
 
     def start(self) -> None:
-        """Let time pass for the queues that the stores held already."""
+        """Let time pass for the queues that the stores held already, and go on with redrives.
+
+        From now on rates are sampled.
+        """
         for queue in self.catalog:
             self._queues.pass_time(queue)
+        self.redriving.go_on()
+        self._rates.start()
+
+    def reached(self, reference: str, asked: int) -> Durability:
+        """Return how durable a change to a queue's messages will be when it is answered.
+
+        Who tells that to a caller hands it on to the call, so that it is so whatever
+        becomes of the queue's settings meanwhile.
+
+        Args:
+            reference: the queue's id or name. If no queue has it, the level that was asked
+                for is returned, since the call itself says what is wrong.
+            asked: a number of `Durability`; UNKNOWN means as durable as the store can.
+
+        Raises:
+            DurabilityNotReached: the queue's store cannot make it so durable.
+            InvalidArgument: there is no such level.
+        """
+        queue = self.catalog.get(reference)
+        return self._queues.reached(queue, asked) if queue else durability_of(asked)
 
     async def new_queue(
         self,
@@ -172,8 +210,12 @@ class Broker:
 
     def _checked(self, info: QueueInfo, settings: QueueSettings) -> QueueSettings:
         """Return settings of a queue, with its dead-letter queue by id."""
+        check_durability_min(info, settings.durability_min)
         if settings.dead_letter_queue_id:
-            target = self.catalog.find(settings.dead_letter_queue_id).info
+            try:
+                target = self.catalog.find(settings.dead_letter_queue_id).info
+            except InvalidArgument as error:
+                raise InvalidArgument("settings.dead_letter_queue_id", error.rule) from None
             check_dead_letter_queue(info, target, lambda id_: self.catalog.find(id_).info)
             return replace(settings, dead_letter_queue_id=target.id)
         if settings.delivery_count_max:
@@ -207,9 +249,10 @@ class Broker:
         info = queue.info
         settings = self._checked(info, change(info.settings))
         new_limit = info.limit if limit is None else limit or UNBOUNDED
-        self.catalog.change(queue, replace(info, settings=settings, limit=new_limit))
+        info = replace(info, settings=settings, limit=new_limit)
+        self.catalog.change(queue, info)
         await store.save_info(queue)
-        return queue.info
+        return info
 
     async def pause(self, reference: str, *, adds: bool) -> QueueInfo:
         """Hand out no messages of a queue until `resume`; `adds`: and take none either."""
@@ -219,17 +262,18 @@ class Broker:
         info = replace(queue.info, pause=Pause(since_ns=since_ns, adds=adds))
         self.catalog.change(queue, info)
         await store.save_info(queue)
-        return queue.info
+        return info
 
     async def resume(self, reference: str) -> QueueInfo:
         """End a pause; that there is none is no error."""
         queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
-        self.catalog.change(queue, replace(queue.info, pause=None))
+        info = replace(queue.info, pause=None)
+        self.catalog.change(queue, info)
         saved = store.save_info(queue)
         self._waiting.serve(queue)
         await saved
-        return queue.info
+        return info
 
     async def purge(self, reference: str) -> int:
         """Remove all messages of a queue, and return how many there were."""
@@ -288,7 +332,10 @@ class Broker:
         for queue in queues:
             self._queues.pass_time(queue)
         now_ns = self._now_ns()
-        counts = [queue.stats(now_ns, self._waiting.count(queue)) for queue in queues]
+        counts = [
+            queue.stats(now_ns, self._waiting.count(queue), *self._rates.of(queue))
+            for queue in queues
+        ]
         await self._queues.settle()
         return counts, next_token
 
@@ -308,6 +355,7 @@ class Broker:
         queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
         if source := self.catalog.source_of(queue):
+            await store.settle()
             raise QueueInUse(queue.info.id, source)
         self.catalog.remove(queue)
         deleted = store.delete_queue(queue)
@@ -330,31 +378,42 @@ class Broker:
         store = self._queues.store_of(queue)
         await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
 
-    async def add(self, reference: str, payload: bytes, tags: bytes = b"") -> bytes:
+    async def add(
+        self,
+        reference: str,
+        payload: bytes,
+        tags: bytes = b"",
+        *,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> bytes:
         """Put a message at the end of a queue.
 
         Args:
             reference: the queue's id or name.
             payload: any bytes.
             tags: as `envelope.encode_tags` encodes them.
+            durability: how durable it is before the call returns, at least.
 
         Returns:
             The message's envelope.
 
         Raises:
+            DurabilityNotReached: the queue's store cannot make it so durable.
             TooLarge: no reply could carry the message.
             QueueFull: the queue holds as many messages as its limit allows.
+            AddsPaused: the queue takes none for now.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        level = self._queues.reached(queue, durability)
         now_ns = self._now_ns()
         envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
         self._queues.check_size(envelope, "message")
         try:
             store = self._queues.store_of(queue)
             try:
-                added = store.add(queue, envelope, now_ns)
-            except QueueFull:
-                await store.settle()
+                added = store.add(queue, envelope, now_ns, level)
+            except (QueueFull, AddsPaused):
+                await store.settle(level)
                 raise
             self._waiting.serve(queue)
             await added
@@ -364,7 +423,12 @@ class Broker:
         return envelope
 
     async def add_batch(
-        self, reference: str, messages: Sequence[tuple[bytes, bytes]], *, partial: bool = False
+        self,
+        reference: str,
+        messages: Sequence[tuple[bytes, bytes]],
+        *,
+        partial: bool = False,
+        durability: Durability = Durability.UNKNOWN,
     ) -> list[bytes]:
         """Put messages at the end of a queue: all of them or none.
 
@@ -372,6 +436,7 @@ class Broker:
             reference: the queue's id or name.
             messages: tags, as `envelope.encode_tags` encodes them, and payload of each.
             partial: put the first ones that there is room for, rather than none.
+            durability: as in `add`.
 
         Returns:
             The metadata of each message that was added, as `envelope.seal_batch` returns it.
@@ -381,6 +446,7 @@ class Broker:
             QueueFull: there is no room for all of them, or for any with `partial`.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        level = self._queues.reached(queue, durability)
         now_ns = self._now_ns()
         ids = self._new_id.many(len(messages))
         envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
@@ -390,11 +456,11 @@ class Broker:
             store = self._queues.store_of(queue)
             try:
                 room = queue.room_for(len(envelopes), partial=partial)
-            except QueueFull:
-                await store.settle()
+            except (QueueFull, AddsPaused):
+                await store.settle(level)
                 raise
             if room:
-                added = store.add_batch(queue, envelopes[:room], now_ns)
+                added = store.add_batch(queue, envelopes[:room], now_ns, level)
                 self._waiting.serve(queue)
                 await added
         except Unavailable:
@@ -403,7 +469,12 @@ class Broker:
         return metas[:room]
 
     async def pop(
-        self, reference: str, wait_s: float = 0.0, is_gone: IsGone = _never_gone
+        self,
+        reference: str,
+        wait_s: float = 0.0,
+        is_gone: IsGone = _never_gone,
+        *,
+        durability: Durability = Durability.UNKNOWN,
     ) -> bytes:
         """Take the message at the head of a queue and return its envelope.
 
@@ -411,21 +482,24 @@ class Broker:
             reference: the queue's id or name.
             wait_s: how long to wait for a message at most.
             is_gone: tells whether the caller has left while it waited.
+            durability: as in `add`.
 
         Raises:
             QueueEmpty: there is none, or was none in time.
             Gone: the caller has left.
+            DurabilityNotReached: the queue's store cannot make it so durable.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        level = self._queues.reached(queue, durability)
         try:
             store = self._queues.store_of(queue)
             if queue.leases.by_seq:
                 self._queues.pass_time(queue)
             if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
-                queue, wait_s, is_gone
+                queue, wait_s, is_gone, level
             ):
                 raise queue.nothing_to_hand_out()
-            return await store.pop(queue)
+            return await store.pop(queue, level)
         except Unavailable:
             queue.failed_total += 1
             raise
@@ -436,6 +510,8 @@ class Broker:
         messages_max: int,
         wait_s: float = 0.0,
         is_gone: IsGone = _never_gone,
+        *,
+        durability: Durability = Durability.UNKNOWN,
     ) -> list[bytes]:
         """Take messages from the head of a queue and return their envelopes, oldest first.
 
@@ -445,22 +521,26 @@ class Broker:
                 and none if there was none in time.
             wait_s: how long to wait for the first message at most.
             is_gone: tells whether the caller has left while it waited.
+            durability: as in `add`.
 
         Raises:
             Gone: the caller has left.
+            DurabilityNotReached: the queue's store cannot make it so durable.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        level = self._queues.reached(queue, durability)
         try:
             store = self._queues.store_of(queue)
             if queue.leases.by_seq:
                 self._queues.pass_time(queue)
             if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
-                queue, wait_s, is_gone
+                queue, wait_s, is_gone, level
             ):
                 return []
-            # What is promised to others is not for this one.
-            count_max = min(messages_max, self._waiting.free(queue))
-            return await store.pop_batch(queue, count_max, self._message_bytes_max)
+            # What is promised to others is not for this one; what it was promised itself is,
+            # also when some of theirs is gone meanwhile.
+            count_max = min(messages_max, max(1, self._waiting.free(queue)))
+            return await store.pop_batch(queue, count_max, self._messages_bytes_max, level)
         except Unavailable:
             queue.failed_total += 1
             raise
@@ -499,6 +579,8 @@ class Broker:
         self._queues.is_closing = True
         self.stop_waiting()
         await self._queues.alarms.close()
+        await self.redriving.close()
+        await self._rates.close()
         for store in self._queues.stores.values():
             await store.close()
 

@@ -6,21 +6,24 @@ from typing import NamedTuple
 from qmq.engine.queues import Queues
 from qmq.engine.recent import Recent
 from qmq.engine.waiting import IsGone
-from qmq.envelope import encode_attempts, encode_lease, leased_with
+from qmq.envelope import encode_attempts, encode_leases, leased_with
 from qmq.errors import (
+    AddsPaused,
     InvalidArgument,
     LeaseLost,
     NoDeadLetterQueue,
     QError,
+    QueueFull,
     StoresDiffer,
 )
 from qmq.limits import ACKS_REMEMBERED
 from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery, parse_lease_id
-from qmq.model.leases import attempts_bytes
+from qmq.model.index import size_of
+from qmq.model.leases import Holder
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
-from qmq.values import NackKind
+from qmq.values import Durability, NackKind
 
 
 class Leased(NamedTuple):
@@ -53,9 +56,11 @@ class Leasing:
         messages_max: int,
         *,
         wait_s: float,
-        is_gone: IsGone,
+        is_gone: IsGone | None,
         duration_ns: int | None = None,
         consumer: str = "",
+        holder: Holder | None = None,
+        durability: Durability = Durability.UNKNOWN,
     ) -> list[Leased]:
         """Hand out messages from the head of a queue for a time.
 
@@ -64,47 +69,69 @@ class Leasing:
             messages_max: how many at most; fewer are returned if a reply carries no more,
                 and none if there was none in time.
             wait_s: how long to wait for the first message at most.
-            is_gone: tells whether the caller has left while it waited.
+            is_gone: tells whether the caller has left while it waited; None if it is cancelled.
             duration_ns: how long the leases last; None leaves that to the queue.
             consumer: who asks.
+            holder: gets no more than it has room for, also if that changes while it waits;
+                knows of its leases as soon as it has them, whatever becomes of the call.
+            durability: as in `Broker.add`.
 
         Raises:
             Gone: the caller has left.
         """
         queues = self._queues
         queue = await queues.find(reference)
+        level = queues.reached(queue, durability)
         store = queues.store_of(queue)
         queues.pass_time(queue)
         if queues.waiting.free(queue) <= 0 and not await queues.message_comes(
-            queue, wait_s, is_gone
+            queue, wait_s, is_gone, level
         ):
             return []
-        # What is promised to others is not for this one.
-        count_max = min(messages_max, queues.waiting.free(queue))
+        # What is promised to others is not for this one; what it was promised itself is, also
+        # when some of theirs is gone meanwhile.
+        count_max = min(messages_max, max(1, queues.waiting.free(queue)))
+        if holder and (count_max := min(count_max, holder.room)) <= 0:
+            queues.waiting.serve(queue)
+            return []
         if duration_ns is None:
             duration_ns = queue.info.settings.lease_duration_ns
         now_ns = queues.steady_ns()
         deliveries = queue.lease(now_ns, duration_ns, count_max, queues.message_bytes_max, consumer)
         queues.set_alarm(queue)
+        if holder:
+            queue.leases.hold(deliveries, holder)
         changes = Changes()
         changes.saved = deliveries
         # What is said of a message is what is true now, not when it is durable.
-        leases = [
-            encode_lease(each.lease_id, now_ns + duration_ns, each.count) for each in deliveries
-        ]
+        ids = [delivery.lease_id for delivery in deliveries]
+        leases = encode_leases(ids, now_ns + duration_ns, [each.count for each in deliveries])
         attempts = [
-            encode_attempts(each.attempts, attempts_bytes(each)) if each.attempts else b""
+            # Those of a message that fills a reply by itself are left out, the oldest first.
+            encode_attempts(each.attempts, queues.envelope_bytes_max - size_of(each.entry))
+            if each.attempts
+            else b""
             for each in deliveries
         ]
-        ids = [delivery.lease_id for delivery in deliveries]
-        envelopes = await store.commit(changes, [delivery.seq for delivery in deliveries])
+        envelopes = await store.commit(changes, [delivery.seq for delivery in deliveries], level)
         return [
             Leased(id_, leased_with(*parts))
             for id_, *parts in zip(ids, envelopes, attempts, leases, strict=True)
         ]
 
-    async def ack(self, reference: str, lease_ids: Sequence[str]) -> list[Result]:
+    async def ack(
+        self,
+        reference: str,
+        lease_ids: Sequence[str],
+        *,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> list[Result]:
         """Remove leased messages: their work is done.
+
+        Args:
+            reference: the queue's id or name.
+            lease_ids: the leases.
+            durability: as in `Broker.add`.
 
         Returns:
             For each lease id, in order, None or why it is refused.
@@ -114,11 +141,11 @@ class Leasing:
         def ack(queue: Queue, lease_id: str) -> None:
             delivery = self._find_for_ack(queue, lease_id)
             if delivery:
-                self._ack(queue, delivery, changes)
+                self._ack(queue, delivery, lease_id, changes)
 
-        return await self._each(reference, lease_ids, ack, changes, is_late_fine=True)
+        return await self._each(reference, lease_ids, ack, changes, durability, is_late_fine=True)
 
-    async def nack(
+    async def nack(  # noqa: PLR0913 - All that a caller can say.
         self,
         reference: str,
         lease_ids: Sequence[str],
@@ -126,6 +153,7 @@ class Leasing:
         *,
         delay_ns: int | None = None,
         reason: str = "",
+        durability: Durability = Durability.UNKNOWN,
     ) -> list[Result]:
         """Give leased messages back.
 
@@ -135,6 +163,7 @@ class Leasing:
             kind: why, and so what becomes of them.
             delay_ns: how long they are kept back; None leaves that to the queue.
             reason: what the consumer says why.
+            durability: as in `Broker.add`.
 
         Returns:
             For each lease id, in order, None or why it is refused.
@@ -158,10 +187,15 @@ class Leasing:
             else:
                 queues.bury(queue, delivery, dead, changes)
 
-        return await self._each(reference, lease_ids, nack, changes)
+        return await self._each(reference, lease_ids, nack, changes, durability)
 
     async def extend(
-        self, reference: str, lease_ids: Sequence[str], duration_ns: int | None = None
+        self,
+        reference: str,
+        lease_ids: Sequence[str],
+        duration_ns: int | None = None,
+        *,
+        durability: Durability = Durability.UNKNOWN,
     ) -> list[Result]:
         """Make leases end a time from now.
 
@@ -169,6 +203,7 @@ class Leasing:
             reference: the queue's id or name.
             lease_ids: the leases.
             duration_ns: the time; None leaves that to the queue.
+            durability: as in `Broker.add`.
 
         Returns:
             For each lease id, in order, when it ends or why it is refused.
@@ -183,12 +218,14 @@ class Leasing:
             changes.saved.append(delivery)
             return now_ns + lasts_ns
 
-        return await self._each(reference, lease_ids, extend, changes)
+        return await self._each(reference, lease_ids, extend, changes, durability)
 
     async def complete(
         self,
         acks: Sequence[tuple[str, Sequence[str]]],
         adds: Sequence[tuple[str, Sequence[tuple[bytes, bytes]]]],
+        *,
+        durability: Durability = Durability.UNKNOWN,
     ) -> list[bytes]:
         """Ack leases and add messages: all of it or nothing.
 
@@ -196,6 +233,7 @@ class Leasing:
             acks: queues by id or name, and leases.
             adds: queues by id or name, and of each message tags and payload as in
                 `Broker.add_batch`.
+            durability: as in `Broker.add`; the queue decides that wants most.
 
         Returns:
             The metadata of each message that was added, as `envelope.seal_batch` returns it.
@@ -219,14 +257,19 @@ class Leasing:
                 f" {' and '.join(sorted(store.name for store in stores))}: no step is atomic"
                 " across stores"
             )
+        level = max(queues.reached(queue, durability) for queue in (*sources, *targets))
         store = queues.store_of((*sources, *targets)[0])
-        held = self._held(sources, [lease_ids for _, lease_ids in acks])
-        _check_room(held, targets, [len(messages) for _, messages in adds])
+        try:
+            held = self._held(sources, [lease_ids for _, lease_ids in acks])
+            _check_room(held, targets, [len(messages) for _, messages in adds])
+        except (LeaseLost, QueueFull, AddsPaused):
+            await store.settle(level)
+            raise
         changes = Changes()
         metas = self._seal_adds(store, targets, [messages for _, messages in adds], changes)
         for queue, delivery in held:
-            self._ack(queue, delivery, changes)
-        kept = store.commit(changes)
+            self._ack(queue, delivery, delivery.lease_id, changes)
+        kept = store.commit(changes, durability=level)
         for queue in {id(queue): queue for queue in (*sources, *targets)}.values():
             queues.pass_time(queue)
             queues.waiting.serve(queue)
@@ -240,13 +283,15 @@ class Leasing:
         held: dict[Delivery, Queue] = {}
         for at, (queue, lease_ids) in enumerate(zip(sources, leases, strict=True)):
             for index, lease_id in enumerate(lease_ids):
-                delivery = self._find_for_ack(queue, lease_id)
+                field = f"acks[{at}].lease_ids[{index}]"
+                try:
+                    delivery = self._find_for_ack(queue, lease_id)
+                except InvalidArgument as error:
+                    raise InvalidArgument(field, error.rule) from None
                 if delivery is None:
                     raise self._gone(queue, lease_id)
                 if delivery in held:
-                    raise InvalidArgument(
-                        f"acks[{at}].lease_ids[{index}]", f"{lease_id} is there twice"
-                    )
+                    raise InvalidArgument(field, f"{lease_id} is there twice")
                 held[delivery] = queue
         return [(queue, delivery) for delivery, queue in held.items()]
 
@@ -276,18 +321,20 @@ class Leasing:
             )
         return metas
 
-    async def _each(
+    async def _each(  # noqa: PLR0913 - What was asked, and how it is done.
         self,
         reference: str,
         lease_ids: Sequence[str],
         command: Callable[[Queue, str], int | None],
         changes: Changes,
+        durability: Durability,
         *,
         is_late_fine: bool = False,
     ) -> list[Result]:
         """Carry out a command for each lease, and keep what it has changed."""
         queues = self._queues
         queue = await queues.find(reference)
+        level = queues.reached(queue, durability)
         store = queues.store_of(queue)
         if not is_late_fine:
             queues.pass_time(queue)
@@ -297,7 +344,7 @@ class Leasing:
                 results.append(command(queue, lease_id))
             except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
                 results.append(refusal)
-        kept: Awaitable[object] = store.commit(changes)
+        kept: Awaitable[object] = store.commit(changes, durability=level)
         queues.pass_time(queue)
         queues.waiting.serve(queue)
         await kept
@@ -318,23 +365,28 @@ class Leasing:
     def _find_for_ack(self, queue: Queue, lease_id: str) -> Delivery | None:
         """Do the same for an ack; None if that was done already."""
         delivery = queue.leases.find_for_ack(*parse_lease_id(lease_id))
-        if delivery is None and lease_id not in self._acked:
+        if delivery is None and _acked_name(queue, lease_id) not in self._acked:
             raise self._gone(queue, lease_id)
         return delivery
 
     def _gone(self, queue: Queue, lease_id: str) -> LeaseLost:
-        if lease_id in self._acked:
+        if _acked_name(queue, lease_id) in self._acked:
             return LeaseLost(lease_id, "has ended; its message was acked")
         return LeaseLost(
             lease_id,
             f"has ended, and queue {queue.info.id} does not hold its message any more: that was"
-            " acked, popped, purged, or moved to the dead-letter queue",
+            " acked, popped, purged, or moved",
         )
 
-    def _ack(self, queue: Queue, delivery: Delivery, changes: Changes) -> None:
-        self._acked.add(delivery.lease_id)
+    def _ack(self, queue: Queue, delivery: Delivery, lease_id: str, changes: Changes) -> None:
+        self._acked.add(_acked_name(queue, lease_id))
         changes.removed.append(delivery.seq)
         queue.ack(delivery)
+
+
+def _acked_name(queue: Queue, lease_id: str) -> str:
+    """Name a lease among those of all queues: stores number their messages for themselves."""
+    return f"{queue.number}/{lease_id}"
 
 
 def _check_room(

@@ -15,9 +15,10 @@ from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
+from qmq.model.durability import durability_reached
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
-from qmq.values import NS_PER_S, DeadLetterReason, Store
+from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
 
 
 def _nobody_asks(_: str) -> None:
@@ -93,6 +94,19 @@ class Queues:
         store.check()
         return store
 
+    def reached(self, queue: Queue, asked: int) -> Durability:
+        """Return how durable a change to a queue's messages is when it is answered.
+
+        Args:
+            queue: the queue.
+            asked: a number of `Durability`; UNKNOWN means as durable as the store can.
+
+        Raises:
+            DurabilityNotReached: the store cannot make it so durable.
+            InvalidArgument: there is no such level.
+        """
+        return durability_reached(queue.info, asked)
+
     def pass_time(self, queue: Queue) -> None:
         """End what ends by now: leases and delays. Messages may be ready after that."""
         moment_ns = queue.leases.next_moment_ns()
@@ -148,8 +162,12 @@ class Queues:
         future = asyncio.ensure_future(pending)
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def message_comes(self, queue: Queue, wait_s: float, is_gone: IsGone) -> bool:
+    async def message_comes(
+        self, queue: Queue, wait_s: float, is_gone: IsGone | None, durability: Durability
+    ) -> bool:
         """Wait for a message; if there is one, it is the caller's, who must take it at once.
+
+        That there is none is so durable when it is told.
 
         Raises:
             Gone: the caller has left.
@@ -166,7 +184,7 @@ class Queues:
                 left_s = (deadline_ns - self.steady_ns()) / NS_PER_S
                 await self.waiting.turn(queue, left_s, is_gone)
         except QueueEmpty:
-            await self.stores[queue.info.store].settle()
+            await self.stores[queue.info.store].settle(durability)
             return False
         except QueueNotFound:
             await self.stores[queue.info.store].settle()

@@ -121,13 +121,14 @@ class Waiting:
         while line and line.waiting:
             line.waiting.popleft().promise.set_exception(error)
 
-    async def turn(self, queue: Queue, wait_s: float, is_gone: IsGone) -> None:
+    async def turn(self, queue: Queue, wait_s: float, is_gone: IsGone | None) -> None:
         """Wait for a message; on return it is the caller's, who must take it at once.
 
         Args:
             queue: whose messages to wait for.
             wait_s: how long at most; 0 to take no for an answer.
-            is_gone: asked now and then, and before the message is the caller's.
+            is_gone: asked now and then, and before the message is the caller's. None for
+                one whose call is cancelled when it leaves.
 
         Raises:
             QueueEmpty: there was none in time.
@@ -148,8 +149,9 @@ class Waiting:
                 left_s = (deadline_ns - self._timer.now_ns()) / NS_PER_S
                 if left_s <= 0:
                     raise QueueEmpty(queue.info.id)
-                await self._timer.wait(place.promise, min(left_s, _LOOK_AGAIN_S))
-                if await is_gone():
+                look_s = min(left_s, _LOOK_AGAIN_S) if is_gone else left_s
+                await self._timer.wait(place.promise, look_s)
+                if is_gone and await is_gone():
                     raise Gone
             place.promise.result()
             await self._after_those_before(place, line.promised)

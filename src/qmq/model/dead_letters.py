@@ -40,7 +40,10 @@ def bury(  # noqa: PLR0913 - From where to where, which, when, why, and how larg
         envelope_bytes_max - size,
     )
     source.leases.forget(delivery)
-    source.dead_lettered_total += 1
+    if reason is DeadLetterReason.REJECTED:
+        source.rejected_total += 1
+    else:
+        source.worn_out_total += 1
     target.take_in(new_seq, size + len(suffix))
     return Move(new_seq, target.number, suffix, delivery.seq)
 

@@ -1,11 +1,13 @@
 """The rules of leases: who has which message until when, and what becomes of it then."""
 
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Final, Protocol
 
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.errors import LeaseLost
-from qmq.limits import ATTEMPTS_MAX
+from qmq.limits import ATTEMPTS_MAX, MOMENTS_AT_ONCE_MAX
 from qmq.model.delivery import Delivery, State, lease_id_of
 from qmq.model.index import seq_of, size_of
 from qmq.model.ready import Ready
@@ -28,13 +30,40 @@ _OUTCOMES: Final = {
 }
 
 
+class Holder(Protocol):
+    """One who holds leases, as many as it has room for, and is told when they end."""
+
+    @property
+    def room(self) -> int:
+        """How many further leases it has room for."""
+        ...
+
+    def lease_began(self, seq: int, lease_id: str) -> None:
+        """Take note that it holds a lease on a message from now on."""
+        ...
+
+    def lease_ended(self, seq: int) -> None:
+        """Take note that it does not any more, whatever the reason."""
+        ...
+
+
 class Leases:
     """What a queue knows of its messages that were handed out on lease.
 
     Moments are nanoseconds since the Unix epoch, by a clock that is never set back.
     """
 
-    __slots__ = ("_moments", "_ready", "by_seq", "delayed", "held_by", "leased")
+    __slots__ = (
+        "_holders",
+        "_moments",
+        "_order",
+        "_ready",
+        "by_seq",
+        "delayed",
+        "held_by",
+        "last_leased_ns",
+        "leased",
+    )
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
@@ -45,12 +74,23 @@ class Leases:
         self.delayed = 0
         #: How many messages each consumer has on lease, by name.
         self.held_by: dict[str, int] = {}
+        #: Who is told when the lease on a message ends, by sequence number.
+        self._holders: dict[int, Holder] = {}
         #: A heap: the moments at which a lease or a delay may end, and of which message.
         self._moments: list[int] = []
+        #: The numbers in `by_seq` in order, as far as `seqs_between` has needed them, and
+        #: some of messages that have left since.
+        self._order: list[int] = []
+        #: When the latest lease began, as far as is known; 0 if there was none.
+        self.last_leased_ns = 0
 
     def next_moment_ns(self) -> int | None:
         """Return before when nothing changes by itself; None if nothing ever does."""
         return self._moments[0] >> _SEQ_BITS if self._moments else None
+
+    def moments(self) -> Iterator[tuple[int, int]]:
+        """Go through the moments at which a lease or a delay may end, and of which message."""
+        return ((each >> _SEQ_BITS, each & _SEQ_MASK) for each in self._moments)
 
     def hand_out(
         self, now_ns: int, until_ns: int, count_max: int, bytes_max: int, consumer: str
@@ -81,10 +121,17 @@ class Leases:
             heappush(self._moments, until_ns << _SEQ_BITS | seq)
             handed_out.append(delivery)
         if handed_out:
+            self.last_leased_ns = now_ns
             self.leased += len(handed_out)
             self.held_by[consumer] = self.held_by.get(consumer, 0) + len(handed_out)
             self._drop_stale()
         return handed_out
+
+    def hold(self, deliveries: Iterable[Delivery], holder: Holder) -> None:
+        """Tell one who was handed out messages of these leases, and of their ends."""
+        for delivery in deliveries:
+            self._holders[delivery.seq] = holder
+            holder.lease_began(delivery.seq, delivery.lease_id)
 
     def _reply_bytes(self, entry: int) -> int:
         """Return what a message takes in a reply that hands it out."""
@@ -142,13 +189,16 @@ class Leases:
 
     def extend(self, delivery: Delivery, until_ns: int) -> None:
         """Make a lease end at another moment."""
-        if until_ns < delivery.until_ns:
-            self._remind(delivery.seq, until_ns)
-        # If it is later, that is found out when the former end has come.
+        is_earlier = until_ns < delivery.until_ns
         delivery.until_ns = until_ns
+        # If it is later, that is found out when the former end has come.
+        if is_earlier:
+            self._remind(delivery.seq, until_ns)
 
     def pass_time(self, now_ns: int, delivery_count_max: int) -> list[Delivery]:
-        """End the leases and delays that end by now.
+        """End leases and delays that end by now: the first ones, if they are very many.
+
+        `next_moment_ns` is not later than `now_ns` as long as there are more.
 
         Args:
             now_ns: the moment.
@@ -161,7 +211,9 @@ class Leases:
         worn_out: list[Delivery] = []
         moments = self._moments
         end = (now_ns + 1) << _SEQ_BITS
-        while moments and moments[0] < end:
+        for _ in range(MOMENTS_AT_ONCE_MAX):
+            if not moments or moments[0] >= end:
+                break
             delivery = self.by_seq.get(heappop(moments) & _SEQ_MASK)
             if delivery is None or delivery.state not in (State.LEASED, State.DELAYED):
                 continue
@@ -181,7 +233,42 @@ class Leases:
     def restore(self, delivery: Delivery) -> None:
         """Take over what a store has kept of a message."""
         self.by_seq[delivery.seq] = delivery
+        self.last_leased_ns = max(self.last_leased_ns, delivery.leased_ns)
         self._put(delivery, delivery.state, delivery.until_ns)
+
+    def seqs_between(self, first_seq: int, last_seq: int, count_max: int) -> list[int]:
+        """Return sequence numbers of messages that were ever on lease, in order.
+
+        There may be some among them that have left the queue.
+
+        Args:
+            first_seq: the lowest number.
+            last_seq: the highest number.
+            count_max: how many to return at most, the first ones.
+        """
+        self._bring_order()
+        order = self._order
+        start = bisect_left(order, first_seq)
+        return order[start : min(start + count_max, bisect_left(order, last_seq + 1))]
+
+    def _bring_order(self) -> None:
+        """Note the numbers that have come since this was done before."""
+        order = self._order
+        if not order:
+            order += sorted(self.by_seq)
+            return
+        new: list[int] = []
+        # A dict remembers in which order its keys came: the new ones are the last ones.
+        for seq in reversed(self.by_seq):
+            at = bisect_left(order, seq)
+            if at < len(order) and order[at] == seq:
+                break
+            new.append(seq)
+        new.sort()
+        is_among_them = bool(new) and new[0] < order[-1]
+        order += new
+        if is_among_them:
+            order.sort()
 
     def clear(self) -> list[int]:
         """Forget all messages that are on lease or kept back; return their numbers."""
@@ -193,7 +280,10 @@ class Leases:
         self.by_seq.clear()
         self.held_by.clear()
         self._moments.clear()
+        self._order.clear()
         self.leased = self.delayed = 0
+        for seq in tuple(self._holders):
+            self._tell_holder(seq)
         return seqs
 
     def _put(self, delivery: Delivery, state: State, until_ns: int) -> None:
@@ -219,8 +309,16 @@ class Leases:
                 self.held_by[delivery.consumer] = left
             else:
                 del self.held_by[delivery.consumer]
+            if self._holders:
+                self._tell_holder(delivery.seq)
         elif delivery.state is State.DELAYED:
             self.delayed -= 1
+
+    def _tell_holder(self, seq: int) -> None:
+        """Tell who holds the lease on a message, if anybody asked for that, that it has ended."""
+        holder = self._holders.pop(seq, None)
+        if holder:
+            holder.lease_ended(seq)
 
     def _remind(self, seq: int, moment_ns: int) -> None:
         """Look at a message again when a moment has come."""
@@ -228,12 +326,14 @@ class Leases:
         self._drop_stale()
 
     def _drop_stale(self) -> None:
-        """Forget moments that are of no use any more, once they are many.
+        """Forget moments and places in the order that are of no use any more, once they are many.
 
         Leases that were acked leave theirs behind. To gather those in use takes no longer
         than it took to leave the others.
         """
         moments = self._moments
+        if len(self._order) > 2 * len(self.by_seq) + _STALE_MAX:
+            self._order.clear()
         if len(moments) > 2 * len(self.by_seq) + _STALE_MAX:
             moments[:] = [
                 delivery.until_ns << _SEQ_BITS | seq

@@ -45,7 +45,6 @@ class Queue:
         "_is_limited",
         "acked_total",
         "consumed_total",
-        "dead_lettered_total",
         "empty_total",
         "enqueued_total",
         "failed_total",
@@ -56,6 +55,8 @@ class Queue:
         "purged_seq",
         "ready",
         "redelivered_total",
+        "rejected_total",
+        "worn_out_total",
     )
 
     def __init__(self, number: int, info: QueueInfo) -> None:
@@ -73,7 +74,9 @@ class Queue:
         self.consumed_total = 0
         self.acked_total = 0
         self.redelivered_total = 0
-        self.dead_lettered_total = 0
+        #: Made dead letters, since a consumer rejected them or they were delivered too often.
+        self.rejected_total = 0
+        self.worn_out_total = 0
         self.full_total = 0
         self.empty_total = 0
         self.failed_total = 0
@@ -287,8 +290,21 @@ class Queue:
         head = self.ready.head()
         return 0 if head is None else max(0, now_ns - seq_of(head))
 
-    def stats(self, now_ns: int, waiting: int) -> QueueStats:
-        """Count what the queue holds; `waiting` is how many calls wait for a message."""
+    def stats(
+        self,
+        now_ns: int,
+        waiting: int,
+        added_per_second: float = 0.0,
+        done_per_second: float = 0.0,
+    ) -> QueueStats:
+        """Count what the queue holds.
+
+        Args:
+            now_ns: the moment.
+            waiting: how many calls wait for a message.
+            added_per_second: how many messages come.
+            done_per_second: how many are taken or acked.
+        """
         leases = self.leases
         return QueueStats(
             info=self.info,
@@ -302,7 +318,9 @@ class Queue:
             delayed=leases.delayed,
             acked_total=self.acked_total,
             redelivered_total=self.redelivered_total,
-            dead_lettered_total=self.dead_lettered_total,
+            dead_lettered_total=self.rejected_total + self.worn_out_total,
+            added_per_second=added_per_second,
+            done_per_second=done_per_second,
             consumers=tuple(sorted(leases.held_by.items())[:_CONSUMERS_MAX]),
         )
 

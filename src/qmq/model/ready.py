@@ -1,10 +1,12 @@
 """The messages of a queue that can be handed out, in their order."""
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush, merge
+from itertools import islice
 
-from qmq.model.index import seq_of, size_of
+from qmq.model.index import entry, seq_of, size_of
 
 
 class Ready:
@@ -114,6 +116,60 @@ class Ready:
         """See to it that the head of the heap is one to be handed out."""
         while self._returned and self._returned[0] in self._withdrawn:
             self._withdrawn.remove(heappop(self._returned))
+
+    def between(self, first_seq: int, last_seq: int, count_max: int | None = None) -> list[int]:
+        """Return those with sequence numbers in a range, in order, and leave them.
+
+        Args:
+            first_seq: the lowest number.
+            last_seq: the highest number.
+            count_max: return no more than so many, the first ones; None returns all.
+        """
+        start, end = self._fresh_range(first_seq, last_seq)
+        if count_max is not None:
+            end = min(end, start + count_max)
+        # Turning it costs less than going through all that stand before.
+        self._fresh.rotate(-start)
+        fresh = list(islice(self._fresh, end - start))
+        self._fresh.rotate(start)
+        if not self._returned:
+            return fresh
+        return list(islice(merge(fresh, self._returned_in(first_seq, last_seq)), count_max))
+
+    def count_between(self, first_seq: int, last_seq: int) -> int:
+        """Count those with sequence numbers in a range, its ends included."""
+        start, end = self._fresh_range(first_seq, last_seq)
+        return end - start + len(self._returned_in(first_seq, last_seq))
+
+    def remove(self, entries: Sequence[int]) -> None:
+        """Take out some, in order, that were never handed out, wherever they stand."""
+        if not entries:
+            return
+        start, end = self._fresh_range(seq_of(entries[0]), seq_of(entries[-1]))
+        leaving = set(entries)
+        self._fresh.rotate(-start)
+        staying = [
+            each
+            for each in (self._fresh.popleft() for _ in range(start, end))
+            if each not in leaving
+        ]
+        self._fresh.extendleft(reversed(staying))
+        self._fresh.rotate(start)
+        self.bytes -= sum(map(size_of, entries))
+
+    def _fresh_range(self, first_seq: int, last_seq: int) -> tuple[int, int]:
+        """Return where those begin and end that were never handed out, of a range."""
+        start = bisect_left(self._fresh, entry(first_seq, 0))
+        return start, max(start, bisect_left(self._fresh, entry(last_seq + 1, 0)))
+
+    def _returned_in(self, first_seq: int, last_seq: int) -> list[int]:
+        """Return those in a range that have come back, in order."""
+        # What is sorted is a heap as well, and takes little to be sorted again.
+        returned = self._returned
+        returned.sort()
+        start = bisect_left(returned, entry(first_seq, 0))
+        end = bisect_left(returned, entry(last_seq + 1, 0))
+        return [each for each in returned[start:end] if each not in self._withdrawn]
 
     def clear(self) -> list[int]:
         """Take all, and return their sequence numbers in order."""

@@ -17,6 +17,7 @@ from qmq.engine.broker import Broker
 from qmq.errors import QError, ShuttingDown
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
@@ -113,10 +114,12 @@ class Server:
             new_id=RandomIds(),
             queues=disk.queues if disk else (),
             last_queue_number=disk.last_queue_number if disk else 0,
+            redrives=disk.redrives if disk else (),
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
+        broker.redriving.on_change = _log_redrive
         broker.start()
         service = Api(broker)
         unary = self._calls.watch(service.methods)
@@ -167,6 +170,16 @@ class Server:
         _log.critical("store failed", extra={"error": reason})
         if self._health:
             self._health.stop_serving()
+
+
+def _log_redrive(redrive: Redrive) -> None:
+    """Say in the log that a redrive has started, goes on after a restart, or has ended."""
+    fields = {"redrive": redrive.id, "queue": redrive.request.queue_id, "moved": redrive.moved}
+    if redrive.is_running:
+        _log.info("redrive runs", extra={**fields, "total": redrive.total})
+    else:
+        ended = {"outcome": redrive.state.name, "failed_again": redrive.failed_again}
+        _log.info("redrive ended", extra={**fields, **ended, "reason": redrive.message})
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:

@@ -1,0 +1,130 @@
+"""What holds of a queue between any two commands, and what of that does not."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from qmq.limits import ATTEMPTS_MAX
+from qmq.model.delivery import Delivery, State
+from qmq.model.index import seq_of, size_of
+from qmq.model.leases import Leases
+from qmq.model.queue import Queue
+from qmq.values import Outcome
+
+#: States of messages that stand in the line, to be handed out again.
+_READY = (State.RETURNED, State.EXPIRED)
+
+
+def problems_of(queue: Queue) -> list[str]:
+    """Return what is wrong with a queue, a sentence each: nothing, unless q has a bug.
+
+    Every message is looked at, and nothing is changed.
+    """
+    line = list(queue.ready)
+    return [
+        *_problems_of_line(queue, line),
+        *_problems_of_places(queue, line),
+        *_problems_of_counts(queue.leases),
+        *_problems_of_moments(queue.leases),
+        *(each for known in queue.leases.by_seq.values() for each in _problems_of_history(known)),
+    ]
+
+
+def _problems_of_line(queue: Queue, line: Sequence[int]) -> Iterator[str]:
+    """The line is in order, and its length, size and head are what is told of them."""
+    ready = queue.ready
+    for before, after in pairwise(line):
+        if seq_of(before) >= seq_of(after):
+            yield f"message {seq_of(before)} stands in the line before message {seq_of(after)}"
+    if len(ready) != len(line):
+        yield f"{len(ready)} messages count as ready, and {len(line)} are in the line"
+    if ready.bytes != (size := sum(map(size_of, line))):
+        yield f"the ready messages count as {ready.bytes} bytes, and take {size}"
+    head, following = line[0] if line else None, ready.head()
+    if head != following:
+        yield f"the line begins with {_name(head)}, and {_name(following)} is to be handed out next"
+
+
+def _problems_of_places(queue: Queue, line: Sequence[int]) -> Iterator[str]:
+    """Each message is in one place, and only in that."""
+    by_seq, fresh, places = queue.leases.by_seq, set(queue.ready.fresh), set(line)
+    for seq, delivery in by_seq.items():
+        if delivery.seq != seq:
+            yield f"message {delivery.seq} is known as message {seq}"
+        elif delivery.state in _READY and delivery.entry not in places:
+            yield f"message {seq} is {delivery.state.name}, and not in the line"
+        elif delivery.state not in _READY and delivery.entry in places:
+            yield f"message {seq} is {delivery.state.name}, and in the line as well"
+        elif delivery.entry in fresh:
+            yield f"message {seq} stands in the line as if it had never been handed out"
+    known = {delivery.entry for delivery in by_seq.values()}
+    for entry in sorted(places - fresh - known):
+        yield f"message {seq_of(entry)} has come back, and nothing is known of its deliveries"
+    for seq in sorted({*map(seq_of, line), *by_seq}):
+        if seq <= queue.purged_seq:
+            yield f"message {seq} was purged, and is still there"
+
+
+def _problems_of_counts(leases: Leases) -> Iterator[str]:
+    """Messages on lease, kept back, and held by each consumer are as many as is told."""
+    states = Counter(delivery.state for delivery in leases.by_seq.values())
+    if leases.leased != states[State.LEASED]:
+        yield f"{leases.leased} messages count as leased, and {states[State.LEASED]} are"
+    if leases.delayed != states[State.DELAYED]:
+        yield f"{leases.delayed} messages count as delayed, and {states[State.DELAYED]} are"
+    held_by = Counter(
+        delivery.consumer for delivery in leases.by_seq.values() if delivery.state is State.LEASED
+    )
+    for consumer in sorted(held_by.keys() | leases.held_by.keys()):
+        told, held = leases.held_by.get(consumer), held_by[consumer]
+        # Who holds none is not to be there at all.
+        if told != (held or None):
+            yield f"consumer {consumer!r} counts as holding {told} messages, and holds {held}"
+
+
+def _problems_of_moments(leases: Leases) -> Iterator[str]:
+    """Each lease and each delay will be looked at when it ends, or before that."""
+    first_ns: dict[int, int] = {}
+    for moment_ns, seq in leases.moments():
+        first_ns[seq] = min(moment_ns, first_ns.get(seq, moment_ns))
+    if leases.next_moment_ns() != (next_ns := min(first_ns.values(), default=None)):
+        yield f"time is to pass at {leases.next_moment_ns()}, and is due at {next_ns}"
+    for seq, delivery in leases.by_seq.items():
+        if delivery.state in _READY:
+            continue
+        reminded_ns = first_ns.get(seq)
+        if reminded_ns is None or reminded_ns > delivery.until_ns:
+            yield (
+                f"message {seq} is {delivery.state.name} until {delivery.until_ns}, and is looked"
+                f" at when it is {reminded_ns}"
+            )
+
+
+def _problems_of_history(delivery: Delivery) -> Iterator[str]:
+    """What is known of a message's deliveries goes together with the state that it is in."""
+    seq, fence, count, attempts = delivery.seq, delivery.fence, delivery.count, delivery.attempts
+    if not 0 <= count <= fence:
+        yield f"message {seq} counts as delivered {count} times, and was handed out {fence} times"
+    if len(attempts) > ATTEMPTS_MAX:
+        yield f"message {seq} has {len(attempts)} attempts, more than {ATTEMPTS_MAX}"
+    fences = [0, *(attempt.fence for attempt in attempts)]
+    for before, after in pairwise(fences):
+        if before >= after:
+            yield f"message {seq} has an attempt {after} after an attempt {before}"
+    is_leased = delivery.state is State.LEASED
+    if fences[-1] > fence:
+        yield f"message {seq} has an attempt {fences[-1]}, and was handed out {fence} times"
+    elif is_leased and not fences[-1] < fence:
+        yield f"message {seq} is on lease, and that lease, {fence}, has ended"
+    elif not is_leased and fences[-1] != fence:
+        yield f"message {seq} is not on lease, and how its lease {fence} ended is not known"
+    if delivery.state is State.EXPIRED and (
+        not attempts or attempts[-1].outcome is not Outcome.EXPIRED
+    ):
+        yield f"message {seq} is EXPIRED, and its last lease has not expired"
+    if is_leased and delivery.leased_ns > delivery.until_ns:
+        yield f"message {seq} is on lease until before that has begun"
+
+
+def _name(entry: int | None) -> str:
+    return "nothing" if entry is None else f"message {seq_of(entry)}"
