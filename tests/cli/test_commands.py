@@ -216,16 +216,22 @@ def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str], mes
 @pytest.mark.parametrize(
     ("arguments", "output"),
     [
-        (["list"], "json"),
+        (["list"], "plain"),
+        (["list", "-o", "json"], "json"),
         (["list", "-o", "table"], "table"),
         (["get", "ID", "--output", "jsonl"], "jsonl"),
         (["new", "MEMORY", "-1", "-o", "table"], "table"),
         (["stats"], "jsonl"),
         (["stats", "ID", "-o", "json"], "json"),
+        (["pause", "ID"], "jsonl"),
+        (["resume", "ID", "-o", "table"], "table"),
+        (["update", "ID", "--limit", "1"], "jsonl"),
+        (["explain", "ID", "MESSAGE"], "jsonl"),
+        (["redrive", "list"], "jsonl"),
     ],
 )
 def test_an_output_is_chosen(arguments: list[str], output: str) -> None:
-    """The original's commands print JSON unless told otherwise, the others JSON lines."""
+    """The original's commands print its JSON unless told otherwise, the others JSON lines."""
     assert call_of(*arguments).output == output
 
 
@@ -317,6 +323,7 @@ def test_top_looks_every_second() -> None:
         (["list", "-o", "raw"], "'raw' is not one of 'json', 'jsonl', 'table'"),
         (["tail", "ID"], "say --pop if you mean it"),
         (["top", "--sort", "size"], "'size' is not one of"),
+        (["pop", "ID", "--wait", "soon"], "'soon' is no duration; write 90 or 90s, 100ms, 5m"),
         (["top", "--interval", "0"], "0 is no number of seconds, 0.1 or more"),
         (["top", "--interval", "inf"], "inf is no number of seconds"),
     ],

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,20 @@ import pytest
 
 from tests.acceptance.running import environment, program
 
-ORIGINAL = ["list", "get", "delete", "new", "tag", "untag", "add", "pop", "peek"]
-COMMANDS = [*ORIGINAL, "tail", "stats", "top", "config", "help"]
+SECTIONS = {
+    "Messages": ["add", "pop", "peek", "tail"],
+    "Work, at least once": ["lease", "ack", "nack", "extend", "work"],
+    "Queues": [
+        *("list", "get", "new", "update", "delete", "tag", "untag", "pause", "resume", "purge"),
+    ],
+    "What there is": ["stats", "top", "browse", "explain"],
+    "Dead letters": ["redrive"],
+    "Itself": ["config", "help"],
+}
+COMMANDS = [
+    *(name for names in SECTIONS.values() for name in names),
+    *("redrive start", "redrive list", "redrive show", "redrive stop"),
+]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -37,8 +50,12 @@ def test_help_lists_the_commands_and_shows_examples(arguments: list[str]) -> Non
     done = qcli(*arguments)
 
     text = done.stdout.decode()
-    listed = text[text.index("Commands:") : text.index("Examples:")].splitlines()[1:]
-    assert [line.split()[0] for line in listed if line] == COMMANDS
+    titles = re.split(r"^(\w.*):\n", text, flags=re.MULTILINE)
+    listed = dict(zip(titles[1::2], titles[2::2], strict=True))
+    for title, names in SECTIONS.items():
+        lines = listed[title].splitlines()
+        assert [line.split()[0] for line in lines if line] == names
+        assert not [line for line in lines if line.endswith("...")]
     assert "\n  echo hello | qcli add jobs -t kind=greeting\n" in text
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -46,7 +63,8 @@ def test_help_lists_the_commands_and_shows_examples(arguments: list[str]) -> Non
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help_with_examples(command: str) -> None:
     """`qcli help COMMAND` and `qcli COMMAND --help` are the same."""
-    by_command, by_option = qcli("help", command), qcli(command, "--help")
+    words = command.split()
+    by_command, by_option = qcli("help", *words), qcli(*words, "--help")
 
     assert by_command.stdout.startswith(b"Usage: qcli " + command.encode())
     assert b"\nExamples:\n  " in by_command.stdout
@@ -93,6 +111,14 @@ def test_the_version_is_one_line() -> None:
         (["-s", ":1", "pop"], "Missing argument 'ID'.", "Try 'qcli pop --help' for help."),
         (["bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
         (["help", "bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
+        (["help", "redrive", "x"], "No such command 'x'.", "Try 'qcli redrive --help' for help."),
+        (["help", "pop", "x"], "qcli pop has no commands", "Try 'qcli pop --help' for help."),
+        (["redrive", "bogus"], "No such command 'bogus'.", "Try 'qcli redrive --help' for help."),
+        (
+            ["purge", "ID"],
+            "there is no terminal to ask on: say --yes if you mean to remove all messages",
+            "Try 'qcli --help' for help.",
+        ),
         (["--bogus"], "No such option '--bogus'.", "Try 'qcli --help' for help."),
         (["get", b"\xff"], "argument '\\udcff' is not UTF-8", "Try 'qcli --help' for help."),
     ],
@@ -143,6 +169,22 @@ def test_a_server_that_is_not_there_is_one_line(
         ["tail", "ID", "--pop"],
         ["stats"],
         ["top", "--once"],
+        ["update", "ID", "--limit", "1"],
+        ["pause", "ID"],
+        ["resume", "ID"],
+        ["purge", "ID", "--yes"],
+        ["lease", "ID"],
+        ["ack", "ID", "a-1"],
+        ["nack", "ID", "a-1"],
+        ["extend", "ID", "a-1"],
+        ["browse", "ID"],
+        ["explain", "ID", "MESSAGE"],
+        ["work", "ID", "--", "true"],
+        ["redrive", "start", "ID"],
+        ["redrive", "start", "ID", "--dry-run"],
+        ["redrive", "list"],
+        ["redrive", "show", "ID", "--follow"],
+        ["redrive", "stop", "ID"],
     ],
 )
 def test_a_server_that_is_not_there_has_its_own_status(arguments: list[str]) -> None:

@@ -1,21 +1,41 @@
 """Queues and messages as JSON lines, written and read."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from qmq.cli.records import (
     BadLine,
+    browsed_record,
+    explained_record,
+    leased_record,
     line_of,
     message_record,
     queue_record,
     read_message,
+    redrive_record,
     stats_record,
 )
 from qmq.client.codecs import AS_IS
-from qmq.client.values import Message, QueueInfo, QueueStats
-from qmq.values import Store, Tag
+from qmq.client.values import (
+    Attempt,
+    BackOff,
+    BrowsedMessage,
+    ConsumerStats,
+    DeadLetter,
+    Explanation,
+    Message,
+    Pause,
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Redrive,
+    RedriveState,
+)
+from qmq.values import DeadLetterReason, MessageState, Outcome, Store, Tag
+from qmq.wire import q_pb2 as pb
 
 CREATED_NS = 1_795_528_582_008_101_953
 CREATED = "2026-11-24T13:56:22.008101953Z"
@@ -114,14 +134,34 @@ def test_a_bad_line_says_what_is_wrong_with_it(line: bytes, reason: str) -> None
 
 
 def test_a_queue_is_one_flat_object() -> None:
-    """Every field is there, also the empty ones."""
-    assert queue_record(INFO) == {
+    """Every field is there, also the empty ones; durations are numbers of seconds."""
+    settings = QueueSettings(
+        lease_duration=30,
+        delivery_count_max=0,
+        dead_letter_queue_id="",
+        back_off=BackOff(base=0.5, factor=2.0, max=300, jitter=0.2),
+        durability_min="FSYNC",
+    )
+
+    assert queue_record(replace(INFO, settings=settings, paused=Pause(CREATED_NS, adds=True))) == {
         "id": "an id",
         "name": "jobs",
         "store": "DISK",
         "created": CREATED,
         "tags": {"k": ["v", "w"]},
+        "limit": -1,
+        "lease_duration_s": 30.0,
+        "delivery_count_max": 0,
+        "dead_letter_queue_id": "",
+        "back_off_base_s": 0.5,
+        "back_off_factor": 2.0,
+        "back_off_max_s": 300.0,
+        "back_off_jitter": 0.2,
+        "durability_min": "FSYNC",
+        "paused": CREATED,
+        "adds_paused": True,
     }
+    assert [queue_record(INFO)[name] for name in ("paused", "adds_paused")] == [None, False]
 
 
 @pytest.mark.parametrize(("age", "seconds"), [(None, None), (timedelta(seconds=1.5), 1.5)])
@@ -136,6 +176,10 @@ def test_counts_are_numbers(age: timedelta | None, seconds: float | None) -> Non
         enqueued_total=2**53 + 1,
         consumed_total=3,
         limit=-1,
+        leased=2,
+        dead_lettered_total=4,
+        done_per_second=0.5,
+        consumers=(ConsumerStats("me", 2),),
     )
 
     assert json.loads(line_of(stats_record(stats))) == {
@@ -143,10 +187,135 @@ def test_counts_are_numbers(age: timedelta | None, seconds: float | None) -> Non
         "name": "jobs",
         "store": "DISK",
         "ready": 0,
+        "leased": 2,
+        "delayed": 0,
         "ready_bytes": 0,
         "oldest_age_s": seconds,
         "waiting": 1,
         "enqueued_total": 2**53 + 1,
         "consumed_total": 3,
+        "acked_total": 0,
+        "redelivered_total": 0,
+        "dead_lettered_total": 4,
+        "added_per_second": 0.0,
+        "done_per_second": 0.5,
         "limit": -1,
+        "consumers": {"me": 2},
     }
+
+
+def test_a_message_tells_of_its_past() -> None:
+    """Why it is a dead letter and how it was handed out; what there is not is left out."""
+    dead = DeadLetter(DeadLetterReason.REJECTED, "no such user", "its queue", CREATED_NS, 2)
+    attempt = Attempt("me", CREATED_NS - 1, CREATED_NS, Outcome.REJECTED, "no such user")
+
+    record = message_record(replace(message(b"x"), dead_letter=dead, attempts=(attempt,)))
+
+    assert record["dead_letter"] == {
+        "reason": "REJECTED",
+        "text": "no such user",
+        "source_queue_id": "its queue",
+        "moved": CREATED,
+        "delivery_count": 2,
+    }
+    assert record["attempts"] == [
+        {
+            "outcome": "REJECTED",
+            "consumer": "me",
+            "leased": "2026-11-24T13:56:22.008101952Z",
+            "ended": CREATED,
+            "reason": "no such user",
+        }
+    ]
+    assert message_record(message(b"x")).keys() == {"id", "created", "tags", "payload"}
+
+
+def test_what_an_older_program_does_not_know_is_unknown() -> None:
+    """The rest of the message is printed all the same."""
+    dead = DeadLetter(None, "", "", 0, 0)
+    attempt = Attempt("", 0, 0, None)
+
+    record = message_record(replace(message(b"x"), dead_letter=dead, attempts=(attempt,)))
+
+    assert record["dead_letter"]["reason"] == record["attempts"][0]["outcome"] == "UNKNOWN"
+
+
+def browsed(*, state: MessageState | None) -> BrowsedMessage[bytes | str]:
+    """A message of a queue."""
+    is_ready = state is MessageState.READY
+    return BrowsedMessage(
+        "an id",
+        CREATED_NS,
+        (),
+        b"x",
+        AS_IS,
+        state=state,
+        delivery_count=1,
+        consumer="" if is_ready else "me",
+        until_ns=None if is_ready else CREATED_NS,
+        age=timedelta(seconds=2),
+    )
+
+
+def test_a_browsed_message_tells_where_it_is() -> None:
+    """Who has it until when, only if somebody does."""
+    where = {"id": "an id", "age_s": 2.0, "delivery_count": 1}
+    what = {"created": CREATED, "tags": {}, "payload": "x"}
+
+    assert browsed_record(browsed(state=MessageState.READY)) == {**where, **what, "state": "READY"}
+    assert browsed_record(browsed(state=MessageState.LEASED)) == {
+        **where,
+        **what,
+        "state": "LEASED",
+        "consumer": "me",
+        "until": CREATED,
+    }
+    assert browsed_record(browsed(state=None))["state"] == "UNKNOWN"
+
+
+def test_what_is_leased_or_browsed_can_be_added() -> None:
+    """What tells of its past means nothing to another queue."""
+    leased = pb.LeasedMessage(lease_id="a-1", delivery_count=1)
+    leased.message.payload = b"x"
+    leased.message.attempts.add(outcome="FAILED")
+    explained = Explanation(browsed(state=MessageState.LEASED), 0, ("since it is",))
+
+    for record in (leased_record(leased), browsed_record(explained.message)):
+        assert read_message(line_of(record).encode()) == (b"x", ())
+    assert explained_record(explained)["reasons"] == ["since it is"]
+
+
+def test_a_redrive_is_one_flat_object() -> None:
+    """Its end is null while there is none."""
+    redrive = Redrive(
+        id="an id",
+        queue_id="dead",
+        target_queue_id="",
+        dry_run=False,
+        state=RedriveState.RUNNING,
+        started_ns=CREATED_NS,
+        ended_ns=None,
+        total=3,
+        seen=2,
+        matched=1,
+        moved=1,
+        failed_again=0,
+        message="",
+    )
+
+    assert redrive_record(redrive) == {
+        "id": "an id",
+        "state": "RUNNING",
+        "queue_id": "dead",
+        "target_queue_id": "",
+        "dry_run": False,
+        "started": CREATED,
+        "ended": None,
+        "total": 3,
+        "seen": 2,
+        "matched": 1,
+        "moved": 1,
+        "failed_again": 0,
+        "message": "",
+    }
+    assert redrive_record(replace(redrive, ended_ns=CREATED_NS))["ended"] == CREATED

@@ -5,8 +5,10 @@ import json
 import pytest
 from google.protobuf.message import Message
 
-from qmq.cli.reply import reply_json
+from qmq.cli.reply import plain_json, reply_json
+from qmq.values import BackOff, QueueInfo, QueueSettings, Store
 from qmq.wire import q_pb2
+from qmq.wire.convert import queue_message
 
 
 def message(*, payload: bytes = b"", created_ns: int = 1) -> q_pb2.Message:
@@ -44,6 +46,45 @@ def test_names_order_and_indentation_are_the_protos() -> None:
   }
 }"""
     )
+
+
+def described(settings: QueueSettings = QueueSettings()) -> q_pb2.Queue:  # noqa: B008 - Frozen.
+    """A queue as a server answers it."""
+    return queue_message(
+        QueueInfo(id="an id", created_ns=1, store=Store.DISK, limit=5, settings=settings)
+    )
+
+
+def test_a_plain_reply_is_that_of_the_original() -> None:
+    """Limit, durability and settings that are as by default are for those who ask for them."""
+    reply = q_pb2.NewQueueResponse(queue=described())
+    meta = {"id": "an id", "created": "1970-01-01T00:00:00.000000001Z"}
+
+    assert json.loads(plain_json(reply)) == {"queue": {"meta": meta, "store": "DISK"}}
+    assert {*json.loads(reply_json(reply))["queue"]} == {"meta", "store", "limit", "settings"}
+    listed = q_pb2.ListQueuesResponse(queues=[described(), described()])
+    assert json.loads(plain_json(listed)) == {"queues": 2 * [{"meta": meta, "store": "DISK"}]}
+    added = q_pb2.AddResponse(message=message(payload=b"x"), durability="FSYNC")
+    assert plain_json(added) == reply_json(q_pb2.AddResponse(message=message(payload=b"x")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        (QueueSettings(lease_duration_ns=10**9), {"lease_duration": "1s"}),
+        (QueueSettings(delivery_count_max=3), {"delivery_count_max": 3}),
+        (QueueSettings(back_off=BackOff(factor=1.5)), {"back_off": {"factor": 1.5}}),
+    ],
+)
+def test_a_plain_reply_has_settings_that_somebody_chose(
+    settings: QueueSettings, shown: dict[str, object]
+) -> None:
+    """And none of the others."""
+    (queue,) = json.loads(plain_json(q_pb2.ListQueuesResponse(queues=[described(settings)])))[
+        "queues"
+    ]
+
+    assert queue["settings"] == shown
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,27 @@ def test_what_looks_for_itself_is_not_ended() -> None:
     assert seen == [False, False, True, True]
 
 
+def test_somebody_is_told_of_each_signal() -> None:
+    """In a thread of its own, and what was waited for comes to its end."""
+    told: list[bool] = []
+    seen = threading.Semaphore(0)
+
+    def work(stop: Stop) -> None:
+        def tell() -> None:
+            told.append(stop.insists)
+            seen.release()
+
+        with stop.told(tell):
+            for _ in range(2):
+                interrupt(signal.SIGTERM)
+                assert seen.acquire(timeout=20)
+
+    with Stop() as stop, pytest.raises(Interrupted) as ended:
+        work(stop)
+
+    assert (told, ended.value.exit_code) == ([False, True], 143)
+
+
 def test_an_error_is_not_hidden_by_a_signal() -> None:
     """What failed is what is told."""
 

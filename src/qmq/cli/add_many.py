@@ -90,7 +90,7 @@ class _Load:
 
     def run(self) -> None:
         """Add every line. Raises Failure, QmqError, Interrupted."""
-        with Progress(bytes_left()) as progress:
+        with Progress(bytes_left(), "lines") as progress:
             for batch in self._batches():
                 with self._stop.deferred():
                     self._send(batch)

@@ -4,7 +4,10 @@ These are click callbacks: each is called with the context, the parameter and th
 """
 
 import math
-from typing import Final
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, TypeAlias
 
 import click
 
@@ -15,6 +18,18 @@ _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 #: Seconds between two looks of `top` at least: people see no more, and the server works.
 INTERVAL_S_MIN: Final = 0.1
+
+#: How a duration is written: seconds, unless a unit says otherwise.
+_DURATION: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ms|s|m|h|d)?", re.ASCII)
+#: What a google.protobuf.Duration holds: some ten thousand years.
+_DURATION_S_MAX: Final = 315_576_000_000
+_SECONDS: Final = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+#: How a moment is written, as RFC 3339 has it: the second, its fraction, the zone.
+_MOMENT: Final = re.compile(r"([^.]+?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+#: The fields of a google.protobuf.Timestamp.
+Moment: TypeAlias = Mapping[str, int]
 
 #: What STORE may be; BOLTDB is the original's name for DISK.
 STORES: Final = {
@@ -33,8 +48,10 @@ def read_store(ctx: click.Context, param: click.Parameter, text: str) -> Store:
     return store
 
 
-def read_limit(ctx: click.Context, param: click.Parameter, text: str) -> int:
+def read_limit(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
     """Return the 64-bit number that `text` spells: decimal, or with 0x, 0o or 0b."""
+    if text is None:
+        return None
     try:
         limit = int(text, base=0)
     except ValueError:
@@ -65,9 +82,42 @@ def read_tags(
     return tags
 
 
-def read_wait(ctx: click.Context, param: click.Parameter, seconds: float | None) -> float | None:
+def read_duration(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """Return how many seconds `text` says: `90`, `90s`, `1.5m`, `100ms`, `2h`, `7d`."""
+    if text is None:
+        return None
+    found = _DURATION.fullmatch(text)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else math.inf
+    if seconds > _DURATION_S_MAX:
+        message = f"{text!r} is no duration; write 90 or 90s, 100ms, 5m, 2h, 7d"
+        raise click.BadParameter(message, ctx=ctx, param=param)
+    return seconds
+
+
+def read_moment(ctx: click.Context, param: click.Parameter, text: str | None) -> Moment | None:
+    """Return the moment that `text` says, as `qcli` prints it: to the nanosecond."""
+    if text is None:
+        return None
+    try:
+        found = _MOMENT.fullmatch(text)
+        second = datetime.fromisoformat(found[1] + found[3]) if found else None
+    except ValueError:
+        second = found = None
+    if found is None or second is None:
+        message = f"{text!r} is no moment; write it as 2026-11-24T13:56:47.264656630Z"
+        raise click.BadParameter(message, ctx=ctx, param=param)
+    return {"seconds": int(second.timestamp()), "nanos": int(f"{found[2] or '':0<9}")}
+
+
+def read_wait(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
     """Return how many seconds to wait; `inf` is for ever."""
-    if seconds is not None and not seconds >= 0:  # So that nan is refused too.
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        return read_duration(ctx, param, text)
+    if not seconds >= 0:  # So that nan is refused too.
         message = f"{seconds:g} is no number of seconds, 0 or more; inf waits for ever"
         raise click.BadParameter(message, ctx=ctx, param=param)
     return seconds
@@ -95,14 +145,14 @@ def complete_store(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 def complete_queue(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The names, or else ids, of the server's queues that begin with `incomplete`."""
-    from qmq.cli.execute import queue_names  # noqa: PLC0415 - only a call needs gRPC
+    from qmq.cli.execute import completions  # noqa: PLC0415 - only a call needs gRPC
 
     del param
     try:
         settings = settings_of(ctx)
     except click.UsageError:
         return []
-    return [name for name in queue_names(settings) if name.startswith(incomplete)]
+    return [name for name in completions(settings) if name.startswith(incomplete)]
 
 
 def complete_command(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -6,16 +6,35 @@ errors load no gRPC.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-#: How replies about queues are printed.
-Output: TypeAlias = Literal["json", "jsonl", "table"]
+#: Fields of a request, by their names in the proto.
+Fields: TypeAlias = Mapping[str, Any]
+
+#: How replies about queues are printed. `plain` is what the original printed, and of what it
+#: did not know only what is not as by default.
+Output: TypeAlias = Literal["plain", "json", "jsonl", "table"]
 
 #: How messages are printed.
 MessageOutput: TypeAlias = Literal["json", "jsonl", "raw"]
 
+#: How messages are printed that are looked at.
+BrowseOutput: TypeAlias = Literal["json", "jsonl", "raw", "table"]
+
 #: What queues are sorted by: names from A to Z, all others the largest first.
-Sort: TypeAlias = Literal["ready", "bytes", "oldest", "added", "popped", "rate", "waiting", "name"]
+Sort: TypeAlias = Literal[
+    "ready",
+    "leased",
+    "delayed",
+    "bytes",
+    "oldest",
+    "added",
+    "done",
+    "rate",
+    "dead",
+    "waiting",
+    "name",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +46,10 @@ class Call:
     #: The method's name in the service, for example `Pop`.
     method: str
     #: The request's fields by their names in the proto.
-    fields: Mapping[str, object]
+    fields: Fields
     #: Whether the reply is printed.
     prints_reply: bool = True
-    output: Output = "json"
+    output: Output = "plain"
     #: Whether the exit status of every error is 1, as it was of the original's commands.
     is_original: bool = True
 
@@ -69,6 +88,84 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Messages on lease, printed."""
+
+    queue_id: str
+    output: MessageOutput
+    #: What is printed after a payload with `raw`.
+    end: bytes
+    #: How many at most.
+    count: int
+    #: Seconds to wait for the first message; inf waits for ever.
+    wait_s: float
+    #: Seconds; None leaves it to the queue.
+    lease_s: float | None
+    #: What the consumer calls itself.
+    consumer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Leases acked, given back or extended."""
+
+    method: Literal["Ack", "Nack", "Extend"]
+    queue_id: str
+    #: None reads them from standard input, one a line.
+    lease_ids: tuple[str, ...] | None
+    #: Further fields of the request.
+    fields: Fields
+    #: How the moments at which leases end are printed.
+    output: Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browse:
+    """Messages of a queue, printed page by page."""
+
+    output: BrowseOutput
+    #: How many at most; None is no limit.
+    count: int | None
+    #: Those of the request.
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """All messages of a queue removed, if a person says so once more."""
+
+    queue_id: str
+    #: Whether that was said already.
+    is_sure: bool
+    output: Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive:
+    """A redrive, started or looked at, and followed until it has ended."""
+
+    #: The call that starts it; None if it has an id.
+    start: Call | None
+    redrive_id: str
+    output: Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A command run for each message of a queue."""
+
+    queue_id: str
+    #: The program and its arguments.
+    command: tuple[str, ...]
+    #: How many run at one time.
+    concurrency: int
+    #: Seconds; None leaves it to the queue.
+    lease_s: float | None
+    #: What the consumer calls itself.
+    consumer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Top:
     """A table of all queues with their rates, again and again."""
 
@@ -79,4 +176,4 @@ class Top:
     is_once: bool
 
 
-Action: TypeAlias = Call | AddMany | Take | Top
+Action: TypeAlias = Call | AddMany | Take | Lease | Settle | Browse | Purge | Redrive | Work | Top

@@ -3,23 +3,41 @@
 import click
 
 from qmq.cli.arguments import complete_command
-from qmq.cli.call import Action, AddMany, Call, Take
-from qmq.cli.help import CommandsInOrder
+from qmq.cli.call import Action, AddMany, Browse, Call, Lease, Purge, Redrive, Settle, Take, Work
+from qmq.cli.dead_letter_commands import redrive
+from qmq.cli.help import CommandsInOrder, CommandsInSections
+from qmq.cli.lease_commands import (
+    ack_messages,
+    extend_leases,
+    lease_messages,
+    nack_messages,
+    work_on_queue,
+)
 from qmq.cli.message_commands import add_message, peek_message, pop_message, tail_queue
 from qmq.cli.queue_commands import (
     delete_queue,
     get_queue,
     list_queues,
     new_queue,
+    pause_queue,
+    purge_queue,
+    resume_queue,
     tag_queue,
     untag_queue,
+    update_queue,
 )
-from qmq.cli.settings import connection_options, settings_of
-from qmq.cli.view_commands import show_config, show_stats, show_top
+from qmq.cli.settings import Settings, connection_options, settings_of
+from qmq.cli.view_commands import (
+    browse_queue,
+    explain_message,
+    show_config,
+    show_stats,
+    show_top,
+)
 
 
 @click.group(
-    cls=CommandsInOrder,
+    cls=CommandsInSections,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
@@ -43,8 +61,11 @@ def act(ctx: click.Context, action: Action | None) -> None:
     """Do what the command stands for; `help` and `config` have done it themselves."""
     if action is None:
         return
-    settings = settings_of(ctx)
-    # Only here is gRPC loaded, and of qcli itself what the action needs.
+    _do(action, settings_of(ctx))
+
+
+def _do(action: Action, settings: Settings) -> None:
+    """Do what a command stands for. Only here is gRPC loaded, and what the action needs."""
     match action:
         case Call():
             from qmq.cli.execute import execute  # noqa: PLC0415
@@ -58,6 +79,30 @@ def act(ctx: click.Context, action: Action | None) -> None:
             from qmq.cli.take import take  # noqa: PLC0415
 
             take(action, settings)
+        case Lease():
+            from qmq.cli.lease import lease  # noqa: PLC0415
+
+            lease(action, settings)
+        case Settle():
+            from qmq.cli.settle import settle  # noqa: PLC0415
+
+            settle(action, settings)
+        case Browse():
+            from qmq.cli.browse import browse  # noqa: PLC0415
+
+            browse(action, settings)
+        case Purge():
+            from qmq.cli.purge import purge  # noqa: PLC0415
+
+            purge(action, settings)
+        case Redrive():
+            from qmq.cli.redrive import follow_redrive  # noqa: PLC0415
+
+            follow_redrive(action, settings)
+        case Work():
+            from qmq.cli.work import work  # noqa: PLC0415
+
+            work(action, settings)
         case _:
             from qmq.cli.top import top  # noqa: PLC0415
 
@@ -65,33 +110,43 @@ def act(ctx: click.Context, action: Action | None) -> None:
 
 
 @click.command("help", cls=CommandsInOrder.command_class)
-@click.argument("command", required=False, shell_complete=complete_command)
+@click.argument("command", nargs=-1, metavar="[COMMAND]", shell_complete=complete_command)
 @click.pass_context
-def show_help(ctx: click.Context, command: str | None) -> None:
+def show_help(ctx: click.Context, command: tuple[str, ...]) -> None:
     """Show help, or the help of one command."""
-    root = ctx.find_root()
-    if command is None:
-        click.echo(root.get_help())
-        return
-    name, found, _ = qcli.resolve_command(root, [command])
-    if found is not None:
-        click.echo(found.get_help(click.Context(found, info_name=name, parent=root)))
+    context = ctx.find_root()
+    for word in command:
+        if not isinstance(context.command, click.Group):
+            raise click.UsageError(f"{context.command_path} has no commands", ctx=context)
+        name, found, _ = context.command.resolve_command(context, [word])
+        if found is None:
+            return
+        context = click.Context(found, info_name=name, parent=context)
+    click.echo(context.get_help())
 
 
-for _command in (
+qcli.add_section("Messages", add_message, pop_message, peek_message, tail_queue)
+qcli.add_section(
+    "Work, at least once",
+    lease_messages,
+    ack_messages,
+    nack_messages,
+    extend_leases,
+    work_on_queue,
+)
+qcli.add_section(
+    "Queues",
     list_queues,
     get_queue,
-    delete_queue,
     new_queue,
+    update_queue,
+    delete_queue,
     tag_queue,
     untag_queue,
-    add_message,
-    pop_message,
-    peek_message,
-    tail_queue,
-    show_stats,
-    show_top,
-    show_config,
-    show_help,
-):
-    qcli.add_command(_command)
+    pause_queue,
+    resume_queue,
+    purge_queue,
+)
+qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message)
+qcli.add_section("Dead letters", redrive)
+qcli.add_section("Itself", show_config, show_help)

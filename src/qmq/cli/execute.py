@@ -1,21 +1,42 @@
 """Making one call. Whoever imports this loads gRPC."""
 
 import sys
+from typing import Final
 
 from qmq.cli.call import Call
 from qmq.cli.connect import connected
 from qmq.cli.failures import FAILED, Failure, failure_of
 from qmq.cli.reply import write_reply
+from qmq.cli.reply_tables import Names
 from qmq.cli.settings import Settings
 from qmq.client.errors import QmqError
+from qmq.client.on_threads.channel import GrpcChannel
 from qmq.client.options import TIMEOUT_S
 from qmq.wire import q_pb2
 
 #: Seconds that a person who pressed Tab is kept waiting at most.
-_COMPLETION_TIMEOUT_S = 1.0
+_TIMEOUT_S: Final = 1.0
 
-#: Queues that one press of Tab asks for.
-_COMPLETION_PAGE_SIZE = 1_000
+#: Queues whose names are asked for: those that a person has an overview of.
+_PAGE_SIZE: Final = 1_000
+
+
+#: Methods whose tables call other queues by their names.
+_NAMING: Final = frozenset(
+    {
+        "GetQueue",
+        "NewQueue",
+        "UpdateQueue",
+        "ListQueues",
+        "Pause",
+        "Resume",
+        "Explain",
+        "StartRedrive",
+        "GetRedrive",
+        "ListRedrives",
+        "StopRedrive",
+    }
+)
 
 
 def execute(call: Call, settings: Settings) -> None:
@@ -29,24 +50,35 @@ def execute(call: Call, settings: Settings) -> None:
         raise Failure(f"{call.failure}: standard output is closed")
     request = getattr(q_pb2, f"{call.method}Request")(**call.fields)
     reply_type = getattr(q_pb2, f"{call.method}Response")
+    names: Names = {}
     try:
         with connected(settings, call.failure) as channel:
             data = channel.call(call.method, request.SerializeToString(), TIMEOUT_S)
+            if call.output == "table" and call.method in _NAMING:
+                names = queue_names(channel)
     except QmqError as error:
         failure = failure_of(call.failure, error)
         status = FAILED if call.is_original else failure.exit_code
         raise Failure(failure.message, status) from error
     if call.prints_reply:
-        write_reply(reply_type.FromString(data), call.output)
+        write_reply(reply_type.FromString(data), call.output, names)
 
 
-def queue_names(settings: Settings) -> list[str]:
+def queue_names(channel: GrpcChannel) -> dict[str, str]:
+    """The name of each queue by its id, "" if it has none; no queues if none are told."""
+    request = q_pb2.ListQueuesRequest(page_size=_PAGE_SIZE)
+    try:
+        data = channel.call("ListQueues", request.SerializeToString(), _TIMEOUT_S)
+    except QmqError:
+        return {}
+    reply = q_pb2.ListQueuesResponse.FromString(data)
+    return {queue.meta.id: queue.name for queue in reply.queues}
+
+
+def completions(settings: Settings) -> list[str]:
     """The name, or else the id, of each queue; none if the server does not answer."""
-    request = q_pb2.ListQueuesRequest(page_size=_COMPLETION_PAGE_SIZE)
     try:
         with connected(settings, "cannot list queues") as channel:
-            data = channel.call("ListQueues", request.SerializeToString(), _COMPLETION_TIMEOUT_S)
-    except (Failure, QmqError):
+            return [name or queue_id for queue_id, name in queue_names(channel).items()]
+    except Failure:
         return []
-    reply = q_pb2.ListQueuesResponse.FromString(data)
-    return [queue.name or queue.meta.id for queue in reply.queues]

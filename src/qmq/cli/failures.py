@@ -4,6 +4,7 @@ from typing import Final
 
 import click
 
+from qmq.cli.table import printable
 from qmq.client.errors import (
     AddressError,
     DeadlineExceeded,
@@ -21,6 +22,8 @@ USAGE: Final = 2
 EMPTY: Final = 3
 #: The server was not reached, or did not answer: trying again later may help.
 NOT_ANSWERED: Final = 4
+#: A lease has ended before, or never was one.
+REFUSED: Final = 5
 #: As a shell reports a program that Ctrl-C ended.
 INTERRUPTED: Final = 130
 
@@ -51,6 +54,11 @@ def failure_of(what: str, error: QmqError | AddressError, more: str = "") -> Fai
     if more:
         message += f"; {more}"
     return Failure(message, _status_of(error))
+
+
+def print_error(message: str) -> None:
+    """Print one line that no character in a server's message can break or colour."""
+    click.echo(f"qcli: error: {printable(message)}", err=True)
 
 
 def _status_of(error: QmqError) -> int:

@@ -1,6 +1,6 @@
 """The help of commands: their examples, and the order in which they are listed."""
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -11,17 +11,28 @@ EXAMPLES: Final = {
         "echo hello | qcli add jobs -t kind=greeting",
         "qcli pop jobs --raw",
         "qcli add jobs --lines < words.txt",
+        "qcli work jobs --concurrency 4 -- ./resize",
         "qcli --server q.example:10002 list",
     ),
     "list": ("qcli list", "qcli list -o table", "qcli list | jq -r '.queues[].meta.id'"),
-    "get": ("qcli get jobs",),
+    "get": ("qcli get jobs", "qcli get jobs -o json"),
     "delete": ("qcli delete 63ee5c6a-585c-4aef-a2ec-66d8f5b68e28",),
     "new": (
         "qcli new MEMORY 1000",
         "qcli new DISK -1 --name jobs -t team=web -t team=mobile",
+        "qcli new DISK -1 --name dead-jobs",
+        "qcli new DISK -1 --name jobs --dead-letter-queue dead-jobs --delivery-count-max 5",
+    ),
+    "update": (
+        "qcli update jobs --lease-duration 5m",
+        "qcli update jobs --dead-letter-queue dead-jobs --delivery-count-max 5",
+        "qcli update jobs --limit -1",
     ),
     "tag": ("qcli tag jobs team web", "qcli tag jobs offset -- -5"),
     "untag": ("qcli untag jobs team web",),
+    "pause": ("qcli pause jobs", "qcli pause jobs --adds"),
+    "resume": ("qcli resume jobs",),
+    "purge": ("qcli purge jobs", "qcli purge jobs --yes"),
     "add": (
         "printf hello | qcli add jobs",
         "qcli add jobs -t kind=image < photo.jpg",
@@ -40,10 +51,50 @@ EXAMPLES: Final = {
     ),
     "peek": ("qcli peek jobs", "qcli peek jobs --raw"),
     "tail": ("qcli tail jobs --pop", "qcli tail jobs --pop --raw"),
+    "lease": (
+        "qcli lease jobs",
+        "qcli lease jobs --count 10 --wait 5 --lease-duration 5m",
+        "qcli lease jobs | jq -r .lease_id | qcli ack jobs -",
+    ),
+    "ack": (
+        "qcli ack jobs 000000000000002a-00000001",
+        "jq -r .lease_id < leased.jsonl | qcli ack jobs -",
+    ),
+    "nack": (
+        "qcli nack jobs 000000000000002a-00000001 --reason 'disk full' --delay 5m",
+        "qcli nack jobs 000000000000002a-00000001 --kind release",
+        "qcli nack jobs 000000000000002a-00000001 --kind reject --reason 'no such user'",
+    ),
+    "extend": ("qcli extend jobs 000000000000002a-00000001 --lease-duration 10m",),
+    "work": (
+        "qcli work jobs -- ./resize",
+        "qcli work jobs --concurrency 4 -- curl --fail --data-binary @- http://localhost:8080/",
+        "qcli work files -- gzip {}",
+        "qcli work jobs -- sh -c 'echo \"$Q_MESSAGE_ID\"; cat'",
+    ),
+    "browse": (
+        "qcli browse jobs",
+        "qcli browse jobs --state leased --older-than 1h",
+        "qcli browse jobs -t kind=image -n 10 -o jsonl",
+    ),
+    "explain": ("qcli explain jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608",),
+    "redrive": (
+        "qcli redrive start dead-jobs --dry-run",
+        "qcli redrive start dead-jobs --follow",
+        "qcli redrive list",
+    ),
+    "redrive start": (
+        "qcli redrive start dead-jobs --dry-run --text 'disk full'",
+        "qcli redrive start dead-jobs --text 'disk full' --rate 100 --follow",
+        "qcli redrive start dead-jobs --to jobs --reason delivery-count-max --older-than 1h",
+    ),
+    "redrive list": ("qcli redrive list", "qcli redrive list -o table"),
+    "redrive show": ("qcli redrive show 8f14e45f-ceea-467f-a0d3-3b2cf0c1a7e5 --follow",),
+    "redrive stop": ("qcli redrive stop 8f14e45f-ceea-467f-a0d3-3b2cf0c1a7e5",),
     "stats": ("qcli stats", "qcli stats jobs | jq .ready", "qcli stats -o table"),
     "top": ("qcli top", "qcli top --sort rate --interval 5", "qcli top --once"),
     "config": ("qcli config", "qcli --server q.example:10002 config"),
-    "help": ("qcli help new",),
+    "help": ("qcli help new", "qcli help redrive start"),
 }
 
 
@@ -52,9 +103,8 @@ class CommandWithExamples(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are: a wrapped command line cannot be pasted."""
-        del ctx
         with formatter.section("Examples"):
-            for example in EXAMPLES[self.name or ""]:
+            for example in EXAMPLES[ctx.command_path.removeprefix("qcli ")]:
                 formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
@@ -67,3 +117,29 @@ class CommandsInOrder(CommandWithExamples, click.Group):
         """The names of the commands."""
         del ctx
         return list(self.commands)
+
+
+class CommandsInSections(CommandsInOrder):
+    """Commands that are listed under headings."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - As of a group.
+        super().__init__(*arguments, **attributes)
+        self._sections: dict[str, list[str]] = {}
+
+    def add_section(self, title: str, *commands: click.Command) -> None:
+        """Add commands under a heading, after those that are there."""
+        for command in commands:
+            self.add_command(command)
+        self._sections[title] = [command.name or "" for command in commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each heading and the commands under it, all lined up."""
+        del ctx
+        width = max(map(len, self.commands))
+        for title, names in self._sections.items():
+            room = formatter.width - 6 - width
+            rows = [
+                (f"{name:<{width}}", self.commands[name].get_short_help_str(room)) for name in names
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)

@@ -1,53 +1,16 @@
 """The commands about messages: what each accepts, and what it stands for."""
 
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import click
 
 from qmq.cli.arguments import read_wait
-from qmq.cli.call import AddMany, Call, MessageOutput, Take
+from qmq.cli.call import AddMany, Call, Take
 from qmq.cli.help import CommandWithExamples
-from qmq.cli.options import Decorated, exclusive, needs, queue_argument, tags_option
+from qmq.cli.message_options import Printing, end_of, output_of, printing_options
+from qmq.cli.options import Tags, exclusive, needs, queue_argument, tags_option
 from qmq.cli.settings import server_option
 from qmq.cli.standard_input import read_payload
-
-Tags = list[dict[str, str]]
-
-
-class Printing(TypedDict):
-    """The options that say how messages are printed."""
-
-    output: MessageOutput | None
-    is_raw: bool
-    is_jsonl: bool
-    is_null: bool
-    has_no_end: bool
-
-
-def _printing_options(command: Decorated) -> Decorated:
-    """Add the options of Printing to a command."""
-    options = (
-        click.option(
-            "-o",
-            "--output",
-            type=click.Choice(["json", "jsonl", "raw"]),
-            help="How messages are printed; json is the server's reply, and the default"
-            " where a message is the answer.",
-        ),
-        click.option("--raw", "is_raw", is_flag=True, help="Print payloads, a line each."),
-        click.option(
-            "--jsonl", "is_jsonl", is_flag=True, help="Print messages, a JSON object a line."
-        ),
-        click.option(
-            "-0", "--null", "is_null", is_flag=True, help="With --raw: a zero byte ends each."
-        ),
-        click.option(
-            "--no-newline", "has_no_end", is_flag=True, help="With --raw: nothing ends each."
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.command("add", cls=CommandWithExamples)
@@ -77,7 +40,7 @@ def add_message(  # noqa: PLR0913 - One for each option.
     keep_ends: bool,
     is_null: bool,
 ) -> Call | AddMany:
-    """Add a message to a queue; its payload is read from standard input.
+    """Add a message to a queue, its payload from standard input.
 
     The payload is taken as it is, the end of its last line included.
 
@@ -112,11 +75,10 @@ def add_message(  # noqa: PLR0913 - One for each option.
     "--wait",
     "wait_s",
     metavar="SECONDS",
-    type=float,
     callback=read_wait,
     help="Wait so long for each next message if there is none.",
 )
-@_printing_options
+@printing_options
 @server_option()
 def pop_message(
     queue_id: str,
@@ -134,7 +96,7 @@ def pop_message(
     With one of the first seven options, an empty queue ends with status 3 rather than 1.
     """
     exclusive(count=count, all=is_all)
-    output = _output_of(printing)
+    output = output_of(printing)
     if output is None and count is None and not is_all and wait_s is None:
         return Call(
             failure="cannot pop message from queue", method="Pop", fields={"queue_id": queue_id}
@@ -142,7 +104,7 @@ def pop_message(
     return Take(
         queue_id=queue_id,
         output=output or "json",
-        end=_end_of(printing),
+        end=end_of(printing),
         count=None if is_all else count or 1,
         wait_s=wait_s or 0.0,
     )
@@ -150,11 +112,11 @@ def pop_message(
 
 @click.command("peek", cls=CommandWithExamples)
 @queue_argument
-@_printing_options
+@printing_options
 @server_option()
 def peek_message(queue_id: str, **printing: Unpack[Printing]) -> Call | Take:
     """Show the message at the head of a queue and leave it there."""
-    output = _output_of(printing)
+    output = output_of(printing)
     if output is None:
         return Call(
             failure="cannot peek at message in queue",
@@ -164,7 +126,7 @@ def peek_message(queue_id: str, **printing: Unpack[Printing]) -> Call | Take:
     return Take(
         queue_id=queue_id,
         output=output,
-        end=_end_of(printing),
+        end=end_of(printing),
         count=1,
         wait_s=0.0,
         is_peek=True,
@@ -174,7 +136,7 @@ def peek_message(queue_id: str, **printing: Unpack[Printing]) -> Call | Take:
 @click.command("tail", cls=CommandWithExamples)
 @queue_argument
 @click.option("--pop", "pops", is_flag=True, help="Take the messages out of the queue: needed.")
-@_printing_options
+@printing_options
 @server_option()
 def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Take:
     """Print the messages of a queue as they come, until Ctrl-C.
@@ -186,7 +148,7 @@ def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Ta
     Messages are printed as with --jsonl, unless an option says otherwise. It goes on when
     the server has been away.
     """
-    output = _output_of(printing)
+    output = output_of(printing)
     if not pops:
         raise click.UsageError(
             "tail takes the messages out of the queue: say --pop if you mean it;"
@@ -195,27 +157,7 @@ def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Ta
     return Take(
         queue_id=queue_id,
         output=output or "jsonl",
-        end=_end_of(printing),
+        end=end_of(printing),
         count=None,
         wait_s=None,
     )
-
-
-def _output_of(printing: Printing) -> MessageOutput | None:
-    """How messages are printed, if an option says so. Raises click.UsageError."""
-    output, is_raw, is_jsonl = printing["output"], printing["is_raw"], printing["is_jsonl"]
-    exclusive(output=output, raw=is_raw, jsonl=is_jsonl)
-    is_raw = is_raw or output == "raw"
-    ends = {"null": printing["is_null"], "no-newline": printing["has_no_end"]}
-    exclusive(**ends)
-    needs("--raw", is_given=is_raw, **ends)
-    if is_raw:
-        return "raw"
-    return "jsonl" if is_jsonl else output
-
-
-def _end_of(printing: Printing) -> bytes:
-    """What is printed after a payload."""
-    if printing["has_no_end"]:
-        return b""
-    return b"\0" if printing["is_null"] else b"\n"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
-from qmq.cli.call import Take
+from qmq.cli.call import Lease, Take
 from qmq.cli.failures import FAILED
-from qmq.cli.records import line_of, message_record
+from qmq.cli.records import leased_record, line_of, message_record
 from qmq.cli.reply import reply_json
 from qmq.cli.stop import Stop
 from qmq.client.values import Message
@@ -20,6 +20,9 @@ _PATIENCE_MS: Final = 100
 
 #: Makes of a message what is printed.
 Encode: TypeAlias = Callable[[Message[Any]], bytes]
+
+#: Makes what is printed of a message and the lease on it.
+EncodeLeased: TypeAlias = Callable[[pb.LeasedMessage], bytes]
 
 
 class Unprinted(Exception):
@@ -41,12 +44,25 @@ def encoder(action: Take) -> Encode:
     return lambda message: f"{reply_json(_reply(message))}\n".encode()
 
 
-def print_messages(messages: Sequence[Message[Any]], encode: Encode, stop: Stop) -> None:
+def leased_encoder(action: Lease) -> EncodeLeased:
+    """Return what makes of a message and its lease what `action` says is printed."""
+    if action.output == "raw":
+        end = action.end
+        return lambda leased: b"%s\t%s" % (leased.lease_id.encode(), leased.message.payload + end)
+    if action.output == "jsonl":
+        return lambda leased: f"{line_of(leased_record(leased))}\n".encode()
+    return lambda leased: f"{reply_json(pb.LeaseResponse(messages=[leased]))}\n".encode()
+
+
+def print_messages(texts: Sequence[bytes], stop: Stop) -> None:
     """Write messages, whole, though a signal comes; a second one ends it if nobody reads.
+
+    Args:
+        texts: what is printed of each.
+        stop: tells of signals.
 
     Raises Unprinted.
     """
-    texts = [encode(message) for message in messages]
     data = memoryview(b"".join(texts))
     # Not by way of sys.stdout, which would not tell how far it came.
     descriptor = sys.stdout.fileno()
@@ -87,4 +103,22 @@ def _reply(message: Message[Any]) -> pb.PopResponse:
     wire.meta.created.FromNanoseconds(message.created_ns)
     for tag in message.tags:
         wire.meta.tags.add(key=tag.key, value=tag.value)
+    if dead := message.dead_letter:
+        wire.dead_letter.CopyFrom(
+            pb.DeadLetter(
+                reason=dead.reason.name if dead.reason else None,
+                text=dead.text,
+                source_queue_id=dead.source_queue_id,
+                delivery_count=dead.delivery_count,
+            )
+        )
+        wire.dead_letter.moved.FromNanoseconds(dead.moved_ns)
+    for attempt in message.attempts:
+        made = wire.attempts.add(
+            consumer=attempt.consumer,
+            outcome=attempt.outcome.name if attempt.outcome else None,
+            reason=attempt.reason,
+        )
+        made.leased.FromNanoseconds(attempt.leased_ns)
+        made.ended.FromNanoseconds(attempt.ended_ns)
     return pb.PopResponse(message=wire)

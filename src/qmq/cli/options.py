@@ -1,13 +1,19 @@
 """The arguments and options that several commands share."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import click
 
-from qmq.cli.arguments import complete_queue, read_tags
+from qmq.cli.arguments import complete_queue, read_duration, read_tags
+from qmq.cli.call import Output
+from qmq.values import NS_PER_S
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+#: Tags as fields of proto.Tag.
+Tags = list[dict[str, str]]
 
 queue_argument: Final = click.argument("queue_id", metavar="ID", shell_complete=complete_queue)
 
@@ -27,15 +33,45 @@ def output_option(text: str) -> Callable[[Decorated], Decorated]:
     return click.option("-o", "--output", type=click.Choice(["json", "jsonl", "table"]), help=text)
 
 
+#: That of the commands that the original did not have.
+view_output: Final = output_option("Otherwise a table on a terminal, and jsonl elsewhere.")
+
+
+def default_output() -> Output:
+    """How those print replies, unless told otherwise."""
+    return "table" if sys.stdout is not None and sys.stdout.isatty() else "jsonl"
+
+
+def duration_option(
+    *names: str,
+    help: str,  # noqa: A002 - As click calls it.
+) -> Callable[[Decorated], Decorated]:
+    """Add an option whose value is a number of seconds, or None."""
+    return click.option(*names, metavar="DURATION", callback=read_duration, help=help)
+
+
+def duration(seconds: float | None) -> Mapping[str, int] | None:
+    """Return seconds as the fields of a google.protobuf.Duration."""
+    if seconds is None:
+        return None
+    whole_s, ns = divmod(round(seconds * NS_PER_S), NS_PER_S)
+    return {"seconds": whole_s, "nanos": ns}
+
+
+def given(**fields: object) -> dict[str, Any]:
+    """Return the fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def exclusive(**flags: object) -> None:
     """Refuse more than one of the options that were given.
 
     Raises:
         click.UsageError: it names two of them.
     """
-    given = [name for name, value in flags.items() if value]
-    if len(given) > 1:
-        raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other")
+    given_ones = [name for name, value in flags.items() if value]
+    if len(given_ones) > 1:
+        raise click.UsageError(f"--{given_ones[0]} and --{given_ones[1]} exclude each other")
 
 
 def needs(other: str, *, is_given: bool, **flags: object) -> None:
@@ -52,3 +88,12 @@ def needs(other: str, *, is_given: bool, **flags: object) -> None:
     for name, value in flags.items():
         if value and not is_given:
             raise click.UsageError(f"--{name.replace('_', '-')} needs {other}")
+
+
+def with_options(
+    command: Decorated, options: tuple[Callable[[Decorated], Decorated], ...]
+) -> Decorated:
+    """Add options to a command, in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -12,16 +12,20 @@ _PAUSE_S: Final = 0.1
 class Progress:
     """One line on standard error, if that is a terminal, written over again and again."""
 
-    def __init__(self, bytes_total: int | None) -> None:
+    def __init__(self, total: int | None, what: str, *, counted: int = 0) -> None:
         """Make one that shows nothing yet.
 
         Args:
-            bytes_total: how much there is to do, if that is known.
+            total: how much there is to do, if that is known.
+            what: what is counted, for example `lines`.
+            counted: how many there are already, which took no time of ours.
         """
-        self._bytes_total = bytes_total
+        self._total = total
+        self._what = what
         self._is_shown = sys.stderr is not None and sys.stderr.isatty()
         self._started = self._next = time.monotonic()
-        self._lines = self._bytes = 0
+        self._counted = self._count = counted
+        self._done = 0
 
     def __enter__(self) -> Self:
         return self
@@ -36,19 +40,25 @@ class Progress:
             sys.stderr.write(f"\r{self._text()}\x1b[K\n")
             sys.stderr.flush()
 
-    def show(self, lines: int, size: int) -> None:
-        """Show how many lines, and bytes of standard input, are done."""
-        self._lines, self._bytes = lines, size
+    def show(self, count: int, done: int) -> None:
+        """Show how many things are counted, and how much of the total is done."""
+        self._count, self._done = count, done
         now = time.monotonic()
         if self._is_shown and now >= self._next:
             self._next = now + _PAUSE_S
             sys.stderr.write(f"\r{self._text()}\x1b[K")
             sys.stderr.flush()
 
+    def note(self, text: str) -> None:
+        """Say something beside that, also where nothing else is shown."""
+        clear = "\r\x1b[K" if self._is_shown else ""
+        sys.stderr.write(f"{clear}qcli: {text}\n")
+        sys.stderr.flush()
+
     def _text(self) -> str:
         took_s = max(time.monotonic() - self._started, 1e-9)
-        text = f"{self._lines:,} lines, {self._lines / took_s:,.0f}/s"
-        if self._bytes_total:
-            share = min(self._bytes / self._bytes_total, 1.0)
+        text = f"{self._count:,} {self._what}, {(self._count - self._counted) / took_s:,.0f}/s"
+        if self._total:
+            share = min(self._done / self._total, 1.0)
             return f"{'#' * int(20 * share):<20} {share:4.0%}  {text}"
         return text

@@ -1,17 +1,29 @@
 """The commands about queues: what each accepts, and the call that it stands for."""
 
+from typing import Unpack
+
 import click
 
 from qmq.cli.arguments import complete_store, read_limit, read_store
-from qmq.cli.call import Call, Output
+from qmq.cli.call import Call, Output, Purge
 from qmq.cli.help import CommandWithExamples
-from qmq.cli.options import output_option, queue_argument, tags_option
+from qmq.cli.options import (
+    Tags,
+    default_output,
+    given,
+    output_option,
+    queue_argument,
+    tags_option,
+    view_output,
+)
+from qmq.cli.queue_options import QueueOptions, queue_options, settings_fields
 from qmq.cli.settings import server_option
 from qmq.values import Store
 
-Tags = list[dict[str, str]]
-
-_queues_output = output_option("json, the server's reply, is the default; jsonl: a queue a line.")
+_queues_output = output_option(
+    "json is the server's whole reply, jsonl a queue a line. Otherwise json, in which settings"
+    " are left out that are as by default."
+)
 
 
 @click.command("list", cls=CommandWithExamples)
@@ -20,7 +32,7 @@ _queues_output = output_option("json, the server's reply, is the default; jsonl:
 def list_queues(output: Output | None) -> Call:
     """List all queues, the oldest first."""
     return Call(
-        failure="cannot list queues", method="ListQueues", fields={}, output=output or "json"
+        failure="cannot list queues", method="ListQueues", fields={}, output=output or "plain"
     )
 
 
@@ -29,12 +41,12 @@ def list_queues(output: Output | None) -> Call:
 @_queues_output
 @server_option()
 def get_queue(queue_id: str, output: Output | None) -> Call:
-    """Show one queue: its id, creation time, tags, store and name."""
+    """Show one queue and its settings."""
     return Call(
         failure="cannot get queue",
         method="GetQueue",
         fields={"queue_id": queue_id},
-        output=output or "json",
+        output=output or "plain",
     )
 
 
@@ -60,20 +72,60 @@ def delete_queue(queue_id: str) -> Call:
 @click.argument("limit", callback=read_limit)
 @tags_option
 @click.option("--name", default="", help="A unique name, accepted wherever an ID is.")
+@queue_options
 @_queues_output
 @server_option()
-def new_queue(store: Store, limit: int, tags: Tags, name: str, output: Output | None) -> Call:
+def new_queue(
+    store: Store,
+    limit: int,
+    tags: Tags,
+    name: str,
+    output: Output | None,
+    **options: Unpack[QueueOptions],
+) -> Call:
     """Create a queue.
 
     STORE is MEMORY, whose messages end with the server, or DISK, whose messages are on
     disk before the server answers. LIMIT is the number of messages that the queue holds
-    at most; -1 means no limit.
+    at most, those on lease and kept back included; -1 means no limit.
     """
+    fields = {"store": store.value, "limit": limit, "tags": tags, "name": name}
     return Call(
         failure="cannot create new queue",
         method="NewQueue",
-        fields={"store": store.value, "limit": limit, "tags": tags, "name": name},
-        output=output or "json",
+        fields=fields | given(settings=settings_fields(options) or None),
+        output=output or "plain",
+    )
+
+
+@click.command("update", cls=CommandWithExamples)
+@queue_argument
+@click.option(
+    "--limit",
+    callback=read_limit,
+    metavar="N",
+    help="How many messages the queue holds at most; -1 means no limit. What it holds stays.",
+)
+@queue_options
+@view_output
+@server_option()
+def update_queue(
+    queue_id: str, *, limit: int | None, output: Output | None, **options: Unpack[QueueOptions]
+) -> Call:
+    """Change a queue's settings. What is not given stays as it is.
+
+    The settings are then shown. They count for what happens from now on: leases and delays
+    that have begun end when it was said that they would.
+    """
+    settings = settings_fields(options)
+    if limit is None and not settings:
+        raise click.UsageError("nothing to change: give at least one setting, or --limit")
+    return Call(
+        failure="cannot update queue",
+        method="UpdateQueue",
+        fields={"queue_id": queue_id} | given(limit=limit, settings=settings or None),
+        output=output or default_output(),
+        is_original=False,
     )
 
 
@@ -112,3 +164,51 @@ def untag_queue(queue_id: str, key: str, value: str) -> Call:
         fields={"queue_id": queue_id, "tag": {"key": key, "value": value}},
         prints_reply=False,
     )
+
+
+@click.command("pause", cls=CommandWithExamples)
+@queue_argument
+@click.option("--adds", "stops_adds", is_flag=True, help="Take no messages either.")
+@view_output
+@server_option()
+def pause_queue(queue_id: str, *, stops_adds: bool, output: Output | None) -> Call:
+    """Hand out no messages of a queue, until `qcli resume`.
+
+    What is on lease can still be acked. Who waits for a message goes on waiting.
+    """
+    return Call(
+        failure="cannot pause queue",
+        method="Pause",
+        fields={"queue_id": queue_id, "adds": stops_adds},
+        output=output or default_output(),
+        is_original=False,
+    )
+
+
+@click.command("resume", cls=CommandWithExamples)
+@queue_argument
+@view_output
+@server_option()
+def resume_queue(queue_id: str, output: Output | None) -> Call:
+    """End the pause of a queue. That there is none is no error."""
+    return Call(
+        failure="cannot resume queue",
+        method="Resume",
+        fields={"queue_id": queue_id},
+        output=output or default_output(),
+        is_original=False,
+    )
+
+
+@click.command("purge", cls=CommandWithExamples)
+@queue_argument
+@click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask.")
+@view_output
+@server_option()
+def purge_queue(queue_id: str, *, is_sure: bool, output: Output | None) -> Purge:
+    """Remove all messages of a queue, also those on lease. Shows how many.
+
+    On a terminal, it asks for the queue's name first. Elsewhere there is nobody to ask, and
+    --yes has to say that this is meant.
+    """
+    return Purge(queue_id=queue_id, is_sure=is_sure, output=output or default_output())

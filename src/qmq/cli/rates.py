@@ -14,7 +14,10 @@ class Row:
     stats: QueueStats
     #: Messages a second since the look before; None if there is none to compare with.
     added_per_s: float | None
-    popped_per_s: float | None
+    #: Popped or acked.
+    done_per_s: float | None
+    #: Made dead letters.
+    dead_per_s: float | None
 
     @property
     def name(self) -> str:
@@ -43,27 +46,36 @@ def sorted_rows(rows: Iterable[Row], by: Sort) -> list[Row]:
     return sorted(named, key=lambda row: _measure(row, by), reverse=True)
 
 
+def done_total(stats: QueueStats) -> int:
+    """How many messages were popped or acked since the server started."""
+    return stats.consumed_total + stats.acked_total
+
+
 def _row(stats: QueueStats, before: QueueStats | None, seconds: float) -> Row:
     if before is None or seconds <= 0:
-        return Row(stats, None, None)
+        return Row(stats, None, None, None)
     added = stats.enqueued_total - before.enqueued_total
-    popped = stats.consumed_total - before.consumed_total
-    if added < 0 or popped < 0:
+    done = done_total(stats) - done_total(before)
+    dead = stats.dead_lettered_total - before.dead_lettered_total
+    if min(added, done, dead) < 0:
         # The server has been started anew and counts from 0.
-        return Row(stats, None, None)
-    return Row(stats, added / seconds, popped / seconds)
+        return Row(stats, None, None, None)
+    return Row(stats, added / seconds, done / seconds, dead / seconds)
 
 
 def _measure(row: Row, by: Sort) -> float:
     stats = row.stats
-    added, popped = row.added_per_s or 0.0, row.popped_per_s or 0.0
+    added, done = row.added_per_s or 0.0, row.done_per_s or 0.0
     measures: dict[Sort, float] = {
         "ready": stats.ready,
+        "leased": stats.leased,
+        "delayed": stats.delayed,
         "bytes": stats.ready_bytes,
         "oldest": stats.oldest_age.total_seconds() if stats.oldest_age else 0.0,
         "added": added,
-        "popped": popped,
-        "rate": added + popped,
+        "done": done,
+        "rate": added + done,
+        "dead": row.dead_per_s or 0.0,
         "waiting": stats.waiting,
     }
     return measures[by]

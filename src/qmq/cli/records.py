@@ -4,17 +4,47 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from qmq.client.values import Message, QueueInfo, QueueStats
+from qmq.client.codecs import AS_IS
+from qmq.client.decode import moment_ns, popped
+from qmq.client.values import (
+    BackOff,
+    BrowsedMessage,
+    Explanation,
+    Message,
+    QueueInfo,
+    QueueStats,
+    Redrive,
+)
 from qmq.values import NS_PER_S, Tag
+from qmq.wire import q_pb2 as pb
 
 Record = dict[str, Any]
 
-#: What a line may hold; q gives a message an id and a moment of its own.
-_FIELDS: Final = ("payload", "payload_base64", "tags", "id", "created")
+#: What a line says about a message that is added.
+_FIELDS: Final = ("payload", "payload_base64", "tags")
+
+#: What else `lease` and `browse` print, and what means nothing then: q gives a message an id
+#: and a moment of its own, and the rest is of its past.
+_IGNORED_FIELDS: Final = frozenset(
+    {
+        "id",
+        "created",
+        "lease_id",
+        "lease_expires_at",
+        "delivery_count",
+        "state",
+        "age_s",
+        "consumer",
+        "until",
+        "dead_letter",
+        "attempts",
+    }
+)
 
 TagPairs = tuple[tuple[str, str], ...]
 
@@ -25,44 +55,133 @@ class BadLine(ValueError):
 
 def queue_record(info: QueueInfo) -> Record:
     """Return what a queue is."""
+    settings, paused = info.settings, info.paused
+    back_off = settings.back_off or BackOff()
     return {
         "id": info.id,
         "name": info.name,
         "store": info.store.name,
-        "created": _moment(info.created_ns),
+        "created": moment_text(info.created_ns),
         "tags": _tags_record(info.tags),
+        "limit": info.limit,
+        "lease_duration_s": _seconds(settings.lease_duration),
+        "delivery_count_max": settings.delivery_count_max,
+        "dead_letter_queue_id": settings.dead_letter_queue_id,
+        "back_off_base_s": _seconds(back_off.base),
+        "back_off_factor": back_off.factor,
+        "back_off_max_s": _seconds(back_off.max),
+        "back_off_jitter": back_off.jitter,
+        "durability_min": _name(settings.durability_min),
+        "paused": None if paused is None else moment_text(paused.since_ns),
+        "adds_paused": paused is not None and paused.adds,
     }
 
 
 def stats_record(stats: QueueStats) -> Record:
     """Return what a queue holds and what went through it."""
-    age = stats.oldest_age
     return {
         "id": stats.info.id,
         "name": stats.info.name,
         "store": stats.info.store.name,
         "ready": stats.ready,
+        "leased": stats.leased,
+        "delayed": stats.delayed,
         "ready_bytes": stats.ready_bytes,
-        "oldest_age_s": None if age is None else age.total_seconds(),
+        "oldest_age_s": _seconds(stats.oldest_age),
         "waiting": stats.waiting,
         "enqueued_total": stats.enqueued_total,
         "consumed_total": stats.consumed_total,
+        "acked_total": stats.acked_total,
+        "redelivered_total": stats.redelivered_total,
+        "dead_lettered_total": stats.dead_lettered_total,
+        "added_per_second": stats.added_per_second,
+        "done_per_second": stats.done_per_second,
         "limit": stats.limit,
+        "consumers": {each.consumer: each.leased for each in stats.consumers},
     }
 
 
 def message_record(message: Message[Any]) -> Record:
-    """Return a message; a payload that is no text is in base64."""
-    record = {
+    """Return a message, and its history if it has one; a payload that is no text is in base64."""
+    record: Record = {
         "id": message.id,
-        "created": _moment(message.created_ns),
+        "created": moment_text(message.created_ns),
         "tags": _tags_record(message.tags),
     }
     try:
         record["payload"] = message.payload.decode()
     except UnicodeDecodeError:
         record["payload_base64"] = base64.b64encode(message.payload).decode()
+    if dead := message.dead_letter:
+        record["dead_letter"] = {
+            "reason": _name(dead.reason),
+            "text": dead.text,
+            "source_queue_id": dead.source_queue_id,
+            "moved": moment_text(dead.moved_ns),
+            "delivery_count": dead.delivery_count,
+        }
+    if message.attempts:
+        record["attempts"] = [
+            {
+                "outcome": _name(attempt.outcome),
+                "consumer": attempt.consumer,
+                "leased": moment_text(attempt.leased_ns),
+                "ended": moment_text(attempt.ended_ns),
+                "reason": attempt.reason,
+            }
+            for attempt in message.attempts
+        ]
     return record
+
+
+def leased_record(leased: pb.LeasedMessage) -> Record:
+    """Return a message and the lease on it."""
+    return {
+        "lease_id": leased.lease_id,
+        "lease_expires_at": moment_text(moment_ns(leased.lease_expires_at)),
+        "delivery_count": leased.delivery_count,
+        **message_record(popped(leased.message, AS_IS)),
+    }
+
+
+def browsed_record(message: BrowsedMessage[Any]) -> Record:
+    """Return a message of a queue, and where it is; what says nothing is left out."""
+    record: Record = {
+        "id": message.id,
+        "state": _name(message.state),
+        "age_s": message.age.total_seconds(),
+        "delivery_count": message.delivery_count,
+    }
+    if message.consumer:
+        record["consumer"] = message.consumer
+    if message.until_ns is not None:
+        record["until"] = moment_text(message.until_ns)
+    return {**record, **message_record(message)}
+
+
+def explained_record(explained: Explanation[Any]) -> Record:
+    """Return a message, and why it is not being handed out."""
+    record = browsed_record(explained.message)
+    return {**record, "ahead": explained.ahead, "reasons": [*explained.reasons]}
+
+
+def redrive_record(redrive: Redrive) -> Record:
+    """Return a redrive, and how far it is."""
+    return {
+        "id": redrive.id,
+        "state": redrive.state.name,
+        "queue_id": redrive.queue_id,
+        "target_queue_id": redrive.target_queue_id,
+        "dry_run": redrive.dry_run,
+        "started": moment_text(redrive.started_ns),
+        "ended": None if redrive.ended_ns is None else moment_text(redrive.ended_ns),
+        "total": redrive.total,
+        "seen": redrive.seen,
+        "matched": redrive.matched,
+        "moved": redrive.moved,
+        "failed_again": redrive.failed_again,
+        "message": redrive.message,
+    }
 
 
 def line_of(record: Record) -> str:
@@ -86,7 +205,7 @@ def read_message(line: bytes) -> tuple[bytes, TagPairs]:
     if not isinstance(record, dict):
         raise BadLine('no JSON object; write {"payload": "text"}')
     for name in record:
-        if name not in _FIELDS:
+        if name not in _FIELDS and name not in _IGNORED_FIELDS:
             raise BadLine(f"unknown field {name!r}; the fields are {', '.join(_FIELDS)}")
     return _payload(record), _tag_pairs(record.get("tags", {}))
 
@@ -157,7 +276,16 @@ def _tags_record(tags: Iterable[Tag]) -> dict[str, str | list[str]]:
     return {key: each[0] if len(each) == 1 else each for key, each in values.items()}
 
 
-def _moment(ns: int) -> str:
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
+
+
+def _name(member: IntEnum | None) -> str:
+    """What the wire calls it; UNKNOWN if this program is older than the server."""
+    return "UNKNOWN" if member is None else member.name
+
+
+def moment_text(ns: int) -> str:
     """Return a moment, given in nanoseconds since the Unix epoch, as RFC 3339 writes it."""
     return f"{_second(ns // NS_PER_S)}.{ns % NS_PER_S:09d}Z"
 

@@ -2,44 +2,66 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from qmq.cli.call import Output
-from qmq.cli.records import line_of, queue_record, stats_record
-from qmq.cli.table import Column, age_text, printable, size_text, table
-from qmq.client.decode import queue_info, queue_stats
-from qmq.client.values import QueueInfo, QueueStats
+from qmq.cli.records import (
+    Record,
+    explained_record,
+    line_of,
+    queue_record,
+    redrive_record,
+    stats_record,
+)
+from qmq.cli.reply_tables import (
+    Names,
+    explanation_text,
+    queue_table,
+    redrive_table,
+    stats_table,
+)
+from qmq.cli.table import numbers, table
+from qmq.client.codecs import AS_IS
+from qmq.client.decode import explanation, queue_info, queue_stats, redrive
+from qmq.client.values import QueueInfo
+from qmq.values import QueueInfo as Described
+from qmq.values import Store
 from qmq.wire import q_pb2 as pb
+from qmq.wire.convert import queue_message
 
 
-def write_reply(reply: Message, output: Output) -> None:
-    """Print `reply` on standard output.
+def write_reply(reply: Message, output: Output, names: Names) -> None:
+    """Print `reply` on standard output; a table calls queues by their names.
 
     Raises BrokenPipeError if nobody reads it, and click.ClickException for every other
     reason that it cannot be written.
     """
-    if output == "json":
-        write_text(reply_json(reply) + "\n")
-        return
-    if isinstance(reply, pb.StatsResponse):
-        stats = [queue_stats(each) for each in reply.queues]
-        lines = _stats_table(stats) if output == "table" else map(line_of, map(stats_record, stats))
-    else:
-        queues = [queue_info(each) for each in _queues_of(reply)]
-        lines = (
-            _queue_table(queues) if output == "table" else map(line_of, map(queue_record, queues))
-        )
+    match output:
+        case "plain":
+            lines: Iterable[str] = [plain_json(reply)]
+        case "json":
+            lines = [reply_json(reply)]
+        case "jsonl":
+            lines = map(line_of, _records(reply))
+        case _:
+            lines = _table(reply, names)
     write_text("".join(f"{line}\n" for line in lines))
 
 
 def write_text(text: str) -> None:
     """Print on standard output. Raises as `write_reply` does."""
+    write_output(text.encode())
+
+
+def write_output(data: bytes) -> None:
+    """Print bytes on standard output. Raises as `write_reply` does."""
     try:
-        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
@@ -53,8 +75,49 @@ def reply_json(reply: Message) -> str:
 
     Empty fields are left out, except that a tag always shows its key and its value.
     """
-    fields = MessageToDict(reply, preserving_proto_field_name=True)
+    return _json(_fields(reply))
+
+
+def plain_json(reply: Message) -> str:
+    """Return the same without what the original did not have and nobody has asked for.
+
+    That is: how durable the change is, the limit, and the settings that are as by default.
+    """
+    fields = _fields(reply)
+    fields.pop("durability", None)
+    for queue in [*fields.get("queues", ()), *([fields["queue"]] if "queue" in fields else ())]:
+        queue.pop("limit", None)
+        if settings := _changed(queue.get("settings", {}), _DEFAULTS):
+            queue["settings"] = settings
+        else:
+            queue.pop("settings", None)
+    return _json(fields)
+
+
+def _fields(reply: Message) -> dict[str, Any]:
+    fields: dict[str, Any] = MessageToDict(reply, preserving_proto_field_name=True)
+    return fields
+
+
+def _json(fields: object) -> str:
     return json.dumps(_with_whole_tags(fields), indent=2, ensure_ascii=False)
+
+
+#: The settings of a queue for which nobody has asked for anything, as JSON.
+_DEFAULTS: Final = _fields(
+    queue_message(Described(id="", created_ns=0, store=Store.MEMORY)).settings
+)
+
+
+def _changed(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that are not as by default."""
+    changed: dict[str, Any] = {}
+    for name, value in settings.items():
+        default = defaults.get(name)
+        kept = _changed(value, default) if isinstance(default, dict) else value
+        if kept not in (default, {}):
+            changed[name] = kept
+    return changed
 
 
 def _with_whole_tags(value: object) -> object:
@@ -71,50 +134,53 @@ def _with_whole_tags(value: object) -> object:
     return value
 
 
-def _queues_of(reply: Message) -> Iterable[pb.Queue]:
+def _records(reply: Message) -> Iterator[Record]:
+    """The flat objects that a reply is made of."""
+    match reply:
+        case pb.StatsResponse():
+            yield from (stats_record(queue_stats(each)) for each in reply.queues)
+        case pb.PurgeResponse():
+            yield {"removed": reply.removed}
+        case pb.ExplainResponse():
+            yield explained_record(explanation(reply, AS_IS))
+        case pb.ListRedrivesResponse():
+            yield from (redrive_record(redrive(each)) for each in reply.redrives)
+        case pb.StartRedriveResponse() | pb.GetRedriveResponse() | pb.StopRedriveResponse():
+            yield redrive_record(redrive(reply.redrive))
+        case _:
+            yield from map(queue_record, _queues_of(reply))
+
+
+def _table(reply: Message, names: Names) -> list[str]:
+    """A reply for people."""
+    match reply:
+        case pb.StatsResponse():
+            return stats_table([queue_stats(each) for each in reply.queues])
+        case pb.PurgeResponse():
+            return table([numbers("REMOVED", [reply.removed])])
+        case pb.ExplainResponse():
+            return explanation_text(explanation(reply, AS_IS), names)
+        case pb.ListRedrivesResponse():
+            return redrive_table([redrive(each) for each in reply.redrives], names)
+        case pb.StartRedriveResponse() | pb.GetRedriveResponse() | pb.StopRedriveResponse():
+            return redrive_table([redrive(reply.redrive)], names)
+        case _:
+            return queue_table(_queues_of(reply), names)
+
+
+def _queues_of(reply: Message) -> list[QueueInfo]:
     """The queues in a reply that holds one or several."""
-    if isinstance(reply, pb.ListQueuesResponse):
-        return reply.queues
-    assert isinstance(reply, pb.GetQueueResponse | pb.NewQueueResponse)
-    return [reply.queue]
+    queues = reply.queues if isinstance(reply, pb.ListQueuesResponse) else [_queue_of(reply)]
+    return [queue_info(queue) for queue in queues]
 
 
-def _queue_table(queues: list[QueueInfo]) -> list[str]:
-    return table(
-        [
-            Column("NAME", [queue.name or "-" for queue in queues]),
-            Column("ID", [queue.id for queue in queues]),
-            Column("STORE", [queue.store.name for queue in queues]),
-            Column("CREATED", [f"{queue.created:%Y-%m-%d %H:%M:%SZ}" for queue in queues]),
-            Column(
-                "TAGS",
-                [
-                    printable(" ".join(f"{tag.key}={tag.value}" for tag in queue.tags))
-                    for queue in queues
-                ],
-            ),
-        ]
+def _queue_of(reply: Message) -> pb.Queue:
+    assert isinstance(
+        reply,
+        pb.GetQueueResponse
+        | pb.NewQueueResponse
+        | pb.UpdateQueueResponse
+        | pb.PauseResponse
+        | pb.ResumeResponse,
     )
-
-
-def _stats_table(stats: list[QueueStats]) -> list[str]:
-    def numbers(title: str, values: Iterable[int]) -> Column:
-        return Column(title, [str(value) for value in values], is_number=True)
-
-    return table(
-        [
-            Column("QUEUE", [each.info.name or each.info.id for each in stats]),
-            Column("STORE", [each.info.store.name for each in stats]),
-            numbers("READY", (each.ready for each in stats)),
-            Column(
-                "LIMIT",
-                ["-" if each.limit < 0 else str(each.limit) for each in stats],
-                is_number=True,
-            ),
-            Column("BYTES", [size_text(each.ready_bytes) for each in stats], is_number=True),
-            Column("OLDEST", [age_text(each.oldest_age) for each in stats], is_number=True),
-            numbers("WAITING", (each.waiting for each in stats)),
-            numbers("ADDED", (each.enqueued_total for each in stats)),
-            numbers("POPPED", (each.consumed_total for each in stats)),
-        ]
-    )
+    return reply.queue

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import click
 
 from qmq.cli.commands import qcli
-from qmq.cli.failures import INTERRUPTED
-from qmq.cli.table import printable
+from qmq.cli.failures import INTERRUPTED, print_error
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -18,12 +17,12 @@ def run(arguments: Sequence[str]) -> int:
         _check_encoding(arguments)
         status = qcli.main(list(arguments), prog_name="qcli", standalone_mode=False)
     except click.UsageError as error:
-        _print_error(error.format_message())
+        print_error(error.format_message())
         program = error.ctx.command_path if error.ctx else "qcli"
         click.echo(f"Try '{program} --help' for help.", err=True)
         return error.exit_code
     except click.ClickException as error:
-        _print_error(error.format_message())
+        print_error(error.format_message())
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
@@ -39,8 +38,3 @@ def _check_encoding(arguments: Sequence[str]) -> None:
         except UnicodeEncodeError as error:
             message = f"argument {argument!r} is not UTF-8"
             raise click.UsageError(message) from error
-
-
-def _print_error(message: str) -> None:
-    """Print one line that no character in a server's message can break or colour."""
-    click.echo(f"qcli: error: {printable(message)}", err=True)

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
+from threading import Thread
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -30,6 +31,8 @@ class _Mode(Enum):
     INSISTS = auto()
     #: It is noted.
     WAITS = auto()
+    #: It is noted, and somebody is told.
+    TELLS = auto()
 
 
 class Stop:
@@ -38,6 +41,7 @@ class Stop:
     def __init__(self) -> None:
         self._mode = _Mode.ENDS
         self._noted: list[int] = []
+        self._tell: Callable[[], None] | None = None
         self._before: dict[int, Callable[..., Any] | int | None] = {}
 
     def __enter__(self) -> Self:
@@ -70,6 +74,19 @@ class Stop:
         with self._in(_Mode.WAITS):
             yield
 
+    @contextmanager
+    def told(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Let what is within come to its end; `tell` is called with each signal.
+
+        It is called in a thread of its own: the one that handles signals may have been
+        interrupted in the middle of what it waits for.
+        """
+        self._tell = tell
+        with self._in(_Mode.TELLS):
+            yield
+        if self._noted:
+            raise self.interrupted()
+
     @property
     def insists(self) -> bool:
         """Whether a second signal has come."""
@@ -90,5 +107,7 @@ class Stop:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
         self._noted.append(number)
+        if self._mode is _Mode.TELLS and self._tell:
+            Thread(target=self._tell, daemon=True).start()
         if self._mode is _Mode.ENDS or (self._mode is _Mode.INSISTS and self.insists):
             raise self.interrupted()

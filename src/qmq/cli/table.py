@@ -1,6 +1,6 @@
 """Tables for people."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -29,6 +29,11 @@ class Column:
         """Return title and texts, each that many characters long."""
         side = ">" if self.is_number else "<"
         return [f"{_cut(text, width):{side}{width}}" for text in (self.title, *self.texts)]
+
+
+def numbers(title: str, values: Iterable[object]) -> Column:
+    """Return a column of numbers."""
+    return Column(title, [str(value) for value in values], is_number=True)
 
 
 def table(columns: Sequence[Column]) -> list[str]:

@@ -39,7 +39,7 @@ def take(action: Take, settings: Settings) -> None:
             Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
             queue = Client.over(channel).queue(action.queue_id)
             if action.is_peek:
-                print_messages([queue.peek()], encoder(action), stop)
+                print_messages([encoder(action)(queue.peek())], stop)
             else:
                 _Taking(action, queue, stop).run()
         except QmqError as error:
@@ -116,7 +116,7 @@ class _Taking:
         """Print messages; return whether there were any. Raises Failure."""
         self._pauses_s = None
         try:
-            print_messages(messages, self._encode, self._stop)
+            print_messages([self._encode(message) for message in messages], self._stop)
         except Unprinted as error:
             self._printed += len(messages) - error.count
             message = f"cannot print messages: {error}; {self._state()}, {error.count} lost"

@@ -17,7 +17,15 @@ from qmq.cli.rates import Row, rows_of, sorted_rows
 from qmq.cli.reply import write_text
 from qmq.cli.settings import Settings
 from qmq.cli.stop import Interrupted, Stop
-from qmq.cli.table import Column, age_text, narrow_table, printable, size_text, table
+from qmq.cli.table import (
+    Column,
+    age_text,
+    narrow_table,
+    numbers,
+    printable,
+    size_text,
+    table,
+)
 from qmq.client._sync.client import Client
 from qmq.client.errors import QmqError
 from qmq.client.options import Retry
@@ -27,7 +35,17 @@ from qmq.client.values import QueueStats
 _TIMEOUT_S: Final = 5.0
 
 #: What a narrow terminal does without, in this order.
-_DROPPED: Final = ("WAITING", "STORE", "BYTES", "OLDEST", "POPPED/S", "ADDED/S")
+_DROPPED: Final = (
+    "WAITING",
+    "STORE",
+    "BYTES",
+    "DELAYED",
+    "DEAD/S",
+    "OLDEST",
+    "LEASED",
+    "DONE/S",
+    "ADDED/S",
+)
 
 #: See https://invisible-island.net/xterm/ctlseqs/ctlseqs.html: the second screen, on which
 #: full-screen programs leave what was there before alone, and the cursor hidden.
@@ -94,8 +112,11 @@ def frame(rows: Sequence[Row], action: Top, heading: str, size: tuple[int, int])
     sums = [
         f"queues {len(rows):,}",
         f"ready {sum(row.stats.ready for row in rows):,}",
+        f"leased {sum(row.stats.leased for row in rows):,}",
+        f"delayed {sum(row.stats.delayed for row in rows):,}",
         f"added/s {sum(row.added_per_s or 0.0 for row in rows):,.0f}",
-        f"popped/s {sum(row.popped_per_s or 0.0 for row in rows):,.0f}",
+        f"done/s {sum(row.done_per_s or 0.0 for row in rows):,.0f}",
+        f"dead/s {sum(row.dead_per_s or 0.0 for row in rows):,.0f}",
     ]
     # What is not seen need not be laid out.
     shown = sorted_rows(rows, action.sort)[: max(height - 4, 0)]
@@ -104,18 +125,18 @@ def frame(rows: Sequence[Row], action: Top, heading: str, size: tuple[int, int])
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
-    def numbers(title: str, texts: list[str]) -> Column:
-        return Column(title, texts, is_number=True)
-
     return [
         Column("QUEUE", [row.name for row in rows]),
         Column("STORE", [row.stats.info.store.name for row in rows]),
-        numbers("READY", [str(row.stats.ready) for row in rows]),
-        numbers("BYTES", [size_text(row.stats.ready_bytes) for row in rows]),
-        numbers("OLDEST", [age_text(row.stats.oldest_age) for row in rows]),
-        numbers("ADDED/S", [_rate(row.added_per_s) for row in rows]),
-        numbers("POPPED/S", [_rate(row.popped_per_s) for row in rows]),
-        numbers("WAITING", [str(row.stats.waiting) for row in rows]),
+        numbers("READY", (row.stats.ready for row in rows)),
+        numbers("LEASED", (row.stats.leased for row in rows)),
+        numbers("DELAYED", (row.stats.delayed for row in rows)),
+        numbers("BYTES", (size_text(row.stats.ready_bytes) for row in rows)),
+        numbers("OLDEST", (age_text(row.stats.oldest_age) for row in rows)),
+        numbers("ADDED/S", (_rate(row.added_per_s) for row in rows)),
+        numbers("DONE/S", (_rate(row.done_per_s) for row in rows)),
+        numbers("DEAD/S", (_rate(row.dead_per_s) for row in rows)),
+        numbers("WAITING", (row.stats.waiting for row in rows)),
     ]
 
 

@@ -1,37 +1,119 @@
 """The commands that show what is there: the queues' contents, and qcli's own settings."""
 
 import json
-import sys
 from typing import get_args
 
 import click
 
-from qmq.cli.arguments import complete_queue, read_interval
-from qmq.cli.call import Call, Output, Sort, Top
+from qmq.cli.arguments import Moment, complete_queue, read_interval, read_moment
+from qmq.cli.call import Browse, BrowseOutput, Call, Output, Sort, Top
 from qmq.cli.config_file import config_path
 from qmq.cli.help import CommandWithExamples
-from qmq.cli.options import output_option
+from qmq.cli.options import (
+    Tags,
+    default_output,
+    duration,
+    duration_option,
+    given,
+    queue_argument,
+    tags_option,
+    view_output,
+)
 from qmq.cli.settings import Chosen, Value, chosen_settings, server_option
 from qmq.cli.table import Column, table
-
-_view_output = output_option("Otherwise a table on a terminal, and jsonl elsewhere.")
 
 
 @click.command("stats", cls=CommandWithExamples)
 @click.argument("queue_id", metavar="[ID]", default="", shell_complete=complete_queue)
-@_view_output
+@view_output
 @server_option()
 def show_stats(queue_id: str, output: Output | None) -> Call:
     """Show how many messages each queue holds, or one queue.
 
-    Also how many bytes they take, how long the oldest has been waiting, how many callers
-    wait for a message, and how many were added and popped since the server started.
+    That is, how many are ready, on lease and kept back, how many bytes the ready ones take,
+    how long the oldest has been waiting, and how many callers wait for a message; and how many
+    were added, done, handed out again and made dead letters since the server started.
     """
     return Call(
         failure="cannot count messages",
         method="Stats",
         fields={"queue_id": queue_id},
-        output=output or _default_output(),
+        output=output or default_output(),
+        is_original=False,
+    )
+
+
+@click.command("browse", cls=CommandWithExamples)
+@queue_argument
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(["ready", "leased", "delayed"]),
+    multiple=True,
+    help="Only messages in this state; may be given several times.",
+)
+@tags_option
+@duration_option("--older-than", "age_min_s", help="Only messages that are there for longer.")
+@duration_option("--newer-than", "age_max_s", help="Only messages that are there for shorter.")
+@click.option(
+    "-n", "--count", type=click.IntRange(min=1), metavar="N", help="Show up to N messages."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["json", "jsonl", "raw", "table"]),
+    help="Otherwise a table on a terminal, and jsonl elsewhere; raw prints payloads, a line each.",
+)
+@server_option()
+def browse_queue(  # noqa: PLR0913 - One for each argument and option.
+    queue_id: str,
+    states: tuple[str, ...],
+    tags: Tags,
+    *,
+    age_min_s: float | None,
+    age_max_s: float | None,
+    count: int | None,
+    output: BrowseOutput | None,
+) -> Browse:
+    """Show messages of a queue in its order, and change nothing.
+
+    Of several --tag, messages must have all. A table shows the beginning of each payload.
+    """
+    return Browse(
+        output=output or ("table" if default_output() == "table" else "jsonl"),
+        count=count,
+        fields={
+            "queue_id": queue_id,
+            "states": [state.upper() for state in states],
+            "tags": tags,
+        }
+        | given(age_min=duration(age_min_s), age_max=duration(age_max_s)),
+    )
+
+
+@click.command("explain", cls=CommandWithExamples)
+@queue_argument
+@click.argument("message_id")
+@click.option(
+    "--created",
+    metavar="TIME",
+    callback=read_moment,
+    help="When it was created, as qcli shows it: spares q a search in a large queue.",
+)
+@view_output
+@server_option()
+def explain_message(
+    queue_id: str, message_id: str, created: Moment | None, output: Output | None
+) -> Call:
+    """Tell where a message is, and why nobody gets it now.
+
+    Also how it was handed out before, and how that ended: the last 16 times.
+    """
+    return Call(
+        failure="cannot explain message",
+        method="Explain",
+        fields={"queue_id": queue_id, "message_id": message_id} | given(created=created),
+        output=output or default_output(),
         is_original=False,
     )
 
@@ -66,7 +148,7 @@ def show_top(sort: Sort, interval_s: float, *, is_once: bool) -> Top:
 
 
 @click.command("config", cls=CommandWithExamples)
-@_view_output
+@view_output
 @server_option()
 @click.pass_context
 def show_config(ctx: click.Context, output: Output | None) -> None:
@@ -80,7 +162,7 @@ def show_config(ctx: click.Context, output: Output | None) -> None:
         {"name": name, "value": chosen.value, "from": chosen.origin}
         for name, chosen in shown.items()
     ]
-    match output or _default_output():
+    match output or default_output():
         case "jsonl":
             lines = [json.dumps(record, ensure_ascii=False) for record in records]
         case "json":
@@ -112,7 +194,3 @@ def _text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "-" if value is None else value
-
-
-def _default_output() -> Output:
-    return "table" if sys.stdout is not None and sys.stdout.isatty() else "jsonl"

@@ -1,0 +1,101 @@
+"""Leasing messages and printing them. Whoever imports this loads gRPC."""
+
+import sys
+from typing import Final
+
+import click
+
+from qmq.cli.call import Lease
+from qmq.cli.connect import connected
+from qmq.cli.failures import EMPTY, Failure, failure_of
+from qmq.cli.message_output import Unprinted, is_read, leased_encoder, print_messages
+from qmq.cli.settings import Settings
+from qmq.cli.stop import Interrupted, Stop
+from qmq.client._sync.client import Client
+from qmq.client._sync.connection import Connection
+from qmq.client._sync.leasing import Leasing
+from qmq.client.endings import RELEASE
+from qmq.client.errors import QmqError
+from qmq.client.options import TIMEOUT_S, Retry
+from qmq.limits import BATCH_MESSAGES_MAX
+from qmq.wire import q_pb2 as pb
+
+_FAILURE: Final = "cannot lease message from queue"
+
+
+def lease(action: Lease, settings: Settings) -> None:
+    """Lease messages from the head of a queue, and print them.
+
+    Raises Failure, which says so if leased messages could not be printed; click's Exit if
+    it was interrupted. Messages that could not be printed are given back.
+    """
+    if sys.stdout is None:
+        raise Failure(f"{_FAILURE}: standard output is closed")
+    with connected(settings, _FAILURE) as channel, Stop() as stop:
+        try:
+            # At once: repeating is for a server that was there.
+            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
+            connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
+            _Printing(action, Leasing(connection, action.queue_id), stop).run()
+        except QmqError as error:
+            raise failure_of(_FAILURE, error) from error
+        except Interrupted as interrupted:
+            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+
+
+class _Printing:
+    """Messages on their way from a queue to standard output."""
+
+    def __init__(self, action: Lease, leasing: Leasing, stop: Stop) -> None:
+        self._action = action
+        self._leasing = leasing
+        self._stop = stop
+        self._encode = leased_encoder(action)
+        self._printed = 0
+
+    def run(self) -> None:
+        """Print messages until there are enough, or no more.
+
+        Raises Failure, Interrupted, QmqError.
+        """
+        wait_s = self._action.wait_s
+        while self._printed < self._action.count:
+            if not is_read():
+                raise Failure(f"{_FAILURE}: nobody reads standard output")
+            with self._stop.deferred():
+                if self._print(self._lease(0.0)):
+                    continue
+            if self._printed or not wait_s:
+                break
+            # A signal ends the waiting at once. What came in that moment is handed out again.
+            messages, wait_s = self._lease(wait_s), 0.0
+            with self._stop.deferred():
+                self._print(messages)
+        if not self._printed:
+            message = f"{_FAILURE}: queue {self._action.queue_id} has none to hand out now"
+            raise Failure(message, EMPTY)
+
+    def _lease(self, wait_s: float) -> list[pb.LeasedMessage]:
+        """Lease messages. Raises QmqError."""
+        action = self._action
+        count = min(action.count - self._printed, BATCH_MESSAGES_MAX)
+        return self._leasing.lease(count, wait_s, action.lease_s, action.consumer)
+
+    def _print(self, messages: list[pb.LeasedMessage]) -> bool:
+        """Print messages; return whether there were any. Raises Failure."""
+        try:
+            print_messages([self._encode(message) for message in messages], self._stop)
+        except Unprinted as error:
+            given_back = self._give_back(messages[len(messages) - error.count :])
+            message = f"cannot print messages: {error}; {given_back}"
+            raise Failure(message, error.exit_code) from error
+        self._printed += len(messages)
+        return bool(messages)
+
+    def _give_back(self, messages: list[pb.LeasedMessage]) -> str:
+        """Release messages that nobody has read, and say so."""
+        try:
+            self._leasing.end([message.lease_id for message in messages], RELEASE)
+        except QmqError as error:
+            return f"{len(messages)} stay on lease: {error.code}: {error.message}"
+        return f"{len(messages)} given back"

@@ -1,0 +1,205 @@
+"""Replies as tables for people."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from qmq.cli.rates import done_total
+from qmq.cli.table import Column, age_text, numbers, printable, size_text, table
+from qmq.client.values import (
+    Attempt,
+    BrowsedMessage,
+    Explanation,
+    QueueInfo,
+    QueueStats,
+    Redrive,
+)
+from qmq.values import MessageState, Tag
+
+#: Characters of a payload that are shown where there is no terminal.
+_PAYLOAD_CHARS: Final = 64
+
+
+#: The names of queues, by their ids.
+Names: TypeAlias = Mapping[str, str]
+
+
+def queue_table(queues: Sequence[QueueInfo], names: Names) -> list[str]:
+    """Return what queues are."""
+    return table(
+        [
+            Column("NAME", [queue.name or "-" for queue in queues]),
+            Column("ID", [queue.id for queue in queues]),
+            Column("STORE", [queue.store.name for queue in queues]),
+            numbers("LIMIT", (_unless(-1, queue.limit) for queue in queues)),
+            numbers("LEASE", (age_text(queue.settings.lease_duration) for queue in queues)),
+            numbers(
+                "DELIVERIES",
+                (_unless(0, queue.settings.delivery_count_max or 0) for queue in queues),
+            ),
+            Column("DEAD-LETTER-QUEUE", [_dead_letter_queue(queue, names) for queue in queues]),
+            Column("PAUSED", [_paused(queue) for queue in queues]),
+            Column("CREATED", [_moment(queue.created) for queue in queues]),
+            Column("TAGS", [_tags(queue.tags) for queue in queues]),
+        ]
+    )
+
+
+def stats_table(stats: Sequence[QueueStats]) -> list[str]:
+    """Return what queues hold and what went through them."""
+    return table(
+        [
+            Column("QUEUE", [each.info.name or each.info.id for each in stats]),
+            Column("STORE", [each.info.store.name for each in stats]),
+            numbers("READY", (each.ready for each in stats)),
+            numbers("LEASED", (each.leased for each in stats)),
+            numbers("DELAYED", (each.delayed for each in stats)),
+            numbers("LIMIT", (_unless(-1, each.limit) for each in stats)),
+            numbers("BYTES", (size_text(each.ready_bytes) for each in stats)),
+            numbers("OLDEST", (age_text(each.oldest_age) for each in stats)),
+            numbers("WAITING", (each.waiting for each in stats)),
+            numbers("ADDED", (each.enqueued_total for each in stats)),
+            numbers("DONE", (done_total(each) for each in stats)),
+            numbers("AGAIN", (each.redelivered_total for each in stats)),
+            numbers("DEAD", (each.dead_lettered_total for each in stats)),
+        ]
+    )
+
+
+def redrive_table(redrives: Sequence[Redrive], names: Names) -> list[str]:
+    """Return redrives, and below the table what stands in the way of one."""
+    lines = table(
+        [
+            Column("ID", [each.id for each in redrives]),
+            Column("STATE", [_redrive_state(each) for each in redrives]),
+            Column("FROM", [_called(each.queue_id, names) for each in redrives]),
+            Column("TO", [_called(each.target_queue_id, names) or "(source)" for each in redrives]),
+            numbers("TOTAL", (each.total for each in redrives)),
+            numbers("SEEN", (each.seen for each in redrives)),
+            numbers("MATCHED", (each.matched for each in redrives)),
+            numbers("MOVED", (each.moved for each in redrives)),
+            numbers("FAILED-AGAIN", (each.failed_again for each in redrives)),
+            Column("STARTED", [_moment(each.started) for each in redrives]),
+        ]
+    )
+    return [
+        *lines,
+        *(f"{each.id}: {printable(each.message)}" for each in redrives if each.message),
+    ]
+
+
+def browse_table(messages: Sequence[BrowsedMessage[Any]], width: int | None) -> list[str]:
+    """Return messages of a queue.
+
+    Args:
+        messages: as they are in the queue.
+        width: characters of the terminal, if it is one; payloads are cut to fit.
+    """
+    columns = [
+        Column("ID", [each.id for each in messages]),
+        Column("STATE", [_state(each) for each in messages]),
+        numbers("AGE", (age_text(each.age) for each in messages)),
+        numbers("DELIVERED", (each.delivery_count for each in messages)),
+    ]
+    tags = [_tags(each.tags) for each in messages]
+    if any(tags):
+        columns.append(Column("TAGS", tags))
+    room = _PAYLOAD_CHARS
+    if width is not None:
+        room = max(width - sum(column.width + 2 for column in columns), len("PAYLOAD"))
+    return table([*columns, Column("PAYLOAD", [preview(each.payload, room) for each in messages])])
+
+
+def explanation_text(explained: Explanation[Any], names: Names) -> list[str]:
+    """Return where a message is, why it is not handed out, and what became of it before."""
+    message = explained.message
+    count = message.delivery_count
+    facts = {
+        "id": message.id,
+        "state": _where(message, explained.ahead),
+        "age": age_text(message.age),
+        "delivered": "once" if count == 1 else f"{count} times",
+        "tags": _tags(message.tags) or "-",
+        "payload": preview(message.payload, _PAYLOAD_CHARS) or "-",
+    }
+    if dead := message.dead_letter:
+        reason = dead.reason.name.lower().replace("_", " ") if dead.reason else "unknown"
+        facts["dead letter"] = printable(
+            f"{reason}, of {_called(dead.source_queue_id, names)}, since {_moment(dead.moved)}"
+            f"{': ' if dead.text else ''}{dead.text}"
+        )
+    lines = [f"{name:<13}{text}" for name, text in facts.items()]
+    if explained.reasons:
+        lines += ["", *map(printable, explained.reasons)]
+    if message.attempts:
+        lines += ["", *_attempts_table(message.attempts)]
+    return lines
+
+
+def preview(payload: bytes, width: int) -> str:
+    """Return the beginning of a payload: no more than `width` printable characters."""
+    # No character takes more than four bytes. One that is cut in two is not there.
+    head, is_whole = payload[: 4 * width], len(payload) <= 4 * width
+    text = printable(head.decode(errors="backslashreplace"))
+    return text if is_whole and len(text) <= width else f"{text[: width - 1]}~"
+
+
+def _attempts_table(attempts: Sequence[Attempt]) -> list[str]:
+    outcomes = [each.outcome.name.lower() if each.outcome else "unknown" for each in attempts]
+    return table(
+        [
+            Column("OUTCOME", outcomes),
+            Column("CONSUMER", [printable(each.consumer) or "-" for each in attempts]),
+            Column("LEASED", [_moment(each.leased) for each in attempts]),
+            numbers("FOR", (age_text(each.ended - each.leased) for each in attempts)),
+            Column("REASON", [printable(each.reason) or "-" for each in attempts]),
+        ]
+    )
+
+
+def _where(message: BrowsedMessage[Any], ahead: int) -> str:
+    """Return the state of a message with what there is to say of it."""
+    until = f" until {_moment(message.until)}" if message.until else ""
+    match message.state:
+        case MessageState.READY:
+            return f"ready, {ahead:,} before it"
+        case MessageState.LEASED:
+            return f"leased by {printable(message.consumer) or 'somebody'}{until}"
+        case _:
+            return f"{_state(message)}{until}"
+
+
+def _state(message: BrowsedMessage[Any]) -> str:
+    return message.state.name.lower() if message.state else "unknown"
+
+
+def _redrive_state(redrive: Redrive) -> str:
+    state = redrive.state.name.lower().replace("_", "-")
+    return f"{state},dry-run" if redrive.dry_run else state
+
+
+def _dead_letter_queue(queue: QueueInfo, names: Names) -> str:
+    return _called(queue.settings.dead_letter_queue_id or "", names) or "-"
+
+
+def _called(queue_id: str, names: Names) -> str:
+    """How a queue is called: by its name, or else by its id."""
+    return names.get(queue_id) or queue_id
+
+
+def _paused(queue: QueueInfo) -> str:
+    if queue.paused is None:
+        return "-"
+    return "adds-too" if queue.paused.adds else "yes"
+
+
+def _unless(none: int, count: int) -> str:
+    return "-" if count == none else str(count)
+
+
+def _tags(tags: Iterable[Tag]) -> str:
+    return printable(" ".join(f"{tag.key}={tag.value}" for tag in tags))
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%SZ}"

@@ -1,0 +1,138 @@
+"""Acking, giving back and extending leases. Whoever imports this loads gRPC."""
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+import click
+from google.rpc import code_pb2
+
+from qmq.cli.call import Settle
+from qmq.cli.connect import connected
+from qmq.cli.failures import REFUSED, Failure, failure_of, print_error
+from qmq.cli.records import line_of, moment_text
+from qmq.cli.reply import reply_json, write_text
+from qmq.cli.settings import Settings
+from qmq.cli.standard_input import chunks, has_more, lines_of
+from qmq.cli.stop import Interrupted, Stop
+from qmq.cli.table import Column, table
+from qmq.client._sync.connection import Connection
+from qmq.client.decode import moment_ns
+from qmq.client.errors import QmqError
+from qmq.client.options import TIMEOUT_S, Retry
+from qmq.limits import BATCH_MESSAGES_MAX
+from qmq.wire import q_pb2 as pb
+
+_WHAT: Final = {
+    "Ack": "cannot ack message",
+    "Nack": "cannot give message back",
+    "Extend": "cannot extend lease",
+}
+
+#: What may be asked for twice without harm: a message is given back once only.
+_REPEATABLE: Final = frozenset({"Ack", "Extend"})
+
+
+def settle(action: Settle, settings: Settings) -> None:
+    """Ack, give back or extend leases, as many as there are ids.
+
+    Raises Failure; click's Exit if leases were refused, which have been named then, or if it
+    was interrupted.
+    """
+    what = _WHAT[action.method]
+    if action.method == "Extend" and sys.stdout is None:
+        raise Failure(f"{what}: standard output is closed")
+    with connected(settings, what) as channel, Stop() as stop:
+        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
+        done = refused = 0
+        try:
+            for lease_ids in _batches(action.lease_ids):
+                with stop.deferred():
+                    results = _ask(connection, action, lease_ids)
+                    ended = _refuse(what, lease_ids, results)
+                    _show(action, lease_ids, results)
+                refused += ended
+                done += len(lease_ids) - ended
+        except QmqError as error:
+            more = f"{done} leases were done before" if done else ""
+            raise failure_of(what, error, more) from error
+        except Interrupted as interrupted:
+            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+    if refused:
+        raise click.exceptions.Exit(REFUSED)
+
+
+def _batches(lease_ids: tuple[str, ...] | None) -> Iterator[list[str]]:
+    """Go through the lease ids, so many together as fit a call; None reads them."""
+    if lease_ids is not None:
+        for start in range(0, len(lease_ids), BATCH_MESSAGES_MAX):
+            yield [*lease_ids[start : start + BATCH_MESSAGES_MAX]]
+        return
+    batch: list[str] = []
+    for lines in lines_of(chunks("the lease ids"), b"\n", keeps_ends=False):
+        for line in lines:
+            # What is no UTF-8 is no lease id, and the server says so.
+            if lease_id := line.decode(errors="replace").strip():
+                batch.append(lease_id)
+            if len(batch) == BATCH_MESSAGES_MAX:
+                yield batch
+                batch = []
+        # Whoever writes one now and then has it done at once.
+        if batch and not has_more():
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _ask(connection: Connection, action: Settle, lease_ids: list[str]) -> list[pb.LeaseResult]:
+    """Make the call; return what became of each. Raises QmqError."""
+    request = getattr(pb, f"{action.method}Request")(
+        queue_id=action.queue_id, lease_ids=lease_ids, **action.fields
+    )
+    reply = connection.ask(
+        action.method,
+        request,
+        getattr(pb, f"{action.method}Response"),
+        repeatable=action.method in _REPEATABLE,
+    )
+    return [*reply.results]
+
+
+def _refuse(what: str, lease_ids: list[str], results: list[pb.LeaseResult]) -> int:
+    """Name the leases that were refused, and return how many those are."""
+    refused = [
+        (lease_id, result)
+        for lease_id, result in zip(lease_ids, results, strict=True)
+        if result.code
+    ]
+    for lease_id, result in refused:
+        code = code_pb2.Code.Name(result.code)
+        sentence = result.message
+        if lease_id not in sentence:
+            sentence = f"lease {lease_id}: {sentence}"
+        print_error(f"{what}: {code}: {sentence}")
+    return len(refused)
+
+
+def _show(action: Settle, lease_ids: list[str], results: list[pb.LeaseResult]) -> None:
+    """Print when extended leases end."""
+    if action.method != "Extend":
+        return
+    ends = [
+        (lease_id, moment_text(moment_ns(result.lease_expires_at)))
+        for lease_id, result in zip(lease_ids, results, strict=True)
+        if not result.code
+    ]
+    match action.output:
+        case "json":
+            lines = [reply_json(pb.ExtendResponse(results=results))]
+        case "table":
+            ids, moments = [lease_id for lease_id, _ in ends], [moment for _, moment in ends]
+            lines = table([Column("LEASE", ids), Column("EXPIRES", moments)])
+        case _:
+            lines = [
+                line_of({"lease_id": lease_id, "lease_expires_at": moment})
+                for lease_id, moment in ends
+            ]
+    write_text("".join(f"{line}\n" for line in lines))

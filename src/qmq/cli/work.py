@@ -1,0 +1,142 @@
+"""Running a command for each message of a queue. Whoever imports this loads gRPC."""
+
+import errno
+import logging
+import shutil
+import signal
+from typing import Any, Final, NoReturn
+
+import click
+
+from qmq.cli.call import Work
+from qmq.cli.command_process import Commands, UnfitPayload, variables_of
+from qmq.cli.connect import connected
+from qmq.cli.failures import Failure, failure_of
+from qmq.cli.settings import Settings
+from qmq.cli.stop import Interrupted, Stop
+from qmq.cli.table import printable
+from qmq.client._sync.client import Client
+from qmq.client._sync.lease import LeasedMessage
+from qmq.client._sync.queue import Queue
+from qmq.client._sync.worker import Worker
+from qmq.client.endings import Reject, Release
+from qmq.client.errors import QmqError
+from qmq.client.options import Retry
+
+_FAILURE: Final = "cannot work on queue"
+
+#: The exit status by which a command says that nobody can do the work: EX_DATAERR of sysexits.
+REJECTED: Final = 65
+
+#: Seconds that commands have to end, once no more are begun: all that they need.
+_GRACE_S: Final = 1e9
+
+
+def work(action: Work, settings: Settings) -> None:
+    """Run a command for each message, until somebody interrupts.
+
+    Raises Failure; click's Exit when it was interrupted and all that ran has ended.
+    """
+    program = action.command[0]
+    if shutil.which(program) is None:
+        raise Failure(f"{_FAILURE}: there is no program {program}")
+    _log_to_standard_error()
+    with connected(settings, _FAILURE) as channel, Stop() as stop:
+        try:
+            # At once: repeating is for a server that was there.
+            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
+            _Working(action, Client.over(channel).queue(action.queue_id), stop).run()
+        except QmqError as error:
+            raise failure_of(_FAILURE, error) from error
+        except Interrupted as interrupted:
+            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+
+
+class _Working:
+    """Commands that run for messages, and what becomes of those."""
+
+    def __init__(self, action: Work, queue: Queue[Any], stop: Stop) -> None:
+        self._action = action
+        self._stop = stop
+        self._commands = Commands(action.command)
+        #: Why the command cannot be started.
+        self._problem: OSError | None = None
+
+        def handle(message: LeasedMessage[Any]) -> None:
+            self._handle(message)
+
+        # What the client's log calls it.
+        handle.__qualname__ = self._program
+        make = queue.worker(
+            concurrency=action.concurrency,
+            lease_duration=action.lease_s,
+            consumer=action.consumer,
+        )
+        self._worker: Worker[Any, None] = make(handle)
+
+    def run(self) -> None:
+        """Work until somebody interrupts. Raises Interrupted, Failure, QmqError."""
+        with self._stop.told(self._interrupt):
+            self._worker.run(grace=_GRACE_S, handle_signals=False)
+        if self._problem:
+            raise Failure(f"{_FAILURE}: cannot run {self._program}: {self._problem.strerror}")
+
+    @property
+    def _program(self) -> str:
+        return self._action.command[0]
+
+    def _interrupt(self) -> None:
+        """Begin no more at the first signal; kill those that run at the second."""
+        self._worker.stop()
+        if self._stop.insists:
+            self._commands.kill()
+
+    def _handle(self, message: LeasedMessage[Any]) -> None:
+        """Run the command for a message. To return acks it."""
+        variables = variables_of(
+            self._action.queue_id, message.id, message.delivery_count, message.tags
+        )
+        try:
+            ended = self._commands.run(message.payload, variables)
+        except UnfitPayload as error:
+            self._reject(message, str(error))
+        except OSError as error:
+            if error.errno == errno.E2BIG:
+                self._reject(message, "the payload is larger than an argument of a command can be")
+            # It is not the message's fault, and would be the same with all others.
+            self._problem = error
+            self._worker.stop()
+            raise Release from error
+        if self._commands.are_killed and ended.status == -signal.SIGKILL:
+            raise Release
+        if ended.status == REJECTED:
+            self._reject(message, ended.reason)
+        if ended.status:
+            _say(f"message {message.id} failed: {ended.reason}")
+            message.fail(ended.reason)
+
+    def _reject(self, message: LeasedMessage[Any], reason: str) -> NoReturn:
+        _say(f"message {message.id} is rejected: {reason}")
+        raise Reject(reason)
+
+
+def _say(text: str) -> None:
+    """Tell a person, on one line."""
+    click.echo(f"qcli: {printable(text)}", err=True)
+
+
+class _OneLine(logging.Handler):
+    """What the client logs, for a person."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        error = record.exc_info[1] if record.exc_info else None
+        _say(record.getMessage() + (f": {error}" if error else ""))
+
+
+def _log_to_standard_error() -> None:
+    """Let the client say there what goes wrong, and when that is over."""
+    log = logging.getLogger("qmq.client")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(_OneLine())
