@@ -31,6 +31,9 @@ _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6}|\.\d{9})?Z")
 _RAW = "hex "
 
+#: What a queue in a reply has beside all that the original's has; the page says so once.
+_NEW_IN_A_QUEUE = {"settings", "limit", "paused"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -112,13 +115,17 @@ class Stage:
 
 
 def one_line(text: str) -> str:
-    """JSON without the details of an error, and without spaces between its parts."""
+    """JSON without details of an error or new fields of a queue, or spaces between its parts."""
     try:
         value = json.loads(text)
     except ValueError:
         return text.strip()
     if isinstance(value, dict) and {"code", "message"} <= set(value):
         value.pop("details", None)
+    if isinstance(value, dict) and "queue" in value:
+        value["queue"] = {
+            name: each for name, each in value["queue"].items() if name not in _NEW_IN_A_QUEUE
+        }
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -51,6 +51,25 @@ class StockClient:
         self.add_batch = self._rpc("AddBatch", pb.AddBatchRequest, pb.AddBatchResponse)
         self.pop_batch = self._rpc("PopBatch", pb.PopBatchRequest, pb.PopBatchResponse)
         self.stats = self._rpc("Stats", pb.StatsRequest, pb.StatsResponse)
+        self.update_queue = self._rpc("UpdateQueue", pb.UpdateQueueRequest, pb.UpdateQueueResponse)
+        self.pause = self._rpc("Pause", pb.PauseRequest, pb.PauseResponse)
+        self.resume = self._rpc("Resume", pb.ResumeRequest, pb.ResumeResponse)
+        self.purge = self._rpc("Purge", pb.PurgeRequest, pb.PurgeResponse)
+        self.lease = self._rpc("Lease", pb.LeaseRequest, pb.LeaseResponse)
+        self.ack = self._rpc("Ack", pb.AckRequest, pb.AckResponse)
+        self.nack = self._rpc("Nack", pb.NackRequest, pb.NackResponse)
+        self.extend = self._rpc("Extend", pb.ExtendRequest, pb.ExtendResponse)
+        self.complete = self._rpc("Complete", pb.CompleteRequest, pb.CompleteResponse)
+        self.browse = self._rpc("Browse", pb.BrowseRequest, pb.BrowseResponse)
+        self.explain = self._rpc("Explain", pb.ExplainRequest, pb.ExplainResponse)
+        self.start_redrive = self._rpc(
+            "StartRedrive", pb.StartRedriveRequest, pb.StartRedriveResponse
+        )
+        self.get_redrive = self._rpc("GetRedrive", pb.GetRedriveRequest, pb.GetRedriveResponse)
+        self.list_redrives = self._rpc(
+            "ListRedrives", pb.ListRedrivesRequest, pb.ListRedrivesResponse
+        )
+        self.stop_redrive = self._rpc("StopRedrive", pb.StopRedriveRequest, pb.StopRedriveResponse)
 
     def _rpc(
         self, name: str, request: Callable[..., Message], reply: type[_Reply]

@@ -5,76 +5,156 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 import pytest
+from google.protobuf import json_format
 
+from qmq.limits import REDRIVES_RUNNING_MAX
 from qmq.transport.status import Code
+from qmq.wire import q_pb2 as pb
 from tests.acceptance.rest import rest
 from tests.acceptance.running import RunningQ, environment
+from tests.acceptance.stock import StockClient, connected, refused
 from tests.documents import blocks, page, section
 
 PAGE = page("docs/api.md")
 
-#: The order in which the examples make sense.
+#: The order in which the examples make sense; those of some methods do so more than once.
 STORY = (
     *("NewQueue", "ListQueues", "GetQueue", "AddQueueTag", "DeleteQueueTag"),
-    *("Add", "Stats", "Peek", "Pop", "AddBatch", "PopBatch", "DeleteQueue"),
+    *("Add", "Stats", "Peek", "Pop", "AddBatch", "PopBatch", "UpdateQueue"),
+    *("AddBatch", "Browse", "Lease", "Explain", "Extend", "Nack", "Ack"),
+    *("StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause", "Resume", "Purge"),
+    *("AddBatch", "Lease", "Complete", "AddBatch", "Consume", "DeleteQueue"),
 )
 
-#: Methods whose example is for curl alone.
-WITHOUT_QCLI = {"AddBatch", "PopBatch", "Stats"}
+#: Methods whose example is for curl alone, or for neither since they are streams.
+WITHOUT_QCLI = {
+    *("AddBatch", "PopBatch", "Stats", "UpdateQueue", "Browse", "Lease", "Explain", "Extend"),
+    *("Nack", "Ack", "StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause"),
+    *("Resume", "Purge", "Complete", "Consume"),
+}
+STREAMS = {"Consume"}
 
 #: Methods whose example says that the reply looks like another's.
-LIKE = {"GetQueue": "NewQueue", "Peek": "Add", "Pop": "Add"}
+LIKE = {
+    "GetQueue": "NewQueue",
+    "Peek": "Add",
+    "Pop": "Add",
+    "Nack": "Ack",
+    "Resume": "UpdateQueue",
+    "StopRedrive": "GetRedrive",
+}
+
+#: Methods that tell of what goes on by itself, until they tell that it has ended.
+UNTIL_ENDED = {"GetRedrive", "ListRedrives"}
 
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
+UNKNOWN_LEASE = "0000000000000001-00000001"
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+LEASE_ID = r"[0-9a-f]{16}-[0-9a-f]{8}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z"
+ID = re.compile(f"{UUID}|{LEASE_ID}")
 
 
-def example(method: str, program: str) -> str:
-    """Return the line with which a method's example calls a program."""
+def example(method: str, program: str) -> list[str]:
+    """Return the lines with which a method's example calls a program."""
     (commands,) = (b.text for b in blocks(section(PAGE, method)) if b.language == "sh")
-    (line,) = (line for line in commands.splitlines() if re.search(rf"\b{program} ", line))
-    return line
+    return [line for line in commands.splitlines() if re.search(rf"\b{program} ", line)]
 
 
-def documented_reply(method: str) -> object:
-    """Return the reply that the page shows for a method; one without content is not shown."""
+def documented_json(method: str) -> list[Any]:
+    """Return what the page shows in JSON for a method."""
     text = section(PAGE, LIKE.get(method, method))
-    shown = [block.text for block in blocks(text) if block.language == "json"]
-    return json.loads(shown[0]) if shown else {}
+    return [json.loads(block.text) for block in blocks(text) if block.language == "json"]
 
 
-def without_chance(value: object) -> object:
+def without_chance(value: object) -> Any:  # noqa: ANN401 - JSON
     """Replace in JSON what differs from run to run: ids, times and what comes of them."""
-    text = re.sub(UUID, "ID", json.dumps(value))
+    text = re.sub(UUID, "ID", json.dumps(value, sort_keys=True))
+    text = re.sub(LEASE_ID, "LEASE", text)
     # How many bytes a message takes depends on the time that it holds.
-    text = re.sub(r'("oldest_age"|"ready_bytes"): "[0-9.]+s?"', r'\1: "SOME"', text)
+    text = re.sub(r'("(?:oldest_)?age"|"ready_bytes"): "[0-9.]+s?"', r'\1: "SOME"', text)
+    text = re.sub(r'("added_per_second"): [0-9.e-]+', r'\1: "SOME"', text)
     return json.loads(re.sub(TIME, "TIME", text))
+
+
+def stream_of(client: StockClient, method: str) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    """Return a function from the requests of a stream to its replies."""
+    call: Callable[..., Iterator[bytes]] = client.channel.stream_stream(f"/proto.Q/{method}")
+    return lambda requests: call(requests, timeout=20)
+
+
+class Story:
+    """The examples, one after the other, with the ids that a q has made for those of the page."""
+
+    def __init__(self, q: RunningQ) -> None:
+        self._q = q
+        self._path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        #: By those of the page.
+        self._ids: dict[str, str] = {}
+
+    def tell(self, method: str, program: str) -> None:
+        """Run a method's example; the reply is that of the page."""
+        documented = documented_json(method)[0] if documented_json(method) else {}
+        reply = self._reply(method, program)
+        while method in UNTIL_ENDED and '"RUNNING"' in json.dumps(reply):
+            reply = self._reply(method, program)
+        self._compare(reply, documented)
+
+    def _reply(self, method: str, program: str) -> object:
+        outputs = [self._run(command) for command in example(method, program)]
+        return json.loads(outputs[-1] or "{}")
+
+    def _run(self, command: str) -> str:
+        return subprocess.run(
+            ["bash", "-c", self._with_ids(command).replace("localhost:10002", self._q.address)],
+            env=environment(QCLI_SERVER=self._q.address, PATH=self._path),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        ).stdout
+
+    def tell_stream(self, method: str) -> None:
+        """Do the same for a stream, whose requests and answers are shown in turn."""
+        shown = documented_json(method)
+        requests, answers = shown[::2], shown[1::2]
+        inbox: SimpleQueue[bytes | None] = SimpleQueue()
+        with connected(self._q.address) as client:
+            stream = stream_of(client, method)(iter(inbox.get, None))
+            for request, answer in zip(requests, answers, strict=True):
+                text = self._with_ids(json.dumps(request))
+                inbox.put(json_format.Parse(text, pb.ConsumeRequest()).SerializeToString())
+                reply = pb.ConsumeResponse.FromString(next(stream))
+                got = json_format.MessageToDict(reply, preserving_proto_field_name=True)
+                self._compare(got, answer)
+            inbox.put(None)
+            assert list(stream) == []
+
+    def _with_ids(self, text: str) -> str:
+        return ID.sub(lambda match: self._ids.get(match[0], match[0]), text)
+
+    def _compare(self, reply: object, documented: object) -> None:
+        assert without_chance(reply) == without_chance(documented)
+        shown, made = (ID.findall(json.dumps(each, sort_keys=True)) for each in (documented, reply))
+        self._ids.update(zip(shown, made, strict=True))
 
 
 @pytest.mark.parametrize("program", ["curl", "qcli"])
 def test_examples_answer_as_shown(q_server: RunningQ, program: str) -> None:
     """Each method's example, by curl and by qcli, has the reply that stands below it."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    story = Story(q_server)
 
     for method in STORY:
-        if program == "qcli" and method in WITHOUT_QCLI:
-            continue
-        command = example(method, program).replace("localhost:10002", q_server.address)
-        done = subprocess.run(
-            ["bash", "-c", command],
-            env=environment(QCLI_SERVER=q_server.address, PATH=path),
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-        reply = json.loads(done.stdout or "{}")
-        assert without_chance(reply) == without_chance(documented_reply(method)), method
+        if program == "curl" and method in STREAMS:
+            story.tell_stream(method)
+        elif program == "curl" or method not in WITHOUT_QCLI:
+            story.tell(method, program)
 
 
 def test_every_method_has_an_example() -> None:
@@ -92,14 +172,21 @@ class Failing(NamedTuple):
     body: object = None
 
 
-#: Of a q that has the queues `empty` and `full`.
+#: Of a q that has the queues `empty`, whose dead letters go to `dead`, `full`, `paused`, which
+#: takes no messages either, and `memory`, the one that is not on disk.
 FAILING = (
     Failing("ListQueues", "INVALID_ARGUMENT", "GET", "/v1/queues?page_size=-1"),
     Failing("NewQueue", "INVALID_ARGUMENT", "POST", "/v1/queues", {"limit": -2}),
     Failing("NewQueue", "UNKNOWN_STORE", "POST", "/v1/queues", {"store": 7}),
     Failing("NewQueue", "NAME_TAKEN", "POST", "/v1/queues", {"name": "full"}),
+    Failing(
+        *("NewQueue", "QUEUE_NOT_FOUND", "POST", "/v1/queues"),
+        {"settings": {"dead_letter_queue_id": UNKNOWN_ID}},
+    ),
     Failing("DeleteQueue", "INVALID_ARGUMENT", "DELETE", "/v1/queues/nobody"),
+    Failing("DeleteQueue", "QUEUE_IN_USE", "DELETE", "/v1/queues/dead"),
     Failing("Add", "QUEUE_FULL", "POST", "/v1/queues/full", {}),
+    Failing("Add", "ADDS_PAUSED", "POST", "/v1/queues/paused", {}),
     Failing("Add", "TOO_LARGE", "POST", "/v1/queues/empty", {"payload": 1_400_000 * "AAAA"}),
     Failing(
         *("AddBatch", "QUEUE_FULL", "POST", "/v1/queues/full/messages:batch"), {"messages": [{}]}
@@ -108,13 +195,56 @@ FAILING = (
         *("AddBatch", "TOO_LARGE", "POST", "/v1/queues/empty/messages:batch"),
         {"messages": [{"payload": 1_400_000 * "AAAA"}]},
     ),
+    Failing(
+        *("AddBatch", "ADDS_PAUSED", "POST", "/v1/queues/paused/messages:batch"), {"messages": [{}]}
+    ),
     Failing("Pop", "QUEUE_EMPTY", "GET", "/v1/queues/empty/pop"),
+    Failing("Pop", "QUEUE_PAUSED", "GET", "/v1/queues/paused/pop"),
     Failing("Peek", "QUEUE_EMPTY", "GET", "/v1/queues/empty/peek"),
+    *(
+        Failing("Complete", reason, "POST", "/v1/complete", body)
+        for reason, body in (
+            ("INVALID_ARGUMENT", {}),
+            ("QUEUE_NOT_FOUND", {"adds": [{"queue_id": UNKNOWN_ID}]}),
+            ("LEASE_LOST", {"acks": [{"queue_id": "full", "lease_ids": [UNKNOWN_LEASE]}]}),
+            ("STORES_DIFFER", {"adds": [{"queue_id": "empty"}, {"queue_id": "memory"}]}),
+            ("QUEUE_FULL", {"adds": [{"queue_id": "full", "messages": [{}]}]}),
+            ("ADDS_PAUSED", {"adds": [{"queue_id": "paused", "messages": [{}]}]}),
+            (
+                "TOO_LARGE",
+                {"adds": [{"queue_id": "empty", "messages": [{"payload": 1_400_000 * "AAAA"}]}]},
+            ),
+        )
+    ),
+    Failing(*("Explain", "MESSAGE_NOT_FOUND", "GET", f"/v1/queues/empty/messages/{UNKNOWN_ID}")),
+    Failing(
+        *("StartRedrive", "STORES_DIFFER", "POST", "/v1/queues/empty/redrives"),
+        {"target_queue_id": "memory"},
+    ),
+    *(
+        Failing(method, reason, verb, f"/v1/redrives/{redrive_id}{path}", body)
+        for redrive_id, reason in ((UNKNOWN_ID, "REDRIVE_NOT_FOUND"), ("x", "INVALID_ARGUMENT"))
+        for method, verb, path, body in (
+            ("GetRedrive", "GET", "", None),
+            ("StopRedrive", "POST", "/stop", {}),
+        )
+    ),
     *(
         Failing(method, reason, verb, f"/v1/queues/{queue}{path}", body)
         for queue, reason in ((UNKNOWN_ID, "QUEUE_NOT_FOUND"), ("nobody", "INVALID_ARGUMENT"))
         for method, verb, path, body in (
             ("GetQueue", "GET", "", None),
+            ("UpdateQueue", "PATCH", "", {}),
+            ("Lease", "POST", "/messages:lease", {}),
+            ("Ack", "POST", "/leases:ack", {"lease_ids": [UNKNOWN_LEASE]}),
+            ("Nack", "POST", "/leases:nack", {"lease_ids": [UNKNOWN_LEASE]}),
+            ("Extend", "POST", "/leases:extend", {"lease_ids": [UNKNOWN_LEASE]}),
+            ("Browse", "GET", "/messages", None),
+            ("Explain", "GET", f"/messages/{UNKNOWN_ID}", None),
+            ("Purge", "POST", "/messages:purge", {}),
+            ("Pause", "POST", "/pause", {}),
+            ("Resume", "POST", "/resume", {}),
+            ("StartRedrive", "POST", "/redrives", {}),
             ("AddQueueTag", "POST", "/tag", {"key": "k"}),
             ("DeleteQueueTag", "DELETE", "/tag", {"key": "k"}),
             ("Add", "POST", "", {}),
@@ -150,9 +280,16 @@ def assert_fails(q: RunningQ, call: Failing) -> None:
 
 def test_methods_fail_as_documented(q_server: RunningQ) -> None:
     """The reasons are those of the methods, and the statuses those of the reasons."""
-    for queue in ({"name": "empty"}, {"name": "full", "limit": 1}):
-        assert rest(q_server.address, "POST", "/v1/queues", queue).status == 200
-    assert rest(q_server.address, "POST", "/v1/queues/full", {}).status == 200
+    for path, body in (
+        ("", {"name": "dead"}),
+        ("", {"name": "empty", "settings": {"dead_letter_queue_id": "dead"}}),
+        ("", {"name": "full", "limit": 1}),
+        ("/full", {}),
+        ("", {"name": "paused"}),
+        ("/paused/pause", {"adds": True}),
+        ("", {"name": "memory", "store": "MEMORY"}),
+    ):
+        assert rest(q_server.address, "POST", f"/v1/queues{path}", body).status == 200
 
     for call in FAILING:
         assert_fails(q_server, call)
@@ -168,6 +305,55 @@ def test_methods_of_a_small_q_fail_as_documented(q_server: RunningQ) -> None:
         assert_fails(q_server, call)
 
 
+#: Of a q with as many redrives under way as there may be.
+FAILING_WHERE_Q_IS_BUSY = (
+    Failing(
+        *("StartRedrive", "LIMIT_REACHED", "POST", "/v1/queues/dead/redrives"),
+        {"target_queue_id": "target", "messages_per_second": 0.01},
+    ),
+)
+
+
+def test_methods_of_a_busy_q_fail_as_documented(q_server: RunningQ) -> None:
+    """A redrive that takes its time is one that counts."""
+    for path, body in (
+        ("", {"name": "dead"}),
+        ("", {"name": "target"}),
+        ("/dead/messages:batch", {"messages": [{}] * 2 * REDRIVES_RUNNING_MAX}),
+    ):
+        assert rest(q_server.address, "POST", f"/v1/queues{path}", body).status == 200
+    (call,) = FAILING_WHERE_Q_IS_BUSY
+    for _ in range(REDRIVES_RUNNING_MAX):
+        assert rest(q_server.address, call.verb, call.path, call.body).status == 200
+
+    assert_fails(q_server, call)
+
+
+#: Requests with which a stream fails at once.
+FAILING_STREAMS = (
+    ("Consume", "INVALID_ARGUMENT", pb.ConsumeRequest(credit={"credit": 1})),
+    (
+        *("Consume", "QUEUE_NOT_FOUND"),
+        pb.ConsumeRequest(open={"queue_id": UNKNOWN_ID, "credit": 1}),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "reason", "request_"), FAILING_STREAMS, ids=[each[1] for each in FAILING_STREAMS]
+)
+def test_streams_fail_as_documented(
+    client: StockClient, method: str, reason: str, request_: pb.ConsumeRequest
+) -> None:
+    """Their reasons are in the trailers."""
+    stream = stream_of(client, method)
+
+    refusal = refused(lambda: list(stream(iter([request_.SerializeToString()]))))
+
+    assert refusal.info.reason == reason
+    assert documented_statuses()[reason][1] == refusal.code.value[0]
+
+
 def test_every_documented_failure_is_tried() -> None:
     """The calls above are all that the page tells of."""
     documented = {
@@ -177,8 +363,9 @@ def test_every_documented_failure_is_tried() -> None:
         for reason in re.findall(r"`(\w+)`", line)
     }
 
-    tried = {(call.method, call.reason) for call in (*FAILING, *FAILING_WHERE_Q_IS_SMALL)}
-    assert tried == documented
+    calls = (*FAILING, *FAILING_WHERE_Q_IS_SMALL, *FAILING_WHERE_Q_IS_BUSY)
+    tried = {(call.method, call.reason) for call in calls}
+    assert tried | {(method, reason) for method, reason, _ in FAILING_STREAMS} == documented
 
 
 def test_deadline_of_a_rest_call(shared_q: RunningQ) -> None:

@@ -156,6 +156,16 @@ def test_request_may_end_in_each_way(shared_q: RunningQ, trailers: list[tuple[st
         ("Add", b"\x12\x06\x0a\x04" + BAD_KEY, "message.tags[0].key: is not valid UTF-8"),
         ("AddQueueTag", b"\x12\x04" + BAD_KEY, "tag.key: is not valid UTF-8"),
         ("Pop", b"\x0a\x01\xff", "queue_id: is not valid UTF-8"),
+        ("Lease", b"\x2a\x01\xff", "consumer: is not valid UTF-8"),
+        ("Lease", b"\x1a\x02\x08", "request: is not a valid protobuf proto.LeaseRequest"),
+        ("Ack", b"\x12\x01a\x12\x01\xff", "lease_ids[1]: is not valid UTF-8"),
+        ("Nack", b"\x2a\x02a\xff", "reason: is not valid UTF-8"),
+        ("UpdateQueue", b"\x12\x03\x1a\x01\xff", "settings.dead_letter_queue_id: is not valid UTF"),
+        ("Complete", b"\x0a\x00\x0a\x03\x12\x01\xff", "acks[1].lease_ids[0]: is not valid UTF-8"),
+        (
+            *("Complete", b"\x12\x08\x12\x06\x0a\x04" + BAD_KEY),
+            "adds[0].messages[0].tags[0].key: is not valid UTF-8",
+        ),
     ],
 )
 def test_malformed_message_is_refused(

@@ -153,7 +153,7 @@ def test_message_of_a_batch_that_is_too_large_is_named(client: StockClient) -> N
 def test_no_reply_is_too_large_for_a_stock_client(client: StockClient, store: int) -> None:
     """It takes 4 MiB; what is more comes with the next PopBatch."""
     queue_id = client.made(store)
-    sizes = [1_000_000] * 3 + [10] * 500 + [MESSAGE_BYTES_MAX - 100, 2_000_000, 2_000_000, 400_000]
+    sizes = [1_000_000] * 3 + [10] * 500 + [MESSAGE_BYTES_MAX - 400, 2_000_000, 2_000_000, 400_000]
     for at in range(0, len(sizes), 3):
         for size in sizes[at : at + 3] if sizes[at] > 1_000 else ():
             client.put(queue_id, bytes(size))
@@ -340,6 +340,7 @@ def test_stats_are_shown_by_rest(call: Call, client: StockClient) -> None:
     assert age.endswith("s")
     assert 0 < float(age[:-1]) < 20
     assert int(stats.pop("ready_bytes")) > 50
+    assert stats.pop("added_per_second", 0) >= 0
     assert stats == {
         "queue": call("GET", f"/v1/queues/{queue_id}").json["queue"],
         "ready": "1",

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
+from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.limits import MESSAGE_BYTES_MAX
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.running import RunningQ
@@ -28,6 +29,15 @@ BY_QUEUE: list[tuple[str, dict[str, Any]]] = [
     ("add", {"message": pb.NewMessage(payload=b"x")}),
     ("pop", {}),
     ("peek", {}),
+    ("update_queue", {"limit": 5}),
+    ("lease", {}),
+    ("ack", {"lease_ids": ["x"]}),
+    ("nack", {"lease_ids": ["x"]}),
+    ("extend", {"lease_ids": ["x"]}),
+    ("browse", {}),
+    ("purge", {}),
+    ("pause", {}),
+    ("resume", {}),
 ]
 FOR_EACH_CALL = pytest.mark.parametrize(
     ("rpc", "fields"), BY_QUEUE, ids=[name for name, _ in BY_QUEUE]
@@ -362,22 +372,36 @@ def test_largest_message_is_carried_there_and_back(client: StockClient, store: i
 
     The client is one that takes no more than 4 MiB, as all do unless told otherwise.
     """
-    queue_id = client.made(store)
+    dead_id = client.made(store)
+    queue_id = client.made(store, settings=pb.QueueSettings(dead_letter_queue_id=dead_id))
     await_five_byte_nanoseconds()
-    small = client.add(queue_id=queue_id, message=message(b"x" * 2**21))
-    payload = b"x" * (2**21 + MESSAGE_BYTES_MAX - small.ByteSize())
+    small = client.add(queue_id=queue_id, message=message(b"x" * 2**21)).message
+    largest = MESSAGE_BYTES_MAX - HANDED_OUT_OVERHEAD_BYTES
+    payload = b"x" * (2**21 + largest - small.ByteSize())
 
     added = client.add(queue_id=queue_id, message=message(payload)).message
     await_five_byte_nanoseconds()
     refusal = refused(client.add, queue_id=queue_id, message=message(payload + b"x"))
     client.pop(queue_id=queue_id)
 
-    assert pb.PopResponse(message=added).ByteSize() == MESSAGE_BYTES_MAX
+    assert added.ByteSize() == largest
     assert refusal.code == Code.RESOURCE_EXHAUSTED
     assert f"more than message_bytes_max of {MESSAGE_BYTES_MAX}" in refusal.message
     assert refusal.info.metadata["limit"] == "message_bytes_max"
     assert client.peek(queue_id=queue_id).message == added
-    assert client.pop(queue_id=queue_id).message == added
+    for reason in ("r" * 1_024, ""):
+        (leased,) = client.lease(queue_id=queue_id, consumer="c" * 200).messages
+        assert (leased.message.meta, leased.message.payload) == (added.meta, payload)
+        client.nack(
+            queue_id=queue_id,
+            lease_ids=[leased.lease_id],
+            kind=pb.NackRequest.RELEASE if reason else pb.NackRequest.REJECT,
+            reason=reason,
+        )
+    (leased,) = client.lease(queue_id=dead_id).messages
+    assert leased.message.dead_letter.reason == pb.DeadLetter.REJECTED
+    client.nack(queue_id=dead_id, lease_ids=[leased.lease_id], kind=pb.NackRequest.RELEASE)
+    assert client.pop(queue_id=dead_id).message.payload == payload
     assert refused(client.pop, queue_id=queue_id).message == f"queue {queue_id} is empty"
 
 

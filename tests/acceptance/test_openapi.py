@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -62,40 +63,111 @@ def answer_of(
 
 def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
     """Each is called as the description says, and succeeds."""
-    new_queue = {"store": "DISK", "limit": "10", "tags": [{"key": "k", "value": "v"}], "name": "o"}
-    new_message = {"tags": [{"key": "k"}], "payload": "aGVsbG8="}
-    tag = {"key": "k", "value": "v"}
+    answers: dict[str, Any] = {}
 
-    calls = [
-        ("NewQueue", new_queue, "", {}),
-        ("ListQueues", None, "?page_size=1", {}),
-        ("GetQueue", None, "", {"queue_id": "o"}),
-        ("AddQueueTag", tag, "", {"queue_id": "o"}),
-        ("DeleteQueueTag", tag, "", {"queue_id": "o"}),
-        ("Add", new_message, "", {"queue_id": "o"}),
-        ("Peek", None, "", {"queue_id": "o"}),
-        ("Stats", None, "?page_size=1", {}),
-        ("Stats2", None, "", {"queue_id": "o"}),
-        ("Pop", None, "?wait=1s", {"queue_id": "o"}),
-        ("AddBatch", {"messages": [new_message, {}], "partial": True}, "", {"queue_id": "o"}),
-        ("PopBatch", {"messages_max": 9, "wait": "1s"}, "", {"queue_id": "o"}),
-        ("DeleteQueue", None, "", {"queue_id": "o"}),
-    ]
-    answers = {
-        name: answer_of(shared_q, name, body, query, **path_values)
-        for name, body, query, path_values in calls
-    }
+    def call(name: str, body: object = None, query: str = "", **path_values: str) -> Any:  # noqa: ANN401
+        status, answers[name] = answer_of(shared_q, name, body, query, **path_values)
+        assert status == 200
+        return answers[name]
 
-    assert {status for status, _ in answers.values()} == {200}
-    described = {
+    call_about_queues(call)
+    call_about_leases(call)
+    call_about_dead_letters(call)
+    call("DeleteQueue", queue_id="o")
+
+    assert {*answers} == {
         operation["operationId"]
         for verbs in DESCRIPTION["paths"].values()
         for operation in verbs.values()
     }
-    assert {*answers} == described
-    assert answers["Pop"][1]["message"]["payload"] == new_message["payload"]
-    assert len(answers["PopBatch"][1]["messages"]) == 2
-    assert answers["Stats2"][1]["queues"][0]["ready"] == "1"
+
+
+#: Calls an operation with a body, a query, and the values of the path.
+Call = Callable[..., Any]
+
+
+def call_about_queues(call: Call) -> None:
+    """Make the queue "o", use what was there before leases, and leave it empty."""
+    tag = {"key": "k", "value": "v"}
+    new_message = {"tags": [{"key": "k"}], "payload": "aGVsbG8="}
+    call("NewQueue", {"store": "DISK", "limit": "10", "tags": [tag], "name": "o"})
+    call("ListQueues", query="?page_size=1")
+    call("GetQueue", queue_id="o")
+    call("AddQueueTag", tag, queue_id="o")
+    call("DeleteQueueTag", tag, queue_id="o")
+    call("Pause", {"adds": False}, queue_id="o")
+    call("Resume", {}, queue_id="o")
+    call("Add", new_message, queue_id="o")
+    call("Peek", queue_id="o")
+    call("Stats", query="?page_size=1")
+    assert call("Stats2", queue_id="o")["queues"][0]["ready"] == "1"
+    popped = call("Pop", query="?wait=1s", queue_id="o")
+    assert popped["message"]["payload"] == new_message["payload"]
+    call("AddBatch", {"messages": [new_message, {}], "partial": True}, queue_id="o")
+    assert len(call("PopBatch", {"messages_max": 9, "wait": "1s"}, queue_id="o")["messages"]) == 2
+    call("Add", new_message, queue_id="o")
+    assert call("Purge", {}, queue_id="o") == {"removed": "1"}
+
+
+def call_about_leases(call: Call) -> None:
+    """Do with the queue "o" all that can be done with leases; a message stays delayed."""
+    call("NewQueue", {"store": "DISK", "name": "o.dead"})
+    settings = {
+        "lease_duration": "60s",
+        "delivery_count_max": 9,
+        "dead_letter_queue_id": "o.dead",
+        "back_off": {"base": "1.5s", "factor": 1.5, "max": "60s", "jitter": 0.1},
+        "durability_min": "OS",
+    }
+    call("UpdateQueue", {"settings": settings, "limit": "20"}, queue_id="o")
+    call("AddBatch", {"messages": [{}] * 3}, queue_id="o")
+    lease = {"messages_max": 9, "wait": "1s", "lease_duration": "60s", "consumer": "me"}
+    first, second, third = (
+        each["lease_id"] for each in call("Lease", lease, queue_id="o")["messages"]
+    )
+    extended = call("Extend", {"lease_ids": [first], "lease_duration": "9s"}, queue_id="o")
+    assert "lease_expires_at" in extended["results"][0]
+    lost = call("Ack", {"lease_ids": [first, first[:-1] + "9"]}, queue_id="o")["results"]
+    assert [result.get("code") for result in lost] == [None, 9]
+    nack = {"lease_ids": [second], "kind": "FAIL", "delay": "60s", "reason": "why"}
+    call("Nack", nack, queue_id="o")
+    step = {
+        "acks": [{"queue_id": "o", "lease_ids": [third]}],
+        "adds": [{"queue_id": "o", "messages": [{"payload": ""}]}],
+    }
+    assert len(call("Complete", step)["messages"]) == 1
+    call("Lease", lease, queue_id="o")
+
+
+def call_about_dead_letters(call: Call) -> None:
+    """Look at what the queue "o" holds, make a dead letter of it and bring that back."""
+    query = "?states=LEASED&states=DELAYED&age_min=0s&age_max=60s&page_size=9"
+    delayed, leased = call("Browse", query=query, queue_id="o")["messages"]
+    assert (delayed["state"], leased["state"]) == ("DELAYED", "LEASED")
+    meta = leased["message"]["meta"]
+    told = call("Explain", query=f"?created={meta['created']}", queue_id="o", message_id=meta["id"])
+    assert told["reasons"]
+    call("Add", {}, queue_id="o")
+    (again,) = call("Lease", {}, queue_id="o")["messages"]
+    call("Nack", {"lease_ids": [again["lease_id"]], "kind": "REJECT"}, queue_id="o")
+    (letter,) = call("Browse", queue_id="o.dead")["messages"]
+    assert letter["message"]["dead_letter"]["reason"] == "REJECTED"
+    redrive = {
+        "target_queue_id": "o",
+        "tags": [{"key": "k"}],
+        "reasons": ["REJECTED", "DELIVERY_COUNT_MAX"],
+        "text": "why",
+        "age_min": "0s",
+        "age_max": "60s",
+        "dry_run": True,
+        "messages_per_second": 0.5,
+        "messages_max": "7",
+        "failed_again_max": 0.25,
+    }
+    redrive_id = call("StartRedrive", redrive, queue_id="o.dead")["redrive"]["id"]
+    call("GetRedrive", redrive_id=redrive_id)
+    call("StopRedrive", {}, redrive_id=redrive_id)
+    assert redrive_id in {each["id"] for each in call("ListRedrives")["redrives"]}
 
 
 @pytest.mark.parametrize(

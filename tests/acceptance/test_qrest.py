@@ -126,7 +126,7 @@ def test_who_leaves_while_waiting_takes_nothing_along(gateway: Gateway, queue: s
 
 def test_the_largest_message_goes_in_and_out(gateway: Gateway, queue: str) -> None:
     """No buffer on the way is too small."""
-    payload = base64.b64encode(b"\xff" * (MESSAGE_BYTES_MAX - 128)).decode()
+    payload = base64.b64encode(b"\xff" * (MESSAGE_BYTES_MAX - 400)).decode()
 
     assert gateway("POST", queue, {"payload": payload}).status == 200
     assert gateway("GET", f"{queue}/pop").json["message"]["payload"] == payload
@@ -194,7 +194,7 @@ def test_a_preflight_names_the_methods(gateway: Gateway) -> None:
 
     assert reply.status == 200
     assert reply.headers["access-control-allow-origin"] == ORIGIN
-    assert reply.headers["access-control-allow-methods"] == "GET, POST, DELETE"
+    assert reply.headers["access-control-allow-methods"] == "GET, POST, PATCH, DELETE"
     assert reply.headers["access-control-allow-headers"] == "content-type"
 
 

@@ -12,6 +12,7 @@ from tests.acceptance.running import RunningQ
 from tests.acceptance.stock import UNKNOWN_ID, StockClient
 
 MEMORY = {"store": "MEMORY"}
+UNDER = "the API is under /v1/queues"
 NEITHER = "is neither a UUID nor the name of a queue"
 
 
@@ -53,7 +54,10 @@ def test_queue_is_made_found_listed_and_deleted(call: Call) -> None:
     tags = [{"key": "a", "value": "b"}, {"key": "a", "value": "c"}]
     shape = (
         '{"queue":{"meta":{"id":"<id>","created":"<time>","tags":'
-        '[{"key":"a","value":"b"},{"key":"a","value":"c"}]},"store":"MEMORY"}}'
+        '[{"key":"a","value":"b"},{"key":"a","value":"c"}]},"store":"MEMORY","settings":{'
+        '"lease_duration":"30s","delivery_count_max":0,"dead_letter_queue_id":"","back_off":'
+        '{"base":"1s","factor":2,"max":"300s","jitter":0.2},"durability_min":"MEMORY"},'
+        '"limit":"2"}}'
     )
 
     made = call("POST", "/v1/queues", {**MEMORY, "limit": "2", "tags": tags})
@@ -174,7 +178,7 @@ def test_what_rest_adds_grpc_pops(call: Call, client: StockClient) -> None:
 def test_largest_message_goes_through(call: Call, client: StockClient) -> None:
     """JSON is a third larger than its payload, and what fits by gRPC fits by REST."""
     queue_id = client.made()
-    payload = b64encode(bytes(4 * 1024 * 1024 - 200)).decode()
+    payload = b64encode(bytes(4 * 1024 * 1024 - 400)).decode()
 
     added = call("POST", f"/v1/queues/{queue_id}", {"payload": payload})
 
@@ -196,9 +200,15 @@ def test_largest_message_goes_through(call: Call, client: StockClient) -> None:
         ("DELETE", "/v1/queues/bogus", (400, 3, f"queue_id: 'bogus' {NEITHER}")),
         ("GET", "/v1/queues/%C3%A9", (400, 3, f"queue_id: 'é' {NEITHER}")),
         ("GET", "/v1/queues/%ff", (400, 3, "queue_id: is not valid UTF-8")),
-        ("GET", "/", (404, 5, "no such path: /; the API is under /v1/queues")),
-        ("GET", "/nope", (404, 5, "no such path: /nope; the API is under /v1/queues")),
-        ("GET", "/v1/queue", (404, 5, "no such path: /v1/queue; the API is under /v1/queues")),
+        ("GET", "/", (404, 5, f"no such path: /; {UNDER}")),
+        ("GET", "/nope", (404, 5, f"no such path: /nope; {UNDER}")),
+        ("GET", "/v1/queues/x/leases", (404, 5, f"no such path: /v1/queues/x/leases; {UNDER}")),
+        (
+            *("GET", "/v1/queues/x/messages:nope"),
+            (404, 5, f"no such path: /v1/queues/x/messages:nope; {UNDER}"),
+        ),
+        ("GET", "/v1/redrives/x/stop/y", (404, 5, f"no such path: /v1/redrives/x/stop/y; {UNDER}")),
+        ("GET", "/v1/queue", (404, 5, f"no such path: /v1/queue; {UNDER}")),
     ],
 )
 def test_request_without_body_is_refused(
@@ -314,7 +324,15 @@ def test_query_cannot_name_another_queue(call: Call, client: StockClient, query:
     [
         ("DELETE", "/v1/queues", "GET, POST"),
         ("PUT", "/v1/queues", "GET, POST"),
-        ("PATCH", "/v1/queues/x", "DELETE, GET, POST"),
+        ("PUT", "/v1/queues/x", "DELETE, GET, PATCH, POST"),
+        ("PATCH", "/v1/queues", "GET, POST"),
+        ("GET", "/v1/queues/x/messages:lease", "POST"),
+        ("PUT", "/v1/queues/x/leases:ack", "POST"),
+        ("POST", "/v1/queues/x/messages", "GET"),
+        ("DELETE", "/v1/queues/x/messages/y", "GET"),
+        ("GET", "/v1/complete", "POST"),
+        ("POST", "/v1/redrives", "GET"),
+        ("POST", "/v1/redrives/x", "GET"),
         ("POST", "/v1/queues/x/pop", "GET"),
         ("DELETE", "/v1/queues/x/peek", "GET"),
         ("GET", "/v1/queues/x/tag", "DELETE, POST"),
