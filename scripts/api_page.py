@@ -38,6 +38,9 @@ ERRORS_OF_ANY_CALL: Final[Sequence[Error]] = (
 
 _ABOUT_A_QUEUE: Final[Sequence[Error]] = (errors.InvalidArgument, errors.QueueNotFound)
 
+#: What changes the messages of a queue can be asked to be more durable than the queue can.
+_ABOUT_A_CHANGE: Final[Sequence[Error]] = (*_ABOUT_A_QUEUE, errors.DurabilityNotReached)
+
 #: What else a method may fail with. INVALID_ARGUMENT and TOO_LARGE stand here once more where
 #: it is not only a malformed or endless request that gets them.
 ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
@@ -55,24 +58,24 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "DeleteQueue": (errors.InvalidArgument, errors.QueueInUse),
     "AddQueueTag": _ABOUT_A_QUEUE,
     "DeleteQueueTag": _ABOUT_A_QUEUE,
-    "Add": (*_ABOUT_A_QUEUE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
-    "AddBatch": (*_ABOUT_A_QUEUE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
-    "Pop": (*_ABOUT_A_QUEUE, errors.QueueEmpty, errors.QueuePaused),
-    "PopBatch": _ABOUT_A_QUEUE,
+    "Add": (*_ABOUT_A_CHANGE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
+    "AddBatch": (*_ABOUT_A_CHANGE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
+    "Pop": (*_ABOUT_A_CHANGE, errors.QueueEmpty, errors.QueuePaused),
+    "PopBatch": _ABOUT_A_CHANGE,
     "Peek": (*_ABOUT_A_QUEUE, errors.QueueEmpty),
-    "Lease": _ABOUT_A_QUEUE,
-    "Ack": _ABOUT_A_QUEUE,
-    "Nack": _ABOUT_A_QUEUE,
-    "Extend": _ABOUT_A_QUEUE,
+    "Lease": _ABOUT_A_CHANGE,
+    "Ack": _ABOUT_A_CHANGE,
+    "Nack": _ABOUT_A_CHANGE,
+    "Extend": _ABOUT_A_CHANGE,
     "Complete": (
-        *_ABOUT_A_QUEUE,
+        *_ABOUT_A_CHANGE,
         errors.LeaseLost,
         errors.StoresDiffer,
         errors.QueueFull,
         errors.TooLarge,
         errors.AddsPaused,
     ),
-    "Consume": _ABOUT_A_QUEUE,
+    "Consume": _ABOUT_A_CHANGE,
     "Browse": _ABOUT_A_QUEUE,
     "Explain": (*_ABOUT_A_QUEUE, errors.MessageNotFound),
     "Purge": _ABOUT_A_QUEUE,

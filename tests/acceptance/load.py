@@ -32,11 +32,17 @@ class Load:
         self._enough = threading.Event()
         self._lock = threading.Lock()
 
-    def write(self, queue_id: str, writer: int) -> None:
+    def write(
+        self,
+        queue_id: str,
+        writer: int,
+        durability: pb.Durability.Level = pb.Durability.UNKNOWN,
+    ) -> None:
         """Add numbered messages to a queue."""
         for number in range(1_000_000):
+            message = numbered(writer, number)
             try:
-                reply = self.client.add(queue_id=queue_id, message=numbered(writer, number))
+                reply = self.client.add(queue_id=queue_id, message=message, durability=durability)
             except grpc.RpcError as error:
                 assert error.code() == grpc.StatusCode.UNAVAILABLE, error  # noqa: PT017
                 return

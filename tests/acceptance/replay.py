@@ -31,8 +31,10 @@ _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6}|\.\d{9})?Z")
 _RAW = "hex "
 
-#: What a queue in a reply has beside all that the original's has; the page says so once.
+#: What a queue, or a whole reply, has beside all that the original's has; the page says so
+#: once.
 _NEW_IN_A_QUEUE = {"settings", "limit", "paused"}
+_NEW_IN_A_REPLY = {"durability"}
 
 
 @dataclass(frozen=True)
@@ -115,17 +117,31 @@ class Stage:
 
 
 def one_line(text: str) -> str:
-    """JSON without details of an error or new fields of a queue, or spaces between its parts."""
+    """JSON without spaces between its parts; what is no JSON, as it is."""
+    try:
+        return _packed(json.loads(text))
+    except ValueError:
+        return text.strip()
+
+
+def one_line_of_old(text: str) -> str:
+    """The same without details of an error, and without what is new in replies."""
     try:
         value = json.loads(text)
     except ValueError:
         return text.strip()
-    if isinstance(value, dict) and {"code", "message"} <= set(value):
-        value.pop("details", None)
-    if isinstance(value, dict) and "queue" in value:
-        value["queue"] = {
-            name: each for name, each in value["queue"].items() if name not in _NEW_IN_A_QUEUE
-        }
+    if isinstance(value, dict):
+        if {"code", "message"} <= set(value):
+            value.pop("details", None)
+        value = {name: each for name, each in value.items() if name not in _NEW_IN_A_REPLY}
+        if "queue" in value:
+            value["queue"] = {
+                name: each for name, each in value["queue"].items() if name not in _NEW_IN_A_QUEUE
+            }
+    return _packed(value)
+
+
+def _packed(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -141,7 +157,7 @@ def by_grpc(stage: Stage, channel: grpc.Channel, request: tuple[str, ...]) -> tu
     except grpc.RpcError as error:
         return error.code().name, stage.take_out(error.details() or "")
     shown = json_format.MessageToJson(reply, preserving_proto_field_name=True)
-    return "OK", stage.take_out(one_line(shown))
+    return "OK", stage.take_out(one_line_of_old(shown))
 
 
 def _bytes_method(channel: grpc.Channel, path: str) -> Callable[[bytes], bytes]:
@@ -163,7 +179,7 @@ def by_raw_grpc(stage: Stage, address: str, request: tuple[str, ...]) -> tuple[s
         else:
             reply = raw.call(path, body, every, method=method)
     if reply.http_status != 200:
-        return f"HTTP {reply.http_status}", one_line(reply.body.decode())
+        return f"HTTP {reply.http_status}", one_line_of_old(reply.body.decode())
     name = next(code.name for code in grpc.StatusCode if code.value[0] == reply.code)
     return (name, stage.take_out(reply.message)) if reply.code else (name,)
 
@@ -178,7 +194,7 @@ def by_rest(stage: Stage, address: str, request: tuple[str, ...]) -> tuple[str, 
         for name, value in sorted(reply.headers.items())
         if _is_shown(name, value)
     ]
-    text = stage.take_out(one_line(reply.body.decode()))
+    text = stage.take_out(one_line_of_old(reply.body.decode()))
     return (str(reply.status), *shown, *([text] if text else []))
 
 

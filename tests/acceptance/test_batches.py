@@ -273,11 +273,11 @@ def test_batch_goes_in_and_out_by_rest(call: Call, client: StockClient) -> None:
     assert refusal[:2] == (429, 8)
     assert added.text == (
         '{"messages":[{"id":"<id>","created":"<time>","tags":[{"key":"k","value":"v"}]},'
-        '{"id":"<id>","created":"<time>"}],"refused":1}'
+        '{"id":"<id>","created":"<time>"}],"refused":1,"durability":"FSYNC"}'
     )
     assert [message["meta"] for message in popped.json["messages"]] == added.json["messages"]
     assert [message.get("payload") for message in popped.json["messages"]] == ["MQ==", None]
-    assert (nothing.status, nothing.text) == (200, "{}")
+    assert (nothing.status, nothing.text) == (200, '{"durability":"FSYNC"}')
 
 
 def test_thousand_messages_go_in_and_out_by_rest(call: Call, client: StockClient) -> None:

@@ -81,9 +81,9 @@ def test_message_is_added_peeked_and_popped(call: Call, client: StockClient) -> 
 
     assert fine(added) == (
         '{"message":{"meta":{"id":"<id>","created":"<time>","tags":[{"key":"x","value":"y"}]},'
-        '"payload":"AGhlbGxv/w=="}}'
+        '"payload":"AGhlbGxv/w=="},"durability":"MEMORY"}'
     )
-    assert call("GET", f"{path}/peek").body == added.body
+    assert call("GET", f"{path}/peek").json == {"message": added.json["message"]}
     assert call("GET", f"{path}/pop").body == added.body
     assert call("GET", f"{path}/pop").status == 404
 
@@ -94,7 +94,9 @@ def test_empty_message_has_no_payload(call: Call, client: StockClient) -> None:
 
     added = call("POST", path, {})
 
-    assert fine(added) == '{"message":{"meta":{"id":"<id>","created":"<time>"}}}'
+    assert fine(added) == (
+        '{"message":{"meta":{"id":"<id>","created":"<time>"}},"durability":"MEMORY"}'
+    )
     assert call("GET", f"{path}/pop").body == added.body
 
 

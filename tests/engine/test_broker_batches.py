@@ -117,12 +117,13 @@ def test_reply_of_a_batch_never_exceeds_its_bound(
             for message in pb.PopBatchResponse.FromString(reply).messages
         ]
         assert [len(message.payload) for message in messages] == sizes
-        assert max(map(len, replies)) <= message_bytes_max
+        assert max(map(len, replies)) + DURABILITY_BYTES <= message_bytes_max
         for batch, following in pairwise(batches):
             longer = batch_reply_with([*batch, following[0]])
             # Five bytes a message are set aside for what a reply adds, of which small
             # messages need two.
-            is_full = len(longer) + 3 * (len(batch) + 1) > message_bytes_max
+            set_aside = 3 * (len(batch) + 1) + DURABILITY_BYTES
+            is_full = len(longer) + set_aside > message_bytes_max
             assert is_full or len(batch) == messages_max
 
     asyncio.run(check())

@@ -172,11 +172,6 @@ def expired_by_another_name(q: Queue) -> None:
     known(q, RETURNED).state = State.EXPIRED
 
 
-def over_before_it_began(q: Queue) -> None:
-    """Let a lease end before its beginning."""
-    known(q, LEASED).leased_ns = START_NS + 2 * LEASE_NS
-
-
 @pytest.mark.parametrize(
     ("break_it", "problem"),
     [
@@ -221,7 +216,6 @@ def over_before_it_began(q: Queue) -> None:
         (lease_has_ended, "message 14 is on lease, and that lease, 1, has ended"),
         (end_is_unknown, "message 13 is not on lease, and how its lease 1 ended is not known"),
         (expired_by_another_name, "message 12 is EXPIRED, and its last lease has not expired"),
-        (over_before_it_began, "message 14 is on lease until before that has begun"),
     ],
 )
 def test_problem_is_found(break_it: Callable[[Queue], None], problem: str) -> None:

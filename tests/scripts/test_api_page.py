@@ -14,9 +14,6 @@ OF_OTHER_SERVICES = {errors.ServiceNotFound}
 #: Told of single leases only, in results that have no reason.
 IN_RESULTS = {errors.NoDeadLetterQueue}
 
-#: No request can ask for a durability yet.
-NOT_ASKED_FOR = {errors.DurabilityNotReached}
-
 PAGE = page()
 
 
@@ -29,7 +26,7 @@ def answers() -> set[type[errors.QError]]:
         if error is not errors.QError and code_of(error.__new__(error)) is not Code.INTERNAL:
             found.add(error)
     # An Unavailable of no further kind is the health service's.
-    return found - OF_OTHER_SERVICES - IN_RESULTS - NOT_ASKED_FOR - {errors.Unavailable}
+    return found - OF_OTHER_SERVICES - IN_RESULTS - {errors.Unavailable}
 
 
 def test_every_error_is_on_the_page() -> None:

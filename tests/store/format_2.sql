@@ -20,6 +20,14 @@ create table message (
     envelope blob    not null
 ) strict;
 
+create table lease (
+    first_seq integer primary key,
+    until_ns  integer not null,
+    leased_ns integer not null,
+    consumer  text    not null,
+    seqs      blob    not null
+) strict;
+
 create table delivery (
     seq        integer primary key,
     fence      integer not null,
@@ -75,13 +83,18 @@ insert into message values
     -- In jobs: brought back by a redrive.
     (1799000070000000000, 2, x'0a2e0a2463366162336135322d623638382d343263302d613065662d626639653464363563643335120608c29fead9061208726564726976656e');
 
+insert into lease values
+    -- Of one that has left, of one that was released since and has a row of its own, and of
+    -- one that is still on lease.
+    (1799000009000000000, 1799003615000000000, 1799000015000000000, 'w1', x'009a5e07fa54f7180064f942fa54f71800f82ebafa54f718'),
+    -- Of one of a queue that was deleted, and of one that has left.
+    (1799000024000000000, 1799000054000000000, 1799000024000000000, 'w1', x'00707085fd54f718003a0bc1fd54f718');
+
 insert into delivery values
     (1799000010000000000, 1, 0, 0, 0, 1799000015000000000, 'w1', '[[1, "w1", 1799000015000000000, 1799000016000000000, 1, ""]]', ''),
     (1799000011000000000, 1, 1, 1, 1799000025000000000, 1799000015000000000, 'w2', '', ''),
-    (1799000012000000000, 1, 1, 1, 1799003615000000000, 1799000015000000000, 'w1', '', ''),
     (1799000013000000000, 1, 1, 2, 1799001817000000000, 1799000015000000000, 'w3', '[[1, "w3", 1799000015000000000, 1799000017000000000, 2, "busy"]]', ''),
     (1799000020000000000, 1, 1, 1, 1799000050000000000, 1799000020000000000, 'w1', '', ''),
-    (1799000024000000000, 1, 1, 1, 1799000054000000000, 1799000024000000000, 'w1', '', ''),
     (1799000070000000000, 2, 0, 0, 0, 0, '', '[[1, "w1", 1799000003000000000, 1799000005000000000, 2, "世"], [2, "", 1799000006000000000, 1799000066000000000, 4, ""]]', '0d10522f-637f-4bb2-a369-6d3008ed2c91');
 
 insert into redrive values

@@ -74,6 +74,11 @@ class NaiveMessage:
         """The name of its last lease."""
         return f"{self.seq:016x}-{self.fence:08x}"
 
+    @property
+    def is_acknowledgeable(self) -> bool:
+        """Whether its last lease goes on, or ran out while nobody else has it."""
+        return LEASED in (self.state, self.before)
+
     def stored(self) -> "Shown":
         """Say what who pops it is told."""
         return Shown(
@@ -133,6 +138,10 @@ class NaiveQueue:
     def ready(self) -> list[NaiveMessage]:
         """Return those that can be handed out, unless the queue is paused."""
         return [each for each in self.messages if each.state is READY]
+
+    def to_be_acked(self) -> list[NaiveMessage]:
+        """Return those whose last lease can be acked."""
+        return [each for each in self.messages if each.is_acknowledgeable]
 
     def add_error(self, count: int) -> QError | None:
         """Say why so many messages cannot be added."""
@@ -439,8 +448,8 @@ class NaiveBroker:
             return None
         if isinstance(message, QError):
             return message
-        is_held = message.state is LEASED or message.before is LEASED
-        return message if is_held and message.lease_id == lease_id else LeaseLost(lease_id, "")
+        is_held = message.is_acknowledgeable and message.lease_id == lease_id
+        return message if is_held else LeaseLost(lease_id, "")
 
     def each(
         self,

@@ -181,7 +181,8 @@ async def test_format_2_is_read_with_its_messages(disks: Disks, tmp_path: Path) 
     await swept.reach(1)
     await disk.close()
     # Two dead letters, the one on lease, and the one that is kept back.
-    assert (rows(tmp_path, "message"), rows(tmp_path, "delivery")) == (4, 2)
+    assert rows(tmp_path, "message") == 4
+    assert (rows(tmp_path, "delivery"), rows(tmp_path, "lease")) == (1, 1)
 
 
 async def test_format_2_is_read_with_its_dead_letters(disks: Disks, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -39,7 +41,23 @@ from qmq.model.queue import Queue
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import NS_PER_S, UNBOUNDED, QueueInfo, QueueSettings, Store, Tag
-from tests.store.calls import Call, Change, Ready, answer, calls, changes, outcome, places, ready
+from tests.store.calls import (
+    NOWHERE,
+    Call,
+    Change,
+    Ready,
+    adding,
+    administering,
+    answer,
+    calls,
+    changes,
+    finishing,
+    leasing,
+    outcome,
+    places,
+    ready,
+    taking,
+)
 from tests.store.disk import Commits, Disks
 from tests.store.ledger import Ledger
 from tests.store.naive import (
@@ -61,6 +79,12 @@ SCALE: Final = int(os.environ.get("Q_TEST_HISTORIES", "1"))
 NOBODYS: Final = "000000000000002a-00000001"
 
 tags = st.builds(Tag, st.sampled_from("ab"), st.sampled_from(["", "1"]))
+
+
+def several(some: st.SearchStrategy[Call], most: int) -> st.SearchStrategy[list[Call]]:
+    """Return calls that are made at once."""
+    return st.lists(some, min_size=1, max_size=most)
+
 
 _STATES: Final = {
     State.LEASED: LEASED,
@@ -112,20 +136,42 @@ class MemoryServer(RuleBasedStateMachine):
 
     def reference(self, place: int, by_name: bool) -> str:  # noqa: FBT001 - Drawn at random.
         """Return the id or name of the queue in a place, or an id that no queue has."""
-        if place >= len(self.naive.queues):
+        queues = self.naive.queues
+        if place == NOWHERE or not queues:
             return self.last_deleted_id
-        info = self.naive.queues[place].info
+        info = queues[place % len(queues)].info
         return info.name if by_name and info.name else info.id
 
     def lease_ids(self, queue_id: str, numbers: Sequence[int]) -> list[str]:
-        """Return leases of a queue, the latest one for 0; what is none for the highest numbers."""
-        of_queue = self.known.get(queue_id, [])
+        """Return leases of a queue, as `calls.lease_numbers` says."""
+        queue = self.naive.find(queue_id)
+        held = (
+            [each.lease_id for each in queue.to_be_acked()] if isinstance(queue, NaiveQueue) else []
+        )
+        known = self.known.get(queue_id) or [NOBODYS]
         others = [each for id_, ids in self.known.items() if id_ != queue_id for each in ids]
-        strange = {7: (others or [NOBODYS])[-1], 8: NOBODYS, 9: "nonsense"}
-        return [
-            strange.get(number) or (of_queue[-1 - number] if number < len(of_queue) else NOBODYS)
-            for number in numbers
-        ]
+        pools = [held or known] * 5 + [known] * 2 + [others or known, [NOBODYS], ["nonsense"]]
+        return [pools[number][number % len(pools[number])] for number in numbers]
+
+    def apt(self, call: Call) -> Call:
+        """Let a call be about a queue for which it is of use, if there is one."""
+        match call.verb:
+            case "lease" | "pop" | "pop_batch":
+                is_of_use = NaiveQueue.ready
+            case "ack" | "nack" | "extend" | "complete":
+                is_of_use = NaiveQueue.to_be_acked
+            case _:
+                return call
+        queues = self.naive.queues
+        if call.place == NOWHERE:
+            return call
+        places = [(call.place + at) % len(queues) for at in range(len(queues))]
+        place = next((each for each in places if is_of_use(queues[each])), call.place)
+        return replace(call, place=place)
+
+    def any_queue(self, has: Callable[[NaiveQueue], Sequence[NaiveMessage]]) -> bool:
+        """Whether any queue has messages of a kind."""
+        return any(has(queue) for queue in self.naive.queues)
 
     def new_payload(self, size: int) -> bytes:
         """Return a payload that there is only once."""
@@ -134,7 +180,9 @@ class MemoryServer(RuleBasedStateMachine):
 
     def made_ready(self, some: Sequence[Call]) -> list[Ready]:
         """Say of calls what they are about, as things are."""
-        return [ready(call, self.reference, self.lease_ids, self.new_payload) for call in some]
+        return [
+            ready(self.apt(call), self.reference, self.lease_ids, self.new_payload) for call in some
+        ]
 
     @initialize(most=st.sampled_from([1, 2, 3]))
     def make_queues(self, most: int) -> None:
@@ -190,12 +238,43 @@ class MemoryServer(RuleBasedStateMachine):
 
         assert outcome(result) == outcome(getattr(self.naive, verb)(reference, tag))
 
-    @rule(some=st.lists(calls, min_size=1, max_size=10))
+    @rule(some=several(adding, 4))
+    def add(self, some: list[Call]) -> None:
+        """Add messages."""
+        self.make(some)
+
+    @precondition(lambda self: self.any_queue(NaiveQueue.ready))
+    @rule(some=several(leasing, 3))
+    def lease(self, some: list[Call]) -> None:
+        """Lease messages."""
+        self.make(some)
+
+    @precondition(lambda self: self.any_queue(NaiveQueue.to_be_acked))
+    @rule(some=several(finishing, 4))
+    def finish(self, some: list[Call]) -> None:
+        """Do something about leases."""
+        self.make(some)
+
+    @rule(some=several(taking, 2))
+    def take(self, some: list[Call]) -> None:
+        """Take or see messages without leases."""
+        self.make(some)
+
+    @rule(some=several(administering, 2))
+    def administer(self, some: list[Call]) -> None:
+        """Do something about queues."""
+        self.make(some)
+
+    @rule(some=several(calls, 10))
     def call(self, some: list[Call]) -> None:
+        """Do anything."""
+        self.make(some)
+
+    def make(self, some: Sequence[Call]) -> None:
         """Make calls at once, and cancel some of them before they are answered."""
         made = self.made_ready(some)
 
-        async def make() -> list[Any]:
+        async def answered() -> list[Any]:
             tasks = [asyncio.ensure_future(each.to(self.broker)) for each in made]
             await asyncio.sleep(0)
             for task, call in zip(tasks, some, strict=True):
@@ -203,7 +282,7 @@ class MemoryServer(RuleBasedStateMachine):
                     task.cancel()
             return await asyncio.gather(*tasks, return_exceptions=True)
 
-        results = self.run(make())
+        results = self.run(answered())
 
         rights = [each.to(self.naive) for each in made]
         self.learn_numbers()
@@ -304,15 +383,15 @@ class MemoryServer(RuleBasedStateMachine):
             self.messages_are_those_of_the_model()
             for id_ in [info.id for info in self.naive.infos()]:
                 for server in (self.broker, self.naive):
-                    self.finish(server.resume(id_))
-                left = self.finish(self.broker.pop_batch(id_, 1_000))
+                    self.result_of(server.resume(id_))
+                left = self.result_of(self.broker.pop_batch(id_, 1_000))
                 assert answer("pop_batch", left) == outcome(self.naive.pop_batch(id_, 1_000))
                 assert self.broker.catalog.find(id_).message_count == 0
         finally:
             self.run(self.close())
             self.runner.close()
 
-    def finish(self, result: object) -> object:
+    def result_of(self, result: object) -> object:
         """Return what a broker or the naive model returns."""
         return self.run(result) if asyncio.iscoroutine(result) else result
 

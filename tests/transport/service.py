@@ -7,6 +7,7 @@ import pytest
 
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument
+from qmq.store.base import QueueStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.transport.api import Api
@@ -17,10 +18,15 @@ from qmq.wire import q_pb2 as pb
 class Service:
     """All methods of one server that do not stream, and time in the test's hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk: QueueStore | None = None) -> None:
+        """Make a server without queues.
+
+        Args:
+            disk: the store DISK; None stands for one that is in memory in truth.
+        """
         self.clock = ManualClock()
         self.broker = Broker(
-            {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore()},
+            {Store.MEMORY: MemoryStore(), Store.DISK: disk or MemoryStore()},
             clock=self.clock,
             timer=self.clock,
             new_id=seeded_ids(),

@@ -8,7 +8,7 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qmq.envelope import encode_tags
+from qmq.envelope import DURABILITY_BYTES, encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from qmq.values import (
@@ -30,6 +30,8 @@ from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import (
     DELAY,
     LEASE,
+    LEVEL_2,
+    LEVEL_3,
     Span,
     duration_ns,
     encoded_messages,
@@ -301,3 +303,13 @@ def test_enums_have_the_numbers_of_the_wire() -> None:
         (MessageState, pb.BrowseRequest.State),
     ):
         assert {"UNKNOWN": 0, **{each.name: each.value for each in ours}} == dict(theirs.items())
+
+
+@pytest.mark.parametrize("level", [each for each in Durability if each is not Durability.UNKNOWN])
+def test_level_is_encoded_as_the_last_field_of_a_reply(level: Durability) -> None:
+    """As protobuf writes it, in as many bytes as are set aside."""
+    batch = pb.AddBatchResponse(durability=level.name)
+
+    assert LEVEL_2[level] == pb.AddResponse(durability=level.name).SerializeToString()
+    assert LEVEL_3[level] == batch.SerializeToString()
+    assert len(LEVEL_2[level]) == len(LEVEL_3[level]) == DURABILITY_BYTES

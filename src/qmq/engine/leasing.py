@@ -102,7 +102,7 @@ class Leasing:
         if holder:
             queue.leases.hold(deliveries, holder)
         changes = Changes()
-        changes.saved = deliveries
+        changes.leased = deliveries
         # What is said of a message is what is true now, not when it is durable.
         ids = [delivery.lease_id for delivery in deliveries]
         leases = encode_leases(ids, now_ns + duration_ns, [each.count for each in deliveries])

@@ -22,11 +22,13 @@ class Changes:
     They apply in the order of the attributes.
     """
 
-    __slots__ = ("added", "moved", "redrives", "removed", "saved")
+    __slots__ = ("added", "leased", "moved", "redrives", "removed", "saved")
 
     def __init__(self) -> None:
         #: New messages: sequence number, number of the queue, envelope.
         self.added: list[tuple[int, int, bytes]] = []
+        #: Messages that were just handed out together.
+        self.leased: list[Delivery] = []
         #: Messages of which something was learned since they were handed out.
         self.saved: list[Delivery] = []
         self.moved: list[Move] = []

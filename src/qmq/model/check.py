@@ -122,8 +122,6 @@ def _problems_of_history(delivery: Delivery) -> Iterator[str]:
         not attempts or attempts[-1].outcome is not Outcome.EXPIRED
     ):
         yield f"message {seq} is EXPIRED, and its last lease has not expired"
-    if is_leased and delivery.leased_ns > delivery.until_ns:
-        yield f"message {seq} is on lease until before that has begun"
 
 
 def _name(entry: int | None) -> str:

@@ -15,7 +15,8 @@ from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.journal import Journal
-from qmq.store.local.rows import delivery_of, queue_columns, settings_of, tags_of
+from qmq.store.local.rows import delivery_of, delivery_row, queue_columns, settings_of, tags_of
+from qmq.store.local.together import Together
 from qmq.store.sql import load_statements
 from qmq.values import Durability, QueueInfo, Store
 
@@ -64,6 +65,9 @@ class DiskStore:
         self._cache_bytes_max = cache_bytes_max
         self._cache: dict[int, bytes] = {}
         self._cache_bytes = 0
+        self._together = Together()
+        #: Rows of leases found on disk that are about nobody any more.
+        self._left_over_leases: list[int] = []
         #: The queues found on disk, in order of creation.
         self.queues: list[Queue] = []
         #: The redrives found on disk, in order of their starts: id, and what was kept.
@@ -73,6 +77,7 @@ class DiskStore:
         self._seq = 0
         orphans = self._load()
         self._journal = Journal(connection, on_failure, pending_bytes_max)
+        self._journal.forget_leases(self._left_over_leases, ())
         if orphans:
             self._journal.sweep(orphans)
 
@@ -141,6 +146,7 @@ class DiskStore:
         self.last_queue_number = max(by_number, default=0)
         self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
         deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
+        together = self._together.load(self._connection.execute(_SQL["select_leases"]))
         orphans = []
         for seq, number, size in self._connection.execute(_SQL["select_messages"]):
             row = deliveries.pop(seq, None) if deliveries else None
@@ -150,9 +156,12 @@ class DiskStore:
                 self.last_queue_number = max(self.last_queue_number, number)
             elif row:
                 home.leases.restore(delivery_of(row, size))
+            elif delivery := together.take(seq, size):
+                home.leases.restore(delivery)
             else:
                 home.restore(seq, size)
             self._seq = max(self._seq, seq)
+        self._left_over_leases = together.left_over()
         return orphans + list(deliveries)
 
     def check(self) -> None:
@@ -191,6 +200,9 @@ class DiskStore:
         seqs = queue.drop_all()
         for seq in seqs:
             self._uncache(seq)
+        # The rows of the others go with their messages.
+        together, _ = self._together.leave(seqs)
+        self._journal.forget_leases(together, ())
         self._journal.sweep(seqs)
 
     def save_info(self, queue: Queue) -> Awaitable[None]:
@@ -237,12 +249,11 @@ class DiskStore:
     def pop(self, queue: Queue, durability: Durability = Durability.UNKNOWN) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
         seq, was_leased = queue.pop()
-        leased = [seq] if was_leased else []
+        if was_leased:
+            self._journal.forget_leases(*self._together.leave((seq,)))
         envelope = self._uncache(seq)
         if envelope is None:
-            return _first(self._journal.take([seq], leased, durability))
-        if was_leased:
-            return self._journal.delete_batch([seq], leased, envelope, durability)
+            return _first(self._journal.take([seq], durability))
         return self._journal.delete(seq, envelope, durability)
 
     def pop_batch(
@@ -256,13 +267,15 @@ class DiskStore:
         seqs, leased = queue.pop_batch(count_max, bytes_max)
         if not seqs:
             return self._settled_with([], durability)
+        if leased:
+            self._journal.forget_leases(*self._together.leave(leased))
         if not all(seq in self._cache for seq in seqs):
             for seq in seqs:
                 self._uncache(seq)
-            return self._journal.take(seqs, leased, durability)
+            return self._journal.take(seqs, durability)
         envelopes = list(map(self._cache.pop, seqs))
         self._cache_bytes -= sum(map(len, envelopes)) + len(seqs) * CACHED_OVERHEAD_BYTES
-        return self._journal.delete_batch(seqs, leased, envelopes, durability)
+        return self._journal.delete_batch(seqs, envelopes, durability)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
@@ -294,10 +307,27 @@ class DiskStore:
                 self._keep(move.new_seq, moved + move.suffix)
         for seq in changes.removed:
             self._uncache(seq)
+        self._keep_leases(changes)
         self._journal.keep(changes, size)
         if len(found) < len(read):
             return self._journal.read(read, durability)
         return self._settled_with(found, durability)
+
+    def _keep_leases(self, changes: Changes) -> None:
+        """Keep what was learned of messages, and forget it of those that leave."""
+        row, others = self._together.begin(changes.leased) if changes.leased else (None, [])
+        others += changes.saved
+        if row or others:
+            self._journal.keep_leases(row, [delivery_row(each) for each in others])
+        if others:
+            # A row of its own counts, whatever one that it shared says.
+            done, _ = self._together.leave([each.seq for each in others])
+            self._journal.forget_leases(done, ())
+        leaving = changes.removed
+        if changes.moved:
+            leaving = [*leaving, *(move.old_seq for move in changes.moved)]
+        if leaving:
+            self._journal.forget_leases(*self._together.leave(leaving))
 
     async def settle(self, durability: Durability = Durability.UNKNOWN) -> None:
         """Wait until all that was decided upon so far is so durable: on disk, if not told."""

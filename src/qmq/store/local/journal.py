@@ -18,7 +18,8 @@ from qmq.errors import Busy, StoreFailed
 from qmq.model.changes import Changes, Move
 from qmq.store.local.directory import APPLICATION_ID
 from qmq.store.local.done import Done
-from qmq.store.local.rows import DeliveryRow, delivery_row
+from qmq.store.local.rows import DeliveryRow
+from qmq.store.local.together import LeaseRow
 from qmq.store.sql import load_statements
 from qmq.values import Durability
 
@@ -53,6 +54,8 @@ class _Batch:
         "delivery_deletes",
         "delivery_saves",
         "inserts",
+        "lease_deletes",
+        "lease_inserts",
         "moves",
         "needs_sync",
         "queue_changes",
@@ -67,6 +70,8 @@ class _Batch:
         self.inserts: list[tuple[int, int, bytes]] = []
         self.reads: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
         self.moves: list[Move] = []
+        self.lease_inserts: list[LeaseRow] = []
+        self.lease_deletes: list[tuple[int]] = []
         self.delivery_saves: list[DeliveryRow] = []
         self.delivery_deletes: list[tuple[int]] = []
         self.redrives: list[tuple[str, str]] = []
@@ -87,6 +92,8 @@ class _Batch:
             or self.takes
             or self.reads
             or self.delivery_saves
+            or self.lease_inserts
+            or self.lease_deletes
             or self.moves
             or self.queue_changes
             or self.redrives
@@ -174,26 +181,22 @@ class Journal:
         return self._wait_for(batch, None, durability)
 
     def delete(self, seq: int, result: _T, durability: Durability) -> Awaitable[_T]:
-        """Forget a message that was never on lease; give `result` back when that is durable."""
+        """Forget a message; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes.append((seq,))
         return self._wait_for(batch, result, durability)
 
     def delete_batch(
-        self, seqs: Iterable[int], leased: Iterable[int], result: _T, durability: Durability
+        self, seqs: Iterable[int], result: _T, durability: Durability
     ) -> Awaitable[_T]:
-        """Forget messages, `leased` of which were; give `result` back when that is durable."""
+        """Forget messages; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes += ((seq,) for seq in seqs)
-        batch.delivery_deletes += ((seq,) for seq in leased)
         return self._wait_for(batch, result, durability)
 
-    def take(
-        self, seqs: Sequence[int], leased: Iterable[int], durability: Durability
-    ) -> Awaitable[list[bytes]]:
-        """Forget messages, `leased` of which were, and return their envelopes."""
+    def take(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
+        """Forget messages and return their envelopes."""
         batch = self._gathering
-        batch.delivery_deletes += ((seq,) for seq in leased)
         return self._ask(batch, batch.takes, seqs, durability)
 
     def read(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
@@ -202,18 +205,32 @@ class Journal:
         return self._ask(batch, batch.reads, seqs, durability)
 
     def keep(self, changes: Changes, size: int) -> None:
-        """Keep changes, all of them or none; `size` is that of the envelopes among them."""
+        """Keep new, moved and removed messages, and redrives, all of them or none.
+
+        `size` is that of the new envelopes.
+        """
         batch = self._gathering
         batch.inserts += changes.added
-        batch.bytes += size + _DELIVERY_BYTES * len(changes.saved)
-        batch.delivery_saves += map(delivery_row, changes.saved)
+        batch.bytes += size
         batch.moves += changes.moved
-        batch.delivery_deletes += ((move.old_seq,) for move in changes.moved)
-        for seq in changes.removed:
-            batch.deletes.append((seq,))
-            batch.delivery_deletes.append((seq,))
+        batch.deletes += ((seq,) for seq in changes.removed)
         batch.redrives += changes.redrives
         self._schedule_flush()
+
+    def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
+        """Keep what was learned of messages; it belongs to what is kept next."""
+        batch = self._gathering
+        if together:
+            batch.lease_inserts.append(together)
+            batch.bytes += _DELIVERY_BYTES + len(together[-1])
+        batch.delivery_saves += deliveries
+        batch.bytes += _DELIVERY_BYTES * len(deliveries)
+
+    def forget_leases(self, together: Iterable[int], deliveries: Iterable[int]) -> None:
+        """Forget rows by their keys; that belongs to what is kept or deleted next."""
+        batch = self._gathering
+        batch.lease_deletes += ((first_seq,) for first_seq in together)
+        batch.delivery_deletes += ((seq,) for seq in deliveries)
 
     def change_queue(self, statement: str, parameters: Mapping[str, str | int]) -> Awaitable[None]:
         """Run one of the named statements that change a queue's row, and wait for a sync."""
@@ -394,6 +411,10 @@ def _commit(
 def _write_histories(cursor: apsw.Cursor, batch: _Batch) -> None:
     """Write what was learned of messages since they were handed out, and the redrives."""
     # A sequence number is never used again, so nothing is saved after its deletion.
+    if batch.lease_inserts:
+        cursor.executemany(_SQL["insert_lease"], batch.lease_inserts)
+    if batch.lease_deletes:
+        cursor.executemany(_SQL["delete_lease"], batch.lease_deletes)
     if batch.delivery_saves:
         cursor.executemany(_SQL["save_delivery"], batch.delivery_saves)
     if batch.delivery_deletes:

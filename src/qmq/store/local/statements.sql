@@ -28,6 +28,15 @@ select envelope from message where seq = ?
 -- append_bytes is q's own function, since SQLite's || is for text.
 update message set seq = ?, queue = ?, envelope = append_bytes(envelope, ?) where seq = ?
 
+-- name: insert_lease
+insert into lease (first_seq, until_ns, leased_ns, consumer, seqs) values (?, ?, ?, ?, ?)
+
+-- name: delete_lease
+delete from lease where first_seq = ?
+
+-- name: select_leases
+select first_seq, until_ns, leased_ns, consumer, seqs from lease
+
 -- name: save_delivery
 insert or replace into delivery
     (seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id)

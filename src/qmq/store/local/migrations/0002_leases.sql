@@ -5,6 +5,18 @@
 -- its default.
 alter table queue add column settings text not null default '{}';
 
+-- Messages that one call has leased, none of which was on lease before: one row. It is of no
+-- use any more for a message that has left, or that has a row of its own in delivery.
+create table lease (
+    -- The lowest number of the messages.
+    first_seq integer primary key,
+    until_ns  integer not null,
+    leased_ns integer not null,
+    consumer  text    not null,
+    -- The numbers of all of them, eight bytes each, little-endian.
+    seqs      blob    not null
+) strict;
+
 create table delivery (
     -- That of the message; gone when that is.
     seq        integer primary key,

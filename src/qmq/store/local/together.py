@@ -1,0 +1,130 @@
+"""Leases that began together are one row, until one of them has more to tell.
+
+Most messages are leased once and acked. A row for each would cost two writes more a
+message than a row for all that one call has leased, which goes when the last of them does.
+A message whose lease is extended, given back or followed by another gets a row of its own,
+which counts from then on.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from qmq.model.delivery import Delivery, State
+from qmq.model.index import entry
+
+#: A row of the table lease.
+LeaseRow = tuple[int, int, int, str, bytes]
+
+#: Fewer that are leased together are as well off with a row each.
+_TOGETHER_MIN: Final = 2
+
+
+class _Lease:
+    """A row of the table lease."""
+
+    __slots__ = ("first_seq", "left")
+
+    def __init__(self, first_seq: int, left: int) -> None:
+        #: The row's key: a message is in one such row at most, in all its life.
+        self.first_seq = first_seq
+        #: How many messages it is still about.
+        self.left = left
+
+
+class Together:
+    """Which messages are kept by the row of those that were leased with them."""
+
+    def __init__(self) -> None:
+        self._lease_of: dict[int, _Lease] = {}
+
+    def __len__(self) -> int:
+        """Count the messages that such rows are about."""
+        return len(self._lease_of)
+
+    def begin(self, leased: Sequence[Delivery]) -> tuple[LeaseRow | None, list[Delivery]]:
+        """Divide messages that one call has leased.
+
+        Returns:
+            The row of those that nothing was known of before, if any; and the others, which
+            need a row each.
+        """
+        first_time = [each for each in leased if each.fence == 1 and not each.redrive_id]
+        if len(first_time) < _TOGETHER_MIN:
+            return None, list(leased)
+        seqs = [each.seq for each in first_time]
+        lease = _Lease(seqs[0], len(seqs))
+        self._lease_of.update(dict.fromkeys(seqs, lease))
+        one = first_time[0]
+        row = (seqs[0], one.until_ns, one.leased_ns, one.consumer, _packed(seqs))
+        if len(first_time) == len(leased):
+            return row, []
+        return row, [each for each in leased if each.fence > 1 or each.redrive_id]
+
+    def leave(self, seqs: Iterable[int]) -> tuple[list[int], list[int]]:
+        """Take messages out of the rows that they are in.
+
+        Args:
+            seqs: messages that have left their queue, or have a row of their own from now on.
+
+        Returns:
+            The keys of the rows that are about nobody any more; and which of the messages
+            were in none, since they have a row of their own already.
+        """
+        done: list[int] = []
+        others: list[int] = []
+        for seq in seqs:
+            lease = self._lease_of.pop(seq, None)
+            if lease is None:
+                others.append(seq)
+                continue
+            lease.left -= 1
+            if not lease.left:
+                done.append(lease.first_seq)
+        return done, others
+
+    def load(self, rows: Iterable[LeaseRow]) -> "Loading":
+        """Begin to take over the rows that a database holds."""
+        return Loading(rows, self._lease_of)
+
+
+class Loading:
+    """Taking over the rows of a database, message by message."""
+
+    def __init__(self, rows: Iterable[LeaseRow], lease_of: dict[int, _Lease]) -> None:
+        self._lease_of = lease_of
+        self._leases: list[_Lease] = []
+        #: Messages that the rows may be about.
+        self._rows: dict[int, tuple[LeaseRow, _Lease]] = {}
+        for row in rows:
+            lease = _Lease(row[0], 0)
+            self._leases.append(lease)
+            self._rows.update(dict.fromkeys(_unpacked(row[-1]), (row, lease)))
+
+    def take(self, seq: int, size: int) -> Delivery | None:
+        """Return what a row knows of a message that is there and has no row of its own."""
+        found = self._rows.get(seq)
+        if found is None:
+            return None
+        (_, until_ns, leased_ns, consumer, _), lease = found
+        lease.left += 1
+        self._lease_of[seq] = lease
+        delivery = Delivery(entry(seq, size))
+        delivery.fence = delivery.count = 1
+        delivery.state = State.LEASED
+        delivery.until_ns = until_ns
+        delivery.leased_ns = leased_ns
+        delivery.consumer = consumer
+        return delivery
+
+    def left_over(self) -> list[int]:
+        """Return the keys of the rows that turned out to be about nobody."""
+        return [lease.first_seq for lease in self._leases if not lease.left]
+
+
+def _packed(seqs: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(seqs)}Q", *seqs)
+
+
+def _unpacked(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // 8}Q", packed)

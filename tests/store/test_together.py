@@ -1,0 +1,77 @@
+"""Messages that were leased together share a row, until one of them has more to tell."""
+
+from qmq.model.delivery import Delivery, State
+from qmq.model.index import entry
+from qmq.store.local.together import Together
+
+
+def leased(seq: int, *, fence: int = 1, redrive_id: str = "") -> Delivery:
+    """Make a message of ten bytes that "w" has on lease."""
+    delivery = Delivery(entry(seq, 10))
+    delivery.fence = delivery.count = fence
+    delivery.state = State.LEASED
+    delivery.until_ns, delivery.leased_ns, delivery.consumer = 90, 60, "w"
+    delivery.redrive_id = redrive_id
+    return delivery
+
+
+def test_first_leases_of_one_call_are_one_row() -> None:
+    """And nobody needs a row of his own."""
+    together = Together()
+
+    row, others = together.begin([leased(1), leased(3)])
+
+    assert row == (1, 90, 60, "w", b"\1\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0")
+    assert others == []
+    assert len(together) == 2
+
+
+def test_who_has_a_history_has_a_row_of_his_own() -> None:
+    """From an earlier lease, or from a redrive."""
+    again, redriven = leased(2, fence=2), leased(4, redrive_id="some-redrive")
+
+    row, others = Together().begin([leased(1), again, leased(3), redriven])
+
+    assert row is not None
+    assert row[0] == 1
+    assert others == [again, redriven]
+
+
+def test_one_alone_has_a_row_of_his_own() -> None:
+    """Which is as good, and simpler."""
+    alone = leased(1)
+    together = Together()
+
+    assert together.begin([alone]) == (None, [alone])
+    assert len(together) == 0
+
+
+def test_row_is_done_when_the_last_has_left_it() -> None:
+    """Whoever is in none has another row to be forgotten."""
+    together = Together()
+    together.begin([leased(1), leased(3), leased(5)])
+
+    assert together.leave([3, 7]) == ([], [7])
+    assert together.leave([3, 1]) == ([], [3])
+    assert together.leave([5]) == ([1], [])
+
+
+def test_row_is_read_for_those_that_are_there() -> None:
+    """With all that it says; a row about nobody is left over."""
+    row, _ = Together().begin([leased(1), leased(3)])
+    gone, _ = Together().begin([leased(5), leased(7)])
+    assert row
+    assert gone
+    together = Together()
+
+    loading = together.load([row, gone])
+    found = [loading.take(seq, 10) for seq in (1, 2)]
+
+    assert found[1] is None
+    assert found[0] is not None
+    one, expected = found[0], leased(1)
+    assert [getattr(one, name) for name in Delivery.__slots__] == [
+        getattr(expected, name) for name in Delivery.__slots__
+    ]
+    assert loading.left_over() == [5]
+    assert together.leave([1]) == ([1], [])
