@@ -100,7 +100,7 @@ def measure(q: Running, queue: str, messages: int) -> float:
     for client in clients:
         assert client.stdout is not None
         client.stdout.readline()
-    started = time.perf_counter()
+    started, cpu_s = time.perf_counter(), q.cpu_s()
     for client in clients:
         assert client.stdin is not None
         client.stdin.write(b"\n")
@@ -109,7 +109,10 @@ def measure(q: Running, queue: str, messages: int) -> float:
         client.communicate()
         if client.returncode:
             raise RuntimeError("a client failed")
-    return share * _CLIENTS / (time.perf_counter() - started)
+    took_s = time.perf_counter() - started
+    done = share * _CLIENTS
+    print(f"  {done / took_s:,.0f} messages/s, {(q.cpu_s() - cpu_s) / done * 1e6:.1f} µs of q each")
+    return done / took_s
 
 
 def work(address: str, queue: str, count: int) -> None:

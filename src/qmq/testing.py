@@ -24,6 +24,7 @@ from qmq.client.status import DETAILS_TRAILER, error_from
 from qmq.engine.broker import Broker
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
+from qmq.model.check import problems_of
 from qmq.store.local.memory import MemoryStore
 from qmq.transport.api import Api
 from qmq.transport.asgi import Event, Scope, Send
@@ -204,11 +205,18 @@ class _InProcess:
             raise _closed()
 
     async def close(self) -> None:
-        """End the calls under way, and the broker."""
+        """End the calls under way, and the broker.
+
+        Raises:
+            AssertionError: the broker is in a state in which it should never be: a bug of q.
+        """
         self._is_closed = True
         for task in self._calls:
             task.cancel()
         await self._broker.close()
+        problems = [problem for queue in self._broker.catalog for problem in problems_of(queue)]
+        if problems:
+            raise AssertionError("; ".join(problems))
 
     async def _answer(self, method: str, request: bytes, timeout_s: float) -> bytes:
         """Go through the server's side of a call."""

@@ -114,7 +114,9 @@ def test_each_lease_has_its_answer(call: Call, queue: str) -> None:
     assert results["results"][2] == {
         "code": 3,
         "message": "lease_ids: 'soup' is no lease_id as Lease hands them out",
+        "reason": "INVALID_ARGUMENT",
     }
+    assert results["results"][1]["reason"] == "LEASE_LOST"
 
 
 def test_step_of_a_pipeline_is_all_or_nothing(call: Call, queue: str) -> None:

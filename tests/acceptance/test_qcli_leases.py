@@ -58,7 +58,7 @@ def test_a_leased_message_is_acked(qcli: Qcli, queue: str) -> None:
     qcli("add", queue, "-tk=v", payload=b"hello")
 
     (message,) = leased(qcli, queue, "--consumer", "me", "--lease-duration", "1h")
-    held = stats(qcli, queue)
+    (held,) = records(qcli("stats", queue))
     other = qcli("lease", queue)
     acked = qcli("ack", queue, message["lease_id"])
 

@@ -185,7 +185,7 @@ def started(running: Running, count: int) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_waits_for_those_under_way(  # noqa: PLR0913 - Fixtures and parameters.
-    shared_q: RunningQ, qcli: Qcli, queue: str, tmp_path: Path, number: int, status: int
+    shared_q: RunningQ, qcli: Qcli, queue: str, *, tmp_path: Path, number: int, status: int
 ) -> None:
     """They come to their end and are acked; no more are begun."""
     fill(qcli, queue, 5)

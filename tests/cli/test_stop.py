@@ -82,24 +82,46 @@ def test_what_looks_for_itself_is_not_ended() -> None:
 
 
 def test_somebody_is_told_of_each_signal() -> None:
-    """In a thread of its own, and what was waited for comes to its end."""
+    """While the work comes to its end elsewhere, whichever thread the signal comes to."""
     told: list[bool] = []
     seen = threading.Semaphore(0)
 
-    def work(stop: Stop) -> None:
-        def tell() -> None:
-            told.append(stop.insists)
-            seen.release()
+    def tell() -> None:
+        told.append(stop.insists)
+        seen.release()
 
-        with stop.told(tell):
-            for _ in range(2):
-                interrupt(signal.SIGTERM)
-                assert seen.acquire(timeout=20)
+    def work() -> None:
+        for _ in range(2):
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            assert seen.acquire(timeout=20)
 
     with Stop() as stop, pytest.raises(Interrupted) as ended:
-        work(stop)
+        stop.attend(work, tell)
 
     assert (told, ended.value.exit_code) == ([False, True], 143)
+
+
+def test_what_is_attended_may_fail() -> None:
+    """Which is told, and not that somebody interrupted."""
+    told = threading.Event()
+
+    def work() -> None:
+        interrupt()
+        assert told.wait(timeout=20)
+        raise ValueError("no")
+
+    with Stop() as stop, pytest.raises(ValueError, match="no"):
+        stop.attend(work, told.set)
+
+
+def test_what_is_attended_may_end() -> None:
+    """Without any signal."""
+    done = []
+
+    with Stop() as stop:
+        stop.attend(lambda: done.append("it"), lambda: done.append("told"))
+
+    assert done == ["it"]
 
 
 def test_an_error_is_not_hidden_by_a_signal() -> None:

@@ -11,7 +11,7 @@ from tests.documents import anchors, links
 #: Answered by the standard health service, of which the page only tells that it is there.
 OF_OTHER_SERVICES = {errors.ServiceNotFound}
 
-#: Told of single leases only, in results that have no reason.
+#: Told of single leases only, in their results.
 IN_RESULTS = {errors.NoDeadLetterQueue}
 
 PAGE = page()

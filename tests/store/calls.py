@@ -210,7 +210,8 @@ def ready(
             arguments += [leases, duration_ns]
         case "complete":
             targets = [reference(place, call.by_name) for place in call.targets]
-            arguments = [[(name, leases)], [(target, messages) for target in targets]]
+            output = [(target, [(b"", new_payload(0)) for _ in messages]) for target in targets]
+            arguments = [[(name, leases)], output]
         case "pause":
             keywords = {"adds": call.partial}
         case "update_queue":

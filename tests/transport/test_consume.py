@@ -245,6 +245,24 @@ async def test_end_of_requests_ends_the_stream(world: World) -> None:
         assert await world.counts() == (2, 0)
 
 
+async def test_last_request_may_be_wrong(world: World) -> None:
+    """Which is told, although the client has ended its side with it."""
+    await world.add(b"0", b"1")
+    async with world.stream() as (client, replies):
+        [reply] = await replies.take()
+        requests = [ack([reply.messages.messages[0].lease_id]), ack([])]
+
+        body = b"".join(frame(request.SerializeToString()) for request in requests)
+        client.send_bytes(body, more_body=False)
+        [answer] = await replies.take()
+        error = await replies.end()
+
+    assert [result.code for result in answer.ack.results] == [0]
+    assert isinstance(error, InvalidArgument)
+    assert error.field == "ack.lease_ids"
+    assert await world.counts() == (1, 0)
+
+
 async def test_what_was_begun_is_answered_before_the_end(tmp_path: Path) -> None:
     """Also when the client ends its side while the disk works."""
     disks, commits = Disks(), Commits()

@@ -293,6 +293,7 @@ ADDED_MESSAGES = {
         "1 code int32",
         "2 message string",
         "3 lease_expires_at google.protobuf.Timestamp",
+        "4 reason string",
     ],
     "proto.AckRequest": [
         "1 queue_id string",

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM, at moments when nothing is lost by them."""
 
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -31,8 +32,27 @@ class _Mode(Enum):
     INSISTS = auto()
     #: It is noted.
     WAITS = auto()
-    #: It is noted, and somebody is told.
-    TELLS = auto()
+
+
+class _Attended:
+    """Work in a thread of its own, with a byte at its end."""
+
+    def __init__(self, work: Callable[[], None], end: socket.socket) -> None:
+        self._work = work
+        self._end = end
+        self.is_over = False
+        self.error: BaseException | None = None
+        self.thread = Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - Who waits for it raises it.
+            self.error = error
+        finally:
+            self.is_over = True
+            self._end.send(b"\0")
 
 
 class Stop:
@@ -41,7 +61,6 @@ class Stop:
     def __init__(self) -> None:
         self._mode = _Mode.ENDS
         self._noted: list[int] = []
-        self._tell: Callable[[], None] | None = None
         self._before: dict[int, Callable[..., Any] | int | None] = {}
 
     def __enter__(self) -> Self:
@@ -74,16 +93,30 @@ class Stop:
         with self._in(_Mode.WAITS):
             yield
 
-    @contextmanager
-    def told(self, tell: Callable[[], None]) -> Iterator[None]:
-        """Let what is within come to its end; `tell` is called with each signal.
+    def attend(self, work: Callable[[], None], tell: Callable[[], None]) -> None:
+        """Do work to its end in a thread of its own, and call `tell` after each signal.
 
-        It is called in a thread of its own: the one that handles signals may have been
-        interrupted in the middle of what it waits for.
+        The main thread, which handles signals, waits for bytes on a socket meanwhile, since a
+        signal that comes to another thread does not end its waiting for a lock. Raises what
+        the work raises, and Interrupted if there were signals.
         """
-        self._tell = tell
-        with self._in(_Mode.TELLS):
-            yield
+        reader, writer = socket.socketpair()
+        with reader, writer, self._in(_Mode.WAITS):
+            writer.setblocking(False)  # noqa: FBT003 - It has no name.
+            before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            try:
+                attended = _Attended(work, writer)
+                told = 0
+                while not attended.is_over:
+                    reader.recv(1)
+                    if len(self._noted) > told:
+                        told = len(self._noted)
+                        tell()
+                attended.thread.join()
+            finally:
+                signal.set_wakeup_fd(before)
+        if attended.error:
+            raise attended.error
         if self._noted:
             raise self.interrupted()
 
@@ -107,7 +140,5 @@ class Stop:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
         self._noted.append(number)
-        if self._mode is _Mode.TELLS and self._tell:
-            Thread(target=self._tell, daemon=True).start()
         if self._mode is _Mode.ENDS or (self._mode is _Mode.INSISTS and self.insists):
             raise self.interrupted()

@@ -4,6 +4,7 @@ import errno
 import logging
 import shutil
 import signal
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import click
@@ -76,8 +77,8 @@ class _Working:
 
     def run(self) -> None:
         """Work until somebody interrupts. Raises Interrupted, Failure, QmqError."""
-        with self._stop.told(self._interrupt):
-            self._worker.run(grace=_GRACE_S, handle_signals=False)
+        run = partial(self._worker.run, grace=_GRACE_S, handle_signals=False)
+        self._stop.attend(run, self._interrupt)
         if self._problem:
             raise Failure(f"{_FAILURE}: cannot run {self._program}: {self._problem.strerror}")
 

@@ -186,7 +186,8 @@ class _Stream:
         self._is_its_queue = is_its_queue
         self._commands = commands
         self._reached = reached
-        self._has_refused = False
+        #: Why a request was refused, which ends the stream.
+        self._refusal: Exception | None = None
         self.outbox = _Outbox()
         requests.ended.add_done_callback(lambda _: self.outbox.wake())
 
@@ -207,6 +208,9 @@ class _Stream:
             await asyncio.wait((pushing,))
             await self.outbox.close()
             await self._consumer.release(_REASON)
+        # The last one of all is refused when nothing more is read.
+        if self._refusal:
+            raise self._refusal
 
     async def _read(self) -> None:
         """Begin what the consumer asks for, in its order, until it ends its side."""
@@ -233,15 +237,14 @@ class _Stream:
 
     async def _answer(self, kind: str, request: Any) -> bytes:  # noqa: ANN401 - As above.
         """Carry out a request, and return the answer; nothing if it is refused."""
-        if self._has_refused:
+        if self._refusal:
             return b""
         try:
             answer = await self._commands[kind](request, self._queue_id)
         except Exception as error:  # noqa: BLE001 - Whatever it is, it ends the stream.
-            self._has_refused = True
-            self._requests.end(
-                _inside(kind, error) if isinstance(error, InvalidArgument) else error
-            )
+            refusal = _inside(kind, error) if isinstance(error, InvalidArgument) else error
+            self._refusal = refusal
+            self._requests.end(refusal)
             return b""
         return b"".join((_TAGS[kind], varint(len(answer)), answer))
 
