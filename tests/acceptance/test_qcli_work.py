@@ -1,6 +1,8 @@
 """A command for each message: `qcli work`."""
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.command_line import Qcli, Running, made, qcli_of, running_qcli, stats
-from tests.acceptance.running import RunningQ
+from tests.acceptance.running import RunningQ, environment, program
 
 #: Seconds that what is waited for may take.
 PATIENCE_S = 60.0
@@ -226,6 +228,32 @@ def test_the_second_signal_kills_them(shared_q: RunningQ, qcli: Qcli, queue: str
     assert (first["delivery_count"], first["attempts"][0]["outcome"]) == (0, "RELEASED")
 
 
+def test_a_person_is_told_what_is_waited_for(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
+    """And how not to wait for it."""
+    fill(qcli, queue, 1)
+    watcher, terminal = pty.openpty()
+    with subprocess.Popen(
+        [program("qcli"), "work", queue, "--", "sh", "-c", "echo begun; sleep 600"],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env=environment(QCLI_SERVER=shared_q.address),
+    ) as process:
+        os.close(terminal)
+        try:
+            running = Running(process)
+            started(running, 1)
+            process.send_signal(signal.SIGINT)
+            said = os.read(watcher, 4096).decode()
+            process.send_signal(signal.SIGINT)
+            status = process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            os.close(watcher)
+
+    assert said == "qcli: waiting for the commands that run; a second signal kills them\r\n"
+    assert status == 130
+
+
 def test_a_worker_that_is_killed_loses_nothing(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
     """Its message comes back when its lease has ended."""
     fill(qcli, queue, 1)
@@ -290,14 +318,14 @@ def test_a_program_that_cannot_run_ends_the_work(
 ) -> None:
     """It is not the messages' fault: they are given back as they were."""
     fill(qcli, queue, 3)
-    program = tmp_path / "program"
-    program.write_text("#!/nowhere/interpreter\n", encoding="ascii")
-    program.chmod(0o755)
-    with running_qcli(shared_q.address, "work", queue, "--", str(program)) as running:
+    script = tmp_path / "script"
+    script.write_text("#!/nowhere/interpreter\n", encoding="ascii")
+    script.chmod(0o755)
+    with running_qcli(shared_q.address, "work", queue, "--", str(script)) as running:
         status, said = running.wait()
 
     assert said == (
-        f"qcli: error: cannot work on queue: cannot run {program}: No such file or directory\n"
+        f"qcli: error: cannot work on queue: cannot run {script}: No such file or directory\n"
     )
     assert status == 1
     counts = stats(qcli, queue)

@@ -101,7 +101,7 @@ async def test_step_may_only_add_or_only_ack(broker: Broker) -> None:
 
 async def test_step_of_nothing_is_refused(broker: Broker) -> None:
     """It would say that something was done."""
-    with pytest.raises(InvalidArgument, match="^acks: must not be empty"):
+    with pytest.raises(InvalidArgument, match=r"^acks: must not be empty"):
         await complete(broker, [], [])
 
 
@@ -189,8 +189,10 @@ async def test_step_across_stores_is_refused(broker: Broker) -> None:
     ]
 
     assert set(messages) == {
-        "the queues of one Complete must live in the same store, and these live in DISK and"
-        " MEMORY: no step is atomic across stores"
+        (
+            "the queues of one Complete must live in the same store, and these live in DISK and"
+            " MEMORY: no step is atomic across stores"
+        )
     }
     await complete(broker, [("durable", durable)], [("durable", [b"a"])])
 

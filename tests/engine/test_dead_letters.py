@@ -120,10 +120,10 @@ async def test_released_message_is_no_dead_letter(broker: Broker) -> None:
     await add(broker, b"1")
     for _ in range(9):
         (mine,) = await lease(broker)
+        assert mine.delivery_count == 1
         await release(broker, mine)
 
     assert await states(broker) == (1, 0, 0)
-    assert mine.delivery_count == 1
 
 
 async def test_lease_on_a_dead_letter_is_refused_by_its_old_queue(
@@ -240,7 +240,7 @@ async def test_dead_letter_queue_is_kept_by_its_id(broker: Broker) -> None:
 
 
 async def test_maximum_needs_a_dead_letter_queue(broker: Broker) -> None:
-    """q throws no message away: neither a new queue may be so, nor one become so."""
+    """Q throws no message away: neither a new queue may be so, nor one become so."""
     refusal = "^settings.delivery_count_max: needs a dead_letter_queue_id: "
     settings = QueueSettings(delivery_count_max=3)
 
@@ -312,7 +312,7 @@ async def test_update_that_is_refused_changes_nothing(broker: Broker) -> None:
     """Neither limit nor settings."""
     before = await broker.get_queue("jobs")
 
-    with pytest.raises(InvalidArgument, match="^limit: "):
+    with pytest.raises(InvalidArgument, match=r"^limit: "):
         await broker.update_queue(
             "jobs", lambda known: replace(known, lease_duration_ns=1), limit=-2
         )

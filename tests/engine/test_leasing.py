@@ -173,8 +173,10 @@ async def test_ack_that_comes_too_late_is_refused(broker: Broker, clock: ManualC
     (others,) = await lease(broker, consumer="w2")
 
     assert await ack(broker, mine) == [
-        f"lease {mine.lease_id} expired at 2023-11-14T22:13:50.000Z; its message is leased to"
-        " 'w2' until 2023-11-14T22:14:30.000Z now"
+        (
+            f"lease {mine.lease_id} expired at 2023-11-14T22:13:50.000Z; its message is leased to"
+            " 'w2' until 2023-11-14T22:14:30.000Z now"
+        )
     ]
 
     assert await states(broker) == (0, 1, 0)
@@ -192,8 +194,10 @@ async def test_ack_of_a_lease_that_is_not_the_latest_is_refused_after_that_ran_o
     assert await states(broker) == (1, 0, 0)
 
     assert await ack(broker, first) == [
-        f"lease {first.lease_id} expired at 2023-11-14T22:13:50.000Z; its message is ready to be"
-        " handed out again"
+        (
+            f"lease {first.lease_id} expired at 2023-11-14T22:13:50.000Z; its message is ready to"
+            " be handed out again"
+        )
     ]
     assert await ack(broker, second) == [FINE]
 
@@ -506,9 +510,9 @@ async def test_largest_message_can_be_leased_whatever_its_history(clock: ManualC
     for room, attempts in ((5_000, 3), (0, 0)):
         overhead = 192 + 54
         await broker.add("jobs", bytes(MESSAGE_BYTES_MAX - overhead - room))
+        reason = "r" * REASON_BYTES_MAX
         for _ in range(ATTEMPTS_MAX):
             (mine,) = await lease(broker, consumer="c" * CONSUMER_BYTES_MAX)
-            reason = "r" * REASON_BYTES_MAX
             await nack(broker, NackKind.FAIL, mine, delay_s=0, reason=reason)
 
         (leased,) = await broker.leasing.lease("jobs", 9, wait_s=0, is_gone=never_gone)

@@ -24,7 +24,7 @@ def test_delay_is_bounded(count: int) -> None:
 
 @pytest.mark.parametrize(("count", "delay_ms"), [(1, 500), (2, 1_500), (3, 4_500), (4, 5_000)])
 def test_base_factor_and_max_are_the_queues(count: int, delay_ms: int) -> None:
-    """base * factor^(n-1), at most max."""
+    """Base * factor^(n-1), at most max."""
     back_off = BackOff(base_ns=NS_PER_S // 2, factor=3.0, max_ns=5 * NS_PER_S, jitter=0)
 
     assert back_off.delay_ns(count, 0.0) == delay_ms * NS_PER_S // 1_000

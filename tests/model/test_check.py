@@ -194,13 +194,17 @@ def expired_by_another_name(q: Queue) -> None:
         (held_by_nobody, "consumer 'gone' counts as holding 0 messages, and holds 0"),
         (
             no_reminder,
-            f"message 14 is LEASED until {START_NS + LEASE_NS}, and is looked at when it is"
-            f" {START_NS + LEASE_NS + 1}",
+            (
+                f"message 14 is LEASED until {START_NS + LEASE_NS}, and is looked at when it is"
+                f" {START_NS + LEASE_NS + 1}"
+            ),
         ),
         (
             moments_out_of_order,
-            f"time is to pass at {START_NS + 2 * LEASE_NS + 2}, and is due at"
-            f" {START_NS + LEASE_NS + 1}",
+            (
+                f"time is to pass at {START_NS + 2 * LEASE_NS + 2}, and is due at"
+                f" {START_NS + LEASE_NS + 1}"
+            ),
         ),
         (
             delivered_more_often_than_handed_out,

@@ -96,18 +96,24 @@ def test_limit_of_the_new_queue_does_not_count() -> None:
     assert target.full_total == 0
 
 
+def failed(source: Queue, text: str, consumer: str = "") -> Delivery:
+    """Deliver the message at the head to a consumer that cannot do the work."""
+    (delivery,) = leased(source, consumer=consumer)
+    source.leases.give_back(delivery, NackKind.FAIL, START_NS, 0, text)
+    return delivery
+
+
 @pytest.mark.parametrize("reason", list(DeadLetterReason))
 def test_dead_letter_tells_why_and_from_where(reason: DeadLetterReason) -> None:
     """What the last consumer said, the queue, the moment, and how often it was delivered."""
     source = filled(queue(1), [5])
-    for text in ("first", "second"):
-        (delivery,) = leased(source)
-        source.leases.give_back(delivery, NackKind.FAIL, START_NS, 0, text)
+    delivery = [failed(source, text) for text in ("first", "second")][-1]
 
     move = buried(source, delivery, queue(2), reason=reason)
 
     dead = told(move).dead_letter
-    assert (dead.reason, dead.text, dead.source_queue_id) == (reason, "second", queue_id(1))
+    assert dead.reason == reason.value
+    assert (dead.text, dead.source_queue_id) == ("second", queue_id(1))
     assert dead.moved.ToNanoseconds() == START_NS + NS_PER_S
     assert dead.delivery_count == 2
 
@@ -145,10 +151,8 @@ def test_message_that_waits_in_the_line_can_be_a_dead_letter() -> None:
 
 def longest_history(source: Queue) -> Delivery:
     """Deliver the message at the head as often as is remembered, with the longest texts."""
-    for _ in range(ATTEMPTS_MAX):
-        (delivery,) = leased(source, consumer="c" * CONSUMER_BYTES_MAX)
-        source.leases.give_back(delivery, NackKind.FAIL, START_NS, 0, "r" * REASON_BYTES_MAX)
-    return delivery
+    texts = ["r" * REASON_BYTES_MAX] * ATTEMPTS_MAX
+    return [failed(source, text, consumer="c" * CONSUMER_BYTES_MAX) for text in texts][-1]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ It knows nothing of what the server should do, only what no consumer may ever se
 from dataclasses import dataclass, field
 
 from qmq.engine.leasing import Leased
+from qmq.errors import QError
 from qmq.wire import q_pb2 as pb
 from tests.store.calls import Ready
 
@@ -46,13 +47,11 @@ class Ledger:
                     self.note_lease(call.queue_id, each, now_ns)
             case "complete", list():
                 for lease_id in call.lease_ids:
-                    self.note_end(call, lease_id)
+                    self.note_result(call, lease_id, None)
             case "ack" | "nack" | "extend", list():
                 for lease_id, each in zip(call.lease_ids, result, strict=True):
-                    if each is None:
-                        self.note_end(call, lease_id)
-                    elif isinstance(each, int):
-                        self.leases[call.queue_id, lease_id].until_ns = each
+                    if not isinstance(each, QError):
+                        self.note_result(call, lease_id, each)
 
     def note_lease(self, queue_id: str, leased: Leased, now_ns: int) -> None:
         """Take note of a lease that was given."""
@@ -64,12 +63,11 @@ class Ledger:
         lease = _Lease(leased.lease_id, payload, told.lease_expires_at.ToNanoseconds())
         self.latest[payload] = self.leases[queue_id, leased.lease_id] = lease
 
-    def note_end(self, call: Ready, lease_id: str) -> None:
-        """Take note that an ack or a nack was answered."""
-        lease = self.leases.get((call.queue_id, lease_id))
-        if lease:
-            lease.until_ns = None
-            if call.call.verb != "nack":
+    def note_result(self, call: Ready, lease_id: str, until_ns: int | None) -> None:
+        """Take note that something about a lease was done, if its consumer was told of it."""
+        if lease := self.leases.get((call.queue_id, lease_id)):
+            lease.until_ns = until_ns
+            if call.call.verb in {"ack", "complete"}:
                 self.gone.add(lease.payload)
 
     def note_unanswered(self, call: Ready) -> None:

@@ -20,6 +20,9 @@ _PLACEHOLDER: Final = b"{}"
 #: How the variables begin that hold the message's tags.
 _TAG_PREFIX: Final = "Q_TAG_"
 
+#: The others.
+VARIABLES: Final = frozenset({"Q_QUEUE", "Q_MESSAGE_ID", "Q_DELIVERY_COUNT"})
+
 #: As much of the standard error of a command is kept as a reason may hold.
 _LINE_BYTES_MAX: Final = 1_024
 
@@ -141,12 +144,13 @@ def variables_of(
         if "\0" not in tag.value:
             name = re.sub(r"[^A-Za-z0-9]", "_", tag.key).upper()
             variables[_TAG_PREFIX + name] = tag.value
-    return {
-        **variables,
+    own = {
         "Q_QUEUE": queue_id,
         "Q_MESSAGE_ID": message_id,
         "Q_DELIVERY_COUNT": str(delivery_count),
     }
+    assert own.keys() == VARIABLES
+    return variables | own
 
 
 class _StandardError:

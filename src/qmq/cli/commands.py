@@ -48,7 +48,8 @@ from qmq.cli.view_commands import (
 def qcli(ctx: click.Context) -> None:
     """Ask a q server to make queues, and put messages into them and take them out.
 
-    Answers are printed as JSON. Wherever a queue's ID stands, its name does as well.
+    Answers are printed as JSON. Wherever a queue's ID stands, its name does as well. A
+    DURATION is a number of seconds, or has a unit: 100ms, 90s, 5m, 2h, 7d.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -141,9 +141,8 @@ def peek_message(queue_id: str, **printing: Unpack[Printing]) -> Call | Take:
 def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Take:
     """Print the messages of a queue as they come, until Ctrl-C.
 
-    It takes them out of the queue, as a consumer does: others do not get them. A server
-    shows no more than the head of a queue to those who leave it alone, so that there is
-    no other way to follow it, and --pop has to say that this is meant.
+    It takes them out of the queue, as a consumer does: others do not get them. --pop has to
+    say that this is meant; `qcli browse` shows messages and leaves them where they are.
 
     Messages are printed as with --jsonl, unless an option says otherwise. It goes on when
     the server has been away.
@@ -152,7 +151,7 @@ def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Ta
     if not pops:
         raise click.UsageError(
             "tail takes the messages out of the queue: say --pop if you mean it;"
-            " `qcli peek` shows the head and leaves it"
+            " `qcli browse` shows messages and leaves them"
         )
     return Take(
         queue_id=queue_id,

@@ -25,8 +25,7 @@ def printing_options(command: Decorated) -> Decorated:
             "-o",
             "--output",
             type=click.Choice(["json", "jsonl", "raw"]),
-            help="How messages are printed; json is the server's reply, and the default"
-            " where a message is the answer.",
+            help="How messages are printed; json is the server's reply.",
         ),
         click.option("--raw", "is_raw", is_flag=True, help="Print payloads, a line each."),
         click.option(

@@ -27,7 +27,7 @@ def queue_options(command: Decorated) -> Decorated:
         duration_option(
             "--lease-duration",
             "lease_s",
-            help="How long a lease lasts that asks for nothing else; 30s unless told otherwise.",
+            help="How long a lease lasts that asks for nothing else; a new queue has 30s.",
         ),
         click.option(
             "--delivery-count-max",
@@ -46,27 +46,30 @@ def queue_options(command: Decorated) -> Decorated:
         duration_option(
             "--back-off-base",
             "back_off_base_s",
-            help="How long a message is kept back after its first delivery has failed; 1s.",
+            help="How long a message is kept back after its first delivery has failed; a new queue"
+            " has 1s.",
         ),
         click.option(
             "--back-off-factor",
             type=float,
             metavar="FACTOR",
-            help="How many times longer after each further one; 2.",
+            help="How many times longer after each further one; a new queue has 2.",
         ),
         duration_option(
-            "--back-off-max", "back_off_max_s", help="How long at most after any of them; 5m."
+            "--back-off-max",
+            "back_off_max_s",
+            help="How long at most after any of them; a new queue has 5m.",
         ),
         click.option(
             "--back-off-jitter",
             type=float,
             metavar="SHARE",
-            help="How much of that chance takes off at most, 0 to 1; 0.2.",
+            help="How much of that chance takes off at most, 0 to 1; a new queue has 0.2.",
         ),
         click.option(
             "--durability-min",
             type=click.Choice(["memory", "os", "fsync"], case_sensitive=False),
-            help="The least durability of any change to the messages; memory.",
+            help="The least durability of any change to the messages; a new queue has memory.",
         ),
     )
     return with_options(command, options)

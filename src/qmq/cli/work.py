@@ -4,6 +4,7 @@ import errno
 import logging
 import shutil
 import signal
+import sys
 from functools import partial
 from typing import Any, Final, NoReturn
 
@@ -91,6 +92,8 @@ class _Working:
         self._worker.stop()
         if self._stop.insists:
             self._commands.kill()
+        elif sys.stderr is not None and sys.stderr.isatty():
+            _say("waiting for the commands that run; a second signal kills them")
 
     def _handle(self, message: LeasedMessage[Any]) -> None:
         """Run the command for a message. To return acks it."""
@@ -113,8 +116,15 @@ class _Working:
         if ended.status == REJECTED:
             self._reject(message, ended.reason)
         if ended.status:
-            _say(f"message {message.id} failed: {ended.reason}")
-            message.fail(ended.reason)
+            self._fail(message, ended.reason)
+
+    def _fail(self, message: LeasedMessage[Any], reason: str) -> None:
+        _say(f"message {message.id} failed: {reason}")
+        try:
+            message.fail(reason)
+        except QmqError as error:
+            _say(f"message {message.id} was not given back: {error}")
+            raise
 
     def _reject(self, message: LeasedMessage[Any], reason: str) -> NoReturn:
         _say(f"message {message.id} is rejected: {reason}")
