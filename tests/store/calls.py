@@ -170,7 +170,7 @@ class Ready(NamedTuple):
         return getattr(part, self.call.verb)(*self.arguments, **keywords)
 
 
-def ready(
+def ready(  # noqa: C901 - A table.
     call: Call,
     reference: Callable[[int, bool], str],
     lease_ids: Callable[[str, Sequence[int]], list[str]],
@@ -231,7 +231,7 @@ class Told(NamedTuple):
     delivery_count: int
 
 
-def outcome(result: object) -> object:
+def outcome(result: object) -> object:  # noqa: PLR0911 - A table.
     """Reduce what was returned or raised to what the naive model can say of it."""
     match result:
         case InvalidArgument():

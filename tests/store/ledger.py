@@ -32,7 +32,7 @@ class Ledger:
     #: Messages that were popped, or whose ack was answered.
     gone: set[bytes] = field(default_factory=set)
 
-    def note(self, call: Ready, result: object, now_ns: int) -> None:
+    def note(self, call: Ready, result: object, now_ns: int) -> None:  # noqa: C901 - A table.
         """Take note of what was told, and see whether it may be."""
         match call.call.verb, result:
             case "pop" | "pop_batch", bytes() | list():

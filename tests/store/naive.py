@@ -541,7 +541,7 @@ class NaiveBroker:
 
         return self.each(reference, lease_ids, extend)
 
-    def complete(
+    def complete(  # noqa: C901, PLR0911, PLR0912 - One rule after the other, each refusing.
         self,
         acks: Sequence[tuple[str, Sequence[str]]],
         adds: Sequence[tuple[str, Sequence[tuple[bytes, bytes]]]],

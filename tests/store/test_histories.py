@@ -114,7 +114,11 @@ class MemoryServer(RuleBasedStateMachine):
     async def open(self) -> Broker:
         """Start a server."""
         broker = Broker(
-            {Store.MEMORY: MemoryStore()}, clock=self.clock, timer=self.timer, new_id=self.new_id
+            {Store.MEMORY: MemoryStore()},
+            clock=self.clock,
+            timer=self.timer,
+            new_id=self.new_id,
+            chance=lambda: 0.0,
         )
         broker.start()
         return broker
@@ -451,6 +455,7 @@ class DiskServer(MemoryServer):
             {Store.MEMORY: MemoryStore(), Store.DISK: disk},
             clock=self.clock,
             timer=self.timer,
+            chance=lambda: 0.0,
             new_id=self.new_id,
             queues=disk.queues,
             last_queue_number=disk.last_queue_number,

@@ -103,7 +103,7 @@ def start_redrive(  # noqa: PLR0913 - One for each argument and option.
     follows: bool,
     output: Output | None,
 ) -> Call | Redrive:
-    """Start to move messages out of a dead-letter queue, and show the redrive.
+    """Start to move dead letters, and show the redrive.
 
     ID is that of the dead-letter queue. Of several --tag, messages must have all.
     """
@@ -138,7 +138,10 @@ def start_redrive(  # noqa: PLR0913 - One for each argument and option.
 @view_output
 @server_option()
 def list_redrives(output: Output | None) -> Call:
-    """List the redrives under way, and the last 100 that have ended, the latest first."""
+    """List redrives, the latest first.
+
+    Those under way, and the last 100 that have ended.
+    """
     return Call(
         failure="cannot list redrives",
         method="ListRedrives",
