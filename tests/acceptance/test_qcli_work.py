@@ -67,16 +67,16 @@ def test_a_command_runs_for_each_message(shared_q: RunningQ, qcli: Qcli, queue: 
 
 def test_a_command_knows_its_message(shared_q: RunningQ, qcli: Qcli) -> None:
     """By its environment, and by its arguments."""
-    qcli("new", "MEMORY", "-1", "--name", "known")
-    added = qcli("add", "known", "-tkind=a b", "-tkind=c", "-tx-y=1", payload=b"it's $HOME\n")
+    qcli("new", "MEMORY", "-1", "--name", "parcels")
+    added = qcli("add", "parcels", "-tkind=a b", "-tkind=c", "-tx-y=1", payload=b"it's $HOME\n")
     message_id = json.loads(added.stdout)["message"]["meta"]["id"]
     script = 'echo "$Q_QUEUE $Q_MESSAGE_ID $Q_DELIVERY_COUNT $Q_TAG_KIND $Q_TAG_X_Y"; echo "$1"'
     command = ["sh", "-c", script, "sh", "<{}>"]
-    with running_qcli(shared_q.address, "work", "known", "--", *command) as running:
-        until(lambda: acked(qcli, "known") == 1)
+    with running_qcli(shared_q.address, "work", "parcels", "--", *command) as running:
+        until(lambda: acked(qcli, "parcels") == 1)
         running.end(signal.SIGTERM)
 
-        assert running.stdout.read().decode() == f"known {message_id} 1 a b 1\n<it's $HOME>\n"
+        assert running.stdout.read().decode() == f"parcels {message_id} 1 a b 1\n<it's $HOME>\n"
 
 
 def test_a_failed_command_has_its_reason(

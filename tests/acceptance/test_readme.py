@@ -62,13 +62,16 @@ def test_tour_of_the_readme(clone: Clone) -> None:
 
 def test_quickstart(clone: Clone) -> None:
     """Its blocks work in the order in which they stand."""
-    start, log_line, by_qcli, by_curl, _, by_python = blocks(QUICKSTART)
+    start, log_line, by_qcli, by_curl, _, by_python, worked = blocks(QUICKSTART)
     assert start.text == "make run\n"
 
     log = clone.make_run()
     by_qcli_replies = json_objects(clone.paste(by_qcli.text))
     by_curl_replies = json_objects(clone.paste(by_curl.text))
     by_python_output = clone.run_python(by_python.text)
+    # It works until Ctrl-C.
+    begin = "\n.venv/bin/qcli work "
+    by_work = clone.paste(worked.text.replace(begin, f"\ntimeout -s INT 5 {begin[1:]}", 1))
 
     (served,) = (json.loads(line) for line in log.splitlines() if '"serving"' in line)
     documented = json.loads(log_line.text)
@@ -77,6 +80,7 @@ def test_quickstart(clone: Clone) -> None:
     assert len({json.dumps(reply) for reply in by_qcli_replies[1:]}) == 1
     assert by_curl_replies[0] == by_curl_replies[1]
     assert by_python_output == "hello\n"
+    assert by_work.splitlines()[-3:] == ["3", "3", "5"]
 
     clone.paste(stop_command(QUICKSTART))
 
@@ -102,4 +106,5 @@ def test_every_block_of_the_quickstart_is_run() -> None:
         "curl",
         "buf",
         "import",
+        ".venv/bin/qcli",
     ]

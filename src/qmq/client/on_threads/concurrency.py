@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Event, Lock, Thread
-from typing import Generic, TypeVar
+from threading import Event, Lock, Thread, current_thread, main_thread
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+#: Seconds after which the main thread sees a signal, at the latest, while it waits.
+_LOOK_FOR_SIGNALS_S: Final = 0.5
 
 #: `endable`: the EndableCall that this thread makes a call with.
 _local = threading.local()
@@ -45,6 +48,12 @@ class Signal:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it is set, or the time is over; return whether it is set."""
+        if timeout_s is None and current_thread() is main_thread():
+            # Python handles a signal in its main thread. If the system delivers it to another
+            # one, as it may, the main thread has to wake by itself to see it.
+            while not self._event.wait(_LOOK_FOR_SIGNALS_S):
+                pass
+            return True
         return self._event.wait(timeout_s)
 
 
