@@ -69,9 +69,12 @@ def test_quickstart(clone: Clone) -> None:
     by_qcli_replies = json_objects(clone.paste(by_qcli.text))
     by_curl_replies = json_objects(clone.paste(by_curl.text))
     by_python_output = clone.run_python(by_python.text)
-    # It works until Ctrl-C.
-    begin = "\n.venv/bin/qcli work "
-    by_work = clone.paste(worked.text.replace(begin, f"\ntimeout -s INT 5 {begin[1:]}", 1))
+    # It works until Ctrl-C, so it is given five seconds.
+    command = ".venv/bin/qcli work work -- wc -c"
+    assert command in worked.text
+    by_work = clone.paste(
+        worked.text.replace(command, f"timeout -s INT 5 {command} || test $? -eq 124")
+    )
 
     (served,) = (json.loads(line) for line in log.splitlines() if '"serving"' in line)
     documented = json.loads(log_line.text)
