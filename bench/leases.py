@@ -2,7 +2,8 @@
 
     make bench-leases
 
-Four processes lease and ack, on the same cores as the server; each has one call in flight.
+Four processes lease and ack, on the same cores as the server; each has a lease and up to
+three acks in flight.
 They know the encoding of the replies well enough to find the lease ids without decoding
 the messages, so that it is the server that is measured. At depth, a queue that holds
 1,000,000 leased and 1,000,000 ready messages takes turns with one that never holds
@@ -18,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -33,6 +35,8 @@ Call: TypeAlias = Callable[..., Any]
 
 _BATCH = 100
 _CLIENTS = 4
+#: Acks of one client that are on their way.
+_ACKS_MAX = 2
 _PAYLOAD = b"x" * 64
 _LEASE_ID = re.compile(rb"\x12\x19([0-9a-f]{16}-[0-9a-f]{8})\x1a")
 _LONG = Duration(seconds=12 * 3600)
@@ -118,20 +122,32 @@ def measure(q: Running, queue: str, messages: int) -> float:
 def work(address: str, queue: str, count: int) -> None:
     """Be one client: lease and ack, one call at a time."""
     request = pb.LeaseRequest(queue_id=queue, messages_max=_BATCH).SerializeToString()
-    expected = b"\n\0" * _BATCH
     with grpc.insecure_channel(address) as channel:
         lease: Call = channel.unary_unary("/proto.Q/Lease")
         ack: Call = channel.unary_unary("/proto.Q/Ack")
         grpc.channel_ready_future(channel).result(timeout=10)
         print(flush=True)
         sys.stdin.readline()
-        done = 0
-        while done < count:
-            ids = _LEASE_ID.findall(lease(request))
-            reply = ack(pb.AckRequest(queue_id=queue, lease_ids=ids).SerializeToString())
-            if len(ids) != _BATCH or not reply.startswith(expected):
-                raise RuntimeError(f"{len(ids)} messages leased, and the ack says {reply!r}")
-            done += len(ids)
+        acks: deque[Any] = deque()
+        leased = lease.future(request)
+        for left in reversed(range(count // _BATCH)):
+            ids = _LEASE_ID.findall(leased.result())
+            if left:
+                # As a consumer does that leases ahead: the next come while these are acked.
+                leased = lease.future(request)
+            acks.append(
+                ack.future(pb.AckRequest(queue_id=queue, lease_ids=ids).SerializeToString())
+            )
+            while len(acks) > _ACKS_MAX:
+                check(acks.popleft().result())
+        for each in acks:
+            check(each.result())
+
+
+def check(reply: bytes) -> None:
+    """See to it that all of a batch was acked."""
+    if not reply.startswith(b"\n\0" * _BATCH):
+        raise RuntimeError(f"the ack says {reply!r}")
 
 
 class Stub:

@@ -114,6 +114,20 @@ async def test_message_whose_lease_runs_out_is_for_who_waits(
     assert waiter.payloads == [b"1"]
 
 
+async def test_message_is_for_the_next_in_line_when_its_lease_runs_out(
+    broker: Broker, clock: ManualClock
+) -> None:
+    """Also if nobody has called since the first in line got it."""
+    first, second = await waiters(broker, 2)
+    await add(broker, b"1")
+    await turns()
+
+    clock.advance(30)
+    await turns()
+
+    assert (first.payloads, second.payloads) == ([b"1"], [b"1"])
+
+
 async def test_message_whose_delay_is_over_is_for_who_waits(
     broker: Broker, clock: ManualClock
 ) -> None:

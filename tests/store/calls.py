@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -31,9 +31,17 @@ NOWHERE = 9
 places = st.sampled_from([1, 1, 1, 1, 1, 1, 0, 0, 2, 2, 3, 4, NOWHERE])
 #: What the payload of a message takes besides its number.
 sizes = st.sampled_from([0, 0, 3, 300, 5_000])
-#: Which lease: of those that can be acked now; from 5 on of all that were ever given; from 7
-#: on what is none of the queue.
-lease_numbers = st.lists(st.sampled_from([*range(10), 0, 1, 0, 1]), min_size=1, max_size=4)
+#: Which lease: a pool of leases in the first digit (what can be acked, what was ever given,
+#: what is none of the queue), and which of them, from the latest on, in the second.
+lease_numbers = st.lists(
+    st.builds(
+        lambda pool, which: 10 * pool + which,
+        st.sampled_from([0, 0, 0, 0, 1, 1, 1, 2]),
+        st.integers(0, 9),
+    ),
+    min_size=1,
+    max_size=4,
+)
 #: Seconds; what is given here is short enough to end while a history lasts.
 durations = st.sampled_from([None, 1, 1, 5, 20])
 delays = st.sampled_from([None, None, 0, 1, 3])
@@ -106,46 +114,59 @@ def _sizes(most: int) -> st.SearchStrategy[list[int]]:
     return st.lists(sizes, min_size=1, max_size=most)
 
 
-adding = st.one_of(
-    _calls("add", sizes=_sizes(1)),
-    _calls("add_batch", sizes=_sizes(5), partial=st.booleans()),
-)
-leasing = _calls(
-    "lease",
-    most=st.integers(1, 5),
-    seconds=durations,
-    text=st.sampled_from(["", "w1", "w2"]),
-)
-acking = _calls("ack", leases=lease_numbers)
-giving_back = _calls(
-    "nack",
-    leases=lease_numbers,
-    kind=st.sampled_from(list(NackKind)),
-    seconds=delays,
-    text=st.sampled_from(["", "no disk"]),
-)
-finishing = st.one_of(
-    acking,
-    giving_back,
-    giving_back,
-    _calls("extend", leases=lease_numbers, seconds=durations),
-    _calls(
-        "complete",
-        leases=lease_numbers,
-        targets=st.lists(places, max_size=2),
-        sizes=_sizes(2),
+_BY_VERB: Final = {
+    "add": _calls("add", sizes=_sizes(1)),
+    "add_batch": _calls("add_batch", sizes=_sizes(6), partial=st.booleans()),
+    "lease": _calls(
+        "lease",
+        most=st.integers(1, 4),
+        seconds=durations,
+        text=st.sampled_from(["", "w1", "w2"]),
     ),
-)
-taking = st.one_of(_calls("pop"), _calls("pop_batch", most=st.integers(1, 3)), _calls("peek"))
-administering = st.one_of(
-    _calls("update_queue", change=changes),
-    _calls("pause", partial=st.booleans()),
-    _calls("resume"),
-    _calls("purge"),
-    _calls("delete_queue"),
-)
-#: Any call.
-calls = st.one_of(adding, leasing, finishing, finishing, taking, administering)
+    "ack": _calls("ack", leases=lease_numbers),
+    "nack": _calls(
+        "nack",
+        leases=lease_numbers,
+        kind=st.sampled_from(list(NackKind)),
+        seconds=delays,
+        text=st.sampled_from(["", "no disk"]),
+    ),
+    "extend": _calls("extend", leases=lease_numbers, seconds=durations),
+    "complete": _calls(
+        "complete", leases=lease_numbers, targets=st.lists(places, max_size=2), sizes=_sizes(2)
+    ),
+    "pop": _calls("pop"),
+    "pop_batch": _calls("pop_batch", most=st.integers(1, 3)),
+    "peek": _calls("peek"),
+    "update_queue": _calls("update_queue", change=changes),
+    "pause": _calls("pause", partial=st.booleans()),
+    "resume": _calls("resume"),
+    "purge": _calls("purge"),
+    "delete_queue": _calls("delete_queue"),
+}
+
+
+def several(most: int, **weights: int) -> st.SearchStrategy[list[Call]]:
+    """Return calls that are made at once.
+
+    Args:
+        most: how many at most.
+        weights: by verb, how often it is called in comparison with others.
+    """
+    verbs = [verb for verb, weight in weights.items() for _ in range(weight)]
+    one = st.sampled_from(verbs).flatmap(_BY_VERB.__getitem__)
+    return st.lists(one, min_size=1, max_size=most)
+
+
+#: Anything.
+anything: Final = dict.fromkeys(_BY_VERB, 2) | {
+    "lease": 6,
+    "ack": 3,
+    "nack": 6,
+    "resume": 4,
+    "purge": 1,
+    "delete_queue": 1,
+}
 
 
 class Ready(NamedTuple):

@@ -46,17 +46,13 @@ from tests.store.calls import (
     Call,
     Change,
     Ready,
-    adding,
-    administering,
     answer,
-    calls,
+    anything,
     changes,
-    finishing,
-    leasing,
     outcome,
     places,
     ready,
-    taking,
+    several,
 )
 from tests.store.disk import Commits, Disks
 from tests.store.ledger import Ledger
@@ -79,11 +75,6 @@ SCALE: Final = int(os.environ.get("Q_TEST_HISTORIES", "1"))
 NOBODYS: Final = "000000000000002a-00000001"
 
 tags = st.builds(Tag, st.sampled_from("ab"), st.sampled_from(["", "1"]))
-
-
-def several(some: st.SearchStrategy[Call], most: int) -> st.SearchStrategy[list[Call]]:
-    """Return calls that are made at once."""
-    return st.lists(some, min_size=1, max_size=most)
 
 
 _STATES: Final = {
@@ -149,13 +140,19 @@ class MemoryServer(RuleBasedStateMachine):
     def lease_ids(self, queue_id: str, numbers: Sequence[int]) -> list[str]:
         """Return leases of a queue, as `calls.lease_numbers` says."""
         queue = self.naive.find(queue_id)
-        held = (
-            [each.lease_id for each in queue.to_be_acked()] if isinstance(queue, NaiveQueue) else []
-        )
+        held = queue.to_be_acked() if isinstance(queue, NaiveQueue) else []
         known = self.known.get(queue_id) or [NOBODYS]
         others = [each for id_, ids in self.known.items() if id_ != queue_id for each in ids]
-        pools = [held or known] * 5 + [known] * 2 + [others or known, [NOBODYS], ["nonsense"]]
-        return [pools[number][number % len(pools[number])] for number in numbers]
+        pools = [
+            [each.lease_id for each in held] or known,
+            known,
+            [NOBODYS, "nonsense", *others],
+        ]
+        found = []
+        for number in numbers:
+            pool, which = pools[number // 10], number % 10
+            found.append(pool[-1 - which % len(pool)])
+        return found
 
     def apt(self, call: Call) -> Call:
         """Let a call be about a queue for which it is of use, if there is one."""
@@ -242,34 +239,24 @@ class MemoryServer(RuleBasedStateMachine):
 
         assert outcome(result) == outcome(getattr(self.naive, verb)(reference, tag))
 
-    @rule(some=several(adding, 4))
+    @rule(some=several(4, add=1, add_batch=2))
     def add(self, some: list[Call]) -> None:
         """Add messages."""
         self.make(some)
 
     @precondition(lambda self: self.any_queue(NaiveQueue.ready))
-    @rule(some=several(leasing, 3))
+    @rule(some=several(3, lease=1))
     def lease(self, some: list[Call]) -> None:
         """Lease messages."""
         self.make(some)
 
     @precondition(lambda self: self.any_queue(NaiveQueue.to_be_acked))
-    @rule(some=several(finishing, 4))
+    @rule(some=several(4, ack=1, nack=3, extend=1, complete=1))
     def finish(self, some: list[Call]) -> None:
         """Do something about leases."""
         self.make(some)
 
-    @rule(some=several(taking, 2))
-    def take(self, some: list[Call]) -> None:
-        """Take or see messages without leases."""
-        self.make(some)
-
-    @rule(some=several(administering, 2))
-    def administer(self, some: list[Call]) -> None:
-        """Do something about queues."""
-        self.make(some)
-
-    @rule(some=several(calls, 10))
+    @rule(some=several(10, **anything))
     def call(self, some: list[Call]) -> None:
         """Do anything."""
         self.make(some)
@@ -301,10 +288,13 @@ class MemoryServer(RuleBasedStateMachine):
                 _are_named(result, right)
             self.ledger.note(each, result, self.timer.now_ns())
 
-    @rule(seconds=st.sampled_from([1e-9, 1, 1, 5, 20]))
+    @rule(seconds=st.sampled_from([1e-9, 1, 1, 5, 20, -3_600]))
     def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
-        self.advance_to(self.timer.now_ns() + round(seconds * NS_PER_S))
+        """Let time pass, or set the clock back that people set."""
+        if seconds < 0:
+            self.clock.advance(seconds)
+        else:
+            self.advance_to(self.timer.now_ns() + round(seconds * NS_PER_S))
 
     def advance_to(self, until_ns: int) -> None:
         """Let time pass, from one moment at which something may end to the next.
@@ -320,11 +310,6 @@ class MemoryServer(RuleBasedStateMachine):
             assert self.timer.now_ns() == now_ns
             self.run(self.broker.stats("", 0, ""))
             self.naive.pass_time()
-
-    @rule()
-    def set_back(self) -> None:
-        """Set the clock back that people set."""
-        self.clock.advance(-3_600)
 
     @invariant()
     def queues_are_those_of_the_model(self) -> None:
@@ -494,7 +479,7 @@ class DiskServer(MemoryServer):
             for queue in self.naive.queues
         }
 
-    @rule(in_flight=st.lists(calls, max_size=5))
+    @rule(in_flight=several(5, **anything))
     def crash(self, in_flight: list[Call]) -> None:
         """Go on with what was on disk when a transaction with unanswered calls came to commit."""
         image = self.root / str(self.images + 1)

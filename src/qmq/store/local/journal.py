@@ -71,12 +71,12 @@ class _Batch:
         self.reads: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
         self.moves: list[Move] = []
         self.lease_inserts: list[LeaseRow] = []
-        self.lease_deletes: list[tuple[int]] = []
+        self.lease_deletes: list[int] = []
         self.delivery_saves: list[DeliveryRow] = []
-        self.delivery_deletes: list[tuple[int]] = []
+        self.delivery_deletes: list[int] = []
         self.redrives: list[tuple[str, str]] = []
         self.takes: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
-        self.deletes: list[tuple[int]] = []
+        self.deletes: list[int] = []
         #: Who waits, and what for: known already, but to be told when it is durable.
         self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
         #: Whether somebody waits until it, and all before it, is on disk.
@@ -183,7 +183,7 @@ class Journal:
     def delete(self, seq: int, result: _T, durability: Durability) -> Awaitable[_T]:
         """Forget a message; give `result` back when that is durable."""
         batch = self._gathering
-        batch.deletes.append((seq,))
+        batch.deletes.append(seq)
         return self._wait_for(batch, result, durability)
 
     def delete_batch(
@@ -191,7 +191,7 @@ class Journal:
     ) -> Awaitable[_T]:
         """Forget messages; give `result` back when that is durable."""
         batch = self._gathering
-        batch.deletes += ((seq,) for seq in seqs)
+        batch.deletes += seqs
         return self._wait_for(batch, result, durability)
 
     def take(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
@@ -213,7 +213,7 @@ class Journal:
         batch.inserts += changes.added
         batch.bytes += size
         batch.moves += changes.moved
-        batch.deletes += ((seq,) for seq in changes.removed)
+        batch.deletes += changes.removed
         batch.redrives += changes.redrives
         self._schedule_flush()
 
@@ -229,8 +229,8 @@ class Journal:
     def forget_leases(self, together: Iterable[int], deliveries: Iterable[int]) -> None:
         """Forget rows by their keys; that belongs to what is kept or deleted next."""
         batch = self._gathering
-        batch.lease_deletes += ((first_seq,) for first_seq in together)
-        batch.delivery_deletes += ((seq,) for seq in deliveries)
+        batch.lease_deletes += together
+        batch.delivery_deletes += deliveries
 
     def change_queue(self, statement: str, parameters: Mapping[str, str | int]) -> Awaitable[None]:
         """Run one of the named statements that change a queue's row, and wait for a sync."""
@@ -312,7 +312,7 @@ class Journal:
         batch = self._gathering
         orphans = self._orphans
         while orphans and len(batch.deletes) < _SWEEP_MESSAGES_MAX:
-            orphan = (orphans.popleft(),)
+            orphan = orphans.popleft()
             batch.deletes.append(orphan)
             batch.delivery_deletes.append(orphan)
             # Nobody waits for it, but others may be asked whether all is on disk.
@@ -395,8 +395,7 @@ def _commit(
             cursor.executemany(_SQL["move_message"], batch.moves)
         for seqs, taker in batch.takes:
             found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
-        if batch.deletes:
-            cursor.executemany(_SQL["delete_message"], batch.deletes)
+        _delete(cursor, "delete_messages", batch.deletes)
         _write_histories(cursor, batch)
         if batch.needs_sync and not is_synced:
             cursor.execute(_REWRITE)
@@ -413,17 +412,25 @@ def _write_histories(cursor: apsw.Cursor, batch: _Batch) -> None:
     # A sequence number is never used again, so nothing is saved after its deletion.
     if batch.lease_inserts:
         cursor.executemany(_SQL["insert_lease"], batch.lease_inserts)
-    if batch.lease_deletes:
-        cursor.executemany(_SQL["delete_lease"], batch.lease_deletes)
+    _delete(cursor, "delete_leases", batch.lease_deletes)
     if batch.delivery_saves:
         cursor.executemany(_SQL["save_delivery"], batch.delivery_saves)
-    if batch.delivery_deletes:
-        cursor.executemany(_SQL["delete_delivery"], batch.delivery_deletes)
+    _delete(cursor, "delete_deliveries", batch.delivery_deletes)
     for id_, job in batch.redrives:
         if job:
             cursor.execute(_SQL["save_redrive"], (id_, job))
         else:
             cursor.execute(_SQL["delete_redrive"], (id_,))
+
+
+def _delete(cursor: apsw.Cursor, statement: str, keys: Sequence[int]) -> None:
+    """Delete rows by their keys, in one step: each lets the event loop's thread in between.
+
+    That takes turns with this one at the interpreter's lock, a hundred times for a hundred
+    rows if they were deleted one by one.
+    """
+    if keys:
+        cursor.execute(_SQL[statement], (str(keys),))
 
 
 def _read_all(cursor: apsw.Cursor, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:

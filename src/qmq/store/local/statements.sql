@@ -15,8 +15,9 @@ select number, id, name, message_limit, created_ns, tags, settings from queue or
 -- name: insert_message
 insert into message (seq, queue, envelope) values (?, ?, ?)
 
--- name: delete_message
-delete from message where seq = ?
+-- name: delete_messages
+-- The keys are JSON, here and below.
+delete from message where seq in (select value from json_each(?))
 
 -- name: take_message
 delete from message where seq = ? returning envelope
@@ -31,8 +32,8 @@ update message set seq = ?, queue = ?, envelope = append_bytes(envelope, ?) wher
 -- name: insert_lease
 insert into lease (first_seq, until_ns, leased_ns, consumer, seqs) values (?, ?, ?, ?, ?)
 
--- name: delete_lease
-delete from lease where first_seq = ?
+-- name: delete_leases
+delete from lease where first_seq in (select value from json_each(?))
 
 -- name: select_leases
 select first_seq, until_ns, leased_ns, consumer, seqs from lease
@@ -42,8 +43,8 @@ insert or replace into delivery
     (seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- name: delete_delivery
-delete from delivery where seq = ?
+-- name: delete_deliveries
+delete from delivery where seq in (select value from json_each(?))
 
 -- name: save_redrive
 insert into redrive (id, job) values (?, ?) on conflict (id) do update set job = excluded.job
