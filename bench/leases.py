@@ -32,6 +32,8 @@ from servers import Running, running_q, scratch_directory
 
 #: Takes a request and returns the reply.
 Call: TypeAlias = Callable[..., Any]
+#: The same with bytes, at once or later.
+Method: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 
 _BATCH = 100
 _CLIENTS = 4
@@ -123,8 +125,8 @@ def work(address: str, queue: str, count: int) -> None:
     """Be one client: lease and ack, one call at a time."""
     request = pb.LeaseRequest(queue_id=queue, messages_max=_BATCH).SerializeToString()
     with grpc.insecure_channel(address) as channel:
-        lease: Call = channel.unary_unary("/proto.Q/Lease")
-        ack: Call = channel.unary_unary("/proto.Q/Ack")
+        lease: Method = channel.unary_unary("/proto.Q/Lease")
+        ack: Method = channel.unary_unary("/proto.Q/Ack")
         grpc.channel_ready_future(channel).result(timeout=10)
         print(flush=True)
         sys.stdin.readline()
