@@ -15,6 +15,23 @@ from tests.model.queues import EVERYTHING, SIZE
 COST = SIZE + HANDED_OUT_OVERHEAD_BYTES
 
 
+class Held:
+    """One who holds leases, as many as it gets, and takes note of them."""
+
+    room = 1_000
+
+    def __init__(self) -> None:
+        self.lease_ids: dict[int, str] = {}
+
+    def lease_began(self, seq: int, lease_id: str) -> None:
+        """Hold a lease."""
+        self.lease_ids[seq] = lease_id
+
+    def lease_ended(self, seq: int) -> None:
+        """Hold it no more."""
+        del self.lease_ids[seq]
+
+
 def leases_over(count: int) -> tuple[Leases, Ready]:
     """Make leases over a line of so many messages, numbered from 1."""
     ready = Ready()
@@ -366,3 +383,50 @@ def test_each_consumer_is_counted_by_name() -> None:
     for each in first:
         leases.forget(each)
     assert leases.held_by == {"b": 1, "": 1}
+
+
+def test_holder_is_told_of_its_leases_until_they_end() -> None:
+    """By an ack, a nack, or time; of those of others it hears nothing."""
+    leases, _ = leases_over(5)
+    hand_out(leases)
+    acked, released, delayed, expiring = hand_out(leases, 4)
+    mine = Held()
+    leases.hold([acked, released, delayed, expiring], mine)
+    leases.extend(expiring, 500)
+    counts = [len(mine.lease_ids)]
+
+    leases.forget(acked)
+    counts.append(len(mine.lease_ids))
+    give_back(leases, released)
+    counts.append(len(mine.lease_ids))
+    give_back(leases, delayed, delay_ns=10)
+    counts.append(len(mine.lease_ids))
+    leases.pass_time(400, 0)
+    assert mine.lease_ids == {expiring.seq: expiring.lease_id}
+    leases.pass_time(500, 0)
+
+    assert counts == [4, 3, 2, 1]
+    assert mine.lease_ids == {}
+
+
+def test_holder_is_told_when_everything_is_forgotten() -> None:
+    """As when the queue is purged or deleted."""
+    leases, _ = leases_over(2)
+    mine = Held()
+    leases.hold(hand_out(leases, 2), mine)
+
+    leases.clear()
+
+    assert mine.lease_ids == {}
+
+
+def test_holder_hears_nothing_of_the_next_lease() -> None:
+    """It is another one's, also if the message is the same."""
+    leases, _ = leases_over(1)
+    mine = Held()
+    leases.hold(hand_out(leases), mine)
+    give_back(leases, leases.by_seq[1])
+
+    give_back(leases, hand_out(leases)[0])
+
+    assert mine.lease_ids == {}

@@ -133,7 +133,11 @@ _BY_VERB: Final = {
     ),
     "extend": _calls("extend", leases=lease_numbers, seconds=durations),
     "complete": _calls(
-        "complete", leases=lease_numbers, targets=st.lists(places, max_size=2), sizes=_sizes(2)
+        "complete",
+        leases=st.one_of(st.lists(st.integers(0, 9), max_size=3), lease_numbers),
+        targets=st.lists(places, max_size=2),
+        sizes=_sizes(2),
+        partial=st.booleans(),
     ),
     "pop": _calls("pop"),
     "pop_batch": _calls("pop_batch", most=st.integers(1, 3)),
@@ -232,6 +236,8 @@ def ready(  # noqa: C901 - A table.
         case "complete":
             targets = [reference(place, call.by_name) for place in call.targets]
             output = [(target, [(b"", new_payload(0)) for _ in messages]) for target in targets]
+            # Who takes care names no lease twice.
+            leases = leases if call.partial else list(dict.fromkeys(leases))
             arguments = [[(name, leases)], output]
         case "pause":
             keywords = {"adds": call.partial}

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -68,7 +69,7 @@ from tests.store.naive import (
 
 _T = TypeVar("_T")
 
-#: How many times as many histories as usual are made: for a night's run.
+#: How many times as many histories as usual are made; Q_TEST_HISTORIES=1000 for a night.
 SCALE: Final = int(os.environ.get("Q_TEST_HISTORIES", "1"))
 
 #: A lease that nobody has ever been given.
@@ -513,15 +514,17 @@ class DiskServer(MemoryServer):
             shutil.rmtree(self.root)
 
 
+@pytest.mark.timeout(120 * SCALE)
 def test_memory_server_is_the_naive_model_but_faster() -> None:
     """Whatever is called in whatever order."""
     run_state_machine_as_test(
-        MemoryServer, settings=settings(max_examples=80 * SCALE, stateful_step_count=40)
+        MemoryServer, settings=settings(max_examples=150 * SCALE, stateful_step_count=40)
     )
 
 
+@pytest.mark.timeout(120 * SCALE)
 def test_disk_server_is_the_naive_model_but_remembers() -> None:
     """Whatever is called in whatever order, whenever it ends."""
     run_state_machine_as_test(
-        DiskServer, settings=settings(max_examples=80 * SCALE, stateful_step_count=30)
+        DiskServer, settings=settings(max_examples=120 * SCALE, stateful_step_count=30)
     )

@@ -147,6 +147,8 @@ class DiskStore:
         self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
         deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
         together = self._together.load(self._connection.execute(_SQL["select_leases"]))
+        # Nor for one that was leased with others and is gone.
+        self._seq = max(self._seq, together.last_seq)
         orphans = []
         for seq, number, size in self._connection.execute(_SQL["select_messages"]):
             row = deliveries.pop(seq, None) if deliveries else None

@@ -1,0 +1,68 @@
+"""Numbers of messages on DISK, when the clock is set back while no server runs."""
+
+from pathlib import Path
+
+from qmq.engine.broker import Broker
+from qmq.engine.leasing import Leased
+from qmq.testing import ManualClock, seeded_ids
+from qmq.values import Store
+from tests.store.disk import Disks
+
+
+def broker_on(path: Path, disks: Disks, clock: ManualClock) -> Broker:
+    """Start a server on what the one before has left."""
+    disk = disks.open(path)
+    return Broker(
+        {Store.DISK: disk},
+        clock=clock,
+        timer=clock,
+        new_id=seeded_ids(),
+        queues=disk.queues,
+        last_queue_number=disk.last_queue_number,
+    )
+
+
+async def leased(broker: Broker, count: int) -> list[Leased]:
+    """Lease messages."""
+    return await broker.leasing.lease("jobs", count, wait_s=0, is_gone=None)
+
+
+async def test_message_is_not_taken_for_one_that_is_gone(tmp_path: Path, disks: Disks) -> None:
+    """One of three that were leased together was acked; what comes next has not its lease."""
+    clock = ManualClock()
+    broker = broker_on(tmp_path, disks, clock)
+    await broker.new_queue(Store.DISK, name="jobs")
+    await broker.add_batch("jobs", [(b"", b"1"), (b"", b"2"), (b"", b"3")])
+    _, _, gone = await leased(broker, 3)
+    await broker.leasing.ack("jobs", [gone.lease_id])
+    await broker.close()
+
+    clock.advance(-3_600)
+    broker = broker_on(tmp_path, disks, clock)
+    await broker.add("jobs", b"4")
+    await broker.close()
+    broker = broker_on(tmp_path, disks, clock)
+
+    (fresh,) = await leased(broker, 9)
+    assert fresh.lease_id > gone.lease_id
+    assert broker.catalog.find("jobs").leases.leased == 3
+
+
+async def test_message_that_comes_after_a_purge_is_not_taken_for_purged(
+    tmp_path: Path, disks: Disks
+) -> None:
+    """Whatever the clock says."""
+    clock = ManualClock()
+    broker = broker_on(tmp_path, disks, clock)
+    await broker.new_queue(Store.DISK, name="jobs")
+    await broker.add("jobs", b"1")
+    await broker.purge("jobs")
+    await broker.close()
+
+    clock.advance(-3_600)
+    broker = broker_on(tmp_path, disks, clock)
+    await broker.add("jobs", b"2")
+    await broker.close()
+    broker = broker_on(tmp_path, disks, clock)
+
+    assert len(await leased(broker, 9)) == 1
