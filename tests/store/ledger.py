@@ -70,6 +70,12 @@ class Ledger:
             if call.call.verb in {"ack", "complete"}:
                 self.gone.add(lease.payload)
 
+    def pass_time(self, now_ns: int) -> None:
+        """Let leases end, and not go on again when the clock is set back after that."""
+        for lease in self.latest.values():
+            if lease.until_ns is not None and lease.until_ns <= now_ns:
+                lease.until_ns = None
+
     def note_unanswered(self, call: Ready) -> None:
         """Take note that a consumer does not know what has become of its call."""
         for lease_id in call.lease_ids:

@@ -311,6 +311,7 @@ class MemoryServer(RuleBasedStateMachine):
             assert self.timer.now_ns() == now_ns
             self.run(self.broker.stats("", 0, ""))
             self.naive.pass_time()
+            self.ledger.pass_time(now_ns)
 
     @invariant()
     def queues_are_those_of_the_model(self) -> None:
