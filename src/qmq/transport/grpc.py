@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
@@ -35,6 +35,8 @@ WaitingMethod = Callable[[bytes, IsGone, float | None], Awaitable[bytes]]
 #: Takes request messages and yields reply messages, those together that go out together.
 #: It is closed when the call is over, whatever ended it, and that is not over before.
 StreamMethod = Callable[["Requests"], AsyncGenerator[list[bytes], None]]
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -281,8 +283,7 @@ class Requests(AsyncIterator[bytes]):
         self.is_disconnected = True
 
     async def _next_event(self) -> Event:
-        # Shielded: pyvoy complains about a receive() that was cancelled.
-        return await asyncio.shield(self._receive())
+        return await _unbroken(self._receive())
 
     async def __anext__(self) -> bytes:
         """Wait for the next message.
@@ -341,10 +342,26 @@ async def _send_piece(send: Send, body: bytes) -> None:
         Gone: the client is gone.
     """
     try:
-        # Shielded as receive() is. It is done when the client's connection has room again.
-        await asyncio.shield(send({"type": "http.response.body", "body": body, "more_body": True}))
+        # This is done when the client's connection has room again.
+        await _unbroken(send({"type": "http.response.body", "body": body, "more_body": True}))
     except OSError as error:
         raise Gone from error
+
+
+async def _unbroken(step: Awaitable[_T]) -> _T:
+    """Wait for a receive() or send(); one that is under way goes on if the wait is cancelled.
+
+    pyvoy complains about those that were cancelled.
+    """
+    future = asyncio.ensure_future(step)
+    future.add_done_callback(_note_end)
+    return await asyncio.shield(future)
+
+
+def _note_end(future: asyncio.Future[Any]) -> None:
+    """Look how a step ended: asyncio logs an error that nobody has looked at."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _is_gone(receive: Receive) -> bool:
