@@ -46,6 +46,10 @@ create table redrive (
     job    text not null
 ) strict;
 
+create table sequence (
+    last integer not null
+) strict;
+
 insert into queue values
     (1, '9cdf1087-24d5-4a2b-bb94-809133a9cb2d', 'failed', -1, 1799000000000000000, '[]',
      '{"lease_duration_ns": 30000000000, "delivery_count_max": 0, "dead_letter_queue_id": "", "back_off": {"base_ns": 1000000000, "factor": 2.0, "max_ns": 300000000000, "jitter": 0.2}, "durability_min": 1, "pause": {"since_ns": 1799000050000000000, "adds": false}}'),
@@ -102,6 +106,9 @@ insert into redrive values
      '{"id": "88eca96a-63e5-4eab-a60d-4abe08af2464", "request": {"queue_id": "9cdf1087-24d5-4a2b-bb94-809133a9cb2d", "target_queue_id": "a0d0fe65-bb8c-46cc-8d4a-92314ac3728b", "tags": [{"key": "k", "value": "v"}], "reasons": [1], "text": "customer", "age_min_ns": 1000000000, "age_max_ns": 100000000000, "dry_run": false, "messages_per_second": 0.0, "messages_max": 5, "failed_again_max": 0.5}, "store": 2, "started_ns": 1799000067000000000, "first_seq": 1799000000000000000, "last_seq": 1799000067000000000, "total": 2, "seen": 2, "matched": 0, "moved": 0, "stayed": 0, "failed_again": 0, "state": 2, "ended_ns": 1799000068000000000, "obstacle": "", "gone_queue_id": ""}'),
     (2, '0d10522f-637f-4bb2-a369-6d3008ed2c91',
      '{"id": "0d10522f-637f-4bb2-a369-6d3008ed2c91", "request": {"queue_id": "9cdf1087-24d5-4a2b-bb94-809133a9cb2d", "target_queue_id": "", "tags": [], "reasons": [], "text": "", "age_min_ns": 0, "age_max_ns": null, "dry_run": false, "messages_per_second": 0.5, "messages_max": 0, "failed_again_max": 0.5}, "store": 2, "started_ns": 1799000069000000000, "first_seq": 1799000066000000000, "last_seq": 1799000069000000000, "total": 3, "seen": 1, "matched": 1, "moved": 1, "stayed": 0, "failed_again": 0, "state": 1, "ended_ns": 0, "obstacle": "", "gone_queue_id": ""}');
+
+-- Of a message that had left.
+insert into sequence values (1799000071000000000);
 
 -- "qmq1".
 pragma application_id = 0x716d7131;

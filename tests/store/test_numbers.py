@@ -4,7 +4,8 @@ from pathlib import Path
 
 from qmq.engine.broker import Broker
 from qmq.engine.leasing import Leased
-from qmq.testing import ManualClock, seeded_ids
+from qmq.errors import LeaseLost
+from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import Store
 from tests.store.disk import Disks
 
@@ -66,3 +67,27 @@ async def test_message_that_comes_after_a_purge_is_not_taken_for_purged(
     broker = broker_on(tmp_path, disks, clock)
 
     assert len(await leased(broker, 9)) == 1
+
+
+async def test_message_never_gets_the_number_of_one_that_has_left(
+    tmp_path: Path, disks: Disks
+) -> None:
+    """An ack that is repeated from before the restart is nobody else's."""
+    clock = ManualClock()
+    broker = broker_on(tmp_path, disks, clock)
+    await broker.new_queue(Store.DISK, name="jobs")
+    await broker.add("jobs", b"1")
+    (gone,) = await leased(broker, 1)
+    await broker.leasing.ack("jobs", [gone.lease_id])
+    await broker.close()
+
+    # The very moment in which the first one came.
+    assert clock.now_ns() == START_NS
+    broker = broker_on(tmp_path, disks, clock)
+    await broker.add("jobs", b"2")
+    (fresh,) = await leased(broker, 1)
+    (refused,) = await broker.leasing.ack("jobs", [gone.lease_id])
+
+    assert fresh.lease_id > gone.lease_id
+    assert isinstance(refused, LeaseLost)
+    assert broker.catalog.find("jobs").leases.leased == 1

@@ -86,8 +86,6 @@ class Redriving:
         """Go on with what was under way when the server ended."""
         for job in self._jobs.values():
             if job.redrive.is_running:
-                # What comes from now on is not for it, also if the clock was set back.
-                self._queues.stores[job.redrive.store].number(1, job.redrive.last_seq)
                 self._run(job)
 
     async def start(self, request: RedriveRequest) -> Redrive:

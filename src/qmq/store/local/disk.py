@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 import apsw
 
@@ -32,6 +32,17 @@ _SQL = load_statements("qmq.store.local", "statements.sql")
 
 def _ignore(_: str) -> None:
     """Do nothing about a failure but what the store does itself."""
+
+
+class _Found(NamedTuple):
+    """What a database holds besides queues, messages and redrives."""
+
+    #: The highest number that a message ever had.
+    last_number: int
+    #: Messages that are nobody's.
+    orphans: list[int]
+    #: Rows of leases that are about nobody any more.
+    leases: list[int]
 
 
 class DiskStore:
@@ -66,20 +77,18 @@ class DiskStore:
         self._cache: dict[int, bytes] = {}
         self._cache_bytes = 0
         self._together = Together()
-        #: Rows of leases found on disk that are about nobody any more.
-        self._left_over_leases: list[int] = []
         #: The queues found on disk, in order of creation.
         self.queues: list[Queue] = []
         #: The redrives found on disk, in order of their starts: id, and what was kept.
         self.redrives: list[tuple[str, str]] = []
         #: The highest number that a queue, or a left-over message of one, ever had.
         self.last_queue_number = 0
-        self._seq = 0
-        orphans = self._load()
+        found = self._load()
         self._journal = Journal(connection, on_failure, pending_bytes_max)
-        self._journal.forget_leases(self._left_over_leases, ())
-        if orphans:
-            self._journal.sweep(orphans)
+        self._journal.last_number = found.last_number
+        self._journal.forget_leases(found.leases, ())
+        if found.orphans:
+            self._journal.sweep(found.orphans)
 
     @classmethod
     def open(
@@ -119,8 +128,8 @@ class DiskStore:
             undo.pop_all()
         return store
 
-    def _load(self) -> list[int]:
-        """Rebuild the queues from the rows; return the messages that are nobody's."""
+    def _load(self) -> "_Found":
+        """Rebuild the queues from the rows."""
         by_number: dict[int, Queue] = {}
         for number, id_, name, limit, created_ns, tags, settings in self._connection.execute(
             _SQL["select_queues"]
@@ -140,15 +149,12 @@ class DiskStore:
                 ),
             )
             queue.purged_seq = purged_seq
-            # What comes later must not be taken for purged, whatever the clock says.
-            self._seq = max(self._seq, purged_seq)
         self.queues = list(by_number.values())
         self.last_queue_number = max(by_number, default=0)
         self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
         deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
         together = self._together.load(self._connection.execute(_SQL["select_leases"]))
-        # Nor for one that was leased with others and is gone.
-        self._seq = max(self._seq, together.last_seq)
+        [(last_number,)] = self._connection.execute(_SQL["select_last_number"])
         orphans = []
         for seq, number, size in self._connection.execute(_SQL["select_messages"]):
             row = deliveries.pop(seq, None) if deliveries else None
@@ -162,9 +168,8 @@ class DiskStore:
                 home.leases.restore(delivery)
             else:
                 home.restore(seq, size)
-            self._seq = max(self._seq, seq)
-        self._left_over_leases = together.left_over()
-        return orphans + list(deliveries)
+            last_number = max(last_number, seq)
+        return _Found(last_number, orphans + list(deliveries), together.left_over())
 
     def check(self) -> None:
         """Refuse calls that could not be made durable."""
@@ -193,7 +198,7 @@ class DiskStore:
     def purge(self, queue: Queue) -> Awaitable[None]:
         """Drop all messages of a queue at once; their rows follow by and by."""
         # All that it holds, and nothing that will come, has a number up to this one.
-        queue.purged_seq = self._seq
+        queue.purged_seq = self._journal.last_number
         purged = self.save_info(queue)
         self._sweep(queue)
         return purged
@@ -221,11 +226,12 @@ class DiskStore:
         durability: Durability = Durability.UNKNOWN,
     ) -> Awaitable[None]:
         """Put a message at the end of a queue."""
-        seq = max(self._seq + 1, created_ns)
+        journal = self._journal
+        seq = max(journal.last_number + 1, created_ns)
         queue.add(seq, len(envelope))
-        self._seq = seq
+        journal.last_number = seq
         self._keep(seq, envelope)
-        return self._journal.insert(seq, queue.number, envelope, durability)
+        return journal.insert(seq, queue.number, envelope, durability)
 
     def add_batch(
         self,
@@ -256,7 +262,7 @@ class DiskStore:
         envelope = self._uncache(seq)
         if envelope is None:
             return _first(self._journal.take([seq], durability))
-        return self._journal.delete(seq, envelope, durability)
+        return self._journal.delete((seq,), envelope, durability)
 
     def pop_batch(
         self,
@@ -277,7 +283,7 @@ class DiskStore:
             return self._journal.take(seqs, durability)
         envelopes = list(map(self._cache.pop, seqs))
         self._cache_bytes -= sum(map(len, envelopes)) + len(seqs) * CACHED_OVERHEAD_BYTES
-        return self._journal.delete_batch(seqs, envelopes, durability)
+        return self._journal.delete(seqs, envelopes, durability)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
@@ -288,8 +294,8 @@ class DiskStore:
 
     def number(self, count: int, created_ns: int) -> int:
         """Return the first of so many sequence numbers in a row that were never used."""
-        first_seq = max(self._seq + 1, created_ns)
-        self._seq = first_seq + count - 1
+        first_seq = max(self._journal.last_number + 1, created_ns)
+        self._journal.last_number = first_seq + count - 1
         return first_seq
 
     def commit(

@@ -54,6 +54,7 @@ class _Batch:
         "delivery_deletes",
         "delivery_saves",
         "inserts",
+        "last_number",
         "lease_deletes",
         "lease_inserts",
         "moves",
@@ -81,6 +82,8 @@ class _Batch:
         self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
         #: Whether somebody waits until it, and all before it, is on disk.
         self.needs_sync = False
+        #: The highest number that a message ever had.
+        self.last_number = 0
         self.bytes = 0
 
     def has_work(self) -> bool:
@@ -141,6 +144,8 @@ class Journal:
         #: Whether all that was committed is on disk. The writer's while it works.
         self._is_synced = True
         self._orphans: deque[int] = deque()
+        #: The highest number that a message ever had, for the store to say.
+        self.last_number = 0
         #: Why nothing is acknowledged any more, once that is so.
         self._failure = ""
         self._work: SimpleQueue[_Batch | None] = SimpleQueue()
@@ -180,15 +185,7 @@ class Journal:
         batch.bytes += size
         return self._wait_for(batch, None, durability)
 
-    def delete(self, seq: int, result: _T, durability: Durability) -> Awaitable[_T]:
-        """Forget a message; give `result` back when that is durable."""
-        batch = self._gathering
-        batch.deletes.append(seq)
-        return self._wait_for(batch, result, durability)
-
-    def delete_batch(
-        self, seqs: Iterable[int], result: _T, durability: Durability
-    ) -> Awaitable[_T]:
+    def delete(self, seqs: Iterable[int], result: _T, durability: Durability) -> Awaitable[_T]:
         """Forget messages; give `result` back when that is durable."""
         batch = self._gathering
         batch.deletes += seqs
@@ -318,6 +315,7 @@ class Journal:
             # Nobody waits for it, but others may be asked whether all is on disk.
             batch.needs_sync = True
         if batch.has_work():
+            batch.last_number = self.last_number
             self._gathering = _Batch()
             self._committing = batch
             self._work.put(batch)
@@ -397,6 +395,8 @@ def _commit(
             found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
         _delete(cursor, "delete_messages", batch.deletes)
         _write_histories(cursor, batch)
+        # Without effect as long as the message of that number is there.
+        cursor.execute(_SQL["save_last_number"], {"last": batch.last_number})
         if batch.needs_sync and not is_synced:
             cursor.execute(_REWRITE)
         cursor.execute("commit")

@@ -59,6 +59,13 @@ select id, job from redrive order by number
 select seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id
 from delivery
 
+-- name: save_last_number
+update sequence set last = :last
+where last < :last and :last > coalesce((select max(seq) from message), 0)
+
+-- name: select_last_number
+select last from sequence
+
 -- name: select_messages
 -- The length of a blob is known without reading it.
 select seq, queue, length(envelope) from message order by seq

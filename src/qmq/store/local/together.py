@@ -101,11 +101,6 @@ class Loading:
             self._leases.append(lease)
             self._rows.update(dict.fromkeys(_unpacked(row[-1]), (row, lease)))
 
-    @property
-    def last_seq(self) -> int:
-        """The highest number of a message in the rows, also of one that is gone; 0 for none."""
-        return max(self._rows, default=0)
-
     def take(self, seq: int, size: int) -> Delivery | None:
         """Return what a row knows of a message that is there and has no row of its own."""
         found = self._rows.get(seq)

@@ -39,3 +39,12 @@ create table redrive (
     -- JSON.
     job    text not null
 ) strict;
+
+-- One row: the highest number that a message ever had, unless a message that is there has a
+-- higher one. No number is used twice, or a lease of a message that is gone would be one of
+-- the message that got its number.
+create table sequence (
+    last integer not null
+) strict;
+
+insert into sequence values (0);
