@@ -30,12 +30,6 @@ from tests.engine.looking import (
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the clock of the server."""
-    return ManualClock()
-
-
-@pytest.fixture
 def store() -> CountingStore:
     """Return the store of the server."""
     return CountingStore()

@@ -34,12 +34,6 @@ from tests.engine.consumers import (
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the time, which stands still."""
-    return ManualClock()
-
-
-@pytest.fixture
 async def broker(clock: ManualClock) -> Broker:
     """Return a broker with the empty queues "jobs" and "done"."""
     broker = memory_broker(clock)

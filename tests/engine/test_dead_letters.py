@@ -33,12 +33,6 @@ TWICE = QueueSettings(
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the time, which stands still."""
-    return ManualClock()
-
-
-@pytest.fixture
 async def broker(clock: ManualClock) -> Broker:
     """Return a broker with the empty queues "dead", and "jobs" with that for dead letters."""
     broker = memory_broker(clock)

@@ -31,12 +31,6 @@ NOBODY = "nobody waits for a message of the queue"
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the clock of the server."""
-    return ManualClock()
-
-
-@pytest.fixture
 def store() -> CountingStore:
     """Return the store of the server."""
     return CountingStore()

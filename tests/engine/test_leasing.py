@@ -32,12 +32,6 @@ NOBODYS = "000000000000002a-00000001"
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the time, which stands still."""
-    return ManualClock()
-
-
-@pytest.fixture
 async def broker(clock: ManualClock) -> Broker:
     """Return a broker with the empty queue "jobs", whose back-off is 10 s, 20 s, 40 s, ..."""
     broker = memory_broker(clock)

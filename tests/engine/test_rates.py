@@ -14,12 +14,6 @@ from tests.model.queues import queue
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the clock of the server."""
-    return ManualClock()
-
-
-@pytest.fixture
 def jobs() -> Queue:
     """Return a queue."""
     return queue(name="jobs")

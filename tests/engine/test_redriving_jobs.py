@@ -40,12 +40,6 @@ DONE, GAVE_UP, RUNNING, STOPPED = (
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the time, which stands still."""
-    return ManualClock()
-
-
-@pytest.fixture
 async def broker(clock: ManualClock) -> Broker:
     """Return a broker in memory, with the empty queues "jobs" and "dead"."""
     broker = memory_broker(clock)

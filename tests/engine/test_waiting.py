@@ -14,12 +14,6 @@ from tests.engine.callers import LONG_S, Caller, broker_with_jobs, payload_of, t
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Return the time, which stands still."""
-    return ManualClock()
-
-
-@pytest.fixture
 async def broker(clock: ManualClock) -> Broker:
     """Return a broker with the empty queue "jobs"."""
     return await broker_with_jobs(clock)

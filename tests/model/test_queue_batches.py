@@ -147,8 +147,8 @@ def test_counts_tell_of_messages_not_of_calls() -> None:
 def test_restored_messages_are_there_but_not_counted() -> None:
     """Counts are since the start; depth and size are what there is."""
     q = queue()
-    q.restore(5, 30)
-    q.restore(9, 12)
+    q.take_in(5, 30)
+    q.take_in(9, 12)
 
     assert seqs_in(q) == [5, 9]
     assert (q.ready.bytes, q.enqueued_total) == (42, 0)
@@ -216,10 +216,10 @@ class Accounts(RuleBasedStateMachine):
         self.next_seq += room
 
     @rule(size=sizes)
-    def restore(self, size: int) -> None:
+    def take_in(self, size: int) -> None:
         """Put one back, as a store does when it is opened."""
         if len(self.messages) < 20:
-            self.queue.restore(self.next_seq, size)
+            self.queue.take_in(self.next_seq, size)
             self.messages.append((self.next_seq, size))
             self.next_seq += 1
 

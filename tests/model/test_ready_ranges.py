@@ -38,6 +38,9 @@ def test_range_is_what_is_in_it(
     assert ready.between(first, last) == wanted
     assert ready.between(first, last, 3) == wanted[:3]
     assert ready.count_between(first, last) == len(wanted)
+    wanted = [each for each in wanted if seq_of(each) > 100]
+    assert ready.fresh_between(first, last) == wanted
+    assert ready.fresh_between(first, last, 3) == wanted[:3]
     assert list(ready) == everything
     assert [ready.take() for _ in everything] == everything
 

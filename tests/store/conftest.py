@@ -1,10 +1,11 @@
 """Settings for the tests of stores."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from tests.store.disk import Disks
+from tests.store.disk import Commits, Disks
 
 # The suite is no test module of its own, but its assertions should be as talkative.
 pytest.register_assert_rewrite(
@@ -21,3 +22,15 @@ async def disks() -> AsyncIterator[Disks]:
     disks = Disks()
     yield disks
     await disks.close()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return the data directory, which does not exist yet."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+async def commits() -> Commits:
+    """Return the hand on the store's commits."""
+    return Commits()

@@ -17,12 +17,6 @@ from tests.store.disk import Commits, Disks
 EVERYTHING = 2**40
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Return the data directory."""
-    return tmp_path / "data"
-
-
 def contents(store: DiskStore) -> list[tuple[int, int, int]]:
     """Return how much each queue of a store holds: number, messages, bytes."""
     return [(queue.number, len(queue.ready), queue.ready.bytes) for queue in store.queues]

@@ -36,18 +36,6 @@ pytestmark = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Return the data directory."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
-async def commits() -> Commits:
-    """Return the hand on the store's commits."""
-    return Commits()
-
-
-@pytest.fixture
 async def store(disks: Disks, data: Path, commits: Commits, cache_bytes_max: int) -> DiskStore:
     """Return an empty store."""
     return disks.open(data, commits, cache_bytes_max=cache_bytes_max)

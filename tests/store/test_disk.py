@@ -48,12 +48,6 @@ def cache_bytes_max(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Return the data directory, which does not exist yet."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
 async def store(disks: Disks, data: Path, cache_bytes_max: int) -> DiskStore:
     """Return an empty store."""
     return disks.open(data, cache_bytes_max=cache_bytes_max)

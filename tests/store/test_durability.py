@@ -110,12 +110,6 @@ async def store(
 
 
 @pytest.fixture
-async def commits() -> Commits:
-    """Return the hand on the store's commits."""
-    return Commits()
-
-
-@pytest.fixture
 async def broker(store: DiskStore) -> Broker:
     """Return a broker with the queue "jobs", which holds one message of at most two."""
     broker = Broker({Store.DISK: store}, clock=ManualClock(), new_id=seeded_ids())

@@ -39,22 +39,10 @@ MEMORY, OS, FSYNC = Durability.MEMORY, Durability.OS, Durability.FSYNC
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Return the data directory."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def machine(data: Path) -> Iterator[Machine]:
     """Return the machine that the data is on."""
     with running_machine(data) as machine:
         yield machine
-
-
-@pytest.fixture
-async def commits() -> Commits:
-    """Return the hand on the store's commits."""
-    return Commits()
 
 
 @pytest.fixture(params=[CACHE_BYTES_MAX, 0], ids=["cached", "uncached"])

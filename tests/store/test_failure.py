@@ -19,18 +19,6 @@ from tests.store.disk import Commits, Disks
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Return the data directory."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
-async def commits() -> Commits:
-    """Return the hand on the store's commits."""
-    return Commits()
-
-
-@pytest.fixture
 def failures() -> list[str]:
     """Return what the store told of its failure."""
     return []

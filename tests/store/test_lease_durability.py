@@ -27,18 +27,6 @@ every_call = pytest.mark.parametrize("call", EVERY_CALL.values(), ids=list(EVERY
 UNKNOWN = Durability.UNKNOWN
 
 
-@pytest.fixture
-async def commits() -> Commits:
-    """Return the hand on the store's commits."""
-    return Commits()
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Return the data directory."""
-    return tmp_path / "data"
-
-
 @pytest.fixture(params=[1024 * 1024, 0], ids=["cached", "uncached"])
 async def store(
     request: pytest.FixtureRequest, disks: Disks, data: Path, commits: Commits

@@ -27,7 +27,7 @@ from qmq.errors import (
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
 from qmq.model.dead_letters import check_dead_letter_queue
-from qmq.model.durability import check_durability_min, durability_of
+from qmq.model.durability import check_durability_min, durability_of, durability_reached
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
 from qmq.values import (
@@ -137,7 +137,7 @@ class Broker:
             InvalidArgument: there is no such level.
         """
         queue = self.catalog.get(reference)
-        return self._queues.reached(queue, asked) if queue else durability_of(asked)
+        return durability_reached(queue.info, asked) if queue else durability_of(asked)
 
     async def new_queue(
         self,
@@ -368,13 +368,13 @@ class Broker:
         Raises:
             InvalidArgument: the queue's tags would be more, or longer, than q allows.
         """
-        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
         await (store.save_info(queue) if queue.add_tag(tag) else store.settle())
 
     async def delete_queue_tag(self, reference: str, tag: Tag) -> None:
         """Remove a tag from a queue, if it has it."""
-        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
         await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
 
@@ -404,7 +404,7 @@ class Broker:
             AddsPaused: the queue takes none for now.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = self._queues.reached(queue, durability)
+        level = durability_reached(queue.info, durability)
         now_ns = self._now_ns()
         envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
         self._queues.check_size(envelope, "message")
@@ -446,7 +446,7 @@ class Broker:
             QueueFull: there is no room for all of them, or for any with `partial`.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = self._queues.reached(queue, durability)
+        level = durability_reached(queue.info, durability)
         now_ns = self._now_ns()
         ids = self._new_id.many(len(messages))
         envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
@@ -490,7 +490,7 @@ class Broker:
             DurabilityNotReached: the queue's store cannot make it so durable.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = self._queues.reached(queue, durability)
+        level = durability_reached(queue.info, durability)
         try:
             store = self._queues.store_of(queue)
             if queue.leases.by_seq:
@@ -528,7 +528,7 @@ class Broker:
             DurabilityNotReached: the queue's store cannot make it so durable.
         """
         queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = self._queues.reached(queue, durability)
+        level = durability_reached(queue.info, durability)
         try:
             store = self._queues.store_of(queue)
             if queue.leases.by_seq:
@@ -537,9 +537,7 @@ class Broker:
                 queue, wait_s, is_gone, level
             ):
                 return []
-            # What is promised to others is not for this one; what it was promised itself is,
-            # also when some of theirs is gone meanwhile.
-            count_max = min(messages_max, max(1, self._waiting.free(queue)))
+            count_max = self._waiting.share(queue, messages_max)
             return await store.pop_batch(queue, count_max, self._messages_bytes_max, level)
         except Unavailable:
             queue.failed_total += 1
@@ -551,7 +549,7 @@ class Broker:
         Raises:
             QueueEmpty: there is none.
         """
-        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
+        queue = await self._queues.find(reference)
         try:
             store = self._queues.store_of(queue)
             if queue.leases.by_seq:

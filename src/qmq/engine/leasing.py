@@ -19,6 +19,7 @@ from qmq.errors import (
 from qmq.limits import ACKS_REMEMBERED
 from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery, parse_lease_id
+from qmq.model.durability import durability_reached
 from qmq.model.index import size_of
 from qmq.model.leases import Holder
 from qmq.model.queue import Queue
@@ -81,16 +82,14 @@ class Leasing:
         """
         queues = self._queues
         queue = await queues.find(reference)
-        level = queues.reached(queue, durability)
+        level = durability_reached(queue.info, durability)
         store = queues.store_of(queue)
         queues.pass_time(queue)
         if queues.waiting.free(queue) <= 0 and not await queues.message_comes(
             queue, wait_s, is_gone, level
         ):
             return []
-        # What is promised to others is not for this one; what it was promised itself is, also
-        # when some of theirs is gone meanwhile.
-        count_max = min(messages_max, max(1, queues.waiting.free(queue)))
+        count_max = queues.waiting.share(queue, messages_max)
         if holder and (count_max := min(count_max, holder.room)) <= 0:
             queues.waiting.serve(queue)
             return []
@@ -257,7 +256,7 @@ class Leasing:
                 f" {' and '.join(sorted(store.name for store in stores))}: no step is atomic"
                 " across stores"
             )
-        level = max(queues.reached(queue, durability) for queue in (*sources, *targets))
+        level = max(durability_reached(queue.info, durability) for queue in (*sources, *targets))
         store = queues.store_of((*sources, *targets)[0])
         try:
             held = self._held(sources, [lease_ids for _, lease_ids in acks])
@@ -334,7 +333,7 @@ class Leasing:
         """Carry out a command for each lease, and keep what it has changed."""
         queues = self._queues
         queue = await queues.find(reference)
-        level = queues.reached(queue, durability)
+        level = durability_reached(queue.info, durability)
         store = queues.store_of(queue)
         if not is_late_fine:
             queues.pass_time(queue)

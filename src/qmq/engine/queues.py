@@ -15,7 +15,6 @@ from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
-from qmq.model.durability import durability_reached
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
@@ -65,6 +64,8 @@ class Queues:
     async def find(self, reference: str) -> Queue:
         """Return the queue that has the id or name.
 
+        What each message goes through does the same by itself, which saves a coroutine.
+
         Raises:
             QueueNotFound: no queue has the id.
             InvalidArgument: it is neither a UUID nor the name of a queue.
@@ -93,19 +94,6 @@ class Queues:
         store = self.stores[queue.info.store]
         store.check()
         return store
-
-    def reached(self, queue: Queue, asked: int) -> Durability:
-        """Return how durable a change to a queue's messages is when it is answered.
-
-        Args:
-            queue: the queue.
-            asked: a number of `Durability`; UNKNOWN means as durable as the store can.
-
-        Raises:
-            DurabilityNotReached: the store cannot make it so durable.
-            InvalidArgument: there is no such level.
-        """
-        return durability_reached(queue.info, asked)
 
     def pass_time(self, queue: Queue) -> None:
         """End what ends by now: leases and delays. Messages may be ready after that."""

@@ -107,6 +107,14 @@ class Waiting:
         line = self._lines.get(queue.number)
         return queue.available - (len(line.promised) if line else 0)
 
+    def share(self, queue: Queue, most: int) -> int:
+        """Return how many messages, at most so many, one may take whose turn it is.
+
+        What is promised to others is not for this one; what it was promised itself is, also
+        when some of theirs is gone meanwhile.
+        """
+        return min(most, max(1, self.free(queue)))
+
     def serve(self, queue: Queue) -> None:
         """Promise what has arrived to those who wait. To be called after each Add."""
         line = self._lines.get(queue.number)

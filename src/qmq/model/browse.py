@@ -1,8 +1,6 @@
 """A look at the messages of a queue in their order, whatever their state."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from itertools import islice
 from typing import Final, NamedTuple
 
 from qmq.model.delivery import Delivery, State
@@ -44,7 +42,7 @@ def look(
     by_seq = queue.leases.by_seq
     ask = count_max + 1
     seqs = queue.leases.seqs_between(first_seq, last_seq, ask)
-    fresh = _between(queue.ready.fresh, first_seq, last_seq, ask) if with_fresh else []
+    fresh = queue.ready.fresh_between(first_seq, last_seq, ask) if with_fresh else []
     entries = sorted(fresh + [by_seq[seq].entry for seq in seqs if seq in by_seq])
     # Where one of the two was cut, more of it may stand between those of the other.
     ends = [seqs[-1]] if len(seqs) == ask else []
@@ -60,16 +58,3 @@ def look(
 def state_of(delivery: Delivery | None) -> MessageState:
     """Return where a message is, given what is known of it if it was ever on lease."""
     return _STATES[delivery.state] if delivery else MessageState.READY
-
-
-def _between(line: Sequence[int], first_seq: int, last_seq: int, count_max: int) -> list[int]:
-    """Return entries of a line of them, in order, with sequence numbers in a range."""
-    start = bisect_left(line, entry(first_seq, 0))
-    stop = min(start + count_max, bisect_left(line, entry(last_seq + 1, 0), start))
-    size = len(line)
-    # To reach a place in a deque takes a nanosecond and a half for each entry on the way.
-    if start <= size // 2:
-        return list(islice(line, start, stop))
-    found = list(islice(reversed(line), size - stop, size - start))
-    found.reverse()
-    return found

@@ -46,7 +46,7 @@ class Delivery:
     def __init__(self, entry: int) -> None:
         #: The message, see `index`.
         self.entry = entry
-        #: How often it was handed out: the number of its latest lease, never used again.
+        #: How often it was handed out: the number of its latest lease among all on it.
         self.fence = 0
         #: How often it was delivered, for `delivery_count_max`: releases do not count.
         self.count = 0
@@ -110,7 +110,10 @@ _ENDED: Final = {
 
 
 def lease_id_of(seq: int, fence: int) -> str:
-    """Return the name of a lease: a later one on the same message is greater as text."""
+    """Return the name of a lease: no other one that its store has kept ever has the same.
+
+    A later one on the same message is greater as text.
+    """
     # A number as bytes as hexadecimal is written in half the time of a format.
     return (seq << 32 | fence).to_bytes(12, "big").hex("-", -8)
 

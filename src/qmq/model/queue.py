@@ -159,12 +159,8 @@ class Queue:
             raise QueueFull(info.id, info.limit, self.message_count)
         return room
 
-    def restore(self, seq: int, size: int) -> None:
-        """Put back a message that a store has kept, at the end."""
-        self.ready.append(entry(seq, size))
-
     def take_in(self, seq: int, size: int) -> None:
-        """Put a message at the end that comes from another queue, whatever the limit."""
+        """Put a message at the end, whatever the limit: one from a store or another queue."""
         self.ready.append(entry(seq, size))
 
     def pop(self) -> tuple[int, bool]:

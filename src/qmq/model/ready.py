@@ -125,16 +125,25 @@ class Ready:
             last_seq: the highest number.
             count_max: return no more than so many, the first ones; None returns all.
         """
-        start, end = self._fresh_range(first_seq, last_seq)
-        if count_max is not None:
-            end = min(end, start + count_max)
-        # Turning it costs less than going through all that stand before.
-        self._fresh.rotate(-start)
-        fresh = list(islice(self._fresh, end - start))
-        self._fresh.rotate(start)
+        fresh = self.fresh_between(first_seq, last_seq, count_max)
         if not self._returned:
             return fresh
         return list(islice(merge(fresh, self._returned_in(first_seq, last_seq)), count_max))
+
+    def fresh_between(
+        self, first_seq: int, last_seq: int, count_max: int | None = None
+    ) -> list[int]:
+        """Do the same with those alone that were never handed out."""
+        start, end = self._fresh_range(first_seq, last_seq)
+        if count_max is not None:
+            end = min(end, start + count_max)
+        size = len(self._fresh)
+        # To reach a place in a deque takes a nanosecond and a half for each entry on the way.
+        if end <= size - start:
+            return list(islice(self._fresh, start, end))
+        found = list(islice(reversed(self._fresh), size - end, size - start))
+        found.reverse()
+        return found
 
     def count_between(self, first_seq: int, last_seq: int) -> int:
         """Count those with sequence numbers in a range, its ends included."""
@@ -147,6 +156,7 @@ class Ready:
             return
         start, end = self._fresh_range(seq_of(entries[0]), seq_of(entries[-1]))
         leaving = set(entries)
+        # Turning the line costs less than going through all that stand before.
         self._fresh.rotate(-start)
         staying = [
             each
@@ -160,7 +170,7 @@ class Ready:
     def _fresh_range(self, first_seq: int, last_seq: int) -> tuple[int, int]:
         """Return where those begin and end that were never handed out, of a range."""
         start = bisect_left(self._fresh, entry(first_seq, 0))
-        return start, max(start, bisect_left(self._fresh, entry(last_seq + 1, 0)))
+        return start, bisect_left(self._fresh, entry(last_seq + 1, 0), start)
 
     def _returned_in(self, first_seq: int, last_seq: int) -> list[int]:
         """Return those in a range that have come back, in order."""

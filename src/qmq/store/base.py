@@ -17,6 +17,10 @@ class QueueStore(Protocol):
     `durability`: never REPLICATED, nor more than the store can. So calls take effect in
     the order in which they were made. Who stops waiting does not undo the call.
 
+    The sequence number of a message is the moment in which it came to its queue, or the next
+    free one, so that the numbers alone tell how old messages are. Of the messages that a store
+    has kept, no two ever have the same number, also after a restart with the clock set back.
+
     When a write fails, everyone who waits for it gets StoreFailed.
     """
 
@@ -58,9 +62,7 @@ class QueueStore(Protocol):
         Args:
             queue: where to.
             envelope: the message.
-            created_ns: when it was accepted. Its sequence number is this moment, or the
-                next free one, so that the numbers alone tell how old a message is and
-                are never used again.
+            created_ns: when it was accepted.
             durability: what to wait for.
 
         Raises:
@@ -120,7 +122,7 @@ class QueueStore(Protocol):
         ...
 
     def number(self, count: int, created_ns: int) -> int:
-        """Return the first of so many sequence numbers in a row that were never used.
+        """Return the first of so many sequence numbers in a row that no message ever had.
 
         Args:
             count: how many.

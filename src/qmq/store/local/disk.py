@@ -167,7 +167,7 @@ class DiskStore:
             elif delivery := together.take(seq, size):
                 home.leases.restore(delivery)
             else:
-                home.restore(seq, size)
+                home.take_in(seq, size)
             last_number = max(last_number, seq)
         return _Found(last_number, orphans + list(deliveries), together.left_over())
 
