@@ -7,6 +7,7 @@ import pytest
 
 from qmq.cli.call import Action, AddMany, Call, MessageOutput, Take, Top
 from qmq.cli.commands import qcli
+from qmq.values import Durability
 
 NEW = "cannot create new queue"
 TAGS = (("k", "v"), ("k", "w"))
@@ -73,6 +74,15 @@ def new_queue(*arguments: str) -> dict[str, object]:
         (
             ["pop", "ID"],
             Call(failure="cannot pop message from queue", method="Pop", fields={"queue_id": "ID"}),
+        ),
+        (
+            ["pop", "ID", "--durability", "os"],
+            Call(
+                failure="cannot pop message from queue",
+                method="Pop",
+                fields={"queue_id": "ID", "durability": Durability.OS},
+                output="json",
+            ),
         ),
         (
             ["peek", "ID"],
@@ -250,6 +260,7 @@ def test_stats_may_be_about_one_queue() -> None:
         (["--lines", "-0", "--keep-ends"], replace(LINES, end=b"\0", keeps_ends=True)),
         (["--lines", "--skip", "12"], replace(LINES, skip=12)),
         (["--jsonl", "-t", "k=v", "-t", "k=w"], replace(LINES, is_jsonl=True, tags=TAGS)),
+        (["--lines", "--durability", "OS"], replace(LINES, durability=Durability.OS)),
     ],
 )
 def test_add_reads_many_messages(arguments: list[str], action: AddMany) -> None:
@@ -272,6 +283,7 @@ def test_add_reads_many_messages(arguments: list[str], action: AddMany) -> None:
         (["--raw", "--null"], replace(TAKE, output="raw", end=b"\0")),
         (["--raw", "-0"], replace(TAKE, output="raw", end=b"\0")),
         (["-o", "raw", "--no-newline"], replace(TAKE, output="raw", end=b"")),
+        (["-o", "json", "--durability", "os"], replace(TAKE, durability=Durability.OS)),
     ],
 )
 def test_pop_takes_messages(arguments: list[str], action: Take) -> None:
@@ -289,9 +301,12 @@ def test_peek_prints_as_pop_does() -> None:
 )
 def test_tail_takes_messages_for_ever(arguments: list[str], output: MessageOutput) -> None:
     """It has to be told that it takes them."""
-    action = action_of("tail", "ID", "--pop", *arguments)
+    tail = replace(TAKE, output=output, count=None, wait_s=None)
 
-    assert action == replace(TAKE, output=output, count=None, wait_s=None)
+    assert action_of("tail", "ID", "--pop", *arguments) == tail
+    assert action_of("tail", "ID", "--pop", "--durability", "memory", *arguments) == replace(
+        tail, durability=Durability.MEMORY
+    )
 
 
 def test_top_looks_every_second() -> None:
@@ -322,6 +337,8 @@ def test_top_looks_every_second() -> None:
         (["pop", "ID", "-o", "table"], "'table' is not one of 'json', 'jsonl', 'raw'"),
         (["list", "-o", "raw"], "'raw' is not one of 'json', 'jsonl', 'table'"),
         (["tail", "ID"], "say --pop if you mean it"),
+        (["pop", "ID", "--durability", "paper"], "'paper' is not one of 'memory', 'os', 'fsync'"),
+        (["peek", "ID", "--durability", "os"], "No such option '--durability'"),
         (["top", "--sort", "size"], "'size' is not one of"),
         (["pop", "ID", "--wait", "soon"], "'soon' is no duration; write 90 or 90s, 100ms, 5m"),
         (["top", "--interval", "0"], "0 is no number of seconds, 0.1 or more"),

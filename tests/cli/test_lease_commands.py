@@ -7,6 +7,7 @@ import click
 import pytest
 
 from qmq.cli.call import Browse, Call, Lease, Purge, Redrive, Settle, Work
+from qmq.values import Durability
 from tests.cli.test_commands import action_of, call_of
 
 LEASE = Lease(
@@ -120,6 +121,7 @@ def test_a_purge_may_be_meant() -> None:
         (["--lease-duration", "5m"], replace(LEASE, lease_s=300.0)),
         (["--raw", "-0"], replace(LEASE, output="raw", end=b"\0")),
         (["-o", "json"], replace(LEASE, output="json")),
+        (["--durability", "fsync"], replace(LEASE, durability=Durability.FSYNC)),
     ],
 )
 def test_messages_are_leased(options: list[str], action: Lease) -> None:
@@ -154,6 +156,18 @@ def test_a_consumer_has_a_name() -> None:
         (
             ["extend", "ID", "a-1", "--lease-duration", "1m", "-o", "table"],
             replace(EXTEND, fields={"lease_duration": seconds(60)}, output="table"),
+        ),
+        (
+            ["ack", "ID", "a-1", "--durability", "memory"],
+            replace(ACK, fields={"durability": Durability.MEMORY}),
+        ),
+        (
+            ["nack", "ID", "a-1", "--durability", "OS"],
+            replace(NACK, fields={**NACK.fields, "durability": Durability.OS}),
+        ),
+        (
+            ["extend", "ID", "a-1", "--durability", "fsync"],
+            replace(EXTEND, fields={"durability": Durability.FSYNC}),
         ),
     ],
 )
@@ -268,6 +282,7 @@ def test_a_redrive_is_looked_at_and_stopped() -> None:
         (["-c", "4", "--", "resize", "-q"], replace(WORK, concurrency=4)),
         (["--lease-duration", "1m", "--", "resize", "-q"], replace(WORK, lease_s=60.0)),
         (["--", "sh", "-c", "--", "{}"], replace(WORK, command=("sh", "-c", "--", "{}"))),
+        (["--durability", "os", "--", "resize", "-q"], replace(WORK, durability=Durability.OS)),
     ],
 )
 def test_a_command_is_run(arguments: list[str], action: Work) -> None:
@@ -281,6 +296,7 @@ def test_a_command_is_run(arguments: list[str], action: Work) -> None:
         (["update", "ID"], "nothing to change: give at least one setting, or --limit"),
         (["update", "ID", "--durability-min", "best"], "'best' is not one of 'memory', 'os', 'fs"),
         (["new", "DISK", "1", "--back-off-jitter", "x"], "'x' is not a valid float"),
+        (["ack", "ID", "a-1", "--durability", ""], "'' is not one of 'memory', 'os', 'fsync'"),
         (["lease", "ID", "--count", "0"], "0 is not in the range x>=1"),
         (["lease", "ID", "--null"], "--null needs --raw"),
         (["lease", "ID", "--wait", "-1"], "-1 is no number of seconds, 0 or more"),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import qmq
+from qmq.client.values import DurabilityName
 
 #: Well-formed, and no queue's.
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
@@ -241,6 +242,102 @@ class MessagesConformance:
         assert [message.text for message in messages] == ["a", "b", "c", "d"]
         assert [message.id for message in messages[1:3]] == [meta.id for meta in added]
         assert [message.tag("n") for message in messages] == ["", "1", "1", ""]
+
+    @pytest.mark.parametrize(
+        ("store", "asked", "told"),
+        [
+            (qmq.Store.MEMORY, None, qmq.Durability.MEMORY),
+            (qmq.Store.MEMORY, "MEMORY", qmq.Durability.MEMORY),
+            (qmq.Store.DISK, None, qmq.Durability.FSYNC),
+            (qmq.Store.DISK, "MEMORY", qmq.Durability.MEMORY),
+            (qmq.Store.DISK, "OS", qmq.Durability.OS),
+            (qmq.Store.DISK, qmq.Durability.FSYNC, qmq.Durability.FSYNC),
+        ],
+    )
+    async def test_an_add_says_how_durable_it_is(
+        self,
+        client: qmq.AsyncClient,
+        store: qmq.Store,
+        asked: DurabilityName | None,
+        told: qmq.Durability,
+    ) -> None:
+        """However it is made: what was asked for, or else the most that the store can do."""
+        queue = await client.new_queue(store=store)
+
+        added = [await queue.add("a", durability=asked)]
+        added += await queue.add_batch(["b", "c"], durability=asked)
+        async with queue.producer(durability=asked) as producer:
+            added.append(await producer.add("d"))
+        leased = await queue.lease(2, durability=asked)
+        added += await client.complete(acks=leased, adds=[(queue, ["e", "f"])], durability=asked)
+
+        assert [each.durability for each in added] == [told] * 6
+        popped = await queue.pop(durability=asked)
+        rest = await queue.pop_batch(9, durability=asked)
+        assert [each.text for each in (popped, *rest)] == ["c", "d", "e", "f"]
+
+    async def test_a_queue_has_a_least_durability(self, client: qmq.AsyncClient) -> None:
+        """Who asks for less is told that it is more."""
+        settings = qmq.QueueSettings(durability_min="OS")
+        queue = await client.new_queue(store="DISK", settings=settings)
+
+        asked: list[DurabilityName | None] = ["MEMORY", "OS", "FSYNC", None]
+        told = [(await queue.add("x", durability=level)).durability.name for level in asked]
+
+        assert told == ["OS", "OS", "FSYNC", "FSYNC"]
+
+    async def test_more_durability_than_a_store_has_is_refused(
+        self, client: qmq.AsyncClient, queue: Queue
+    ) -> None:
+        """By every call that can ask for it, and none of them does anything."""
+        store = (await queue.info()).store
+        more: DurabilityName = "OS" if store is qmq.Store.MEMORY else "REPLICATED"
+        await queue.add_batch(["a", "b"])
+        (message,) = await queue.lease()
+
+        for call in (
+            queue.add("x", durability=more),
+            queue.add_batch(["x"], durability=more),
+            queue.pop(durability=more),
+            queue.pop(wait=1, durability=more),
+            queue.pop_batch(1, durability=more),
+            anext(queue.drain(durability=more)),
+            queue.lease(durability=more),
+            queue.ack([message], durability=more),
+            queue.nack([message], durability=more),
+            queue.extend([message], durability=more),
+            message.ack(durability=more),
+            message.extend(60, durability=more),
+            message.release(durability=more),
+            message.fail(durability=more),
+            message.reject(durability=more),
+            client.complete(acks=[message], adds=[(queue, ["x"])], durability=more),
+        ):
+            with pytest.raises(qmq.DurabilityNotReached, match=f"as durable as {more}") as refusal:
+                await call
+            assert refusal.value.code == "FAILED_PRECONDITION"
+            assert refusal.value.reason == "DURABILITY_NOT_REACHED"
+            assert refusal.value.metadata["asked"] == more
+        for using in (self._produce, self._pop_ahead, self._consume):
+            with pytest.raises(qmq.DurabilityNotReached):
+                await using(queue, more)
+
+        stats = await queue.stats()
+        assert (stats.ready, stats.leased, stats.enqueued_total) == (1, 1, 2)
+        assert not message.is_lost
+        await message.ack()
+
+    async def _produce(self, queue: Queue, durability: DurabilityName) -> None:
+        async with queue.producer(durability=durability) as producer:
+            await producer.add("x")
+
+    async def _pop_ahead(self, queue: Queue, durability: DurabilityName) -> None:
+        async with queue.popping(durability=durability) as messages:
+            await anext(messages)
+
+    async def _consume(self, queue: Queue, durability: DurabilityName) -> None:
+        async with queue.consume(durability=durability) as messages:
+            await anext(messages)
 
     async def test_an_empty_queue_says_so(self, queue: Queue) -> None:
         """As an error of its own where one message is asked for, as nothing otherwise."""

@@ -33,6 +33,7 @@ def test_what_is_new_is_told_from_what_is_known() -> None:
     assert info.settings.durability_min is qmq.Durability.UNKNOWN
     assert decode.redrive(redrive).state is qmq.RedriveState.UNKNOWN
     assert decode.browsed(browsed, qmq.BytesCodec()).state is None
+    assert decode.durability_of(NEW) is qmq.Durability.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,18 @@ def test_settings_are_checked_where_they_are_given() -> None:
         qmq.QueueSettings(durability_min="PAPER")  # type: ignore[arg-type]
 
 
+def test_a_level_of_durability_is_checked_where_it_is_given() -> None:
+    """Before anything is asked of the server, of which there is none here."""
+    queue = qmq.Client(":1").queue("mail")
+
+    for call in (queue.add, queue.ack):
+        with pytest.raises(KeyError, match="PAPER"):
+            call("x", durability="PAPER")  # type: ignore[arg-type]
+    for make in (queue.producer, queue.popping, queue.consume, queue.worker):
+        with pytest.raises(KeyError, match="PAPER"):
+            make(durability="PAPER")  # type: ignore[arg-type]
+
+
 def test_moments_are_those_of_the_nanoseconds() -> None:
     """Of everything that has one; where there may be none, there is none."""
     moment = datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC)

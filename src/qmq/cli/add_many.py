@@ -160,7 +160,8 @@ class _Load:
 
     def _add(self, batch: list[bytes]) -> int:
         """Send messages and return how many of them, from the first, were stored."""
-        request = add_batch(self._action.queue_id, batch, partial=True)
+        action = self._action
+        request = add_batch(action.queue_id, batch, partial=True, durability=action.durability)
         self._unknown = len(batch)
         try:
             reply = self._connection.call("AddBatch", request)

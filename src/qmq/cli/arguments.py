@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import click
 
 from qmq.cli.settings import settings_of
-from qmq.values import Store
+from qmq.values import Durability, Store
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
@@ -121,6 +121,12 @@ def read_wait(ctx: click.Context, param: click.Parameter, text: str | None) -> f
         message = f"{seconds:g} is no number of seconds, 0 or more; inf waits for ever"
         raise click.BadParameter(message, ctx=ctx, param=param)
     return seconds
+
+
+def read_level(ctx: click.Context, param: click.Parameter, text: str | None) -> Durability:
+    """Return the level of durability called `text`; UNKNOWN if none was given."""
+    del ctx, param
+    return Durability.UNKNOWN if text is None else Durability[text.upper()]
 
 
 def read_interval(ctx: click.Context, param: click.Parameter, seconds: float) -> float:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from qmq.values import Durability
+
 #: Fields of a request, by their names in the proto.
 Fields: TypeAlias = Mapping[str, Any]
 
@@ -69,6 +71,8 @@ class AddMany:
     skip: int
     #: Of every message: pairs of key and value.
     tags: tuple[tuple[str, str], ...]
+    #: How durable each batch is; UNKNOWN leaves it to the queue.
+    durability: Durability = Durability.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,9 @@ class Take:
     wait_s: float | None
     #: Whether the message stays in the queue; there is one then.
     is_peek: bool = False
+    #: How durable it is that they are gone; UNKNOWN leaves it to the queue. JSON shows what was
+    #: reached if it is given.
+    durability: Durability = Durability.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +110,8 @@ class Lease:
     lease_s: float | None
     #: What the consumer calls itself.
     consumer: str
+    #: How durable the leases are; UNKNOWN leaves it to the queue.
+    durability: Durability = Durability.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +172,8 @@ class Work:
     lease_s: float | None
     #: What the consumer calls itself.
     consumer: str
+    #: How durable leases and their ends are; UNKNOWN leaves it to the queue.
+    durability: Durability = Durability.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ EXAMPLES: Final = {
         "qcli add jobs -t kind=image < photo.jpg",
         "qcli add jobs --lines < words.txt",
         "qcli add jobs --lines --skip 12000 < words.txt",
+        "qcli add jobs --lines --durability os < words.txt",
         """echo '{"payload": "hello", "tags": {"kind": "greeting"}}' | qcli add jobs --jsonl""",
         "find . -print0 | qcli add files --lines --null",
     ),
@@ -59,6 +60,7 @@ EXAMPLES: Final = {
     "ack": (
         "qcli ack jobs 000000000000002a-00000001",
         "jq -r .lease_id < leased.jsonl | qcli ack jobs -",
+        "qcli ack jobs 000000000000002a-00000001 --durability memory",
     ),
     "nack": (
         "qcli nack jobs 000000000000002a-00000001 --reason 'disk full' --delay 5m",

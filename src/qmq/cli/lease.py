@@ -1,6 +1,7 @@
 """Leasing messages and printing them. Whoever imports this loads gRPC."""
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import click
@@ -8,7 +9,7 @@ import click
 from qmq.cli.call import Lease
 from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure, failure_of
-from qmq.cli.message_output import Unprinted, is_read, leased_encoder, print_messages
+from qmq.cli.message_output import Unprinted, is_read, leased_texts, print_messages
 from qmq.cli.settings import Settings
 from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.client import Client
@@ -36,7 +37,8 @@ def lease(action: Lease, settings: Settings) -> None:
             # At once: repeating is for a server that was there.
             Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
             connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
-            _Printing(action, Leasing(connection, action.queue_id), stop).run()
+            leasing = Leasing(connection, action.queue_id, action.durability)
+            _Printing(action, leasing, stop).run()
         except QmqError as error:
             raise failure_of(_FAILURE, error) from error
         except Interrupted as interrupted:
@@ -50,7 +52,6 @@ class _Printing:
         self._action = action
         self._leasing = leasing
         self._stop = stop
-        self._encode = leased_encoder(action)
         self._printed = 0
 
     def run(self) -> None:
@@ -68,23 +69,24 @@ class _Printing:
             if self._printed or not wait_s:
                 break
             # A signal ends the waiting at once. What came in that moment is handed out again.
-            messages, wait_s = self._lease(wait_s), 0.0
+            reply, wait_s = self._lease(wait_s), 0.0
             with self._stop.deferred():
-                self._print(messages)
+                self._print(reply)
         if not self._printed:
             message = f"{_FAILURE}: queue {self._action.queue_id} has none to hand out now"
             raise Failure(message, EMPTY)
 
-    def _lease(self, wait_s: float) -> list[pb.LeasedMessage]:
+    def _lease(self, wait_s: float) -> pb.LeaseResponse:
         """Lease messages. Raises QmqError."""
         action = self._action
         count = min(action.count - self._printed, BATCH_MESSAGES_MAX)
         return self._leasing.lease(count, wait_s, action.lease_s, action.consumer)
 
-    def _print(self, messages: list[pb.LeasedMessage]) -> bool:
+    def _print(self, reply: pb.LeaseResponse) -> bool:
         """Print messages; return whether there were any. Raises Failure."""
+        messages = reply.messages
         try:
-            print_messages([self._encode(message) for message in messages], self._stop)
+            print_messages(leased_texts(self._action, reply), self._stop)
         except Unprinted as error:
             given_back = self._give_back(messages[len(messages) - error.count :])
             message = f"cannot print messages: {error}; {given_back}"
@@ -92,7 +94,7 @@ class _Printing:
         self._printed += len(messages)
         return bool(messages)
 
-    def _give_back(self, messages: list[pb.LeasedMessage]) -> str:
+    def _give_back(self, messages: Sequence[pb.LeasedMessage]) -> str:
         """Release messages that nobody has read, and say so."""
         try:
             self._leasing.end([message.lease_id for message in messages], RELEASE)

@@ -14,6 +14,7 @@ from qmq.cli.message_options import Printing, end_of, output_of, printing_option
 from qmq.cli.options import (
     Decorated,
     default_output,
+    durability_option,
     duration,
     duration_option,
     given,
@@ -21,6 +22,7 @@ from qmq.cli.options import (
     view_output,
 )
 from qmq.cli.settings import server_option
+from qmq.values import Durability
 
 #: Stands for lease ids on standard input.
 _STANDARD_INPUT: Final = "-"
@@ -59,14 +61,16 @@ def _lease_option(text: str) -> Callable[[Decorated], Decorated]:
 @_lease_option("How long the leases last; otherwise the queue's lease duration.")
 @_consumer_option
 @printing_options
+@durability_option
 @server_option()
-def lease_messages(
+def lease_messages(  # noqa: PLR0913 - One for each argument and option.
     queue_id: str,
     *,
     count: int,
     wait_s: float | None,
     lease_s: float | None,
     consumer: str | None,
+    durability: Durability,
     **printing: Unpack[Printing],
 ) -> Lease:
     """Lease messages from the head of a queue.
@@ -87,14 +91,16 @@ def lease_messages(
         wait_s=wait_s or 0.0,
         lease_s=lease_s,
         consumer=_consumer(consumer),
+        durability=durability,
     )
 
 
 @click.command("ack", cls=CommandWithExamples)
 @queue_argument
 @_lease_ids_argument
+@durability_option
 @server_option()
-def ack_messages(queue_id: str, lease_ids: tuple[str, ...]) -> Settle:
+def ack_messages(queue_id: str, lease_ids: tuple[str, ...], *, durability: Durability) -> Settle:
     """Remove leased messages: their work is done.
 
     LEASE_ID is what `qcli lease` printed; - reads them from standard input, one a line.
@@ -103,7 +109,7 @@ def ack_messages(queue_id: str, lease_ids: tuple[str, ...]) -> Settle:
     A lease that is refused, since it has ended and its message may be somebody else's, is
     named on standard error; the others are acked all the same, and the exit status is 5.
     """
-    return _settle("Ack", queue_id, lease_ids, {})
+    return _settle("Ack", queue_id, lease_ids, given(durability=durability or None))
 
 
 @click.command("nack", cls=CommandWithExamples)
@@ -123,14 +129,16 @@ def ack_messages(queue_id: str, lease_ids: tuple[str, ...]) -> Settle:
     help="How long to keep it back; otherwise the queue's back-off, if failed.",
 )
 @click.option("--reason", default="", metavar="TEXT", help="What went wrong, for those who look.")
+@durability_option
 @server_option()
-def nack_messages(
+def nack_messages(  # noqa: PLR0913 - One for each argument and option.
     queue_id: str,
     lease_ids: tuple[str, ...],
     *,
     kind: Literal["release", "fail", "reject"],
     delay_s: float | None,
     reason: str,
+    durability: Durability,
 ) -> Settle:
     """Give leased messages back, or up as dead letters.
 
@@ -140,24 +148,30 @@ def nack_messages(
         raise click.UsageError(
             "--delay makes no sense with --kind reject: the message is not handed out again"
         )
-    fields = {"kind": kind.upper(), "reason": reason} | given(delay=duration(delay_s))
-    return _settle("Nack", queue_id, lease_ids, fields)
+    fields = given(delay=duration(delay_s), durability=durability or None)
+    return _settle("Nack", queue_id, lease_ids, {"kind": kind.upper(), "reason": reason, **fields})
 
 
 @click.command("extend", cls=CommandWithExamples)
 @queue_argument
 @_lease_ids_argument
 @_lease_option("How long the leases last from now; otherwise the queue's lease duration.")
+@durability_option
 @view_output
 @server_option()
 def extend_leases(
-    queue_id: str, lease_ids: tuple[str, ...], *, lease_s: float | None, output: Output | None
+    queue_id: str,
+    lease_ids: tuple[str, ...],
+    *,
+    lease_s: float | None,
+    durability: Durability,
+    output: Output | None,
 ) -> Settle:
     """Make leases last longer, and show when they end.
 
     They last for so long from now. Lease ids, errors and the exit status are as of `qcli ack`.
     """
-    fields = given(lease_duration=duration(lease_s))
+    fields = given(lease_duration=duration(lease_s), durability=durability or None)
     return _settle("Extend", queue_id, lease_ids, fields, output or default_output())
 
 
@@ -178,14 +192,16 @@ def extend_leases(
     " duration. Of one that works, leases are extended."
 )
 @_consumer_option
+@durability_option
 @server_option()
-def work_on_queue(
+def work_on_queue(  # noqa: PLR0913 - One for each argument and option.
     queue_id: str,
     command: tuple[str, ...],
     *,
     concurrency: int,
     lease_s: float | None,
     consumer: str | None,
+    durability: Durability,
 ) -> Work:
     """Run a command for each message of a queue, until Ctrl-C.
 
@@ -201,6 +217,7 @@ def work_on_queue(
         concurrency=concurrency,
         lease_s=lease_s,
         consumer=_consumer(consumer),
+        durability=durability,
     )
 
 

@@ -5,12 +5,21 @@ from typing import Unpack
 import click
 
 from qmq.cli.arguments import read_wait
-from qmq.cli.call import AddMany, Call, Take
+from qmq.cli.call import AddMany, Call, Fields, Take
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.message_options import Printing, end_of, output_of, printing_options
-from qmq.cli.options import Tags, exclusive, needs, queue_argument, tags_option
+from qmq.cli.options import (
+    Tags,
+    durability_option,
+    exclusive,
+    given,
+    needs,
+    queue_argument,
+    tags_option,
+)
 from qmq.cli.settings import server_option
 from qmq.cli.standard_input import read_payload
+from qmq.values import Durability
 
 
 @click.command("add", cls=CommandWithExamples)
@@ -29,6 +38,7 @@ from qmq.cli.standard_input import read_payload
 @click.option(
     "-0", "--null", "is_null", is_flag=True, help="With --lines: a zero byte ends each line."
 )
+@durability_option
 @server_option()
 def add_message(  # noqa: PLR0913 - One for each option.
     queue_id: str,
@@ -39,10 +49,12 @@ def add_message(  # noqa: PLR0913 - One for each option.
     skip: int,
     keep_ends: bool,
     is_null: bool,
+    durability: Durability,
 ) -> Call | AddMany:
     """Add a message to a queue, its payload from standard input.
 
-    The payload is taken as it is, the end of its last line included.
+    The payload is taken as it is, the end of its last line included. With --durability, the
+    reply says how durable the message is.
 
     With --lines, each line is a message without its line break. With --jsonl, each is one
     as `qcli pop --jsonl` prints it; only "payload" is needed. Both print nothing, and if
@@ -59,12 +71,10 @@ def add_message(  # noqa: PLR0913 - One for each option.
             keeps_ends=keep_ends,
             skip=skip,
             tags=tuple((tag["key"], tag["value"]) for tag in tags),
+            durability=durability,
         )
-    return Call(
-        failure="cannot add message to queue",
-        method="Add",
-        fields={"queue_id": queue_id, "message": {"tags": tags, "payload": read_payload()}},
-    )
+    fields = {"queue_id": queue_id, "message": {"tags": tags, "payload": read_payload()}}
+    return _call("cannot add message to queue", "Add", fields, durability)
 
 
 @click.command("pop", cls=CommandWithExamples)
@@ -79,6 +89,7 @@ def add_message(  # noqa: PLR0913 - One for each option.
     help="Wait so long for each next message if there is none.",
 )
 @printing_options
+@durability_option
 @server_option()
 def pop_message(
     queue_id: str,
@@ -86,6 +97,7 @@ def pop_message(
     count: int | None,
     is_all: bool,
     wait_s: float | None,
+    durability: Durability,
     **printing: Unpack[Printing],
 ) -> Call | Take:
     """Take the message at the head of a queue out of it.
@@ -94,19 +106,20 @@ def pop_message(
     at most once: what cannot be printed is lost, and said to be.
 
     With one of the first seven options, an empty queue ends with status 3 rather than 1.
+    With --durability, JSON says how durable it is that the message is gone.
     """
     exclusive(count=count, all=is_all)
     output = output_of(printing)
     if output is None and count is None and not is_all and wait_s is None:
-        return Call(
-            failure="cannot pop message from queue", method="Pop", fields={"queue_id": queue_id}
-        )
+        fields = {"queue_id": queue_id}
+        return _call("cannot pop message from queue", "Pop", fields, durability)
     return Take(
         queue_id=queue_id,
         output=output or "json",
         end=end_of(printing),
         count=None if is_all else count or 1,
         wait_s=wait_s or 0.0,
+        durability=durability,
     )
 
 
@@ -137,8 +150,11 @@ def peek_message(queue_id: str, **printing: Unpack[Printing]) -> Call | Take:
 @queue_argument
 @click.option("--pop", "pops", is_flag=True, help="Take the messages out of the queue: needed.")
 @printing_options
+@durability_option
 @server_option()
-def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Take:
+def tail_queue(
+    queue_id: str, *, pops: bool, durability: Durability, **printing: Unpack[Printing]
+) -> Take:
     """Print the messages of a queue as they come, until Ctrl-C.
 
     It takes them out of the queue, as a consumer does: others do not get them. --pop has to
@@ -159,4 +175,15 @@ def tail_queue(queue_id: str, *, pops: bool, **printing: Unpack[Printing]) -> Ta
         end=end_of(printing),
         count=None,
         wait_s=None,
+        durability=durability,
+    )
+
+
+def _call(failure: str, method: str, fields: Fields, durability: Durability) -> Call:
+    """Return the call of a command that prints as the original's did, unless asked for more."""
+    return Call(
+        failure=failure,
+        method=method,
+        fields={**fields, **given(durability=durability or None)},
+        output="json" if durability else "plain",
     )

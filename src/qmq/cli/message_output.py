@@ -3,26 +3,21 @@
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from qmq.cli.call import Lease, Take
 from qmq.cli.failures import FAILED
 from qmq.cli.records import leased_record, line_of, message_record
 from qmq.cli.reply import reply_json
 from qmq.cli.stop import Stop
-from qmq.client.values import Message
+from qmq.client.codecs import AS_IS
+from qmq.client.decode import popped
 from qmq.wire import q_pb2 as pb
 
 #: Milliseconds after which a reader that does not read is taken for one.
 _PATIENCE_MS: Final = 100
-
-#: Makes of a message what is printed.
-Encode: TypeAlias = Callable[[Message[Any]], bytes]
-
-#: Makes what is printed of a message and the lease on it.
-EncodeLeased: TypeAlias = Callable[[pb.LeasedMessage], bytes]
 
 
 class Unprinted(Exception):
@@ -34,24 +29,36 @@ class Unprinted(Exception):
         self.exit_code = exit_code
 
 
-def encoder(action: Take) -> Encode:
-    """Return what makes of a message what `action` says is printed."""
-    if action.output == "raw":
-        end = action.end
-        return lambda message: message.payload + end
-    if action.output == "jsonl":
-        return lambda message: f"{line_of(message_record(message))}\n".encode()
-    return lambda message: f"{reply_json(_reply(message))}\n".encode()
+def message_texts(action: Take, reply: pb.PopBatchResponse) -> list[bytes]:
+    """Return what is printed of each message that was taken, as `action` says."""
+    messages = reply.messages
+    match action.output:
+        case "raw":
+            return [message.payload + action.end for message in messages]
+        case "jsonl":
+            return [_line(line_of(message_record(popped(each, AS_IS)))) for each in messages]
+        case _:
+            # As of a plain pop: nothing that the original did not say, unless asked for.
+            level = reply.durability if action.durability else pb.Durability.UNKNOWN
+            replies = (pb.PopResponse(message=each, durability=level) for each in messages)
+            return [_line(reply_json(each)) for each in replies]
 
 
-def leased_encoder(action: Lease) -> EncodeLeased:
-    """Return what makes of a message and its lease what `action` says is printed."""
-    if action.output == "raw":
-        end = action.end
-        return lambda leased: b"%s\t%s" % (leased.lease_id.encode(), leased.message.payload + end)
-    if action.output == "jsonl":
-        return lambda leased: f"{line_of(leased_record(leased))}\n".encode()
-    return lambda leased: f"{reply_json(pb.LeaseResponse(messages=[leased]))}\n".encode()
+def leased_texts(action: Lease, reply: pb.LeaseResponse) -> list[bytes]:
+    """Return what is printed of each message that was leased, as `action` says."""
+    leased = reply.messages
+    match action.output:
+        case "raw":
+            return [
+                b"%s\t%s" % (each.lease_id.encode(), each.message.payload + action.end)
+                for each in leased
+            ]
+        case "jsonl":
+            return [_line(line_of(leased_record(each))) for each in leased]
+        case _:
+            level = reply.durability
+            replies = (pb.LeaseResponse(messages=[each], durability=level) for each in leased)
+            return [_line(reply_json(each)) for each in replies]
 
 
 def print_messages(texts: Sequence[bytes], stop: Stop) -> None:
@@ -96,29 +103,5 @@ def is_read() -> bool:
     return not poll.poll(0)
 
 
-def _reply(message: Message[Any]) -> pb.PopResponse:
-    """Return a message as the answer of a Pop."""
-    wire = pb.Message(payload=message.payload)
-    wire.meta.id = message.id
-    wire.meta.created.FromNanoseconds(message.created_ns)
-    for tag in message.tags:
-        wire.meta.tags.add(key=tag.key, value=tag.value)
-    if dead := message.dead_letter:
-        wire.dead_letter.CopyFrom(
-            pb.DeadLetter(
-                reason=dead.reason.name if dead.reason else None,
-                text=dead.text,
-                source_queue_id=dead.source_queue_id,
-                delivery_count=dead.delivery_count,
-            )
-        )
-        wire.dead_letter.moved.FromNanoseconds(dead.moved_ns)
-    for attempt in message.attempts:
-        made = wire.attempts.add(
-            consumer=attempt.consumer,
-            outcome=attempt.outcome.name if attempt.outcome else None,
-            reason=attempt.reason,
-        )
-        made.leased.FromNanoseconds(attempt.leased_ns)
-        made.ended.FromNanoseconds(attempt.ended_ns)
-    return pb.PopResponse(message=wire)
+def _line(text: str) -> bytes:
+    return f"{text}\n".encode()

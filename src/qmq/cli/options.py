@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from qmq.cli.arguments import complete_queue, read_duration, read_tags
+from qmq.cli.arguments import complete_queue, read_duration, read_level, read_tags
 from qmq.cli.call import Output
 from qmq.values import NS_PER_S
 
@@ -48,6 +48,24 @@ def duration_option(
 ) -> Callable[[Decorated], Decorated]:
     """Add an option whose value is a number of seconds, or None."""
     return click.option(*names, metavar="DURATION", callback=read_duration, help=help)
+
+
+def level_option(
+    name: str,
+    *,
+    help: str,  # noqa: A002 - As click calls it.
+) -> Callable[[Decorated], Decorated]:
+    """Add an option whose value is a level of durability; UNKNOWN if it is not given."""
+    levels = click.Choice(["memory", "os", "fsync"], case_sensitive=False)
+    return click.option(name, type=levels, callback=read_level, help=help)
+
+
+#: That of the commands that change what is in a queue.
+durability_option: Final = level_option(
+    "--durability",
+    help="What the server waits for: nothing, writing the change, or syncing it to disk; otherwise"
+    " the most that the queue's store can do.",
+)
 
 
 def duration(seconds: float | None) -> Mapping[str, int] | None:

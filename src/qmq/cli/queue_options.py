@@ -5,11 +5,19 @@ from typing import Any, TypedDict
 import click
 
 from qmq.cli.arguments import complete_queue
-from qmq.cli.options import Decorated, duration, duration_option, given, with_options
+from qmq.cli.options import (
+    Decorated,
+    duration,
+    duration_option,
+    given,
+    level_option,
+    with_options,
+)
+from qmq.values import Durability
 
 
 class QueueOptions(TypedDict):
-    """The options that say how a queue hands out messages; None where one is not given."""
+    """The options that say how a queue hands out messages; None or UNKNOWN where not given."""
 
     lease_s: float | None
     delivery_count_max: int | None
@@ -18,7 +26,7 @@ class QueueOptions(TypedDict):
     back_off_factor: float | None
     back_off_max_s: float | None
     back_off_jitter: float | None
-    durability_min: str | None
+    durability_min: Durability
 
 
 def queue_options(command: Decorated) -> Decorated:
@@ -66,9 +74,8 @@ def queue_options(command: Decorated) -> Decorated:
             metavar="SHARE",
             help="How much of that chance takes off at most, 0 to 1; a new queue has 0.2.",
         ),
-        click.option(
+        level_option(
             "--durability-min",
-            type=click.Choice(["memory", "os", "fsync"], case_sensitive=False),
             help="The least durability of any change to the messages; a new queue has memory.",
         ),
     )
@@ -89,5 +96,5 @@ def settings_fields(options: QueueOptions) -> dict[str, Any]:
         delivery_count_max=options["delivery_count_max"],
         dead_letter_queue_id=options["dead_letter_queue"],
         back_off=back_off or None,
-        durability_min=level.upper() if level else None,
+        durability_min=level.name if level else None,
     )

@@ -1,8 +1,8 @@
 """Acking, giving back and extending leases. Whoever imports this loads gRPC."""
 
 import sys
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
 import click
 from google.rpc import code_pb2
@@ -22,6 +22,8 @@ from qmq.client.errors import QmqError
 from qmq.client.options import TIMEOUT_S, Retry
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
+
+_Reply: TypeAlias = pb.AckResponse | pb.NackResponse | pb.ExtendResponse
 
 _WHAT: Final = {
     "Ack": "cannot ack message",
@@ -48,9 +50,9 @@ def settle(action: Settle, settings: Settings) -> None:
         try:
             for lease_ids in _batches(action.lease_ids):
                 with stop.deferred():
-                    results = _ask(connection, action, lease_ids)
-                    ended = _refuse(what, lease_ids, results)
-                    _show(action, lease_ids, results)
+                    reply = _ask(connection, action, lease_ids)
+                    ended = _refuse(what, lease_ids, reply.results)
+                    _show(action, lease_ids, reply)
                 refused += ended
                 done += len(lease_ids) - ended
         except QmqError as error:
@@ -85,21 +87,21 @@ def _batches(lease_ids: tuple[str, ...] | None) -> Iterator[list[str]]:
         yield batch
 
 
-def _ask(connection: Connection, action: Settle, lease_ids: list[str]) -> list[pb.LeaseResult]:
+def _ask(connection: Connection, action: Settle, lease_ids: list[str]) -> _Reply:
     """Make the call; return what became of each. Raises QmqError."""
     request = getattr(pb, f"{action.method}Request")(
         queue_id=action.queue_id, lease_ids=lease_ids, **action.fields
     )
-    reply = connection.ask(
+    reply: _Reply = connection.ask(
         action.method,
         request,
         getattr(pb, f"{action.method}Response"),
         repeatable=action.method in _REPEATABLE,
     )
-    return [*reply.results]
+    return reply
 
 
-def _refuse(what: str, lease_ids: list[str], results: list[pb.LeaseResult]) -> int:
+def _refuse(what: str, lease_ids: list[str], results: Sequence[pb.LeaseResult]) -> int:
     """Name the leases that were refused, and return how many those are."""
     refused = [
         (lease_id, result)
@@ -115,18 +117,18 @@ def _refuse(what: str, lease_ids: list[str], results: list[pb.LeaseResult]) -> i
     return len(refused)
 
 
-def _show(action: Settle, lease_ids: list[str], results: list[pb.LeaseResult]) -> None:
+def _show(action: Settle, lease_ids: list[str], reply: _Reply) -> None:
     """Print when extended leases end."""
     if action.method != "Extend":
         return
     ends = [
         (lease_id, moment_text(moment_ns(result.lease_expires_at)))
-        for lease_id, result in zip(lease_ids, results, strict=True)
+        for lease_id, result in zip(lease_ids, reply.results, strict=True)
         if not result.code
     ]
     match action.output:
         case "json":
-            lines = [reply_json(pb.ExtendResponse(results=results))]
+            lines = [reply_json(reply)]
         case "table":
             ids, moments = [lease_id for lease_id, _ in ends], [moment for _, moment in ends]
             lines = table([Column("LEASE", ids), Column("EXPIRES", moments)])

@@ -3,22 +3,24 @@
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from qmq.cli.call import Take
 from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure, failure_of
-from qmq.cli.message_output import Unprinted, encoder, is_read, print_messages
+from qmq.cli.message_output import Unprinted, is_read, message_texts, print_messages
 from qmq.cli.settings import Settings
 from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.client import Client
-from qmq.client._sync.queue import Queue
+from qmq.client._sync.connection import Connection
+from qmq.client._sync.take import Taker
+from qmq.client.codecs import AS_IS
 from qmq.client.errors import DeadlineExceeded, QmqError, Unavailable
-from qmq.client.options import Retry
-from qmq.client.values import Message
+from qmq.client.options import TIMEOUT_S, Retry
 from qmq.limits import BATCH_MESSAGES_MAX
+from qmq.wire import q_pb2 as pb
 
 _POP: Final = "cannot pop message from queue"
 _PEEK: Final = "cannot peek at message in queue"
@@ -37,17 +39,25 @@ def take(action: Take, settings: Settings) -> None:
         try:
             # At once: repeating is for a server that was there.
             Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
-            queue = Client.over(channel).queue(action.queue_id)
+            connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
             if action.is_peek:
-                print_messages([encoder(action)(queue.peek())], stop)
+                print_messages(message_texts(action, _peek(connection, action.queue_id)), stop)
             else:
-                _Taking(action, queue, stop).run()
+                taker = Taker(connection, action.queue_id, AS_IS, action.durability)
+                _Taking(action, taker, stop).run()
         except QmqError as error:
             raise failure_of(what, error) from error
         except Unprinted as error:
             raise Failure(f"cannot print the message: {error}") from error
         except Interrupted as interrupted:
             raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+
+
+def _peek(connection: Connection, queue_id: str) -> pb.PopBatchResponse:
+    """Return the message at the head as if it was popped. Raises QmqError."""
+    request = pb.PeekRequest(queue_id=queue_id)
+    reply = connection.ask("Peek", request, pb.PeekResponse, repeatable=True)
+    return pb.PopBatchResponse(messages=[reply.message])
 
 
 class _Taking:
@@ -58,11 +68,10 @@ class _Taking:
     that nobody reads, about as many are lost at most as were read.
     """
 
-    def __init__(self, action: Take, queue: Queue[Any], stop: Stop) -> None:
+    def __init__(self, action: Take, taker: Taker[bytes | str], stop: Stop) -> None:
         self._action = action
-        self._queue = queue
+        self._taker = taker
         self._stop = stop
-        self._encode = encoder(action)
         self._printed = 0
         #: How many to ask for next.
         self._batch_max = 1
@@ -92,14 +101,14 @@ class _Taking:
         wait_s = self._action.wait_s
         try:
             with self._stop.deferred():
-                if self._print(self._queue.pop_batch(self._next_max())):
+                if self._print(self._taker.take(self._next_max(), 0.0)):
                     return True
             if wait_s == 0:
                 return False
             # A signal ends the waiting at once.
-            messages = self._queue.pop_batch(self._next_max(), wait=wait_s)
+            reply = self._taker.take(self._next_max(), wait_s)
             with self._stop.deferred():
-                return self._print(messages)
+                return self._print(reply)
         except (Unavailable, DeadlineExceeded) as error:
             if wait_s is not None:
                 raise
@@ -112,11 +121,12 @@ class _Taking:
         left = BATCH_MESSAGES_MAX if count is None else count - self._printed
         return min(self._batch_max, left)
 
-    def _print(self, messages: list[Message[Any]]) -> bool:
+    def _print(self, reply: pb.PopBatchResponse) -> bool:
         """Print messages; return whether there were any. Raises Failure."""
         self._pauses_s = None
+        messages = reply.messages
         try:
-            print_messages([self._encode(message) for message in messages], self._stop)
+            print_messages(message_texts(self._action, reply), self._stop)
         except Unprinted as error:
             self._printed += len(messages) - error.count
             message = f"cannot print messages: {error}; {self._state()}, {error.count} lost"

@@ -73,6 +73,7 @@ class _Working:
             concurrency=action.concurrency,
             lease_duration=action.lease_s,
             consumer=action.consumer,
+            durability=action.durability,
         )
         self._worker: Worker[Any, None] = make(handle)
 

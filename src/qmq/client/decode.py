@@ -45,12 +45,21 @@ _INVALID_ARGUMENT: Final = 3
 _FAILED_PRECONDITION: Final = 9
 
 
-def metadata(meta: pb.Metadata) -> Metadata:
-    """Convert what q knows about a message."""
+def metadata(meta: pb.Metadata, durability: Durability = Durability.UNKNOWN) -> Metadata:
+    """Convert what q knows about a message.
+
+    Args:
+        meta: that.
+        durability: how durable the message is, of one that was added.
+    """
     created, tags = meta.created, meta.tags
-    return Metadata(
-        meta.id, created.seconds * NS_PER_S + created.nanos, tags_of(tags) if tags else ()
-    )
+    created_ns = created.seconds * NS_PER_S + created.nanos
+    return Metadata(meta.id, created_ns, tags_of(tags) if tags else (), durability)
+
+
+def durability_of(level: int) -> Durability:
+    """Convert how durable a change is; UNKNOWN if the client has never heard of that."""
+    return _known(Durability, level) or Durability.UNKNOWN
 
 
 def popped(wire: pb.Message, codec: Codec[T]) -> Message[T]:
@@ -162,7 +171,7 @@ def _settings(settings: pb.QueueSettings) -> QueueSettings:
             max=_timedelta(back_off.max),
             jitter=back_off.jitter,
         ),
-        durability_min=_known(Durability, settings.durability_min) or Durability.UNKNOWN,
+        durability_min=durability_of(settings.durability_min),
     )
 
 

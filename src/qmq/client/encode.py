@@ -22,7 +22,7 @@ from qmq.client.values import (
     tag_pairs,
 )
 from qmq.envelope import varint
-from qmq.values import NS_PER_S, DeadLetterReason, MessageState
+from qmq.values import NS_PER_S, DeadLetterReason, Durability, MessageState
 from qmq.wire import q_pb2 as pb
 
 #: Field 2, length-delimited: `messages` of AddBatchRequest, `payload` of NewMessage.
@@ -47,10 +47,16 @@ def new_message(payload: bytes, tags: tuple[tuple[str, str], ...] = ()) -> bytes
     return _FIELD_2 + varint(len(body)) + body
 
 
-def add_batch(queue_id: str, messages: Iterable[bytes], *, partial: bool) -> bytes:
+def add_batch(
+    queue_id: str,
+    messages: Iterable[bytes],
+    *,
+    partial: bool,
+    durability: Durability = Durability.UNKNOWN,
+) -> bytes:
     """Encode an AddBatchRequest from what `new_message` returned."""
-    rest = pb.AddBatchRequest(queue_id=queue_id, partial=partial).SerializeToString()
-    return b"".join((rest, *messages))
+    rest = pb.AddBatchRequest(queue_id=queue_id, partial=partial, durability=durability.name)
+    return b"".join((rest.SerializeToString(), *messages))
 
 
 def read_new_message(record: bytes) -> tuple[bytes, tuple[tuple[str, str], ...]]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from qmq.client.options import Duration, seconds
 from qmq.limits import REASON_BYTES_MAX
-from qmq.values import NackKind
+from qmq.values import Durability, NackKind
 
 
 class Reject(Exception):
@@ -41,6 +41,8 @@ class Ending:
     delay_s: float | None = None
     #: Why, for those who look.
     reason: str = ""
+    #: How durable that is, at least; UNKNOWN leaves it to who makes the call.
+    durability: Durability = Durability.UNKNOWN
 
     def __str__(self) -> str:
         """Say what is done to the message."""

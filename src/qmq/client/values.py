@@ -36,6 +36,17 @@ DurabilityName: TypeAlias = Durability | Literal["MEMORY", "OS", "FSYNC", "REPLI
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def durability_level(durability: DurabilityName | None) -> Durability:
+    """Return a level of durability, however it was written; None is UNKNOWN, which asks for none.
+
+    Raises:
+        KeyError: there is no such level.
+    """
+    if durability is None:
+        return Durability.UNKNOWN
+    return Durability[durability] if isinstance(durability, str) else durability
+
+
 def tag_pairs(tags: Tags) -> tuple[tuple[str, str], ...]:
     """Return tags, however they were written, as pairs of key and value."""
     if not tags:
@@ -54,6 +65,9 @@ class Metadata:
     created_ns: int
     #: In the order in which they were given.
     tags: tuple[Tag, ...] = ()
+    #: How durable it was, at least, when the call that added it was answered; UNKNOWN if the
+    #: server does not say, or is newer than the client.
+    durability: Durability = Durability.UNKNOWN
 
     @property
     def created(self) -> datetime:
@@ -292,14 +306,13 @@ class QueueSettings:
             ValueError: the duration is negative or no number.
             KeyError: there is no such level of durability.
         """
-        level = Durability[durability_min] if isinstance(durability_min, str) else durability_min
         _set(
             self,
             lease_duration=_span(lease_duration, "lease_duration"),
             delivery_count_max=delivery_count_max,
             dead_letter_queue_id=dead_letter_queue_id,
             back_off=back_off,
-            durability_min=level,
+            durability_min=None if durability_min is None else durability_level(durability_min),
         )
 
 

@@ -9,12 +9,21 @@ from qmq.client._async.connection import AsyncConnection
 from qmq.client._async.lease import AsyncLeasedMessage, lease_of
 from qmq.client._async.queue import AsyncQueue
 from qmq.client.codecs import AS_IS, Codec
-from qmq.client.decode import metadata, queue_info, queue_stats, redrive
+from qmq.client.decode import durability_of, metadata, queue_info, queue_stats, redrive
 from qmq.client.encode import queue_settings, tags_of
 from qmq.client.errors import NameTaken, QueueNotFound
 from qmq.client.on_asyncio.channel import AsyncChannel, AsyncGrpcChannel
 from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds
-from qmq.client.values import Metadata, QueueInfo, QueueSettings, QueueStats, Redrive, Tags
+from qmq.client.values import (
+    DurabilityName,
+    Metadata,
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Redrive,
+    Tags,
+    durability_level,
+)
 from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
@@ -221,6 +230,7 @@ class AsyncClient:
         *,
         acks: Iterable[AsyncLeasedMessage[Any]] = (),
         adds: Iterable[Adds] = (),
+        durability: DurabilityName | None = None,
     ) -> list[Metadata]:
         """Ack leased messages and add others, to any queues: all of it or nothing.
 
@@ -232,6 +242,8 @@ class AsyncClient:
             acks: up to 1,000 messages.
             adds: of each queue, made by `queue`, the payloads, and the tags of all of them if
                 there are any; up to 1,000 messages together.
+            durability: how durable all of it is on return, at least, as of `AsyncQueue.add`; it
+                is the most that one of the queues wants.
 
         Returns:
             What `add` returns, of each message that was added, in order.
@@ -240,6 +252,7 @@ class AsyncClient:
             LeaseLost: one of the messages is not the caller's any more, or acked already.
             QueueFull: there is no room for the messages, once the acked ones are gone.
             StoresDiffer: the queues live in different stores.
+            DurabilityNotReached: their store cannot be as durable as that.
             QueueNotFound: there is no such queue.
             InvalidArgument: there are too many, or a tag breaks a rule.
             MessageTooLarge: one message, or all of them together, are too large.
@@ -260,11 +273,13 @@ class AsyncClient:
                 )
                 for queue, payloads, *tags in adds
             ],
+            durability=durability_level(durability).name,
         )
         reply = await self._connection.ask("Complete", request, pb.CompleteResponse)
         for lease in leases:
             lease.note_end(None)
-        return [metadata(meta) for meta in reply.messages]
+        level = durability_of(reply.durability)
+        return [metadata(meta, level) for meta in reply.messages]
 
     async def redrives(self) -> list[Redrive]:
         """Return how far each redrive is: those under way and the last 100 that have ended.

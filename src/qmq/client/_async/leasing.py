@@ -8,15 +8,28 @@ from qmq.client.decode import lease_error, moment_ns
 from qmq.client.encode import duration
 from qmq.client.endings import Ending
 from qmq.client.errors import QmqError
+from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
 
 
 class AsyncLeasing:
     """Leases messages of one queue, and ends and extends leases."""
 
-    def __init__(self, connection: AsyncConnection, queue_id: str) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        queue_id: str,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> None:
         self.connection = connection
         self.queue_id = queue_id
+        self.durability = durability
+
+    def asking_for(self, durability: Durability) -> "AsyncLeasing":
+        """Return what does the same as durably as that; UNKNOWN leaves it as it is."""
+        if not durability:
+            return self
+        return AsyncLeasing(self.connection, self.queue_id, durability)
 
     async def lease(
         self,
@@ -24,7 +37,7 @@ class AsyncLeasing:
         wait_s: float | None,
         duration_s: float | None,
         consumer: str,
-    ) -> list[pb.LeasedMessage]:
+    ) -> pb.LeaseResponse:
         """Lease messages from the head of the queue; none if there is none in time.
 
         It is repeated only if it cannot have leased any: they would be nobody's until their
@@ -36,6 +49,9 @@ class AsyncLeasing:
             duration_s: how long the leases last; None leaves that to the queue.
             consumer: what the caller calls itself.
 
+        Returns:
+            The server's reply.
+
         Raises QmqError.
         """
         request = pb.LeaseRequest(
@@ -43,16 +59,17 @@ class AsyncLeasing:
             messages_max=messages_max,
             lease_duration=None if duration_s is None else duration(duration_s),
             consumer=consumer,
+            durability=self.durability.name,
         )
         while True:
             turn_s, wait_s = next_turn(wait_s)
             request.ClearField("wait")
             if turn_s:
                 request.wait.CopyFrom(duration(turn_s))
-            reply = await self.connection.call("Lease", request.SerializeToString(), wait_s=turn_s)
-            messages = pb.LeaseResponse.FromString(reply).messages
-            if messages or wait_s == 0:
-                return list(messages)
+            data = await self.connection.call("Lease", request.SerializeToString(), wait_s=turn_s)
+            reply = pb.LeaseResponse.FromString(data)
+            if reply.messages or wait_s == 0:
+                return reply
 
     async def end(
         self, lease_ids: Sequence[str], ending: Ending, *, repeatable: bool = False
@@ -72,10 +89,11 @@ class AsyncLeasing:
         """
         if not lease_ids:
             return []
+        durability = (ending.durability or self.durability).name
         if ending.kind is None:
             acked = await self.connection.ask(
                 "Ack",
-                pb.AckRequest(queue_id=self.queue_id, lease_ids=lease_ids),
+                pb.AckRequest(queue_id=self.queue_id, lease_ids=lease_ids, durability=durability),
                 pb.AckResponse,
                 repeatable=True,
             )
@@ -87,6 +105,7 @@ class AsyncLeasing:
                 kind=pb.NackRequest.Kind.Name(ending.kind),
                 delay=None if ending.delay_s is None else duration(ending.delay_s),
                 reason=ending.reason,
+                durability=durability,
             )
             nacked = await self.connection.ask(
                 "Nack", request, pb.NackResponse, repeatable=repeatable
@@ -118,6 +137,7 @@ class AsyncLeasing:
             queue_id=self.queue_id,
             lease_ids=lease_ids,
             lease_duration=None if duration_s is None else duration(duration_s),
+            durability=self.durability.name,
         )
         reply = await self.connection.ask("Extend", request, pb.ExtendResponse, repeatable=True)
         return [

@@ -15,12 +15,20 @@ from qmq.client._async.producer import AsyncProducer
 from qmq.client._async.take import AsyncTaker
 from qmq.client._async.worker import AsyncWorker
 from qmq.client.codecs import Codec
-from qmq.client.decode import metadata, popped
+from qmq.client.decode import durability_of, metadata, popped
 from qmq.client.encode import add_batch, new_message, tags_of
-from qmq.client.endings import ACK, Ending
+from qmq.client.endings import Ending
 from qmq.client.errors import QmqError
 from qmq.client.options import Duration, seconds
-from qmq.client.values import Message, Metadata, NackKindName, Tags, tag_pairs
+from qmq.client.values import (
+    DurabilityName,
+    Message,
+    Metadata,
+    NackKindName,
+    Tags,
+    durability_level,
+    tag_pairs,
+)
 from qmq.values import NackKind
 from qmq.wire import q_pb2 as pb
 
@@ -36,7 +44,9 @@ class AsyncQueue(AsyncOversight[T]):
     whether there is such a queue. `T` is what its codec encodes and decodes.
 
     Each call raises QueueNotFound if there is none, and may raise Unavailable and its kin,
-    DeadlineExceeded and ClientUnusable; the docstrings name what else.
+    DeadlineExceeded and ClientUnusable; the docstrings name what else. One that has a
+    `durability` raises DurabilityNotReached, and does nothing, if the queue's store cannot be
+    as durable as that, and KeyError if there is no level of that name.
     """
 
     def __init__(self, connection: AsyncConnection, queue_id: str, codec: Codec[T]) -> None:
@@ -51,7 +61,9 @@ class AsyncQueue(AsyncOversight[T]):
         """Return the same queue with another codec."""
         return AsyncQueue(self._connection, self.queue_id, codec)
 
-    async def add(self, payload: T, *, tags: Tags = ()) -> Metadata:
+    async def add(
+        self, payload: T, *, tags: Tags = (), durability: DurabilityName | None = None
+    ) -> Metadata:
         """Put a message at the end. On return it is as durable as the queue's store promises.
 
         It is not repeated when its answer was lost, unless the client was made with
@@ -60,11 +72,14 @@ class AsyncQueue(AsyncOversight[T]):
         Args:
             payload: bytes or a str, or what the queue's codec takes.
             tags: {"key": "value"}, or pairs where a key repeats.
+            durability: how durable it is on return, at least, to return sooner: MEMORY, OS or
+                FSYNC. None is the most that the queue's store can do: FSYNC for DISK.
 
         Returns:
-            The id, moment of creation and tags that the message has.
+            The id, moment of creation and tags that the message has, and how durable it is.
 
         Raises:
+            DurabilityNotReached: the queue's store cannot be as durable as that.
             QueueFull: the queue holds as many messages as its limit allows.
             AddsPaused: the queue is paused, and takes none either.
             InvalidArgument: a tag breaks a rule.
@@ -76,14 +91,20 @@ class AsyncQueue(AsyncOversight[T]):
                 payload=self._codec.encode(payload),
                 tags=tags_of(tags),
             ),
+            durability=durability_level(durability).name,
         )
         reply = await self._connection.ask(
             "Add", request, pb.AddResponse, repeatable=self._connection.retry.adds
         )
-        return metadata(reply.message.meta)
+        return metadata(reply.message.meta, durability_of(reply.durability))
 
     async def add_batch(
-        self, payloads: Iterable[T], *, tags: Tags = (), partial: bool = False
+        self,
+        payloads: Iterable[T],
+        *,
+        tags: Tags = (),
+        partial: bool = False,
+        durability: DurabilityName | None = None,
     ) -> list[Metadata]:
         """Put up to 1,000 messages at the end, in order: all of them or none.
 
@@ -94,6 +115,7 @@ class AsyncQueue(AsyncOversight[T]):
                 largest request, 4 MiB unless it was told otherwise.
             tags: of every one of the messages.
             partial: put the first ones that there is room for, rather than none.
+            durability: as in `add`.
 
         Returns:
             What `add` returns, of each message that was put: fewer than were given only
@@ -106,25 +128,37 @@ class AsyncQueue(AsyncOversight[T]):
         """
         pairs, encode = tag_pairs(tags), self._codec.encode
         records = [new_message(encode(payload), pairs) for payload in payloads]
-        reply = await self._connection.call(
+        level = durability_level(durability)
+        data = await self._connection.call(
             "AddBatch",
-            add_batch(self.queue_id, records, partial=partial),
+            add_batch(self.queue_id, records, partial=partial, durability=level),
             repeatable=self._connection.retry.adds,
         )
-        return [metadata(meta) for meta in pb.AddBatchResponse.FromString(reply).messages]
+        reply = pb.AddBatchResponse.FromString(data)
+        reached = durability_of(reply.durability)
+        return [metadata(meta, reached) for meta in reply.messages]
 
-    def producer(self, *, linger: Duration = 0) -> AsyncProducer[T]:
+    def producer(
+        self, *, linger: Duration = 0, durability: DurabilityName | None = None
+    ) -> AsyncProducer[T]:
         """Return what gathers messages and adds them in batches, for `async with`.
 
         Args:
             linger: how many seconds a message waits for others at most, if no batch is on
                 its way; 0 sends what there is at once.
+            durability: of each batch, as in `add`.
         """
         return AsyncProducer(
-            self._connection, self.queue_id, self._codec, linger_s=seconds(linger, "linger")
+            self._connection,
+            self.queue_id,
+            self._codec,
+            linger_s=seconds(linger, "linger"),
+            durability=durability_level(durability),
         )
 
-    async def pop(self, *, wait: Duration | None = 0) -> Message[T]:
+    async def pop(
+        self, *, wait: Duration | None = 0, durability: DurabilityName | None = None
+    ) -> Message[T]:
         """Take the message at the head out of the queue.
 
         At most once: if the answer is lost, so is the message. It is repeated only if it
@@ -132,19 +166,28 @@ class AsyncQueue(AsyncOversight[T]):
 
         Args:
             wait: how many seconds to wait for a message; None waits for ever.
+            durability: how durable it is on return, at least, that the message is gone, as in
+                `add`: one that was popped with less than FSYNC may come back after a crash.
 
         Raises:
             QueueEmpty: there is no message, or there was none in time.
             QueuePaused: the same, and the queue is paused.
         """
-        return await self._taker.pop(_wait_s(wait))
+        return await self._taking(durability).pop(_wait_s(wait))
 
-    async def pop_batch(self, messages_max: int, *, wait: Duration | None = 0) -> list[Message[T]]:
+    async def pop_batch(
+        self,
+        messages_max: int,
+        *,
+        wait: Duration | None = 0,
+        durability: DurabilityName | None = None,
+    ) -> list[Message[T]]:
         """Take messages out of the queue, oldest first: as many as there are and fit a reply.
 
         Args:
             messages_max: how many at most, 1 to 1,000.
             wait: how many seconds to wait for the first one; None waits for ever.
+            durability: as in `pop`.
 
         Returns:
             The messages; none if the queue is empty, also after waiting.
@@ -152,7 +195,7 @@ class AsyncQueue(AsyncOversight[T]):
         Raises:
             InvalidArgument: `messages_max` is out of range.
         """
-        return await self._taker.pop_batch(messages_max, _wait_s(wait))
+        return await self._taking(durability).pop_batch(messages_max, _wait_s(wait))
 
     async def peek(self) -> Message[T]:
         """Return the message at the head and leave it there.
@@ -175,12 +218,23 @@ class AsyncQueue(AsyncOversight[T]):
             (message,) = await self._taker.next_batch(1, None)
             yield message
 
-    async def drain(self) -> AsyncIterator[Message[T]]:
-        """Take messages one by one until the queue is empty."""
-        while messages := await self._taker.pop_batch(1, 0.0):
+    async def drain(self, *, durability: DurabilityName | None = None) -> AsyncIterator[Message[T]]:
+        """Take messages one by one until the queue is empty.
+
+        Args:
+            durability: as in `pop`.
+        """
+        taker = self._taking(durability)
+        while messages := await taker.pop_batch(1, 0.0):
             yield messages[0]
 
-    def popping(self, *, prefetch: int = 1, wait: Duration | None = None) -> AsyncPopping[T]:
+    def popping(
+        self,
+        *,
+        prefetch: int = 1,
+        wait: Duration | None = None,
+        durability: DurabilityName | None = None,
+    ) -> AsyncPopping[T]:
         """Return what takes messages as iteration does, for `async with`: at most once.
 
         Args:
@@ -188,11 +242,16 @@ class AsyncQueue(AsyncOversight[T]):
                 are lost if the process dies, so the default takes none ahead.
             wait: how many seconds to wait for the next message before it ends; 0 ends it
                 when the queue is empty, None never.
+            durability: as in `pop`.
 
         Raises:
             ValueError: `prefetch` is out of range.
         """
-        return AsyncPopping(self._taker, prefetch=prefetch, wait_s=_wait_s(wait))
+        taker = self._taking(durability)
+        return AsyncPopping(taker, prefetch=prefetch, wait_s=_wait_s(wait))
+
+    def _taking(self, durability: DurabilityName | None) -> AsyncTaker[T]:
+        return self._taker.asking_for(durability_level(durability))
 
     async def lease(
         self,
@@ -201,6 +260,7 @@ class AsyncQueue(AsyncOversight[T]):
         wait: Duration | None = 0,
         lease_duration: Duration | None = None,
         consumer: str = "",
+        durability: DurabilityName | None = None,
     ) -> list[AsyncLeasedMessage[T]]:
         """Lease messages from the head of the queue: each comes back unless it is acked in time.
 
@@ -213,6 +273,9 @@ class AsyncQueue(AsyncOversight[T]):
             lease_duration: how many seconds the leases last, 1 ms to 12 hours; None leaves that
                 to the queue.
             consumer: what the caller calls itself, for those who look; up to 200 bytes.
+            durability: how durable the leases are on return, at least, as in `add`: one with
+                less than FSYNC may be forgotten in a crash, and its message handed out again. It
+                says nothing of how durable their ends will be.
 
         Returns:
             The messages; none if there is none to hand out, also after waiting.
@@ -221,21 +284,29 @@ class AsyncQueue(AsyncOversight[T]):
             InvalidArgument: one of the arguments is out of range.
         """
         duration_s = _duration_s(lease_duration, "lease_duration")
-        wires = await self._leasing.lease(messages_max, _wait_s(wait), duration_s, consumer)
+        leasing = self._leasing.asking_for(durability_level(durability))
+        reply = await leasing.lease(messages_max, _wait_s(wait), duration_s, consumer)
         keeper = AsyncByHand(self._leasing)
-        return [received(wire, self._codec, keeper, duration_s) for wire in wires]
+        return [received(wire, self._codec, keeper, duration_s) for wire in reply.messages]
 
-    async def ack(self, messages: Iterable[AsyncLeasedMessage[Any] | str]) -> list[QmqError | None]:
+    async def ack(
+        self,
+        messages: Iterable[AsyncLeasedMessage[Any] | str],
+        *,
+        durability: DurabilityName | None = None,
+    ) -> list[QmqError | None]:
         """Remove leased messages from the queue: their work is done.
 
         Args:
             messages: up to 1,000 messages of this queue, or their lease ids.
+            durability: how durable that is on return, at least, as in `add`: a message that was
+                acked with less than FSYNC may come back after a crash.
 
         Returns:
             For each, in order, None, or LeaseLost if it was handed out again meanwhile, or
             InvalidArgument if the id is none.
         """
-        return await self._end(list(messages), ACK)
+        return await self._end(list(messages), Ending(durability=durability_level(durability)))
 
     async def nack(
         self,
@@ -244,6 +315,7 @@ class AsyncQueue(AsyncOversight[T]):
         *,
         delay: Duration | None = None,
         reason: str = "",
+        durability: DurabilityName | None = None,
     ) -> list[QmqError | None]:
         """Give leased messages back.
 
@@ -253,32 +325,38 @@ class AsyncQueue(AsyncOversight[T]):
             delay: for how many seconds they are kept back, up to 7 days; None leaves that to
                 the back-off of the queue if they failed, and is 0 if they are released.
             reason: why, for those who look; up to 1,024 bytes are kept.
+            durability: how durable that is on return, at least, as in `add`.
 
         Returns:
             For each, in order, None, or LeaseLost, NoDeadLetterQueue or InvalidArgument.
         """
         kind = NackKind[kind] if isinstance(kind, str) else kind
-        ending = Ending(kind, _duration_s(delay, "delay"), reason)
+        delay_s = _duration_s(delay, "delay")
+        ending = Ending(kind, delay_s, reason, durability_level(durability))
         return await self._end(list(messages), ending)
 
     async def extend(
         self,
         messages: Iterable[AsyncLeasedMessage[Any] | str],
         lease_duration: Duration | None = None,
+        *,
+        durability: DurabilityName | None = None,
     ) -> list[QmqError | None]:
         """Make leases end a time from now.
 
         Args:
             messages: up to 1,000 messages of this queue, or their lease ids.
             lease_duration: in seconds; None leaves that to the queue.
+            durability: how durable the leases are on return, at least, as in `add`.
 
         Returns:
             For each, in order, None, or LeaseLost or InvalidArgument.
         """
         messages = list(messages)
         duration_s = _duration_s(lease_duration, "lease_duration")
+        leasing = self._leasing.asking_for(durability_level(durability))
         sent_at = time.monotonic()
-        results = await self._leasing.extend(_lease_ids(messages), duration_s)
+        results = await leasing.extend(_lease_ids(messages), duration_s)
         for message, result in zip(messages, results, strict=True):
             if not isinstance(message, str):
                 lease_of(message).note_extension(result, sent_at, duration_s)
@@ -307,6 +385,7 @@ class AsyncQueue(AsyncOversight[T]):
         prefetch: int = 0,
         lease_duration: Duration | None = None,
         consumer: str | None = None,
+        durability: DurabilityName | None = None,
     ) -> AsyncConsumer[T]:
         """Return what hands out messages one by one, at least once, for `async with`.
 
@@ -323,12 +402,15 @@ class AsyncQueue(AsyncOversight[T]):
                 12 hours; while it lives, leases are extended. None leaves that to the queue.
             consumer: what it calls itself, for those who look; None is the name of the machine
                 and the number of the process.
+            durability: how durable leases and their ends are, at least, as in `add`, unless the
+                call of a message says otherwise. With less than FSYNC a message may be handed
+                out again after a crash, also one that was acked.
 
         Raises:
             ValueError: `concurrency` or `prefetch` is out of range.
         """
         return AsyncConsumer(
-            self._leasing,
+            self._leasing.asking_for(durability_level(durability)),
             self._codec,
             concurrency=concurrency,
             prefetch=prefetch,
@@ -343,6 +425,7 @@ class AsyncQueue(AsyncOversight[T]):
         prefetch: int = 0,
         lease_duration: Duration | None = None,
         consumer: str | None = None,
+        durability: DurabilityName | None = None,
     ) -> Callable[[Callable[[AsyncLeasedMessage[T]], Awaitable[R]]], AsyncWorker[T, R]]:
         """Make a worker of a function of one message: a decorator. `AsyncWorker.run` runs it.
 
@@ -352,6 +435,7 @@ class AsyncQueue(AsyncOversight[T]):
             prefetch: as of `consume`.
             lease_duration: likewise.
             consumer: likewise.
+            durability: likewise.
 
         Raises:
             ValueError: `concurrency` or `prefetch` is out of range.
@@ -362,6 +446,7 @@ class AsyncQueue(AsyncOversight[T]):
             prefetch=prefetch,
             lease_duration=lease_duration,
             consumer=consumer,
+            durability=durability,
         )
         consume()  # So that what is out of range is refused here.
 

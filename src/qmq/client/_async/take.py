@@ -10,6 +10,7 @@ from qmq.client.decode import popped
 from qmq.client.encode import duration
 from qmq.client.errors import QueueEmpty
 from qmq.client.values import Message
+from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
@@ -21,10 +22,23 @@ class AsyncTaker(Generic[T]):
     A wait that is longer than one call may take is made of several calls.
     """
 
-    def __init__(self, connection: AsyncConnection, queue_id: str, codec: Codec[T]) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        queue_id: str,
+        codec: Codec[T],
+        durability: Durability = Durability.UNKNOWN,
+    ) -> None:
         self.connection = connection
         self.queue_id = queue_id
         self.codec = codec
+        self.durability = durability
+
+    def asking_for(self, durability: Durability) -> "AsyncTaker[T]":
+        """Return what does the same as durably as that; UNKNOWN leaves it as it is."""
+        if not durability:
+            return self
+        return AsyncTaker(self.connection, self.queue_id, self.codec, durability)
 
     async def pop(self, wait_s: float | None) -> Message[T]:
         """Take the message at the head.
@@ -36,7 +50,7 @@ class AsyncTaker(Generic[T]):
         """
         while True:
             turn_s, wait_s = next_turn(wait_s)
-            request = pb.PopRequest(queue_id=self.queue_id)
+            request = pb.PopRequest(queue_id=self.queue_id, durability=self.durability.name)
             if turn_s:
                 request.wait.CopyFrom(duration(turn_s))
             try:
@@ -58,22 +72,24 @@ class AsyncTaker(Generic[T]):
 
         Raises QmqError.
         """
-        messages: list[Message[T]] = []
-        while not messages:
+        codec, reply = self.codec, await self.take(messages_max, wait_s)
+        return [popped(each, codec) for each in reply.messages]
+
+    async def take(self, messages_max: int, wait_s: float | None) -> pb.PopBatchResponse:
+        """Do what `pop_batch` does, and return the server's reply."""
+        while True:
             turn_s, wait_s = next_turn(wait_s)
-            request = pb.PopBatchRequest(queue_id=self.queue_id, messages_max=messages_max)
+            request = pb.PopBatchRequest(
+                queue_id=self.queue_id, messages_max=messages_max, durability=self.durability.name
+            )
             if turn_s:
                 request.wait.CopyFrom(duration(turn_s))
-            reply = await self.connection.call(
+            data = await self.connection.call(
                 "PopBatch", request.SerializeToString(), wait_s=turn_s
             )
-            codec = self.codec
-            messages = [
-                popped(each, codec) for each in pb.PopBatchResponse.FromString(reply).messages
-            ]
-            if wait_s == 0:
-                break
-        return messages
+            reply = pb.PopBatchResponse.FromString(data)
+            if reply.messages or wait_s == 0:
+                return reply
 
     async def next_batch(self, messages_max: int, wait_s: float | None) -> list[Message[T]]:
         """Take messages as `pop_batch` does, but who waits for ever outlives the server.

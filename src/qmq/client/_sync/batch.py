@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from qmq.client.decode import metadata
+from qmq.client.decode import durability_of, metadata
 from qmq.client.encode import read_new_message
 from qmq.client.errors import FailedAdd, QmqError
 from qmq.client.on_threads.concurrency import Signal
@@ -102,7 +102,8 @@ class Batch:
             raise copy.copy(self._errors[index])
         for indexes, reply in self._replies:
             if index in indexes:
-                return metadata(reply.messages[indexes.index(index)])
+                meta = reply.messages[indexes.index(index)]
+                return metadata(meta, durability_of(reply.durability))
         raise AssertionError("a message of a settled batch was stored or has failed")
 
 

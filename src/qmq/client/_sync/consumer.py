@@ -4,6 +4,7 @@
 import logging
 import os
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -214,9 +215,9 @@ class Consumer(Generic[T]):
             if self._duration_s is None:
                 self._wait.make(self._learn_duration)
             while want := self._held.wanted():
-                wires = self._fetch(want)
+                leased = self._fetch(want)
                 messages = [
-                    received(wire, self._codec, self._settler, self._duration_s) for wire in wires
+                    received(wire, self._codec, self._settler, self._duration_s) for wire in leased
                 ]
                 for message in self._held.take_in(messages):
                     self._settler.put(lease_of(message), RELEASE)
@@ -238,19 +239,19 @@ class Consumer(Generic[T]):
         assert lasts is not None
         self._duration_s = lasts.total_seconds()
 
-    def _fetch(self, want: Want) -> list[pb.LeasedMessage]:
+    def _fetch(self, want: Want) -> Iterable[pb.LeasedMessage]:
         """Lease messages, and wait for some if somebody waits for them."""
         leasing = self._leasing
-        messages: list[pb.LeasedMessage] = []
+        reply: pb.LeaseResponse | None = None
         # Cheaper than a call that can be ended, if there is a message. What stands in its way
         # is told by the next one.
         with suppress(Unavailable, DeadlineExceeded):
-            messages = leasing.lease(want.messages_max, 0.0, self._duration_s, self._name)
-        if messages or not want.is_urgent:
-            return messages
-        lease = partial(leasing.lease, want.messages_max, None, self._duration_s, self._name)
-        wait = partial(outlast, leasing.connection, leasing.queue_id, lease)
-        return self._wait.make(wait) or []
+            reply = leasing.lease(want.messages_max, 0.0, self._duration_s, self._name)
+        if want.is_urgent and not (reply and reply.messages):
+            lease = partial(leasing.lease, want.messages_max, None, self._duration_s, self._name)
+            wait = partial(outlast, leasing.connection, leasing.queue_id, lease)
+            reply = self._wait.make(wait)
+        return reply.messages if reply else ()
 
 
 def _check_range(name: str, value: int, least: int) -> None:

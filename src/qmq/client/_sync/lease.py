@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 from qmq.client._sync.leasing import Leasing
 from qmq.client.codecs import Codec
 from qmq.client.decode import attempts, dead_letter, metadata, moment_ns
-from qmq.client.endings import ACK, Ending
+from qmq.client.endings import Ending
 from qmq.client.errors import LeaseLost, QmqError
 from qmq.client.options import Duration, seconds
-from qmq.client.values import Message, moment
-from qmq.values import NackKind
+from qmq.client.values import DurabilityName, Message, durability_level, moment
+from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
@@ -105,12 +105,13 @@ class Lease:
         if error:
             raise error
 
-    def extend(self, duration_s: float | None) -> None:
+    def extend(self, duration_s: float | None, durability: Durability) -> None:
         """Make it end a time from now. Raises QmqError."""
         if duration_s is None:
             duration_s = self.duration_s
         sent_at = time.monotonic()
-        (result,) = self.keeper.leasing.extend([self.id], duration_s)
+        leasing = self.keeper.leasing.asking_for(durability)
+        (result,) = leasing.extend([self.id], duration_s)
         self.note_extension(result, sent_at, duration_s)
         if isinstance(result, QmqError):
             raise result
@@ -144,7 +145,8 @@ class LeasedMessage(Message[T]):
     """A message that was leased: it comes back unless it is acked before its lease ends.
 
     Each of its methods may raise LeaseLost when the lease has ended already, and Unavailable
-    and its kin, DeadlineExceeded and ClientUnusable.
+    and its kin, DeadlineExceeded and ClientUnusable. Their `durability` is as of
+    `Queue.add`; if it is not reached, nothing is done.
 
     A copy, and what another process gets, is a Message: the lease stays where it is.
     """
@@ -176,32 +178,49 @@ class LeasedMessage(Message[T]):
         """Whether the lease is known to have ended by itself: somebody else may have it."""
         return self._lease.is_lost
 
-    def ack(self) -> None:
+    def ack(self, *, durability: DurabilityName | None = None) -> None:
         """Remove the message from its queue: the work is done.
 
         After its lease has ended that succeeds if the message was not handed out again
         meanwhile. It is repeated when its answer was lost: to ack twice is no error.
-        """
-        self._lease.end(ACK)
 
-    def extend(self, duration: Duration | None = None) -> None:
+        Args:
+            durability: a message that was acked with less than FSYNC may come back after a
+                crash.
+        """
+        self._lease.end(Ending(durability=durability_level(durability)))
+
+    def extend(
+        self, duration: Duration | None = None, *, durability: DurabilityName | None = None
+    ) -> None:
         """Make the lease end a time from now.
 
         Args:
             duration: in seconds; None for as long as it was asked to last at first, or as the
                 queue has it.
+            durability: how durable the lease is then, at least.
         """
-        self._lease.extend(None if duration is None else seconds(duration, "duration"))
+        duration_s = None if duration is None else seconds(duration, "duration")
+        self._lease.extend(duration_s, durability_level(durability))
 
-    def release(self, *, delay: Duration = 0) -> None:
+    def release(self, *, delay: Duration = 0, durability: DurabilityName | None = None) -> None:
         """Give the message back unharmed: its delivery does not count.
 
         Args:
             delay: for how many seconds it is kept back, up to 7 days.
+            durability: how durable that is, at least.
         """
-        self._lease.end(Ending(NackKind.RELEASE, seconds(delay, "delay")))
+        delay_s = seconds(delay, "delay")
+        level = durability_level(durability)
+        self._lease.end(Ending(NackKind.RELEASE, delay_s, durability=level))
 
-    def fail(self, reason: str = "", *, delay: Duration | None = None) -> None:
+    def fail(
+        self,
+        reason: str = "",
+        *,
+        delay: Duration | None = None,
+        durability: DurabilityName | None = None,
+    ) -> None:
         """Give the message back since the work failed: its delivery counts.
 
         If it was delivered as often as its queue allows, it becomes a dead letter.
@@ -210,20 +229,24 @@ class LeasedMessage(Message[T]):
             reason: why, for those who look; up to 1,024 bytes are kept.
             delay: for how many seconds it is kept back, up to 7 days; None leaves that to the
                 back-off of the queue.
+            durability: how durable that is, at least.
         """
         delay_s = None if delay is None else seconds(delay, "delay")
-        self._lease.end(Ending(NackKind.FAIL, delay_s, reason))
+        level = durability_level(durability)
+        self._lease.end(Ending(NackKind.FAIL, delay_s, reason, level))
 
-    def reject(self, reason: str = "") -> None:
+    def reject(self, reason: str = "", *, durability: DurabilityName | None = None) -> None:
         """Make the message a dead letter: nobody can do the work.
 
         Args:
             reason: as of `fail`.
+            durability: how durable that is, at least.
 
         Raises:
             NoDeadLetterQueue: its queue has none. The lease goes on.
         """
-        self._lease.end(Ending(NackKind.REJECT, reason=reason))
+        level = durability_level(durability)
+        self._lease.end(Ending(NackKind.REJECT, reason=reason, durability=level))
 
 
 def received(

@@ -26,6 +26,7 @@ from qmq.client.errors import (
 )
 from qmq.client.on_threads.concurrency import Background
 from qmq.client.values import Metadata, Tags, tag_pairs
+from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
@@ -45,10 +46,17 @@ class Producer(Generic[T]):
     """
 
     def __init__(
-        self, connection: Connection, queue_id: str, codec: Codec[T], *, linger_s: float
+        self,
+        connection: Connection,
+        queue_id: str,
+        codec: Codec[T],
+        *,
+        linger_s: float,
+        durability: Durability,
     ) -> None:
         self._connection = connection
         self._queue_id = queue_id
+        self._durability = durability
         self._encode = codec.encode
         self._generation = forks.generation
         self._backlog = Backlog(linger_s)
@@ -103,10 +111,11 @@ class Producer(Generic[T]):
             tags: {"key": "value"}, or pairs where a key repeats.
 
         Returns:
-            The id, moment of creation and tags that the message has.
+            The id, moment of creation and tags that the message has, and how durable it is.
 
         Raises:
             QueueFull: the queue has no room for this one; those before it are stored.
+            DurabilityNotReached: the queue's store cannot be as durable as the producer asks.
             InvalidArgument: a tag breaks a rule.
             MessageTooLarge: the message is larger than the server carries.
             Unavailable: after it was repeated where that is safe; the message may be stored
@@ -168,7 +177,7 @@ class Producer(Generic[T]):
         """Send some messages of a batch, for as long as more of them can be stored."""
         while indexes:
             records = [batch.records[index] for index in indexes]
-            request = add_batch(self._queue_id, records, partial=True)
+            request = add_batch(self._queue_id, records, partial=True, durability=self._durability)
             try:
                 data = self._connection.call(
                     "AddBatch", request, repeatable=self._connection.retry.adds
