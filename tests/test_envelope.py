@@ -1,5 +1,8 @@
 """Messages at rest are what the protobuf library makes of them, byte for byte."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -7,14 +10,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qmq.envelope import (
+    HANDED_OUT_OVERHEAD_BYTES,
     REPLY_OVERHEAD_BYTES,
     Sealer,
     batch_reply_with,
+    encode_attempts,
+    encode_leased,
+    encode_leases,
     encode_tags,
     reply_with,
     varint,
 )
-from qmq.values import Tag
+from qmq.values import Attempt, Outcome, Tag
 from qmq.wire import q_pb2 as pb
 
 ID = "668ad8a2-036c-4556-b9e5-be492c190019"
@@ -27,13 +34,18 @@ tags = st.lists(st.builds(Tag, text, text), max_size=5)
 moments_ns = st.integers(0, 253_402_300_799 * NS_PER_S + 999_999_999)
 
 
+def moment(ns: int) -> Timestamp:
+    """Return a moment as the library has it."""
+    seconds, nanos = divmod(ns, NS_PER_S)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
 def by_the_library(created_ns: int, tags: list[Tag], payload: bytes, id_: str = ID) -> pb.Message:
     """Make the message that an envelope should be."""
-    seconds, nanos = divmod(created_ns, NS_PER_S)
     return pb.Message(
         meta=pb.Metadata(
             id=id_,
-            created=Timestamp(seconds=seconds, nanos=nanos),
+            created=moment(created_ns),
             tags=[pb.Tag(key=tag.key, value=tag.value) for tag in dict.fromkeys(tags)],
         ),
         payload=payload,
@@ -122,6 +134,104 @@ def test_reply_with_many_envelopes_is_what_the_library_encodes(
     encoded = batch_reply_with(message.SerializeToString() for message in messages)
 
     assert encoded == pb.PopBatchResponse(messages=messages).SerializeToString()
+
+
+class Leased(NamedTuple):
+    """What makes a message on lease."""
+
+    lease_id: str
+    delivery_count: int
+    payload: bytes
+    attempts: Sequence[Attempt] = ()
+
+    def by_the_library(self, expires_ns: int) -> pb.LeasedMessage:
+        """Make the message that an encoded one should be."""
+        message = by_the_library(7, [], self.payload)
+        message.attempts.extend(
+            pb.Attempt(
+                consumer=each.consumer,
+                leased=moment(each.leased_ns),
+                ended=moment(each.ended_ns),
+                outcome=each.outcome.name,
+                reason=each.reason,
+            )
+            for each in self.attempts
+        )
+        return pb.LeasedMessage(
+            message=message,
+            lease_id=self.lease_id,
+            lease_expires_at=moment(expires_ns),
+            delivery_count=self.delivery_count,
+        )
+
+
+def leased_together(batch: Sequence[Leased], expires_ns: int) -> list[bytes]:
+    """Encode messages on lease."""
+    return encode_leased(
+        [by_the_library(7, [], each.payload).SerializeToString() for each in batch],
+        [encode_attempts(each.attempts, 1_000_000) for each in batch],
+        encode_leases(
+            [each.lease_id for each in batch], expires_ns, [each.delivery_count for each in batch]
+        ),
+    )
+
+
+#: Of a few sizes, so that some are of the same; those differ in what is in them.
+leased_batches = st.lists(
+    st.builds(
+        Leased,
+        st.text(st.sampled_from("0123456789abcdef-"), min_size=25, max_size=25),
+        st.sampled_from([1, 1, 2, 127, 128, 2**31 - 1]),
+        st.sampled_from([b"", b"x", b"y", b"x" * 60, b"x" * 128, b"x" * 16_384]),
+        st.lists(
+            st.builds(
+                Attempt,
+                st.just(1),
+                text,
+                moments_ns,
+                moments_ns,
+                st.sampled_from(Outcome),
+                text,
+            ),
+            max_size=2,
+        ),
+    ),
+    max_size=6,
+)
+
+LEASE_ID = "17979cfe362a0000-00000003"
+
+
+@given(leased_batches, moments_ns)
+@example([Leased(LEASE_ID, 1, b"x"), Leased(LEASE_ID, 2, b"y"), Leased("0-1", 300, b"z")], 0)
+@example([Leased(LEASE_ID, 1, b"x" * size) for size in range(400)], 1)
+@example([Leased(LEASE_ID, 300, b"x" * size) for size in range(16_250, 16_400)], 1)
+def test_leased_messages_are_what_the_library_encodes(batch: list[Leased], expires_ns: int) -> None:
+    """Each is a part of a LeaseResponse, and all together are one, in order."""
+    parts = leased_together(batch, expires_ns)
+
+    messages = [each.by_the_library(expires_ns) for each in batch]
+    assert parts == [pb.LeaseResponse(messages=[each]).SerializeToString() for each in messages]
+    assert b"".join(parts) == pb.LeaseResponse(messages=messages).SerializeToString()
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 2**14 - 1, 2**14, 2**21, 2**22])
+def test_lease_adds_no_more_than_its_bound(size: int) -> None:
+    """So much is left free of the largest reply when a message is accepted."""
+    last_ns = 253_402_300_799 * NS_PER_S + 999_999_999
+    leases = encode_leases([LEASE_ID], last_ns, [2**31 - 1])
+
+    (part,) = encode_leased([bytes(size)], [b""], leases)
+
+    assert len(part) - size <= HANDED_OUT_OVERHEAD_BYTES
+
+
+def test_each_message_has_a_lease() -> None:
+    """Neither is any left over."""
+    leases = encode_leases([LEASE_ID], 1, [1])
+    for envelopes, attempts in (([], [b""]), ([b"x"] * 2, [b""]), ([b"x"], [b""] * 2)):
+        with pytest.raises(ValueError, match="zip"):
+            encode_leased(envelopes, attempts, leases)
 
 
 @given(st.lists(moments_ns, max_size=5))

@@ -214,25 +214,35 @@ def encode_leases(
     expires = _moment(_LEN_3, expires_ns)
     first = expires + b"\x20\x01"
     return [
-        b"\x12%b%b%b"
-        % (
-            _SHORT[len(lease_id)],
-            lease_id.encode(),
-            first if count == 1 else expires + b"\x20" + varint(count),
-        )
+        b"\x12"
+        + _SHORT[len(lease_id)]
+        + lease_id.encode()
+        + (first if count == 1 else expires + b"\x20" + varint(count))
         for lease_id, count in zip(lease_ids, delivery_counts, strict=True)
     ]
 
 
-def leased_with(envelope: bytes, attempts: bytes, lease: bytes) -> bytes:
-    """Encode a `proto.LeasedMessage`.
+def encode_leased(
+    envelopes: Sequence[bytes], attempts: Sequence[bytes], leases: Sequence[bytes]
+) -> list[bytes]:
+    """Encode each `proto.LeasedMessage` as it stands in a reply: the repeated field 1.
 
     Args:
-        envelope: the message.
-        attempts: what `encode_attempts` returned.
-        lease: what `encode_leases` returned for it.
+        envelopes: the messages.
+        attempts: what `encode_attempts` returned for each.
+        leases: what `encode_leases` returned.
     """
-    return b"".join((_LEN_1, varint(len(envelope) + len(attempts)), envelope, attempts, lease))
+    # Messages that go together are mostly of the same few sizes.
+    heads: dict[tuple[int, int], bytes] = {}
+    encoded: list[bytes] = []
+    for envelope, history, lease in zip(envelopes, attempts, leases, strict=True):
+        sizes = len(envelope) + len(history), len(lease)
+        head = heads.get(sizes)
+        if head is None:
+            message = _LEN_1 + varint(sizes[0])
+            head = heads[sizes] = _LEN_1 + varint(len(message) + sum(sizes)) + message
+        encoded.append(head + envelope + history + lease)
+    return encoded
 
 
 def encode_browsed(  # noqa: PLR0913 - The fields of the message.

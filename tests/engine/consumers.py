@@ -11,6 +11,7 @@ from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import NS_PER_S, NackKind, QueueSettings, QueueStats, Store
 from qmq.wire import q_pb2 as pb
+from tests.leased import leased_messages
 
 #: What lasts for ever, as far as a test goes.
 LONG_S = 12 * 3600
@@ -88,8 +89,6 @@ async def lease(  # noqa: PLR0913 - All that a consumer can say.
         duration_ns=None if duration_s is None else round(duration_s * NS_PER_S),
         consumer=consumer,
     )
-    told = [pb.LeasedMessage.FromString(each.encoded) for each in leased]
-    assert [each.lease_id for each in told] == [each.lease_id for each in leased]
     return [
         Held(
             each.message.payload,
@@ -99,7 +98,7 @@ async def lease(  # noqa: PLR0913 - All that a consumer can say.
             each.message.attempts,
             each.message,
         )
-        for each in told
+        for each in leased_messages(leased)
     ]
 
 

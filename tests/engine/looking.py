@@ -24,6 +24,7 @@ from qmq.values import (
     Tag,
 )
 from qmq.wire import q_pb2 as pb
+from tests.leased import leased_messages
 
 READY: Final = pb.BrowseRequest.READY
 LEASED: Final = pb.BrowseRequest.LEASED
@@ -104,7 +105,7 @@ async def leased(
 ) -> list[str]:
     """Lease messages for 30 seconds, and return their lease ids."""
     found = await broker.leasing.lease(queue, count, wait_s=0, is_gone=present, consumer=consumer)
-    return [each.lease_id for each in found]
+    return [each.lease_id for each in leased_messages(found)]
 
 
 async def page(  # noqa: PLR0913 - As `Browsing.browse` has them.

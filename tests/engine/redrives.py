@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 from qmq.engine.broker import Broker
-from qmq.engine.leasing import Leased
 from qmq.envelope import encode_tags
 from qmq.ids import RandomIds
 from qmq.model.redrive import Redrive, RedriveRequest
@@ -15,6 +14,7 @@ from qmq.testing import ManualClock, seeded_ids
 from qmq.values import BackOff, NackKind, QueueSettings, Store, Tag
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import turns
+from tests.leased import leased_messages
 
 #: Messages that one call can bring about.
 _BATCH: int = 500
@@ -67,7 +67,7 @@ async def add(
 
 async def lease(broker: Broker, count: int, queue: str = "jobs") -> list[pb.LeasedMessage]:
     """Lease messages, up to so many."""
-    leased: list[Leased] = []
+    leased: list[bytes] = []
     while len(leased) < count and (
         more := await broker.leasing.lease(
             queue,
@@ -78,7 +78,7 @@ async def lease(broker: Broker, count: int, queue: str = "jobs") -> list[pb.Leas
         )
     ):
         leased += more
-    return [pb.LeasedMessage.FromString(each.encoded) for each in leased]
+    return leased_messages(leased)
 
 
 async def reject(

@@ -8,13 +8,13 @@ import pytest
 
 from qmq.engine.broker import Broker
 from qmq.engine.consuming import Consumer, Holding
-from qmq.engine.leasing import Leased
 from qmq.errors import LeaseLost, QueueNotFound, ShuttingDown
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import NS_PER_S, NackKind, QueueSettings, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import Caller, broker_with_jobs, turns, waiting
+from tests.leased import leased_messages
 from tests.store.disk import Commits, Disks
 
 #: The lease of those who do not ask for another, in seconds.
@@ -39,7 +39,7 @@ class Stream:
 
     def __init__(self, broker: Broker, queue_id: str, credit: int, name: str = "") -> None:
         self.consumer = Consumer(broker.leasing, queue_id, credit=credit, name=name)
-        self.batches: list[list[Leased]] = []
+        self.batches: list[list[bytes]] = []
         self._task = asyncio.ensure_future(self._run())
         # Not every test asks how it ended.
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -51,11 +51,7 @@ class Stream:
     @property
     def messages(self) -> list[pb.LeasedMessage]:
         """All messages that it was handed out so far."""
-        return [
-            pb.LeasedMessage.FromString(leased.encoded)
-            for batch in self.batches
-            for leased in batch
-        ]
+        return [message for batch in self.batches for message in leased_messages(batch)]
 
     @property
     def payloads(self) -> list[bytes]:
@@ -154,6 +150,24 @@ async def test_end_of_a_lease_gives_room(end: Callable[..., object]) -> None:
 
     assert stream.payloads == [b"0", b"1", b"2"]
     assert stream.consumer.holding.lease_ids == stream.lease_ids[1:]
+    await stream.stop()
+
+
+async def test_acks_at_once_give_room_for_as_many() -> None:
+    """Whoever makes them; they come in one batch."""
+    broker = await jobs()
+    await add(broker, *[b"%d" % n for n in range(8)])
+    stream = Stream(broker, "jobs", 3)
+    await turns()
+
+    results = await broker.leasing.ack("jobs", stream.lease_ids[1:])
+    await turns()
+
+    assert results == [None, None]
+    assert stream.payloads == [b"0", b"1", b"2", b"3", b"4"]
+    assert [len(batch) for batch in stream.batches] == [3, 2]
+    held = stream.lease_ids
+    assert stream.consumer.holding.lease_ids == [held[0], *held[3:]]
     await stream.stop()
 
 
@@ -312,7 +326,7 @@ async def test_batches_are_bounded(message_bytes_max: int, batches: list[int] | 
     if batches:
         assert [len(batch) for batch in stream.batches] == batches
     for batch in stream.batches:
-        assert sum(len(leased.encoded) for leased in batch) < message_bytes_max
+        assert sum(map(len, batch)) <= message_bytes_max
     await stream.stop()
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from qmq.engine.broker import Broker
-from qmq.envelope import batch_reply_with
 from qmq.errors import InvalidArgument, LeaseLost, QueueNotFound, ShuttingDown
 from qmq.limits import ATTEMPTS_MAX, CONSUMER_BYTES_MAX, MESSAGE_BYTES_MAX, REASON_BYTES_MAX
 from qmq.testing import START_NS, ManualClock
@@ -26,6 +25,7 @@ from tests.engine.consumers import (
     states,
     stats,
 )
+from tests.leased import leased_messages
 
 #: A lease that nobody has ever been given.
 NOBODYS = "000000000000002a-00000001"
@@ -96,9 +96,9 @@ async def test_reply_carries_no_more_than_it_may(clock: ManualClock) -> None:
     counts = []
     for _ in range(3):
         leased = await broker.leasing.lease("jobs", 9, wait_s=0, is_gone=never_gone)
-        assert len(batch_reply_with([each.encoded for each in leased])) <= 2_000
+        assert len(b"".join(leased)) <= 2_000
         counts.append(len(leased))
-        ids = [each.lease_id for each in leased]
+        ids = [each.lease_id for each in leased_messages(leased)]
         await nack(broker, NackKind.FAIL, *ids, delay_s=0, reason="r" * 200)
 
     # Each time they have one attempt more to tell of, and one message less fits.
@@ -510,15 +510,15 @@ async def test_largest_message_can_be_leased_whatever_its_history(clock: ManualC
             await nack(broker, NackKind.FAIL, mine, delay_s=0, reason=reason)
 
         (leased,) = await broker.leasing.lease("jobs", 9, wait_s=0, is_gone=never_gone)
-        assert len(batch_reply_with([leased.encoded])) <= MESSAGE_BYTES_MAX
-        told = pb.LeasedMessage.FromString(leased.encoded)
+        assert len(leased) <= MESSAGE_BYTES_MAX
+        (told,) = leased_messages([leased])
         assert len(told.message.attempts) == attempts
         assert told.delivery_count == ATTEMPTS_MAX + 1
 
-        await nack(broker, NackKind.REJECT, leased.lease_id, reason=reason)
+        await nack(broker, NackKind.REJECT, told.lease_id, reason=reason)
         (dead,) = await broker.leasing.lease("dead", 9, wait_s=0, is_gone=never_gone)
-        assert len(batch_reply_with([dead.encoded])) <= MESSAGE_BYTES_MAX
-        told = pb.LeasedMessage.FromString(dead.encoded)
+        assert len(dead) <= MESSAGE_BYTES_MAX
+        (told,) = leased_messages([dead])
         assert told.message.dead_letter.reason == pb.DeadLetter.REJECTED
         assert (await broker.purge("dead")) == 1
 

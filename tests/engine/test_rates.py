@@ -10,6 +10,7 @@ from qmq.model.catalog import Catalog
 from qmq.model.queue import Queue
 from qmq.testing import ManualClock
 from tests.engine.callers import broker_with_jobs, turns
+from tests.leased import leased_messages
 from tests.model.queues import queue
 
 
@@ -174,7 +175,7 @@ async def test_stats_tell_the_rates(broker: Broker, clock: ManualClock) -> None:
         return False
 
     held = await broker.leasing.lease("jobs", 6, wait_s=0, is_gone=present)
-    await broker.leasing.ack("jobs", [each.lease_id for each in held[:3]])
+    await broker.leasing.ack("jobs", [each.lease_id for each in leased_messages(held[:3])])
     clock.advance(3)
 
     ([stats], _) = await broker.stats("jobs", 0, "")

@@ -1,34 +1,50 @@
-"""The last texts of a kind."""
+"""The last numbers of a kind."""
+
+import pytest
 
 from qmq.engine.recent import Recent
 
 
-def test_text_is_remembered() -> None:
+def test_number_is_remembered() -> None:
     """Until it is old; others are not."""
     recent = Recent(10)
 
-    recent.add("a")
+    recent.update([7])
 
-    assert "a" in recent
-    assert "b" not in recent
+    assert 7 in recent
+    assert 8 not in recent
 
 
-def test_last_texts_are_remembered_and_old_ones_are_not() -> None:
-    """So many at least, and at most twice as many."""
+@pytest.mark.parametrize("at_once", [1, 3, 10, 25])
+def test_last_numbers_are_remembered_and_old_ones_are_not(at_once: int) -> None:
+    """So many at least; at most twice as many, and what came together with each half's last."""
     recent = Recent(10)
+    most = 2 * (10 + at_once - 1)
 
-    for n in range(1_000):
-        recent.add(str(n))
-        assert all(str(m) in recent for m in range(max(0, n - 9), n + 1))
-        assert not any(str(m) in recent for m in range(n - 19))
+    for start in range(0, 1_000, at_once):
+        end = start + at_once
+        recent.update(range(start, end))
+        assert all(n in recent for n in range(max(0, end - max(10, at_once)), end))
+        assert not any(n in recent for n in range(end - most))
 
 
-def test_text_that_is_added_again_is_young_again() -> None:
+def test_number_that_comes_again_is_young_again() -> None:
     """Others are forgotten before it."""
     recent = Recent(3)
 
-    for text in ("a", "b", "c", "a", "d", "e", "f"):
-        recent.add(text)
+    for number in (1, 2, 3, 1, 4, 5, 6):
+        recent.update([number])
 
-    assert "a" in recent
-    assert "b" not in recent
+    assert 1 in recent
+    assert 2 not in recent
+
+
+def test_nothing_makes_nothing_old() -> None:
+    """However often it comes: what was remembered as the last still is."""
+    recent = Recent(3)
+    recent.update([1, 2, 3])
+
+    for _ in range(9):
+        recent.update([])
+
+    assert all(n in recent for n in (1, 2, 3))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from qmq.model.delivery import Delivery
-from qmq.model.index import seq_of
+from qmq.model.index import entry, seq_of
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, UNBOUNDED, QueueInfo, QueueSettings, Store, Tag
@@ -50,7 +50,7 @@ def queue(  # noqa: PLR0913 - All that a queue can have.
 def filled(q: Queue, seqs: Sequence[int]) -> Queue:
     """Put messages with these sequence numbers into a queue, and return it."""
     for seq in seqs:
-        q.add(seq, SIZE)
+        q.add(entry(seq, SIZE))
     return q
 
 

@@ -80,8 +80,8 @@ class World:
     ) -> None:
         self.envelopes = dict(enumerate(letters, 1))
         self.dead = queue(DEAD)
-        for seq, envelope in self.envelopes.items():
-            self.dead.add(seq, len(envelope))
+        #: Those of the dead letters, in order.
+        self.entries = self.dead.add_batch(1, [len(envelope) for envelope in letters])
         self.jobs = queue(JOBS, limit=limit)
         self.queues = {each.info.id: each for each in (self.dead, self.jobs)}
         self.numbers = count(NEW)

@@ -67,9 +67,14 @@ def head_withdrawn_unseen(q: Queue) -> None:
 
 def named_wrongly(q: Queue) -> None:
     """Know a message by another number."""
-    q.leases.by_seq[5] = q.leases.by_seq.pop(LEASED)
-    q.leases.by_seq[5].entry = entry(6, SIZE)
-    q.leases.extend(q.leases.by_seq[5], START_NS)
+    delivery = q.leases.by_seq[5] = q.leases.by_seq.pop(LEASED)
+    delivery.entry, delivery.seq = entry(6, SIZE), 6
+    q.leases.extend(delivery, START_NS)
+
+
+def numbered_wrongly(q: Queue) -> None:
+    """Take a message for another one than its entry says."""
+    known(q, LEASED).seq = FRESH
 
 
 def leased_in_line(q: Queue) -> None:
@@ -183,6 +188,7 @@ def expired_by_another_name(q: Queue) -> None:
             "the line begins with message 12, and message 11 is to be handed out next",
         ),
         (named_wrongly, "message 6 is known as message 5"),
+        (numbered_wrongly, "message 14 takes itself for message 15"),
         (leased_in_line, "message 14 is LEASED, and in the line as well"),
         (returned_nowhere, "message 12 is RETURNED, and not in the line"),
         (fresh_with_history, "message 15 stands in the line as if it had never been handed out"),

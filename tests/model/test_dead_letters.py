@@ -10,6 +10,7 @@ from qmq.limits import ATTEMPTS_MAX, CONSUMER_BYTES_MAX, REASON_BYTES_MAX
 from qmq.model.changes import Move
 from qmq.model.dead_letters import bury, check_dead_letter_queue
 from qmq.model.delivery import Delivery
+from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from qmq.values import (
@@ -61,7 +62,9 @@ def test_dead_letter_goes_to_the_end_of_its_new_queue() -> None:
 
     move = buried(source, delivery, target)
 
-    assert (move.old_seq, move.new_seq, move.queue_number) == (5, 900, 2)
+    size = SIZE + len(move.suffix)
+    assert (move.old_entry, move.new_entry) == (entry(5, SIZE), entry(900, size))
+    assert move.queue_number == 2
     assert (seqs_in(source), source.leases.by_seq, source.leases.leased) == ([6], {}, 0)
     assert seqs_in(target) == [7, 900]
     assert target.ready.bytes == 2 * SIZE + len(move.suffix)
@@ -186,7 +189,7 @@ def test_dead_letter_that_dies_again_tells_about_the_last_time() -> None:
     """Nothing of the first time is left in it but the attempts."""
     envelope = Sealer().seal(b"0" * 36, START_NS, b"", b"payload")
     source, target, last = queue(1), queue(2), queue(3)
-    source.add(5, len(envelope))
+    source.add(entry(5, len(envelope)))
     (delivery,) = leased(source, consumer="w1")
     delivery.end(Outcome.REJECTED, START_NS, "broken")
     first = buried(source, delivery, target)

@@ -1,12 +1,19 @@
 """What is known of a message that was handed out, and the names of leases."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qmq.errors import InvalidArgument
 from qmq.limits import ATTEMPTS_MAX
-from qmq.model.delivery import Delivery, State, lease_id_of, parse_lease_id
+from qmq.model.delivery import (
+    Delivery,
+    State,
+    lease_id_of,
+    lease_ids_of,
+    parse_lease_id,
+    parse_lease_ids,
+)
 from qmq.model.index import entry
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Attempt, Outcome
@@ -69,6 +76,54 @@ def test_other_text_is_no_name_of_a_lease(text: str) -> None:
         parse_lease_id(text)
 
     assert refusal.value.message == (f"lease_ids: {text!r} is no lease_id as Lease hands them out")
+
+
+@given(st.lists(st.tuples(seqs, fences), max_size=8))
+def test_names_of_several_leases_are_those_of_each(leases: list[tuple[int, int]]) -> None:
+    """In order."""
+    deliveries = [Delivery(entry(seq, 10)) for seq, _ in leases]
+    for delivery, (_, fence) in zip(deliveries, leases, strict=True):
+        delivery.fence = fence
+
+    names = lease_ids_of(deliveries)
+
+    assert names == [delivery.lease_id for delivery in deliveries]
+    assert names == [lease_id_of(*lease) for lease in leases]
+
+
+def spoiled(name: str, at: int, cut: int, text: str) -> str:
+    """Return the name of a lease with another text in place of a part of it."""
+    return name[:at] + text + name[at + cut :]
+
+
+names = st.builds(lease_id_of, seqs, fences)
+spoiled_names = st.builds(
+    spoiled,
+    names,
+    st.integers(0, 25),
+    st.integers(0, 2),
+    st.text(st.sampled_from("-0aAg _\n\u0663\u0130"), max_size=2),
+)
+
+
+@given(st.lists(st.one_of(names, names, spoiled_names), min_size=1, max_size=5))
+@example(["-" * 25])
+@example([" " * 16 + "-" + " " * 8, "17979cfe362a0000-00000003"])
+@example(["17979cfe362a00000-0000003"])
+@example(["17979cfe362a000-000000003", "17979cfe362a0000-00000003"])
+@example(["17979cfe362a0000-0000000-"])
+@example(["17979cfe362a000--00000003"])
+@example(["17979cfe362a000 -00000003"])
+@example(["17979cfe362a0000-00000003", "17979cfe362a0000-0000000A"])
+@example(["17979cfe362a0000-00000003-", "7979cfe362a0000-00000003"])
+def test_names_are_read_at_once_as_one_by_one(texts: list[str]) -> None:
+    """If one of them is none, none is read."""
+    try:
+        leases = [parse_lease_id(text) for text in texts]
+    except InvalidArgument:
+        assert parse_lease_ids(texts) is None
+    else:
+        assert parse_lease_ids(texts) == leases
 
 
 def test_refused_name_of_a_lease_is_quoted_in_part() -> None:

@@ -5,7 +5,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmq.model.index import entries, entry, seq_of, size_of
+from qmq.model.index import entries, entry, seq_of, seqs_of, size_of, sizes_of
 
 #: Moments in nanoseconds since 1970, up to the year 2554.
 seqs = st.integers(0, 2**64 - 1)
@@ -35,6 +35,13 @@ def test_entries_of_a_batch_are_those_of_its_messages(first: int, sizes: list[in
     one_by_one = [entry(first + at, size) for at, size in enumerate(sizes)]
 
     assert entries(first, sizes) == one_by_one
+
+
+@given(st.lists(st.builds(entry, seqs, sizes), max_size=20))
+def test_entries_are_read_at_once_as_one_by_one(entries: list[int]) -> None:
+    """The numbers in order, and the sum of the sizes."""
+    assert seqs_of(entries) == [seq_of(each) for each in entries]
+    assert sizes_of(entries) == sum(size_of(each) for each in entries)
 
 
 def test_entry_takes_no_more_memory_than_the_number_alone() -> None:

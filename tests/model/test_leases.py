@@ -172,6 +172,27 @@ def test_lease_that_ran_out_can_be_acked_until_the_message_is_handed_out_again()
         leases.find_for_ack(1, 1)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [(1, 1), (2, 0), (2, 2), (3, 1), (4, 1), (5, 1), (6, 1), (9, 1)],
+    ids=["twice", "before", "after", "given-back", "delayed", "expired", "never", "nothing"],
+)
+def test_several_leases_are_found_if_all_of_them_are_held(other: tuple[int, int]) -> None:
+    """In the order in which they are named; one that is not held, or twice there, spoils it."""
+    leases, _ = leases_over(6)
+    first, second, released, delayed = hand_out(leases, 4, until_ns=900)
+    hand_out(leases)
+    give_back(leases, released)
+    give_back(leases, delayed, delay_ns=500)
+    leases.pass_time(200, 0)
+
+    assert leases.all_held([(2, 1), (1, 1)]) == [second, first]
+    for at in range(3):
+        named = [(2, 1), (1, 1)]
+        named.insert(at, other)
+        assert leases.all_held(named) is None
+
+
 def test_released_message_is_ready_and_was_not_delivered() -> None:
     """At its old place; that it was out is written down."""
     leases, ready = leases_over(2)
@@ -260,14 +281,18 @@ def test_lease_that_is_made_to_end_earlier_does_so_among_many() -> None:
         assert min(moment_ns for moment_ns, _ in leases.moments()) == until_ns
 
 
-def test_reminders_of_leases_that_are_over_do_not_gather() -> None:
-    """However many leases are acked long before their end."""
+@pytest.mark.parametrize("at_once", [0, 1, 100])
+def test_reminders_of_leases_that_are_over_do_not_gather(at_once: int) -> None:
+    """However many leases are acked long before their end, one by one or many at once."""
     leases, ready = leases_over(0)
     for entry in entries(1, [SIZE] * 10_000):
         ready.append(entry)
-        leases.forget(hand_out(leases)[0])
+        if not at_once:
+            leases.forget(hand_out(leases)[0])
+        elif len(ready) == at_once:
+            leases.forget_all(hand_out(leases, at_once))
 
-    assert len(list(leases.moments())) < 1_100
+    assert len(list(leases.moments())) < 1_100 + at_once
     assert leases.by_seq == {}
 
 
@@ -328,6 +353,21 @@ def test_message_can_be_forgotten_in_any_state(state: State) -> None:
     assert (leases.leased, leases.delayed, leases.held_by) == (1, 0, {"w": 1})
 
 
+def test_several_messages_are_forgotten_at_once() -> None:
+    """What is counted is right after that; the others go on."""
+    leases, ready = leases_over(5)
+    one, two = hand_out(leases, 2, consumer="a")
+    three, four = hand_out(leases, 2, consumer="b")
+
+    leases.forget_all([four, one, two])
+
+    assert leases.by_seq == {3: three}
+    assert seqs_in(ready) == [5]
+    assert (leases.leased, leases.delayed, leases.held_by) == (1, 0, {"b": 1})
+    leases.pass_time(200, 0)
+    assert (three.state, seqs_in(ready)) == (State.EXPIRED, [3, 5])
+
+
 def test_next_moment_is_the_earliest_end() -> None:
     """Of a lease or of a delay."""
     leases, _ = leases_over(3)
@@ -366,7 +406,7 @@ def test_clear_tells_what_was_in_no_line() -> None:
     give_back(leases, first)
     give_back(leases, second, delay_ns=50)
 
-    assert leases.clear() == [2, 3]
+    assert leases.clear() == entries(2, [SIZE, SIZE])
 
     assert (leases.by_seq, leases.held_by, leases.next_moment_ns()) == ({}, {}, None)
     assert (leases.leased, leases.delayed) == (0, 0)
@@ -407,6 +447,21 @@ def test_holder_is_told_of_its_leases_until_they_end() -> None:
 
     assert counts == [4, 3, 2, 1]
     assert mine.lease_ids == {}
+
+
+def test_holder_is_told_of_ends_that_come_together() -> None:
+    """Of its own, whoever else has acked with it."""
+    leases, _ = leases_over(4)
+    mine, others = Held(), Held()
+    first, second, third = hand_out(leases, 3)
+    (nobodys,) = hand_out(leases)
+    leases.hold([first, second], mine)
+    leases.hold([third], others)
+
+    leases.forget_all([second, nobodys, third])
+
+    assert mine.lease_ids == {1: first.lease_id}
+    assert others.lease_ids == {}
 
 
 def test_holder_is_told_when_everything_is_forgotten() -> None:

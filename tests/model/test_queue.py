@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from qmq.errors import InvalidArgument, QueueEmpty, QueueFull
 from qmq.limits import TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.testing import ManualClock
 from qmq.values import Tag
@@ -38,18 +39,21 @@ def test_messages_come_out_in_the_order_in_which_they_went_in(seqs: list[int]) -
     q = queue()
 
     for seq in seqs:
-        q.add(seq, SIZE)
+        q.add(entry(seq, SIZE))
 
-    assert [q.pop() for _ in seqs] == [(seq, False) for seq in seqs]
+    assert [q.pop() for _ in seqs] == [(entry(seq, SIZE), False) for seq in seqs]
 
 
 def test_peek_leaves_the_message_where_it_is() -> None:
     """Peek shows the head as often as it is asked, and Pop still gets it."""
     q = queue()
-    q.add(1, SIZE)
-    q.add(2, SIZE)
+    first, second = entry(1, SIZE), entry(2, SIZE)
+    q.add(first)
+    q.add(second)
 
-    assert [q.peek(), q.peek(), popped(q), q.peek(), popped(q)] == [1, 1, 1, 2, 2]
+    seen = [q.peek(), q.peek(), popped(q), q.peek(), popped(q)]
+
+    assert seen == [first, first, first, second, second]
 
 
 @pytest.mark.parametrize("call", [Queue.pop, Queue.peek])
@@ -68,11 +72,11 @@ def test_empty_queue_has_nothing_to_hand_out(call: Callable[[Queue], object]) ->
 def test_full_queue_takes_no_more() -> None:
     """A queue that holds as many messages as its limit refuses the next one, and says why."""
     q = queue(7, limit=2)
-    q.add(1, SIZE)
-    q.add(2, SIZE)
+    q.add(entry(1, SIZE))
+    q.add(entry(2, SIZE))
 
     with pytest.raises(QueueFull) as refusal:
-        q.add(3, SIZE)
+        q.add(entry(3, SIZE))
 
     assert refusal.value.message == f"queue {queue_id(7)} has reached limit of 2 messages"
     assert refusal.value.metadata == {"limit": "limit", "value": "2", "current": "2"}
@@ -84,7 +88,7 @@ def test_pop_makes_room_in_a_full_queue() -> None:
     q = queue(limit=1)
 
     for seq in range(5):
-        q.add(seq, SIZE)
+        q.add(entry(seq, SIZE))
         q.pop()
 
     assert counts(q) == {"enqueued": 5, "consumed": 5}
@@ -95,7 +99,7 @@ def test_queue_without_limit_is_never_full() -> None:
     q = queue(limit=-1)
 
     for seq in range(10_000):
-        q.add(seq, SIZE)
+        q.add(entry(seq, SIZE))
 
     assert len(q.ready) == 10_000
 
@@ -103,10 +107,10 @@ def test_queue_without_limit_is_never_full() -> None:
 def test_counts_tell_what_happened() -> None:
     """Each call counts once, under how it ended; peeks of a message count as nothing."""
     q = queue(limit=2)
-    q.add(1, SIZE)
-    q.add(2, SIZE)
+    q.add(entry(1, SIZE))
+    q.add(entry(2, SIZE))
     with pytest.raises(QueueFull):
-        q.add(3, SIZE)
+        q.add(entry(3, SIZE))
     q.peek()
     q.pop()
     q.pop()
@@ -122,9 +126,9 @@ def test_age_is_that_of_the_message_at_the_head() -> None:
     """The age is the time since the oldest message came, and 0 without one."""
     clock = ManualClock()
     q = queue()
-    q.add(clock.now_ns(), SIZE)
+    q.add(entry(clock.now_ns(), SIZE))
     clock.advance(2)
-    q.add(clock.now_ns(), SIZE)
+    q.add(entry(clock.now_ns(), SIZE))
     clock.advance(3)
 
     of_first = q.oldest_age_ns(clock.now_ns())
@@ -140,7 +144,7 @@ def test_age_is_never_negative() -> None:
     """A clock that is set back makes a message young, not of negative age."""
     clock = ManualClock()
     q = queue()
-    q.add(clock.now_ns(), SIZE)
+    q.add(entry(clock.now_ns(), SIZE))
 
     clock.advance(-60)
 
@@ -218,7 +222,7 @@ def test_size_of_all_tags_is_bounded() -> None:
 def test_repr_says_which_queue_and_how_full() -> None:
     """The name, or else the id, the store and the counts."""
     named, unnamed = queue(name="jobs"), queue(7)
-    named.add(1, SIZE)
+    named.add(entry(1, SIZE))
 
     assert repr(named) == "<Queue jobs MEMORY ready=1 leased=0 delayed=0>"
     assert repr(unnamed) == f"<Queue {queue_id(7)} MEMORY ready=0 leased=0 delayed=0>"

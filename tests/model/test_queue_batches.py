@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import QueueFull
 from qmq.model.check import problems_of
+from qmq.model.index import entries, entry
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from tests.model.queues import queue, queue_id, seqs_in
@@ -24,10 +25,10 @@ def queue_of(*sizes: int, limit: int = -1) -> Queue:
 
 
 def popped(q: Queue, count_max: int, bytes_max: int) -> list[int]:
-    """Take messages from the head, none of which was ever on lease."""
-    seqs, leased = q.pop_batch(count_max, bytes_max)
+    """Take messages from the head, none of which was ever on lease, and return their entries."""
+    taken, leased = q.pop_batch(count_max, bytes_max)
     assert leased == []
-    return seqs
+    return taken
 
 
 def reply_bytes(*sizes: int) -> int:
@@ -38,11 +39,12 @@ def reply_bytes(*sizes: int) -> int:
 def test_batch_stands_at_the_end_in_order() -> None:
     """Its messages are numbered from the first, without a gap."""
     q = queue()
-    q.add(3, 10)
+    q.add(entry(3, 10))
 
-    q.add_batch(7, [1, 2, 3])
+    added = q.add_batch(7, [1, 2, 3])
 
-    assert [q.pop()[0] for _ in range(4)] == [3, 7, 8, 9]
+    assert added == entries(7, [1, 2, 3])
+    assert [q.pop()[0] for _ in range(4)] == [entry(3, 10), *added]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 1_000])
@@ -98,7 +100,7 @@ def test_pop_batch_takes_from_the_head_as_many_as_asked_for() -> None:
     """Oldest first; the others stay."""
     q = queue_of(1, 1, 1, 1, 1)
 
-    assert q.pop_batch(3, EVERYTHING) == ([1, 2, 3], [])
+    assert q.pop_batch(3, EVERYTHING) == (entries(1, [1, 1, 1]), [])
     assert seqs_in(q) == [4, 5]
 
 
@@ -107,7 +109,7 @@ def test_pop_batch_takes_what_there_is(held: int) -> None:
     """Fewer than asked for, or none, is no error."""
     q = queue_of(*[1] * held)
 
-    assert q.pop_batch(4, EVERYTHING) == (list(range(1, held + 1)), [])
+    assert q.pop_batch(4, EVERYTHING) == (entries(1, [1] * held), [])
     assert (len(q.ready), q.empty_total) == (0, 0)
 
 
@@ -125,15 +127,17 @@ def test_message_larger_than_any_reply_is_taken_alone() -> None:
     """It would block the queue for ever; the bound may have been higher when it came."""
     q = queue_of(1_000, 1)
 
-    assert popped(q, 10, 100) == [1]
-    assert popped(q, 10, 100) == [2]
+    assert popped(q, 10, 100) == [entry(1, 1_000)]
+    assert popped(q, 10, 100) == [entry(2, 1)]
 
 
 def test_large_message_waits_for_a_reply_of_its_own() -> None:
     """None that stands behind it overtakes it."""
     q = queue_of(10, 1_000, 10)
 
-    assert [popped(q, 10, 500) for _ in range(3)] == [[1], [2], [3]]
+    batches = [popped(q, 10, 500) for _ in range(3)]
+
+    assert batches == [[entry(1, 10)], [entry(2, 1_000)], [entry(3, 10)]]
 
 
 def test_counts_tell_of_messages_not_of_calls() -> None:
@@ -147,8 +151,8 @@ def test_counts_tell_of_messages_not_of_calls() -> None:
 def test_restored_messages_are_there_but_not_counted() -> None:
     """Counts are since the start; depth and size are what there is."""
     q = queue()
-    q.take_in(5, 30)
-    q.take_in(9, 12)
+    q.take_in(entry(5, 30))
+    q.take_in(entry(9, 12))
 
     assert seqs_in(q) == [5, 9]
     assert (q.ready.bytes, q.enqueued_total) == (42, 0)
@@ -157,7 +161,7 @@ def test_restored_messages_are_there_but_not_counted() -> None:
 def test_stats_tell_what_is_there_and_what_went_through() -> None:
     """Of one queue, at one moment."""
     q = queue(7, limit=9)
-    q.add(START_NS, 100)
+    q.add(entry(START_NS, 100))
     q.add_batch(START_NS + 1_000, [10, 20])
     q.pop()
 
@@ -193,7 +197,7 @@ class Accounts(RuleBasedStateMachine):
     def add(self, size: int) -> None:
         """Add one, unless there is no room."""
         try:
-            self.queue.add(self.next_seq, size)
+            self.queue.add(entry(self.next_seq, size))
         except QueueFull:
             assert len(self.messages) == 20
         else:
@@ -211,15 +215,17 @@ class Accounts(RuleBasedStateMachine):
             assert not partial or left == 0
             return
         assert room == min(left, len(given))
-        self.queue.add_batch(self.next_seq, given[:room])
-        self.messages += enumerate(given[:room], self.next_seq)
+        added = self.queue.add_batch(self.next_seq, given[:room])
+        messages = list(enumerate(given[:room], self.next_seq))
+        assert added == [entry(*each) for each in messages]
+        self.messages += messages
         self.next_seq += room
 
     @rule(size=sizes)
     def take_in(self, size: int) -> None:
         """Put one back, as a store does when it is opened."""
         if len(self.messages) < 20:
-            self.queue.take_in(self.next_seq, size)
+            self.queue.take_in(entry(self.next_seq, size))
             self.messages.append((self.next_seq, size))
             self.next_seq += 1
 
@@ -227,7 +233,7 @@ class Accounts(RuleBasedStateMachine):
     def pop(self) -> None:
         """Take one."""
         if self.messages:
-            assert self.queue.pop() == (self.messages.pop(0)[0], False)
+            assert self.queue.pop() == (entry(*self.messages.pop(0)), False)
 
     @rule(count_max=st.integers(1, 25), bytes_max=st.integers(0, 20_000))
     def pop_batch(self, count_max: int, bytes_max: int) -> None:
@@ -235,7 +241,7 @@ class Accounts(RuleBasedStateMachine):
         taken = popped(self.queue, count_max, bytes_max)
 
         expected, self.messages = self.messages[: len(taken)], self.messages[len(taken) :]
-        assert taken == [seq for seq, _ in expected]
+        assert taken == [entry(*each) for each in expected]
         assert len(taken) <= count_max
         assert len(taken) <= 1 or reply_bytes(*(size for _, size in expected)) <= bytes_max
         if self.messages and len(taken) < count_max:
@@ -246,7 +252,7 @@ class Accounts(RuleBasedStateMachine):
     @rule()
     def drop_all(self) -> None:
         """Take all, as the deletion of a queue does."""
-        assert self.queue.drop_all() == [seq for seq, _ in self.messages]
+        assert self.queue.drop_all() == [entry(*each) for each in self.messages]
         self.messages.clear()
 
     @invariant()
@@ -267,7 +273,7 @@ def test_batch_is_its_messages_one_by_one(given_sizes: list[int]) -> None:
     """The index does not tell how a message came."""
     one_by_one = queue()
     for seq, size in enumerate(given_sizes, 1):
-        one_by_one.add(seq, size)
+        one_by_one.add(entry(seq, size))
 
     at_once = queue_of(*given_sizes)
 

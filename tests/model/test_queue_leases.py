@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from qmq.errors import AddsPaused, NoDeadLetterQueue, QueueEmpty, QueueFull, QueuePaused
+from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
+from qmq.model.index import entries, entry
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from qmq.values import (
@@ -53,6 +55,31 @@ def test_acked_message_is_gone() -> None:
     assert (q.acked_total, q.consumed_total) == (1, 0)
 
 
+def test_several_messages_are_acked_at_once() -> None:
+    """They are told in the order in which they were named."""
+    q = filled(queue(), [1, 2, 3, 4])
+    leased(q, 3)
+
+    assert q.ack_all([(3, 1), (1, 1)]) == [entry(3, SIZE), entry(1, SIZE)]
+
+    assert (q.message_count, list(q.leases.by_seq), seqs_in(q)) == (2, [2], [4])
+    assert (q.acked_total, q.consumed_total) == (2, 0)
+    assert problems_of(q) == []
+
+
+@pytest.mark.parametrize("other", [(1, 1), (2, 2), (3, 1)], ids=["twice", "lost", "ready"])
+def test_acks_at_once_are_all_or_nothing(other: tuple[int, int]) -> None:
+    """If there is something to say about one of them, the queue stays as it is."""
+    q = filled(queue(), [1, 2, 3])
+    deliveries = leased(q, 2)
+
+    assert q.ack_all([(1, 1), other]) is None
+
+    assert list(q.leases.by_seq.values()) == deliveries
+    assert (q.message_count, q.acked_total, seqs_in(q)) == (3, 0, [3])
+    assert problems_of(q) == []
+
+
 def test_limit_counts_ready_leased_and_delayed_messages() -> None:
     """Room is made by an ack, and by nothing less."""
     q = filled(queue(limit=3), [1, 2, 3])
@@ -61,9 +88,9 @@ def test_limit_counts_ready_leased_and_delayed_messages() -> None:
     assert (len(q.ready), q.leases.leased, q.leases.delayed) == (1, 1, 1)
 
     with pytest.raises(QueueFull) as refusal:
-        q.add(4, SIZE)
+        q.add(entry(4, SIZE))
     q.ack(first)
-    q.add(4, SIZE)
+    q.add(entry(4, SIZE))
 
     assert refusal.value.metadata["current"] == "3"
     assert q.message_count == 3
@@ -84,7 +111,7 @@ def test_pop_tells_whether_a_message_was_on_lease() -> None:
     q = filled(queue(), [1, 2])
     nack(q, leased(q)[0], NackKind.RELEASE)
 
-    assert [q.pop(), q.pop()] == [(1, True), (2, False)]
+    assert [q.pop(), q.pop()] == [(entry(1, SIZE), True), (entry(2, SIZE), False)]
     assert q.leases.by_seq == {}
 
 
@@ -95,7 +122,7 @@ def test_pop_batch_tells_which_messages_were_on_lease() -> None:
     nack(q, first, NackKind.RELEASE)
     q.pass_time(START_NS + LEASE_NS)
 
-    assert q.pop_batch(3, EVERYTHING) == ([1, 2, 3], [1, 2])
+    assert q.pop_batch(3, EVERYTHING) == (entries(1, [SIZE] * 3), [1, 2])
     assert q.leases.by_seq == {}
 
 
@@ -129,14 +156,14 @@ def test_paused_queue_hands_out_nothing() -> None:
 
     with pytest.raises(QueuePaused) as refusal:
         q.pop()
-    q.add(2, SIZE)
+    q.add(entry(2, SIZE))
 
     assert (
         refusal.value.message
         == f"queue {queue_id(7)} is paused; it hands out messages after Resume"
     )
     assert (q.pop_batch(9, EVERYTHING), leased(q)) == (([], []), [])
-    assert (q.available, q.peek(), q.message_count) == (0, 1, 2)
+    assert (q.available, q.peek(), q.message_count) == (0, entry(1, SIZE), 2)
 
 
 def test_queue_that_is_paused_for_adds_takes_none() -> None:
@@ -145,7 +172,7 @@ def test_queue_that_is_paused_for_adds_takes_none() -> None:
     pause(q, adds=True)
 
     with pytest.raises(AddsPaused) as refusal:
-        q.add(1, SIZE)
+        q.add(entry(1, SIZE))
     with pytest.raises(AddsPaused):
         q.room_for(1, partial=True)
 
@@ -309,7 +336,7 @@ def test_everything_can_be_dropped() -> None:
     nack(q, first, NackKind.RELEASE)
     nack(q, second, NackKind.FAIL, delay_ns=5)
 
-    assert sorted(q.drop_all()) == [1, 2, 3, 4, 5, 6]
+    assert sorted(q.drop_all()) == entries(1, [SIZE] * 6)
 
     assert (q.message_count, len(q.ready), q.ready.bytes) == (0, 0, 0)
     assert q.pass_time(START_NS + LEASE_NS) == []

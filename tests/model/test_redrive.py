@@ -113,7 +113,7 @@ def test_redrive_is_for_what_is_there_when_it_starts() -> None:
     """What is ready and not newer than its own number."""
     source = queue(DEAD)
     for seq in range(1, 8):
-        source.add(seq, 100)
+        source.add(entry(seq, 100))
     leased(source)
 
     redrive = begin("id", wanting(), source, now_ns=START_NS, seq=5)
@@ -132,7 +132,7 @@ def test_age_is_that_when_the_redrive_starts(
     """Its ends are included. However long the redrive takes, the same messages are meant."""
     source = queue(DEAD)
     for age_s in (20, 10, 5):
-        source.add(START_NS - age_s * NS_PER_S, 100)
+        source.add(entry(START_NS - age_s * NS_PER_S, 100))
     request = RedriveRequest(
         queue_id=queue_id(DEAD),
         age_min_ns=age_min_s * NS_PER_S,
@@ -147,7 +147,7 @@ def test_age_is_that_when_the_redrive_starts(
 def test_moved_messages_are_at_the_end_of_their_new_queue() -> None:
     """In the order in which they were; and it is done when nothing is left to look at."""
     world = World([letter(b"1"), letter(b"2"), letter(b"3")], wanting())
-    world.jobs.add(5_000, 100)
+    world.jobs.add(entry(5_000, 100))
 
     step = world.step()
 
@@ -155,9 +155,10 @@ def test_moved_messages_are_at_the_end_of_their_new_queue() -> None:
     assert seqs_in(world.jobs) == [5_000, NEW, NEW + 1, NEW + 2]
     assert world.jobs.ready.bytes == 100 + 3 * len(added(b"1"))
     assert step.targets == [world.jobs]
-    assert step.changes.removed == [1, 2, 3]
+    assert step.changes.removed == world.entries
+    envelopes = [added(payload) for payload in (b"1", b"2", b"3")]
     assert step.changes.added == [
-        (NEW + at, JOBS, added(payload)) for at, payload in enumerate([b"1", b"2", b"3"])
+        (entry(seq, len(envelope)), JOBS, envelope) for seq, envelope in enumerate(envelopes, NEW)
     ]
     assert [delivery.seq for delivery in step.changes.saved] == [NEW, NEW + 1, NEW + 2]
     assert world.counts == (3, 3, 3, 3)
@@ -235,7 +236,7 @@ def test_what_others_have_taken_meanwhile_is_theirs(taken: int) -> None:
 
     step = world.step(looked)
 
-    assert step.changes.removed == [1, 2, 3][taken:]
+    assert step.changes.removed == world.entries[taken:]
     assert len(seqs_in(world.jobs)) == 3 - taken
     assert world.counts == (3, 3, 3 - taken, 3 - taken)
     assert world.redrive.state is RedriveState.DONE
@@ -250,7 +251,7 @@ def test_message_that_came_back_meanwhile_is_moved() -> None:
 
     step = world.step(looked)
 
-    assert step.changes.removed == [1, 2]
+    assert step.changes.removed == world.entries
     assert (seqs_in(world.dead), world.dead.message_count) == ([], 0)
 
 
@@ -279,7 +280,7 @@ def test_redrive_moves_no_more_than_it_was_asked_for() -> None:
 def test_dry_run_counts_and_moves_nothing() -> None:
     """Whatever room there is."""
     world = World([letter(text="a"), letter(text="b")], wanting(text="a", dry_run=True), limit=1)
-    world.jobs.add(5_000, 100)
+    world.jobs.add(entry(5_000, 100))
 
     step = world.step()
 

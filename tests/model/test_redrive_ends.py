@@ -4,6 +4,7 @@ import pytest
 
 from qmq.errors import InvalidArgument, StoresDiffer
 from qmq.limits import REASON_BYTES_MAX
+from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.model.redrive import (
     FAILED_AGAIN_LOOKED_AT_FROM,
@@ -63,7 +64,7 @@ def test_full_queue_is_waited_for() -> None:
 def test_what_is_leased_and_delayed_fills_a_queue_too() -> None:
     """The limit counts all messages."""
     world = World([letter(), letter()], wanting(), limit=1)
-    world.jobs.add(5_000, 100)
+    world.jobs.add(entry(5_000, 100))
     leased(world.jobs)
 
     world.step()

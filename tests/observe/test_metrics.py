@@ -14,6 +14,7 @@ from qmq.observe.metrics import CallCollector, QueueCollector, process_registry,
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import NS_PER_S, NackKind, QueueSettings, Store
+from tests.leased import leased_messages
 
 #: Name, type and help of the metrics that the original had.
 ORIGINAL = {
@@ -143,7 +144,7 @@ async def present() -> bool:
 async def leased(broker: Broker, queue: str, count: int = 1) -> list[str]:
     """Lease messages for 30 seconds, and return their lease ids."""
     found = await broker.leasing.lease(queue, count, wait_s=0, is_gone=present)
-    return [each.lease_id for each in found]
+    return [each.lease_id for each in leased_messages(found)]
 
 
 async def test_gauges_show_where_messages_are(

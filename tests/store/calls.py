@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 from hypothesis import strategies as st
 
 from qmq.engine.broker import Broker
-from qmq.engine.leasing import Leased
 from qmq.errors import InvalidArgument, LeaseLost, QError, QueueEmpty, StoresDiffer
 from qmq.values import (
     NS_PER_S,
@@ -20,6 +19,7 @@ from qmq.values import (
     QueueSettings,
 )
 from qmq.wire import q_pb2 as pb
+from tests.leased import leased_messages
 from tests.store.naive import NaiveBroker, NaiveLease, Shown
 
 #: Commands of the broker that are in its part for leases.
@@ -287,18 +287,19 @@ def answer(verb: str, result: object) -> object:
     match result:
         case list() if verb in {"add_batch", "complete"}:
             return len(result)
+        case list() if verb == "lease":
+            return [
+                Told(
+                    shown(each.message),
+                    each.lease_expires_at.ToNanoseconds(),
+                    each.delivery_count,
+                )
+                for each in leased_messages(result)
+            ]
         case list():
             return [answer(verb, each) for each in result]
         case bytes():
             return shown(pb.Message.FromString(result))
-        case Leased():
-            leased = pb.LeasedMessage.FromString(result.encoded)
-            assert leased.lease_id == result.lease_id
-            return Told(
-                shown(leased.message),
-                leased.lease_expires_at.ToNanoseconds(),
-                leased.delivery_count,
-            )
         case _:
             return outcome(result)
 

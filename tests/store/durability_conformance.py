@@ -10,6 +10,7 @@ import pytest
 from qmq.engine.broker import Broker
 from qmq.errors import DurabilityNotReached, InvalidArgument, QError
 from qmq.values import Durability, NackKind, QueueSettings, Store
+from tests.leased import leased_messages
 from tests.store.conformance import BrokerSuite
 
 #: How durable each store makes a change at most.
@@ -68,8 +69,9 @@ async def with_jobs(
     settings = QueueSettings(durability_min=durability_min)
     await broker.new_queue(kind, name="jobs", settings=settings)
     await broker.add_batch("jobs", [(b"", b"%d" % n) for n in range(4)])
-    [leased] = await broker.leasing.lease("jobs", 1, wait_s=0, is_gone=not_gone)
-    return leased.lease_id
+    leased = await broker.leasing.lease("jobs", 1, wait_s=0, is_gone=not_gone)
+    [message] = leased_messages(leased)
+    return message.lease_id
 
 
 class BrokerDurabilityConformance(BrokerSuite):

@@ -5,9 +5,9 @@ It knows nothing of what the server should do, only what no consumer may ever se
 
 from dataclasses import dataclass, field
 
-from qmq.engine.leasing import Leased
 from qmq.errors import QError
 from qmq.wire import q_pb2 as pb
+from tests.leased import leased_messages
 from tests.store.calls import Ready
 
 
@@ -43,7 +43,7 @@ class Ledger:
                 for payload in _payloads(result):
                     self.is_not_elsewhere(payload, now_ns)
             case "lease", list():
-                for each in result:
+                for each in leased_messages(result):
                     self.note_lease(call.queue_id, each, now_ns)
             case "complete", list():
                 for lease_id in call.lease_ids:
@@ -53,14 +53,13 @@ class Ledger:
                     if not isinstance(each, QError):
                         self.note_result(call, lease_id, each)
 
-    def note_lease(self, queue_id: str, leased: Leased, now_ns: int) -> None:
+    def note_lease(self, queue_id: str, leased: pb.LeasedMessage, now_ns: int) -> None:
         """Take note of a lease that was given."""
-        told = pb.LeasedMessage.FromString(leased.encoded)
-        payload = told.message.payload
+        payload = leased.message.payload
         self.is_not_elsewhere(payload, now_ns)
         before = self.latest.get(payload)
         assert before is None or before.lease_id < leased.lease_id
-        lease = _Lease(leased.lease_id, payload, told.lease_expires_at.ToNanoseconds())
+        lease = _Lease(leased.lease_id, payload, leased.lease_expires_at.ToNanoseconds())
         self.latest[payload] = self.leases[queue_id, leased.lease_id] = lease
 
     def note_result(self, call: Ready, lease_id: str, until_ns: int | None) -> None:

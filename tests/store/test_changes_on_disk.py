@@ -56,7 +56,7 @@ def known(delivery: Delivery) -> dict[str, object]:
 
 #: All that a store has to keep of a delivery.
 FIELDS = (
-    *("entry", "fence", "count", "state", "until_ns"),
+    *("entry", "seq", "fence", "count", "state", "until_ns"),
     *("leased_ns", "consumer", "attempts", "redrive_id"),
 )
 
@@ -207,13 +207,13 @@ async def test_changes_that_belong_together_are_all_there_or_none(
     done, failed = lease(source, 2)
     await store.commit(changed(saved=[done, failed]))
     first = store.number(2, START_NS)
-    one.add_batch(first, [1])
-    two.add_batch(first + 1, [1])
+    [to_one] = one.add_batch(first, [1])
+    [to_two] = two.add_batch(first + 1, [1])
     commits.copy_next(tmp_path / "before")
 
     await store.commit(
         changed(
-            added=[(first, one.number, b"1"), (first + 1, two.number, b"2")],
+            added=[(to_one, one.number, b"1"), (to_two, two.number, b"2")],
             moved=[move(store, source, failed, two, b"!")],
             removed=ack(source, [done]).removed,
             redrives=[("r", "{}")],

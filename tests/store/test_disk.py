@@ -20,7 +20,11 @@ from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock
 from qmq.values import Store, Tag
 from tests.store.batch_conformance import BrokerBatchConformance, StoreBatchConformance
-from tests.store.changes_conformance import StoreChangesConformance, move_head
+from tests.store.changes_conformance import (
+    StoreChangesConformance,
+    holds_by_store,
+    move_head,
+)
 from tests.store.conformance import (
     LARGE_BYTES,
     BrokerConformance,
@@ -301,6 +305,16 @@ async def test_cache_holds_what_fits_with_all_that_it_costs(
         in_memory.append(count)
 
     assert in_memory == [10] * 4
+
+
+@pytest.mark.parametrize(("cache_bytes_max", "holds"), [(CACHE_BYTES_MAX, 1), (0, 0)])
+async def test_keys_of_the_cache_are_the_ints_that_the_line_holds(
+    disks: Disks, data: Path, cache_bytes_max: int, holds: int
+) -> None:
+    """Others of the same value would take memory of their own, for each message."""
+    store = disks.open(data, cache_bytes_max=cache_bytes_max)
+
+    assert await holds_by_store(store) == [holds] * 5
 
 
 async def test_message_that_moves_costs_the_cache_what_it_takes_then(

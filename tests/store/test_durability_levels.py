@@ -18,6 +18,7 @@ import pytest
 from qmq.engine.broker import Broker
 from qmq.errors import Busy, StoreFailed
 from qmq.limits import CACHE_BYTES_MAX
+from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
@@ -142,7 +143,7 @@ async def test_change_survives_what_its_caller_waits_for(  # noqa: PLR0913 - Eac
     assert await store.pop_batch(queue, 2, EVERYTHING, level) == [left.pop(0), left.pop(0)]
     await is_kept()
     leased = lease(queue)
-    assert await store.commit(changed(saved=leased), [leased[0].seq], level) == [b"3"]
+    assert await store.commit(changed(saved=leased), [leased[0].entry], level) == [b"3"]
     assert machine.syncs - before == syncs
     await store.settle()
     before = machine.syncs
@@ -199,7 +200,7 @@ async def test_who_asks_for_memory_waits_for_what_has_to_be_read(
     read = [
         await store.pop(queue, MEMORY),
         *await store.pop_batch(queue, 2, EVERYTHING, MEMORY),
-        *await store.commit(changed(), [START_NS + 3], MEMORY),
+        *await store.commit(changed(), [entry(START_NS + 3, 1)], MEMORY),
     ]
     assert commits.count == before + 3
     await store.add_batch(queue, [b"5", b"6", b"7"], START_NS, MEMORY)
@@ -207,7 +208,7 @@ async def test_who_asks_for_memory_waits_for_what_has_to_be_read(
     commits.hold()
     at_once = [
         await store.pop(queue, MEMORY),
-        *await store.commit(changed(), [START_NS + 6], MEMORY),
+        *await store.commit(changed(), [entry(START_NS + 6, 1)], MEMORY),
         *await store.pop_batch(queue, 9, EVERYTHING, MEMORY),
     ]
     commits.release_all()
@@ -275,7 +276,7 @@ async def test_answer_that_is_to_last_makes_all_before_it_last(  # noqa: PLR0913
         case "peek":
             assert await store.peek(queue) == b"2"
         case "read":
-            assert await store.commit(changed(), [START_NS + 2]) == [b"2"]
+            assert await store.commit(changed(), [entry(START_NS + 2, 1)]) == [b"2"]
         case "save_info":
             await store.save_info(queue)
         case _:
@@ -406,7 +407,7 @@ async def test_failure_of_what_nobody_waits_for_is_heard_of_by_the_next_call(
 
     await store.add(queue, b"3", START_NS, MEMORY)
     leased = lease(queue)
-    await store.commit(changed(saved=leased), [leased[0].seq], MEMORY)
+    await store.commit(changed(saved=leased), [leased[0].entry], MEMORY)
     give_back(queue, leased)
     await store.pop(queue, MEMORY)
     await commits.reach(before + 1)

@@ -33,7 +33,6 @@ from hypothesis.stateful import (
 )
 
 from qmq.engine.broker import Broker
-from qmq.engine.leasing import Leased
 from qmq.errors import QError
 from qmq.model.check import problems_of
 from qmq.model.delivery import State
@@ -42,6 +41,8 @@ from qmq.model.queue import Queue
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import NS_PER_S, UNBOUNDED, QueueInfo, QueueSettings, Store, Tag
+from qmq.wire import q_pb2 as pb
+from tests.leased import leased_messages
 from tests.store.calls import (
     NOWHERE,
     Call,
@@ -286,7 +287,7 @@ class MemoryServer(RuleBasedStateMachine):
                 continue
             assert answer(each.call.verb, result) == outcome(right)
             if each.call.verb == "lease" and isinstance(right, list):
-                _are_named(result, right)
+                _are_named(leased_messages(result), right)
             self.ledger.note(each, result, self.timer.now_ns())
 
     @rule(seconds=st.sampled_from([1e-9, 1, 1, 5, 20, -3_600]))
@@ -395,7 +396,7 @@ def _fields(info: QueueInfo) -> dict[str, object]:
     return {name: getattr(info, name) for name in QueueInfo.__slots__}
 
 
-def _are_named(leased: Sequence[Leased], rights: Sequence[NaiveLease]) -> None:
+def _are_named(leased: Sequence[pb.LeasedMessage], rights: Sequence[NaiveLease]) -> None:
     """Leases have the names of their messages and deliveries, as far as those are known."""
     for each, right in zip(leased, rights, strict=True):
         seq, _, fence = each.lease_id.partition("-")

@@ -13,6 +13,7 @@ from tests.store.changes_conformance import (
     StoreChangesConformance,
     ack,
     changed,
+    holds_by_store,
     lease,
     move_head,
 )
@@ -78,3 +79,8 @@ async def test_memory_is_given_back(store: MemoryStore) -> None:
 
     assert held_by_the_store == 16
     assert sys.getrefcount(envelope) == held_by_the_test
+
+
+async def test_keys_are_the_ints_that_the_line_holds(store: MemoryStore) -> None:
+    """Others of the same value would take memory of their own, for each message."""
+    assert await holds_by_store(store) == [1] * 5

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from qmq.engine.broker import Broker
-from qmq.engine.leasing import Leased
 from qmq.errors import LeaseLost
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import Store
+from qmq.wire import q_pb2 as pb
+from tests.leased import leased_messages
 from tests.store.disk import Disks
 
 
@@ -23,9 +24,9 @@ def broker_on(path: Path, disks: Disks, clock: ManualClock) -> Broker:
     )
 
 
-async def leased(broker: Broker, count: int) -> list[Leased]:
+async def leased(broker: Broker, count: int) -> list[pb.LeasedMessage]:
     """Lease messages."""
-    return await broker.leasing.lease("jobs", count, wait_s=0, is_gone=None)
+    return leased_messages(await broker.leasing.lease("jobs", count, wait_s=0, is_gone=None))
 
 
 async def test_message_is_not_taken_for_one_that_is_gone(tmp_path: Path, disks: Disks) -> None:

@@ -23,6 +23,7 @@ from qmq.model.index import seq_of, size_of
 from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Durability, NackKind, QueueSettings, Store
+from tests.leased import leased_messages
 from tests.store.disk import Commits, Disks
 from tests.store.durability_conformance import not_gone
 
@@ -132,7 +133,7 @@ class Server:
         leased = await self.broker.leasing.lease(
             name, 2, wait_s=0, is_gone=not_gone, consumer="c", durability=durability
         )
-        self.leases[name] = [each.lease_id for each in leased]
+        self.leases[name] = [each.lease_id for each in leased_messages(leased)]
 
     async def _wait(self) -> None:
         """Let all leases and delays end."""

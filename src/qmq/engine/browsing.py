@@ -43,8 +43,7 @@ _NEAR_MESSAGES: Final = 16
 class _Browsed(NamedTuple):
     """What is true of a message at the moment in which it was looked at."""
 
-    seq: int
-    size: int
+    entry: int
     age_ns: int
     state: MessageState
     #: Nothing of it if it was never on lease.
@@ -143,14 +142,14 @@ class Browsing:
         )
         if next_seq is None and seen.has_more:
             next_seq = seen.last_seq + 1
-        envelopes = await store.commit(Changes(), [each.seq for each in found])
+        envelopes = await store.commit(Changes(), [each.entry for each in found])
         wanted = frozenset(tags)
         messages: list[bytes] = []
         for each, envelope in zip(found, envelopes, strict=True):
             if wanted and not wanted.issubset(tags_of(envelope)):
                 continue
             if len(messages) == page_size:
-                next_seq = each.seq
+                next_seq = seq_of(each.entry)
                 break
             messages.append(each.encode(envelope))
         return messages, "" if next_seq is None else str(next_seq - 1)
@@ -216,7 +215,7 @@ class Browsing:
         reasons = self._fitting(self._reasons(queue, delivery, ahead), entry)
         size = sum(len(text) + _SENTENCE_BYTES for text in reasons)
         browsed = _browsed(entry, delivery, queues.now_ns(), self._bytes_max - size)
-        (envelope,) = await store.commit(Changes(), [seq])
+        (envelope,) = await store.commit(Changes(), [entry])
         return Explanation(browsed.encode(envelope), ahead, [text.decode() for text in reasons])
 
     async def _find(self, queue: Queue, id_: str, first_seq: int) -> int:
@@ -231,7 +230,7 @@ class Browsing:
             store = queues.store_of(queue)
             seen = look(queue, first_seq, _SEQ_MAX, count_max)
             entries = _first_of_size(seen.entries, queues.message_bytes_max)
-            envelopes = await store.commit(Changes(), list(map(seq_of, entries)))
+            envelopes = await store.commit(Changes(), entries)
             for entry, envelope in zip(entries, envelopes, strict=True):
                 if id_of(envelope) == id_:
                     return entry
@@ -300,18 +299,17 @@ class Browsing:
 
 def _browsed(entry: int, delivery: Delivery | None, now_ns: int, bytes_max: int) -> _Browsed:
     """Tell what is true of a message now, in a reply that may take so many bytes."""
-    seq, size = seq_of(entry), size_of(entry)
-    age_ns = max(0, now_ns - seq)
+    age_ns = max(0, now_ns - seq_of(entry))
     if delivery is None:
-        return _Browsed(seq, size, age_ns, MessageState.READY, 0, 0, "", b"")
+        return _Browsed(entry, age_ns, MessageState.READY, 0, 0, "", b"")
     state = state_of(delivery)
-    left = bytes_max - size - _BROWSED_BYTES
+    left = bytes_max - size_of(entry) - _BROWSED_BYTES
     consumer = delivery.consumer if state is MessageState.LEASED else ""
     if len(consumer.encode()) > left:
         consumer = ""
     attempts = encode_attempts(delivery.attempts, left - len(consumer.encode()))
     until_ns = 0 if state is MessageState.READY else delivery.until_ns
-    return _Browsed(seq, size, age_ns, state, delivery.count, until_ns, consumer, attempts)
+    return _Browsed(entry, age_ns, state, delivery.count, until_ns, consumer, attempts)
 
 
 def _reply_bytes(entry: int, delivery: Delivery | None) -> int:

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from qmq.engine.leasing import Leased, Leasing
+from qmq.engine.leasing import Leasing
 from qmq.errors import QueueNotFound, Unavailable
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.values import NackKind
@@ -100,7 +100,7 @@ class Consumer:
         self._name = name
         self.holding = Holding(credit)
 
-    async def next_batch(self) -> list[Leased]:
+    async def next_batch(self) -> list[bytes]:
         """Wait until there is room and a message, and take what there is.
 
         It may be cancelled; what it has taken is held all the same.

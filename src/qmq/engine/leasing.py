@@ -1,12 +1,12 @@
 """Commands about messages on lease: Lease, Ack, Nack, Extend, Complete."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from itertools import repeat
 
 from qmq.engine.queues import Queues
 from qmq.engine.recent import Recent
 from qmq.engine.waiting import IsGone
-from qmq.envelope import encode_attempts, encode_leases, leased_with
+from qmq.envelope import encode_attempts, encode_leased, encode_leases
 from qmq.errors import (
     AddsPaused,
     InvalidArgument,
@@ -18,22 +18,19 @@ from qmq.errors import (
 )
 from qmq.limits import ACKS_REMEMBERED
 from qmq.model.changes import Changes
-from qmq.model.delivery import Delivery, parse_lease_id
+from qmq.model.delivery import (
+    Delivery,
+    lease_id_of,
+    lease_ids_of,
+    parse_lease_id,
+    parse_lease_ids,
+)
 from qmq.model.durability import durability_reached
 from qmq.model.index import size_of
 from qmq.model.leases import Holder
 from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
 from qmq.values import Durability, NackKind
-
-
-class Leased(NamedTuple):
-    """A message that was handed out on lease."""
-
-    lease_id: str
-    #: The encoding of a `proto.LeasedMessage`.
-    encoded: bytes
-
 
 #: What became of one lease: nothing to say, when it ends from now on, or why it is refused.
 Result = int | QError | None
@@ -62,7 +59,7 @@ class Leasing:
         consumer: str = "",
         holder: Holder | None = None,
         durability: Durability = Durability.UNKNOWN,
-    ) -> list[Leased]:
+    ) -> list[bytes]:
         """Hand out messages from the head of a queue for a time.
 
         Args:
@@ -76,6 +73,10 @@ class Leasing:
             holder: gets no more than it has room for, also if that changes while it waits;
                 knows of its leases as soon as it has them, whatever becomes of the call.
             durability: as in `Broker.add`.
+
+        Returns:
+            For each message, a `proto.LeasedMessage` as it stands in a reply, the repeated
+            field 1.
 
         Raises:
             Gone: the caller has left.
@@ -103,8 +104,9 @@ class Leasing:
         changes = Changes()
         changes.leased = deliveries
         # What is said of a message is what is true now, not when it is durable.
-        ids = [delivery.lease_id for delivery in deliveries]
-        leases = encode_leases(ids, now_ns + duration_ns, [each.count for each in deliveries])
+        leases = encode_leases(
+            lease_ids_of(deliveries), now_ns + duration_ns, [each.count for each in deliveries]
+        )
         attempts = [
             # Those of a message that fills a reply by itself are left out, the oldest first.
             encode_attempts(each.attempts, queues.envelope_bytes_max - size_of(each.entry))
@@ -112,11 +114,8 @@ class Leasing:
             else b""
             for each in deliveries
         ]
-        envelopes = await store.commit(changes, [delivery.seq for delivery in deliveries], level)
-        return [
-            Leased(id_, leased_with(*parts))
-            for id_, *parts in zip(ids, envelopes, attempts, leases, strict=True)
-        ]
+        envelopes = await store.commit(changes, [delivery.entry for delivery in deliveries], level)
+        return encode_leased(envelopes, attempts, leases)
 
     async def ack(
         self,
@@ -140,9 +139,19 @@ class Leasing:
         def ack(queue: Queue, lease_id: str) -> None:
             delivery = self._find_for_ack(queue, lease_id)
             if delivery:
-                self._ack(queue, delivery, lease_id, changes)
+                self._ack(queue, delivery, changes)
 
-        return await self._each(reference, lease_ids, ack, changes, durability, is_late_fine=True)
+        def ack_all(queue: Queue) -> bool:
+            """Do so for all at once, which is much faster, if nothing is to be said of any."""
+            leases = parse_lease_ids(lease_ids)
+            entries = leases and queue.ack_all(leases)
+            if not leases or not entries:
+                return False
+            changes.removed = entries
+            self._acked.update([_acked_number(queue, *lease) for lease in leases])
+            return True
+
+        return await self._each(reference, lease_ids, ack, changes, durability, ack_all=ack_all)
 
     async def nack(  # noqa: PLR0913 - All that a caller can say.
         self,
@@ -267,7 +276,7 @@ class Leasing:
         changes = Changes()
         metas = self._seal_adds(store, targets, [messages for _, messages in adds], changes)
         for queue, delivery in held:
-            self._ack(queue, delivery, delivery.lease_id, changes)
+            self._ack(queue, delivery, changes)
         kept = store.commit(changes, durability=level)
         for queue in {id(queue): queue for queue in (*sources, *targets)}.values():
             queues.pass_time(queue)
@@ -288,7 +297,7 @@ class Leasing:
                 except InvalidArgument as error:
                     raise InvalidArgument(field, error.rule) from None
                 if delivery is None:
-                    raise self._gone(queue, lease_id)
+                    raise self._gone(queue, *parse_lease_id(lease_id))
                 if delivery in held:
                     raise InvalidArgument(field, f"{lease_id} is there twice")
                 held[delivery] = queue
@@ -314,10 +323,8 @@ class Leasing:
         queues.check_reply_size(metas)
         for queue, (envelopes, _) in zip(targets, sealed, strict=True):
             first_seq = store.number(len(envelopes), now_ns)
-            queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
-            changes.added += (
-                (seq, queue.number, envelope) for seq, envelope in enumerate(envelopes, first_seq)
-            )
+            added = queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
+            changes.added += zip(added, repeat(queue.number), envelopes)
         return metas
 
     async def _each(  # noqa: PLR0913 - What was asked, and how it is done.
@@ -328,21 +335,28 @@ class Leasing:
         changes: Changes,
         durability: Durability,
         *,
-        is_late_fine: bool = False,
+        ack_all: Callable[[Queue], bool] | None = None,
     ) -> list[Result]:
-        """Carry out a command for each lease, and keep what it has changed."""
+        """Carry out a command for each lease, and keep what it has changed.
+
+        `ack_all`, if given, does so for all of them or for none. An ack may also come late:
+        before that, no time passes.
+        """
         queues = self._queues
         queue = await queues.find(reference)
         level = durability_reached(queue.info, durability)
         store = queues.store_of(queue)
-        if not is_late_fine:
+        if ack_all is None:
             queues.pass_time(queue)
         results: list[Result] = []
-        for lease_id in lease_ids:
-            try:
-                results.append(command(queue, lease_id))
-            except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
-                results.append(refusal)
+        if ack_all and ack_all(queue):
+            results = [None] * len(lease_ids)
+        else:
+            for lease_id in lease_ids:
+                try:
+                    results.append(command(queue, lease_id))
+                except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
+                    results.append(refusal)
         kept: Awaitable[object] = store.commit(changes, durability=level)
         queues.pass_time(queue)
         queues.waiting.serve(queue)
@@ -356,20 +370,23 @@ class Leasing:
             LeaseLost: the lease has ended.
             InvalidArgument: it is none.
         """
-        delivery = queue.leases.find(*parse_lease_id(lease_id))
+        lease = parse_lease_id(lease_id)
+        delivery = queue.leases.find(*lease)
         if delivery is None:
-            raise self._gone(queue, lease_id)
+            raise self._gone(queue, *lease)
         return delivery
 
     def _find_for_ack(self, queue: Queue, lease_id: str) -> Delivery | None:
         """Do the same for an ack; None if that was done already."""
-        delivery = queue.leases.find_for_ack(*parse_lease_id(lease_id))
-        if delivery is None and _acked_name(queue, lease_id) not in self._acked:
-            raise self._gone(queue, lease_id)
+        lease = parse_lease_id(lease_id)
+        delivery = queue.leases.find_for_ack(*lease)
+        if delivery is None and _acked_number(queue, *lease) not in self._acked:
+            raise self._gone(queue, *lease)
         return delivery
 
-    def _gone(self, queue: Queue, lease_id: str) -> LeaseLost:
-        if _acked_name(queue, lease_id) in self._acked:
+    def _gone(self, queue: Queue, seq: int, fence: int) -> LeaseLost:
+        lease_id = lease_id_of(seq, fence)
+        if _acked_number(queue, seq, fence) in self._acked:
             return LeaseLost(lease_id, "has ended; its message was acked")
         return LeaseLost(
             lease_id,
@@ -377,15 +394,15 @@ class Leasing:
             " acked, popped, purged, or moved",
         )
 
-    def _ack(self, queue: Queue, delivery: Delivery, lease_id: str, changes: Changes) -> None:
-        self._acked.add(_acked_name(queue, lease_id))
-        changes.removed.append(delivery.seq)
+    def _ack(self, queue: Queue, delivery: Delivery, changes: Changes) -> None:
+        self._acked.update((_acked_number(queue, delivery.seq, delivery.fence),))
+        changes.removed.append(delivery.entry)
         queue.ack(delivery)
 
 
-def _acked_name(queue: Queue, lease_id: str) -> str:
-    """Name a lease among those of all queues: stores number their messages for themselves."""
-    return f"{queue.number}/{lease_id}"
+def _acked_number(queue: Queue, seq: int, fence: int) -> int:
+    """Number a lease among those of all queues: stores number their messages for themselves."""
+    return queue.number << 96 | seq << 32 | fence
 
 
 def _check_room(

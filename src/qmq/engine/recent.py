@@ -1,24 +1,26 @@
-"""The last texts of a kind: so many at least, and at most twice as many."""
+"""The last numbers of a kind: so many at least, and hardly more than twice as many."""
+
+from collections.abc import Iterable
 
 
 class Recent:
-    """Remembers texts, and forgets the oldest.
+    """Remembers numbers, and forgets the oldest.
 
-    Two sets, of which the older is dropped when the younger is full: no text is moved.
+    Two sets, of which the older is dropped when the younger is full: no number is moved.
     """
 
     def __init__(self, count_min: int) -> None:
         self._count_min = count_min
-        self._younger: set[str] = set()
-        self._older: set[str] = set()
+        self._younger: set[int] = set()
+        self._older: set[int] = set()
 
-    def __contains__(self, text: str) -> bool:
+    def __contains__(self, number: int) -> bool:
         """Whether it is among the last ones."""
-        return text in self._younger or text in self._older
+        return number in self._younger or number in self._older
 
-    def add(self, text: str) -> None:
-        """Remember a text."""
+    def update(self, numbers: Iterable[int]) -> None:
+        """Remember several."""
         if len(self._younger) >= self._count_min:
             self._older = self._younger
             self._younger = set()
-        self._younger.add(text)
+        self._younger.update(numbers)

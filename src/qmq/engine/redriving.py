@@ -13,7 +13,7 @@ from qmq.errors import InvalidArgument, LimitReached, RedriveNotFound, Unavailab
 from qmq.limits import BROWSED_MESSAGES_MAX, REDRIVES_ENDED_MAX, REDRIVES_RUNNING_MAX
 from qmq.model.catalog import parse_uuid
 from qmq.model.changes import Changes
-from qmq.model.index import seq_of, size_of
+from qmq.model.index import size_of
 from qmq.model.queue import Queue
 from qmq.model.redrive import (
     Match,
@@ -338,7 +338,7 @@ class Redriving:
         # So much as a reply could carry, but one message in any case.
         count = max(1, sum(size <= queues.message_bytes_max for size in sizes))
         entries = entries[:count]
-        envelopes = await queues.stores[redrive.store].commit(Changes(), list(map(seq_of, entries)))
+        envelopes = await queues.stores[redrive.store].commit(Changes(), entries)
         looked: list[tuple[int, Match | None]] = []
         for at, (entry, envelope) in enumerate(zip(entries, envelopes, strict=True), 1):
             looked.append((entry, found := match(redrive.request, envelope)))

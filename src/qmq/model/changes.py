@@ -8,12 +8,14 @@ from qmq.model.delivery import Delivery
 class Move(NamedTuple):
     """A message that goes to another queue of the same store."""
 
-    new_seq: int
+    #: Its entry there, see `index`.
+    new_entry: int
     #: The number of the queue that it goes to.
     queue_number: int
     #: Put at the end of its envelope.
     suffix: bytes
-    old_seq: int
+    #: Its entry where it comes from.
+    old_entry: int
 
 
 class Changes:
@@ -25,14 +27,14 @@ class Changes:
     __slots__ = ("added", "leased", "moved", "redrives", "removed", "saved")
 
     def __init__(self) -> None:
-        #: New messages: sequence number, number of the queue, envelope.
+        #: New messages: entry, number of the queue, envelope.
         self.added: list[tuple[int, int, bytes]] = []
         #: Messages that were just handed out together.
         self.leased: list[Delivery] = []
         #: Messages of which something was learned since they were handed out.
         self.saved: list[Delivery] = []
         self.moved: list[Move] = []
-        #: Messages that are gone for good.
+        #: Entries of messages that are gone for good.
         self.removed: list[int] = []
         #: Redrives, by their ids, as text; empty for one that is to be forgotten.
         self.redrives: list[tuple[str, str]] = []

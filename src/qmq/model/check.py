@@ -49,8 +49,10 @@ def _problems_of_places(queue: Queue, line: Sequence[int]) -> Iterator[str]:
     """Each message is in one place, and only in that."""
     by_seq, fresh, places = queue.leases.by_seq, set(queue.ready.fresh), set(line)
     for seq, delivery in by_seq.items():
-        if delivery.seq != seq:
-            yield f"message {delivery.seq} is known as message {seq}"
+        if (named := seq_of(delivery.entry)) != seq:
+            yield f"message {named} is known as message {seq}"
+        elif delivery.seq != seq:
+            yield f"message {seq} takes itself for message {delivery.seq}"
         elif delivery.state in _READY and delivery.entry not in places:
             yield f"message {seq} is {delivery.state.name}, and not in the line"
         elif delivery.state not in _READY and delivery.entry in places:

@@ -6,7 +6,7 @@ from qmq.envelope import encode_dead_letter
 from qmq.errors import InvalidArgument
 from qmq.model.changes import Move
 from qmq.model.delivery import Delivery
-from qmq.model.index import size_of
+from qmq.model.index import entry, size_of
 from qmq.model.queue import Queue
 from qmq.values import DeadLetter, DeadLetterReason, QueueInfo
 
@@ -44,8 +44,9 @@ def bury(  # noqa: PLR0913 - From where to where, which, when, why, and how larg
         source.rejected_total += 1
     else:
         source.worn_out_total += 1
-    target.take_in(new_seq, size + len(suffix))
-    return Move(new_seq, target.number, suffix, delivery.seq)
+    new_entry = entry(new_seq, size + len(suffix))
+    target.take_in(new_entry)
+    return Move(new_entry, target.number, suffix, delivery.entry)
 
 
 def check_dead_letter_queue(

@@ -1,6 +1,8 @@
 """What a queue knows of a message that was handed out on lease: one object each."""
 
 import re
+import struct
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -10,6 +12,10 @@ from qmq.model.index import seq_of
 from qmq.values import Attempt, Outcome, utc
 
 _LEASE_ID: Final = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}", re.ASCII)
+_LEASE_ID_CHARS: Final = 25
+_SEQ_CHARS: Final = 16
+#: Sequence number and fence.
+_PACKED: Final = struct.Struct(">QI")
 
 
 class State(IntEnum):
@@ -39,13 +45,15 @@ class Delivery:
         "fence",
         "leased_ns",
         "redrive_id",
+        "seq",
         "state",
         "until_ns",
     )
 
     def __init__(self, entry: int) -> None:
-        #: The message, see `index`.
+        #: The message, see `index`, and its sequence number.
         self.entry = entry
+        self.seq = seq_of(entry)
         #: How often it was handed out: the number of its latest lease among all on it.
         self.fence = 0
         #: How often it was delivered, for `delivery_count_max`: releases do not count.
@@ -67,14 +75,9 @@ class Delivery:
         return f"<Delivery {self.lease_id} {self.state.name} count={self.count}>"
 
     @property
-    def seq(self) -> int:
-        """The message's sequence number."""
-        return seq_of(self.entry)
-
-    @property
     def lease_id(self) -> str:
         """The name of the latest lease."""
-        return lease_id_of(seq_of(self.entry), self.fence)
+        return lease_id_of(self.seq, self.fence)
 
     def end(self, outcome: Outcome, ended_ns: int, reason: str = "") -> None:
         """Write down how the latest lease has ended."""
@@ -118,6 +121,14 @@ def lease_id_of(seq: int, fence: int) -> str:
     return (seq << 32 | fence).to_bytes(12, "big").hex("-", -8)
 
 
+def lease_ids_of(deliveries: Iterable[Delivery]) -> list[str]:
+    """Return the names of the latest leases on several messages."""
+    return [
+        (delivery.seq << 32 | delivery.fence).to_bytes(12, "big").hex("-", -8)
+        for delivery in deliveries
+    ]
+
+
 def parse_lease_id(text: str) -> tuple[int, int]:
     """Return the sequence number and the fence in the name of a lease.
 
@@ -128,3 +139,21 @@ def parse_lease_id(text: str) -> tuple[int, int]:
         raise InvalidArgument("lease_ids", f"{text[:80]!r} is no lease_id as Lease hands them out")
     number = int(text.replace("-", "", 1), 16)
     return number >> 32, number & 0xFFFFFFFF
+
+
+def parse_lease_ids(texts: Sequence[str]) -> list[tuple[int, int]] | None:
+    """Do the same for several at once, in a third of the time; None if one of them is none."""
+    count = len(texts)
+    joined = "".join(texts)
+    if (
+        set(map(len, texts)) != {_LEASE_ID_CHARS}
+        or joined[_SEQ_CHARS::_LEASE_ID_CHARS] != "-" * count
+        or joined != joined.lower()
+    ):
+        return None
+    try:
+        packed = bytes.fromhex(joined.replace("-", ""))
+    except ValueError:
+        return None
+    # It is shorter if there were further hyphens, or spaces.
+    return list(_PACKED.iter_unpack(packed)) if len(packed) == count * _PACKED.size else None

@@ -30,3 +30,13 @@ def seq_of(entry: int) -> int:
 def size_of(entry: int) -> int:
     """Return the size in bytes."""
     return entry & _SIZE_MASK
+
+
+def seqs_of(entries: Iterable[int]) -> list[int]:
+    """Return the sequence numbers of several, faster than one by one."""
+    return [entry >> _SIZE_BITS for entry in entries]
+
+
+def sizes_of(entries: Iterable[int]) -> int:
+    """Return what several take together, in bytes."""
+    return sum([entry & _SIZE_MASK for entry in entries])

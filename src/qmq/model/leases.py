@@ -1,7 +1,8 @@
 """The rules of leases: who has which message until when, and what becomes of it then."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final, Protocol
 
@@ -9,7 +10,7 @@ from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.errors import LeaseLost
 from qmq.limits import ATTEMPTS_MAX, MOMENTS_AT_ONCE_MAX
 from qmq.model.delivery import Delivery, State, lease_id_of
-from qmq.model.index import seq_of, size_of
+from qmq.model.index import seq_of, seqs_of, size_of
 from qmq.model.ready import Ready
 from qmq.values import NackKind, Outcome
 
@@ -105,20 +106,23 @@ class Leases:
                 in any case.
             consumer: who gets them.
         """
-        by_seq = self.by_seq
+        by_seq, moments = self.by_seq, self._moments
         handed_out: list[Delivery] = []
-        for entry in self._ready.take_batch(count_max, bytes_max, self._reply_bytes):
-            seq = seq_of(entry)
+        end = until_ns << _SEQ_BITS
+        taken = self._ready.take_batch(count_max, bytes_max, self._reply_bytes)
+        for entry, seq in zip(taken, seqs_of(taken), strict=True):
             delivery = by_seq.get(seq)
             if delivery is None:
-                delivery = by_seq[seq] = Delivery(entry)
+                delivery = Delivery(entry)
+                # The very object that it has, rather than another int.
+                by_seq[delivery.seq] = delivery
             delivery.fence += 1
             delivery.count += 1
             delivery.leased_ns = now_ns
             delivery.consumer = consumer
             delivery.state = State.LEASED
             delivery.until_ns = until_ns
-            heappush(self._moments, until_ns << _SEQ_BITS | seq)
+            heappush(moments, end | seq)
             handed_out.append(delivery)
         if handed_out:
             self.last_leased_ns = now_ns
@@ -158,6 +162,33 @@ class Leases:
         if delivery and delivery.fence == fence and delivery.state is State.EXPIRED:
             return delivery
         return self.find(seq, fence)
+
+    def all_held(self, leases: Iterable[tuple[int, int]]) -> list[Delivery] | None:
+        """Return the messages that leases are on; None if one of them has ended or is twice there.
+
+        Args:
+            leases: sequence number and fence of each.
+        """
+        by_seq = self.by_seq
+        held: list[Delivery] = []
+        for seq, fence in leases:
+            delivery = by_seq.get(seq)
+            if delivery is None or delivery.fence != fence or delivery.state is not State.LEASED:
+                return None
+            held.append(delivery)
+        return held if len(set(held)) == len(held) else None
+
+    def forget_all(self, held: Sequence[Delivery]) -> None:
+        """Take messages on lease out of the queue: what `all_held` returned."""
+        by_seq = self.by_seq
+        for delivery in held:
+            del by_seq[delivery.seq]
+        self.leased -= len(held)
+        for consumer, count in Counter([delivery.consumer for delivery in held]).items():
+            self._let_go(consumer, count)
+        if self._holders:
+            for delivery in held:
+                self._tell_holder(delivery.seq)
 
     def forget(self, delivery: Delivery) -> None:
         """Take a message out of the queue, in whatever state it is."""
@@ -271,10 +302,10 @@ class Leases:
             order.sort()
 
     def clear(self) -> list[int]:
-        """Forget all messages that are on lease or kept back; return their numbers."""
-        seqs = [
-            seq
-            for seq, delivery in self.by_seq.items()
+        """Forget all messages that are on lease or kept back; return their entries."""
+        entries = [
+            delivery.entry
+            for delivery in self.by_seq.values()
             if delivery.state in (State.LEASED, State.DELAYED)
         ]
         self.by_seq.clear()
@@ -284,7 +315,7 @@ class Leases:
         self.leased = self.delayed = 0
         for seq in tuple(self._holders):
             self._tell_holder(seq)
-        return seqs
+        return entries
 
     def _put(self, delivery: Delivery, state: State, until_ns: int) -> None:
         """Bring a message into a state."""
@@ -304,15 +335,19 @@ class Leases:
         """Take a message out of the state that it is in, if it is on lease or kept back."""
         if delivery.state is State.LEASED:
             self.leased -= 1
-            left = self.held_by[delivery.consumer] - 1
-            if left:
-                self.held_by[delivery.consumer] = left
-            else:
-                del self.held_by[delivery.consumer]
+            self._let_go(delivery.consumer, 1)
             if self._holders:
                 self._tell_holder(delivery.seq)
         elif delivery.state is State.DELAYED:
             self.delayed -= 1
+
+    def _let_go(self, consumer: str, count: int) -> None:
+        """Count that a consumer holds fewer messages."""
+        left = self.held_by[consumer] - count
+        if left:
+            self.held_by[consumer] = left
+        else:
+            del self.held_by[consumer]
 
     def _tell_holder(self, seq: int) -> None:
         """Tell who holds the lease on a message, if anybody asked for that, that it has ended."""

@@ -15,7 +15,7 @@ from qmq.errors import (
 )
 from qmq.limits import TAGS_BYTES_MAX, TAGS_MAX
 from qmq.model.delivery import Delivery
-from qmq.model.index import entries, entry, seq_of, size_of
+from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
 from qmq.model.ready import Ready
 from qmq.values import (
@@ -111,12 +111,11 @@ class Queue:
         self.empty_total += 1
         return QueuePaused(self.info.id) if self.info.pause else QueueEmpty(self.info.id)
 
-    def add(self, seq: int, size: int) -> None:
+    def add(self, added: int) -> None:
         """Put a message at the end.
 
         Args:
-            seq: its sequence number, higher than all before it.
-            size: what it takes, in bytes.
+            added: its entry, higher than all before it.
 
         Raises:
             QueueFull: it holds as many messages as its limit allows.
@@ -124,18 +123,23 @@ class Queue:
         """
         if self._is_limited:
             self.room_for(1, partial=False)
-        self.ready.append(entry(seq, size))
+        self.ready.append(added)
         self.enqueued_total += 1
 
-    def add_batch(self, first_seq: int, sizes: Sequence[int]) -> None:
+    def add_batch(self, first_seq: int, sizes: Sequence[int]) -> list[int]:
         """Put messages at the end that `room_for` has found room for.
 
         Args:
             first_seq: the sequence number of the first; the others follow without a gap.
             sizes: what each takes, in bytes.
+
+        Returns:
+            Their entries.
         """
-        self.ready.extend(entries(first_seq, sizes), sum(sizes))
-        self.enqueued_total += len(sizes)
+        added = entries(first_seq, sizes)
+        self.ready.extend(added, sum(sizes))
+        self.enqueued_total += len(added)
+        return added
 
     def room_for(self, count: int, *, partial: bool) -> int:
         """Return how many of `count` further messages may be added.
@@ -159,15 +163,15 @@ class Queue:
             raise QueueFull(info.id, info.limit, self.message_count)
         return room
 
-    def take_in(self, seq: int, size: int) -> None:
+    def take_in(self, entry: int) -> None:
         """Put a message at the end, whatever the limit: one from a store or another queue."""
-        self.ready.append(entry(seq, size))
+        self.ready.append(entry)
 
     def pop(self) -> tuple[int, bool]:
         """Take the message at the head.
 
         Returns:
-            Its sequence number, and whether it was ever on lease.
+            Its entry, and whether it was ever on lease.
 
         Raises:
             QueueEmpty: there is none, or the queue is paused.
@@ -175,9 +179,9 @@ class Queue:
         if not self.available:
             raise self.nothing_to_hand_out()
         self.consumed_total += 1
-        seq = seq_of(self.ready.take())
+        taken = self.ready.take()
         by_seq = self.leases.by_seq
-        return seq, bool(by_seq) and by_seq.pop(seq, None) is not None
+        return taken, bool(by_seq) and by_seq.pop(seq_of(taken), None) is not None
 
     def pop_batch(self, count_max: int, bytes_max: int) -> tuple[list[int], list[int]]:
         """Take messages from the head.
@@ -188,17 +192,17 @@ class Queue:
                 any case.
 
         Returns:
-            Their sequence numbers, in order; and which of those were ever on lease.
+            Their entries, in order; and the sequence numbers of those that were ever on lease.
         """
         by_seq = self.leases.by_seq
         taken = self.ready.take_batch(min(count_max, self.available), bytes_max, _pop_bytes)
-        seqs = [seq_of(each) for each in taken]
-        self.consumed_total += len(seqs)
-        leased = [seq for seq in seqs if by_seq.pop(seq, None) is not None] if by_seq else []
-        return seqs, leased
+        self.consumed_total += len(taken)
+        if not by_seq:
+            return taken, []
+        return taken, [seq for seq in map(seq_of, taken) if by_seq.pop(seq, None) is not None]
 
     def peek(self) -> int:
-        """Return the sequence number of the message at the head and leave it there.
+        """Return the entry of the message at the head and leave it there.
 
         Raises:
             QueueEmpty: there is none.
@@ -207,7 +211,7 @@ class Queue:
         if head is None:
             self.empty_total += 1
             raise QueueEmpty(self.info.id)
-        return seq_of(head)
+        return head
 
     def lease(
         self, now_ns: int, duration_ns: int, count_max: int, bytes_max: int, consumer: str
@@ -223,6 +227,23 @@ class Queue:
         """Take a leased message out: its work is done."""
         self.leases.forget(delivery)
         self.acked_total += 1
+
+    def ack_all(self, leases: Sequence[tuple[int, int]]) -> list[int] | None:
+        """Take leased messages out, if all the leases hold.
+
+        Args:
+            leases: sequence number and fence of each.
+
+        Returns:
+            The messages' entries. None, and nothing has changed, if one of the leases has
+            ended or is there twice.
+        """
+        held = self.leases.all_held(leases)
+        if held is None:
+            return None
+        self.leases.forget_all(held)
+        self.acked_total += len(held)
+        return [delivery.entry for delivery in held]
 
     def nack(  # noqa: PLR0913 - What a nack says, and the moment and chance.
         self,
@@ -278,7 +299,7 @@ class Queue:
         return self.leases.pass_time(now_ns, delivery_count_max)
 
     def drop_all(self) -> list[int]:
-        """Take all messages, and return their sequence numbers."""
+        """Take all messages, and return their entries."""
         return self.ready.clear() + self.leases.clear()
 
     def oldest_age_ns(self, now_ns: int) -> int:

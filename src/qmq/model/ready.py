@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush, merge
 from itertools import islice
 
-from qmq.model.index import entry, seq_of, size_of
+from qmq.model.index import entry, seq_of, size_of, sizes_of
 
 
 class Ready:
@@ -92,10 +92,19 @@ class Ready:
             cost: what one takes there that has come back. A fresh one takes its size and
                 the overhead that `cost` tells of the entry 0.
         """
-        taken: list[int] = []
-        overhead = cost(0)
-        left, size_taken = bytes_max, 0
         fresh, returned = self._fresh, self._returned
+        overhead = cost(0)
+        if not returned:
+            # Nearly always, and all that are asked for fit.
+            taken = list(islice(fresh, count_max))
+            size_taken = sizes_of(taken)
+            if size_taken + len(taken) * overhead <= bytes_max:
+                for _ in taken:
+                    fresh.popleft()
+                self.bytes -= size_taken
+                return taken
+        taken = []
+        left, size_taken = bytes_max, 0
         while len(taken) < count_max and (fresh or returned):
             is_fresh = not returned or (bool(fresh) and fresh[0] < returned[0])
             head = fresh[0] if is_fresh else returned[0]
@@ -182,10 +191,10 @@ class Ready:
         return [each for each in returned[start:end] if each not in self._withdrawn]
 
     def clear(self) -> list[int]:
-        """Take all, and return their sequence numbers in order."""
-        seqs = [seq_of(entry) for entry in self]
+        """Take all, and return them in order."""
+        entries = list(self)
         self._fresh.clear()
         self._returned.clear()
         self._withdrawn.clear()
         self.bytes = 0
-        return seqs
+        return entries

@@ -395,9 +395,9 @@ class _Moves:
         delivery.redrive_id = self._redrive_id
         target.leases.restore(delivery)
         self._targets[target.number] = target
-        self.changes.added.append((seq, target.number, found.envelope))
+        self.changes.added.append((delivery.entry, target.number, found.envelope))
         self.changes.saved.append(delivery)
-        self.changes.removed.append(seq_of(entry))
+        self.changes.removed.append(entry)
 
     def finish(self) -> None:
         """Take those out of their queue that were never on lease there."""

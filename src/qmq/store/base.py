@@ -140,8 +140,8 @@ class QueueStore(Protocol):
 
         Args:
             changes: what was changed.
-            read: sequence numbers of messages, still there when the changes are made, whose
-                envelopes are the result.
+            read: entries (see `qmq.model.index`) of messages, still there when the changes
+                are made, whose envelopes are the result.
             durability: what to wait for.
         """
         ...

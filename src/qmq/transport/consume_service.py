@@ -14,7 +14,7 @@ from typing import Any, Final
 from qmq.engine.broker import Broker
 from qmq.engine.consuming import Consumer
 from qmq.engine.waiting import Gone
-from qmq.envelope import batch_reply_with, reply_with, varint
+from qmq.envelope import reply_with, varint
 from qmq.errors import InvalidArgument
 from qmq.limits import CREDIT_MAX
 from qmq.transport.decode import decode
@@ -254,7 +254,7 @@ class _Stream:
             while True:
                 leased = await self._consumer.next_batch()
                 level = self._reached(self._queue_id, Durability.UNKNOWN)
-                batch = batch_reply_with([each.encoded for each in leased]) + LEVEL_2[level]
+                batch = b"".join(leased) + LEVEL_2[level]
                 await self.outbox.put_messages(reply_with(batch))
         except Exception as error:  # noqa: BLE001 - Whatever it is, it ends the stream.
             self._requests.end(error)

@@ -9,7 +9,7 @@ from typing import Final
 from qmq.engine.broker import Broker
 from qmq.engine.leasing import Result
 from qmq.engine.waiting import IsGone
-from qmq.envelope import batch_reply_with, encode_moment, reply_with, varint
+from qmq.envelope import encode_moment, reply_with, varint
 from qmq.errors import InvalidArgument
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.transport.decode import decode
@@ -87,7 +87,7 @@ class LeaseService:
         )
         if not leased:
             wait.check_in_time()
-        return batch_reply_with([each.encoded for each in leased]) + LEVEL_2[level]
+        return b"".join(leased) + LEVEL_2[level]
 
     async def ack(self, data: bytes) -> bytes:
         """Remove leased messages."""

@@ -11,6 +11,7 @@ import apsw
 from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
+from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
@@ -21,9 +22,9 @@ from qmq.store.sql import load_statements
 from qmq.values import Durability, QueueInfo, Store
 
 #: Bytes of memory that a cached envelope takes besides what is in it: the header of its
-#: bytes object, its key, and its part of a dict that has just grown. It is more than many
-#: a message, so that the cache would be much larger than it may be if it did not count.
-CACHED_OVERHEAD_BYTES: Final = 150
+#: bytes object, and its part of a dict that has just grown. It is more than many a message,
+#: so that the cache would be much larger than it may be if it did not count.
+CACHED_OVERHEAD_BYTES: Final = 110
 
 _T = TypeVar("_T")
 
@@ -74,6 +75,7 @@ class DiskStore:
         self._directory = directory
         self._connection = connection
         self._cache_bytes_max = cache_bytes_max
+        #: Envelopes by their entries in the index: the very objects, so that the keys take nothing.
         self._cache: dict[int, bytes] = {}
         self._cache_bytes = 0
         self._together = Together()
@@ -167,7 +169,7 @@ class DiskStore:
             elif delivery := together.take(seq, size):
                 home.leases.restore(delivery)
             else:
-                home.take_in(seq, size)
+                home.take_in(entry(seq, size))
             last_number = max(last_number, seq)
         return _Found(last_number, orphans + list(deliveries), together.left_over())
 
@@ -204,9 +206,9 @@ class DiskStore:
         return purged
 
     def _sweep(self, queue: Queue) -> None:
-        seqs = queue.drop_all()
-        for seq in seqs:
-            self._uncache(seq)
+        entries = queue.drop_all()
+        self._uncache_all(entries)
+        seqs = seqs_of(entries)
         # The rows of the others go with their messages.
         together, _ = self._together.leave(seqs)
         self._journal.forget_leases(together, ())
@@ -228,9 +230,10 @@ class DiskStore:
         """Put a message at the end of a queue."""
         journal = self._journal
         seq = max(journal.last_number + 1, created_ns)
-        queue.add(seq, len(envelope))
+        added = entry(seq, len(envelope))
+        queue.add(added)
         journal.last_number = seq
-        self._keep(seq, envelope)
+        self._keep(added, envelope)
         return journal.insert(seq, queue.number, envelope, durability)
 
     def add_batch(
@@ -243,11 +246,11 @@ class DiskStore:
         """Put messages at the end of a queue."""
         first_seq = self.number(len(envelopes), created_ns)
         sizes = [len(envelope) for envelope in envelopes]
-        queue.add_batch(first_seq, sizes)
+        added = queue.add_batch(first_seq, sizes)
         size = sum(sizes)
         cached_size = size + len(sizes) * CACHED_OVERHEAD_BYTES
         if self._cache_bytes + cached_size <= self._cache_bytes_max:
-            self._cache.update(enumerate(envelopes, first_seq))
+            self._cache.update(zip(added, envelopes, strict=True))
             self._cache_bytes += cached_size
         seqs = range(first_seq, first_seq + len(envelopes))
         return self._journal.insert_batch(
@@ -256,10 +259,11 @@ class DiskStore:
 
     def pop(self, queue: Queue, durability: Durability = Durability.UNKNOWN) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
-        seq, was_leased = queue.pop()
+        taken, was_leased = queue.pop()
+        seq = seq_of(taken)
         if was_leased:
             self._journal.forget_leases(*self._together.leave((seq,)))
-        envelope = self._uncache(seq)
+        envelope = self._uncache(taken)
         if envelope is None:
             return _first(self._journal.take([seq], durability))
         return self._journal.delete((seq,), envelope, durability)
@@ -272,25 +276,23 @@ class DiskStore:
         durability: Durability = Durability.UNKNOWN,
     ) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue."""
-        seqs, leased = queue.pop_batch(count_max, bytes_max)
-        if not seqs:
+        taken, leased = queue.pop_batch(count_max, bytes_max)
+        if not taken:
             return self._settled_with([], durability)
         if leased:
             self._journal.forget_leases(*self._together.leave(leased))
-        if not all(seq in self._cache for seq in seqs):
-            for seq in seqs:
-                self._uncache(seq)
+        envelopes = self._uncache_all(taken)
+        seqs = seqs_of(taken)
+        if len(envelopes) < len(seqs):
             return self._journal.take(seqs, durability)
-        envelopes = list(map(self._cache.pop, seqs))
-        self._cache_bytes -= sum(map(len, envelopes)) + len(seqs) * CACHED_OVERHEAD_BYTES
         return self._journal.delete(seqs, envelopes, durability)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
-        seq = queue.peek()
-        if (envelope := self._cache.get(seq)) is not None:
+        head = queue.peek()
+        if (envelope := self._cache.get(head)) is not None:
             return self._settled_with(envelope, Durability.FSYNC)
-        return _first(self._journal.read([seq], Durability.FSYNC))
+        return _first(self._journal.read([seq_of(head)], Durability.FSYNC))
 
     def number(self, count: int, created_ns: int) -> int:
         """Return the first of so many sequence numbers in a row that were never used."""
@@ -306,19 +308,18 @@ class DiskStore:
     ) -> Awaitable[list[bytes]]:
         """Keep changes, all of them or none; the result is the envelopes to be read."""
         size = 0
-        for seq, _, envelope in changes.added:
+        for added, _, envelope in changes.added:
             size += len(envelope)
-            self._keep(seq, envelope)
-        found = [cached for seq in read if (cached := self._cache.get(seq)) is not None]
+            self._keep(added, envelope)
+        found = [cached for each in read if (cached := self._cache.get(each)) is not None]
         for move in changes.moved:
-            if (moved := self._uncache(move.old_seq)) is not None:
-                self._keep(move.new_seq, moved + move.suffix)
-        for seq in changes.removed:
-            self._uncache(seq)
+            if (moved := self._uncache(move.old_entry)) is not None:
+                self._keep(move.new_entry, moved + move.suffix)
+        self._uncache_all(changes.removed)
         self._keep_leases(changes)
         self._journal.keep(changes, size)
         if len(found) < len(read):
-            return self._journal.read(read, durability)
+            return self._journal.read(seqs_of(read), durability)
         return self._settled_with(found, durability)
 
     def _keep_leases(self, changes: Changes) -> None:
@@ -331,9 +332,8 @@ class DiskStore:
             # A row of its own counts, whatever one that it shared says.
             done, _ = self._together.leave([each.seq for each in others])
             self._journal.forget_leases(done, ())
-        leaving = changes.removed
-        if changes.moved:
-            leaving = [*leaving, *(move.old_seq for move in changes.moved)]
+        leaving = seqs_of(changes.removed)
+        leaving += (seq_of(move.old_entry) for move in changes.moved)
         if leaving:
             self._journal.forget_leases(*self._together.leave(leaving))
 
@@ -352,18 +352,25 @@ class DiskStore:
         """Return what gives the result back when all that was decided upon is so durable."""
         return self._journal.settled(result, durability) or Done(result)
 
-    def _keep(self, seq: int, envelope: bytes) -> None:
+    def _keep(self, entry: int, envelope: bytes) -> None:
         """Cache what comes in, until the cache is full: a queue is read from its head."""
         cached_size = len(envelope) + CACHED_OVERHEAD_BYTES
         if self._cache_bytes + cached_size <= self._cache_bytes_max:
-            self._cache[seq] = envelope
+            self._cache[entry] = envelope
             self._cache_bytes += cached_size
 
-    def _uncache(self, seq: int) -> bytes | None:
-        envelope = self._cache.pop(seq, None)
+    def _uncache(self, entry: int) -> bytes | None:
+        envelope = self._cache.pop(entry, None)
         if envelope is not None:
             self._cache_bytes -= len(envelope) + CACHED_OVERHEAD_BYTES
         return envelope
+
+    def _uncache_all(self, entries: Sequence[int]) -> list[bytes]:
+        """Return those that were cached, in order."""
+        found = map(self._cache.pop, entries, repeat(None))
+        envelopes = [envelope for envelope in found if envelope is not None]
+        self._cache_bytes -= sum(map(len, envelopes)) + len(envelopes) * CACHED_OVERHEAD_BYTES
+        return envelopes
 
 
 async def _first(envelopes: Awaitable[list[bytes]]) -> bytes:

@@ -16,6 +16,7 @@ import apsw
 
 from qmq.errors import Busy, StoreFailed
 from qmq.model.changes import Changes, Move
+from qmq.model.index import seq_of, seqs_of
 from qmq.store.local.directory import APPLICATION_ID
 from qmq.store.local.done import Done
 from qmq.store.local.rows import DeliveryRow
@@ -207,10 +208,13 @@ class Journal:
         `size` is that of the new envelopes.
         """
         batch = self._gathering
-        batch.inserts += changes.added
+        batch.inserts += (
+            (seq_of(added), queue_number, envelope)
+            for added, queue_number, envelope in changes.added
+        )
         batch.bytes += size
         batch.moves += changes.moved
-        batch.deletes += changes.removed
+        batch.deletes += seqs_of(changes.removed)
         batch.redrives += changes.redrives
         self._schedule_flush()
 
@@ -390,7 +394,7 @@ def _commit(
         # Reads come before what moves or deletes, since what is read may leave in the batch.
         found = _read_all(cursor, batch)
         if batch.moves:
-            cursor.executemany(_SQL["move_message"], batch.moves)
+            cursor.executemany(_SQL["move_message"], map(_move_row, batch.moves))
         for seqs, taker in batch.takes:
             found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
         _delete(cursor, "delete_messages", batch.deletes)
@@ -405,6 +409,10 @@ def _commit(
             cursor.execute("rollback")
         raise
     return found
+
+
+def _move_row(move: Move) -> tuple[int, int, bytes, int]:
+    return seq_of(move.new_entry), move.queue_number, move.suffix, seq_of(move.old_entry)
 
 
 def _write_histories(cursor: apsw.Cursor, batch: _Batch) -> None:
@@ -435,7 +443,7 @@ def _delete(cursor: apsw.Cursor, statement: str, keys: Sequence[int]) -> None:
 
 def _read_all(cursor: apsw.Cursor, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
     """Read the envelopes that somebody asks for, of messages that stay where they are."""
-    coming = {move.new_seq: move for move in batch.moves} if batch.reads else {}
+    coming = {seq_of(move.new_entry): move for move in batch.moves} if batch.reads else {}
 
     def read(seq: int) -> bytes:
         # It may be about to come from another queue, where it may be about to come from yet
@@ -443,7 +451,7 @@ def _read_all(cursor: apsw.Cursor, batch: _Batch) -> list[tuple[asyncio.Future[A
         suffixes: list[bytes] = []
         while move := coming.get(seq):
             suffixes.append(move.suffix)
-            seq = move.old_seq
+            seq = seq_of(move.old_entry)
         envelope = _envelope(cursor, "read_message", seq)
         return b"".join((envelope, *reversed(suffixes)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Sequence
 
 from qmq.model.changes import Changes
+from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.store.local.done import Done
 from qmq.values import Durability
@@ -13,6 +14,8 @@ _NOTHING = Done(None)
 class MemoryStore:
     """Keeps envelopes in a dict. See `qmq.store.base.QueueStore`.
 
+    Its keys are the entries of the index (see `qmq.model.index`), the very objects: an int of
+    its own for each message would take 48 bytes.
     Whatever a caller waits for, it is there at once.
     """
 
@@ -29,8 +32,8 @@ class MemoryStore:
 
     def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop the queue's messages."""
-        for seq in queue.drop_all():
-            del self._envelopes[seq]
+        for dropped in queue.drop_all():
+            del self._envelopes[dropped]
         return _NOTHING
 
     def purge(self, queue: Queue) -> Awaitable[None]:
@@ -50,9 +53,10 @@ class MemoryStore:
     ) -> Awaitable[None]:
         """Put a message at the end of a queue."""
         seq = max(self._seq + 1, created_ns)
-        queue.add(seq, len(envelope))
+        added = entry(seq, len(envelope))
+        queue.add(added)
         self._seq = seq
-        self._envelopes[seq] = envelope
+        self._envelopes[added] = envelope
         return _NOTHING
 
     def add_batch(
@@ -64,8 +68,8 @@ class MemoryStore:
     ) -> Awaitable[None]:
         """Put messages at the end of a queue."""
         first_seq = self.number(len(envelopes), created_ns)
-        queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
-        self._envelopes.update(enumerate(envelopes, first_seq))
+        added = queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
+        self._envelopes.update(zip(added, envelopes, strict=True))
         return _NOTHING
 
     def pop(
@@ -74,8 +78,8 @@ class MemoryStore:
         durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
     ) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
-        seq, _ = queue.pop()
-        return Done(self._envelopes.pop(seq))
+        taken, _ = queue.pop()
+        return Done(self._envelopes.pop(taken))
 
     def pop_batch(
         self,
@@ -85,9 +89,8 @@ class MemoryStore:
         durability: Durability = Durability.UNKNOWN,  # noqa: ARG002 - It is there.
     ) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue."""
-        take = self._envelopes.pop
-        seqs, _ = queue.pop_batch(count_max, bytes_max)
-        return Done([take(seq) for seq in seqs])
+        taken, _ = queue.pop_batch(count_max, bytes_max)
+        return Done(list(map(self._envelopes.pop, taken)))
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
@@ -107,13 +110,13 @@ class MemoryStore:
     ) -> Awaitable[list[bytes]]:
         """Keep changes; the result is the envelopes that were to be read."""
         envelopes = self._envelopes
-        for seq, _, envelope in changes.added:
-            envelopes[seq] = envelope
-        found = [envelopes[seq] for seq in read]
+        for added, _, envelope in changes.added:
+            envelopes[added] = envelope
+        found = [envelopes[each] for each in read]
         for move in changes.moved:
-            envelopes[move.new_seq] = envelopes.pop(move.old_seq) + move.suffix
-        for seq in changes.removed:
-            del envelopes[seq]
+            envelopes[move.new_entry] = envelopes.pop(move.old_entry) + move.suffix
+        for removed in changes.removed:
+            del envelopes[removed]
         return Done(found)
 
     def settle(

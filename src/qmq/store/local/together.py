@@ -73,13 +73,14 @@ class Together:
         """
         done: list[int] = []
         others: list[int] = []
+        pop = self._lease_of.pop
         for seq in seqs:
-            lease = self._lease_of.pop(seq, None)
+            lease = pop(seq, None)
             if lease is None:
                 others.append(seq)
-                continue
-            lease.left -= 1
-            if not lease.left:
+            elif lease.left > 1:
+                lease.left -= 1
+            else:
                 done.append(lease.first_seq)
         return done, others
 
