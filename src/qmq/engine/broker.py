@@ -7,21 +7,17 @@ from dataclasses import replace
 from qmq.clock import Clock
 from qmq.engine.browsing import Browsing
 from qmq.engine.leasing import Leasing
+from qmq.engine.messages import Messages
 from qmq.engine.queues import Queues, random_chance, shutting_down
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
-from qmq.engine.waiting import IsGone, SteadyTimer, Timer
-from qmq.envelope import DURABILITY_BYTES
+from qmq.engine.waiting import SteadyTimer, Timer
 from qmq.errors import (
-    AddsPaused,
     InvalidArgument,
     NameTaken,
-    QueueEmpty,
-    QueueFull,
     QueueInUse,
     QueueNotFound,
     StoreNotConfigured,
-    Unavailable,
     UnknownStore,
 )
 from qmq.ids import RandomIds
@@ -43,10 +39,6 @@ from qmq.values import (
 
 #: The number of the last queue of the page before; empty before the first.
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}", re.ASCII)
-
-
-async def _never_gone() -> bool:
-    return False
 
 
 class Broker:
@@ -96,6 +88,13 @@ class Broker:
             message_bytes_max=message_bytes_max,
         )
         self.catalog = self._queues.catalog
+        self._messages = Messages(self._queues)
+        # The commands that nearly all calls are about, at hand.
+        self.add = self._messages.add
+        self.add_batch = self._messages.add_batch
+        self.pop = self._messages.pop
+        self.pop_batch = self._messages.pop_batch
+        self.peek = self._messages.peek
         #: Commands about messages on lease.
         self.leasing = Leasing(self._queues)
         #: Commands about redrives.
@@ -105,10 +104,7 @@ class Broker:
         self._rates = RateSampler(self.catalog, timer)
         self._now_ns = clock.now_ns
         self._new_id = new_id
-        self._sealer = self._queues.sealer
         self._last_queue_number = last_queue_number
-        #: What the messages of one reply may take.
-        self._messages_bytes_max = message_bytes_max - DURABILITY_BYTES
         self._waiting = self._queues.waiting
 
     def start(self) -> None:
@@ -377,191 +373,6 @@ class Broker:
         queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
         await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
-
-    async def add(
-        self,
-        reference: str,
-        payload: bytes,
-        tags: bytes = b"",
-        *,
-        durability: Durability = Durability.UNKNOWN,
-    ) -> bytes:
-        """Put a message at the end of a queue.
-
-        Args:
-            reference: the queue's id or name.
-            payload: any bytes.
-            tags: as `envelope.encode_tags` encodes them.
-            durability: how durable it is before the call returns, at least.
-
-        Returns:
-            The message's envelope.
-
-        Raises:
-            DurabilityNotReached: the queue's store cannot make it so durable.
-            TooLarge: no reply could carry the message.
-            QueueFull: the queue holds as many messages as its limit allows.
-            AddsPaused: the queue takes none for now.
-        """
-        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
-        now_ns = self._now_ns()
-        envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
-        self._queues.check_size(envelope, "message")
-        try:
-            store = self._queues.store_of(queue)
-            try:
-                added = store.add(queue, envelope, now_ns, level)
-            except (QueueFull, AddsPaused):
-                await store.settle(level)
-                raise
-            self._waiting.serve(queue)
-            await added
-        except Unavailable:
-            queue.failed_total += 1
-            raise
-        return envelope
-
-    async def add_batch(
-        self,
-        reference: str,
-        messages: Sequence[tuple[bytes, bytes]],
-        *,
-        partial: bool = False,
-        durability: Durability = Durability.UNKNOWN,
-    ) -> list[bytes]:
-        """Put messages at the end of a queue: all of them or none.
-
-        Args:
-            reference: the queue's id or name.
-            messages: tags, as `envelope.encode_tags` encodes them, and payload of each.
-            partial: put the first ones that there is room for, rather than none.
-            durability: as in `add`.
-
-        Returns:
-            The metadata of each message that was added, as `envelope.seal_batch` returns it.
-
-        Raises:
-            TooLarge: no reply could carry one of the messages, or the metadata of all.
-            QueueFull: there is no room for all of them, or for any with `partial`.
-        """
-        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
-        now_ns = self._now_ns()
-        ids = self._new_id.many(len(messages))
-        envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
-        self._queues.check_sizes(envelopes, "messages")
-        self._queues.check_reply_size(metas)
-        try:
-            store = self._queues.store_of(queue)
-            try:
-                room = queue.room_for(len(envelopes), partial=partial)
-            except (QueueFull, AddsPaused):
-                await store.settle(level)
-                raise
-            if room:
-                added = store.add_batch(queue, envelopes[:room], now_ns, level)
-                self._waiting.serve(queue)
-                await added
-        except Unavailable:
-            queue.failed_total += 1
-            raise
-        return metas[:room]
-
-    async def pop(
-        self,
-        reference: str,
-        wait_s: float = 0.0,
-        is_gone: IsGone = _never_gone,
-        *,
-        durability: Durability = Durability.UNKNOWN,
-    ) -> bytes:
-        """Take the message at the head of a queue and return its envelope.
-
-        Args:
-            reference: the queue's id or name.
-            wait_s: how long to wait for a message at most.
-            is_gone: tells whether the caller has left while it waited.
-            durability: as in `add`.
-
-        Raises:
-            QueueEmpty: there is none, or was none in time.
-            Gone: the caller has left.
-            DurabilityNotReached: the queue's store cannot make it so durable.
-        """
-        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
-        try:
-            store = self._queues.store_of(queue)
-            if queue.leases.by_seq:
-                self._queues.pass_time(queue)
-            if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
-                queue, wait_s, is_gone, level
-            ):
-                raise queue.nothing_to_hand_out()
-            return await store.pop(queue, level)
-        except Unavailable:
-            queue.failed_total += 1
-            raise
-
-    async def pop_batch(
-        self,
-        reference: str,
-        messages_max: int,
-        wait_s: float = 0.0,
-        is_gone: IsGone = _never_gone,
-        *,
-        durability: Durability = Durability.UNKNOWN,
-    ) -> list[bytes]:
-        """Take messages from the head of a queue and return their envelopes, oldest first.
-
-        Args:
-            reference: the queue's id or name.
-            messages_max: how many at most; fewer are returned if a reply carries no more,
-                and none if there was none in time.
-            wait_s: how long to wait for the first message at most.
-            is_gone: tells whether the caller has left while it waited.
-            durability: as in `add`.
-
-        Raises:
-            Gone: the caller has left.
-            DurabilityNotReached: the queue's store cannot make it so durable.
-        """
-        queue = self.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
-        try:
-            store = self._queues.store_of(queue)
-            if queue.leases.by_seq:
-                self._queues.pass_time(queue)
-            if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
-                queue, wait_s, is_gone, level
-            ):
-                return []
-            count_max = self._waiting.share(queue, messages_max)
-            return await store.pop_batch(queue, count_max, self._messages_bytes_max, level)
-        except Unavailable:
-            queue.failed_total += 1
-            raise
-
-    async def peek(self, reference: str) -> bytes:
-        """Return the envelope at the head of a queue and leave it there.
-
-        Raises:
-            QueueEmpty: there is none.
-        """
-        queue = await self._queues.find(reference)
-        try:
-            store = self._queues.store_of(queue)
-            if queue.leases.by_seq:
-                self._queues.pass_time(queue)
-            try:
-                return await store.peek(queue)
-            except QueueEmpty:
-                await store.settle()
-                raise
-        except Unavailable:
-            queue.failed_total += 1
-            raise
 
     def stop_waiting(self) -> None:
         """Let everybody go who waits for a message, since q is shutting down.
