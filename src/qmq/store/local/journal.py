@@ -1,8 +1,10 @@
 """The journal: one writer thread, one transaction and one sync for all who wait.
 
-While the thread commits a batch, the event loop gathers the next one. Whoever waits
-is told when the batch that holds its change is committed. A batch is synced if one of
-those who wait for it needs that; a later sync is one of all that was committed before.
+While the thread commits a batch, the event loop gathers the next one, and offers it at the
+end of each of its turns; the thread takes what is on offer the moment it has done the one
+before, without waiting for the loop. Whoever waits is told when the batch that holds its
+change is committed. A batch is synced if one of those who wait for it needs that; a later
+sync is one of all that was committed before.
 """
 
 import asyncio
@@ -40,6 +42,10 @@ _NORMAL: Final = 1
 #: Writes what is there already, and yet the database's first page anew: SQLite syncs no
 #: commit that has written no page, and also writes none for a row that stays as it was.
 _REWRITE: Final = f"pragma application_id = {APPLICATION_ID}"
+
+#: What the writer is called for.
+_LOOK: Final = True
+_END: Final = False
 
 _T = TypeVar("_T")
 
@@ -137,9 +143,14 @@ class Journal:
         self._on_failure = on_failure
         self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
+        #: What comes next joins this batch, unless it was offered and is taken: see `_open`.
         self._gathering = _Batch()
-        self._committing: _Batch | None = None
-        self._flush_is_scheduled = False
+        self._is_offered = False
+        self._offer_is_scheduled = False
+        #: The batch on offer, if the writer has not taken it. Both threads take from it.
+        self._offered: deque[_Batch] = deque(maxlen=1)
+        #: Batches that were offered and whose waiters were not told yet, oldest first.
+        self._under_way: deque[_Batch] = deque()
         #: What the connection's `synchronous` is.
         self._synchronous = _FULL
         #: Whether all that was committed is on disk. The writer's while it works.
@@ -149,7 +160,8 @@ class Journal:
         self.last_number = 0
         #: Why nothing is acknowledged any more, once that is so.
         self._failure = ""
-        self._work: SimpleQueue[_Batch | None] = SimpleQueue()
+        #: Wakes the writer, to look what is on offer or to end.
+        self._calls: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_batches, name="journal")
         self._thread.start()
 
@@ -162,9 +174,12 @@ class Journal:
         """
         if self._failure:
             raise StoreFailed(self._failure)
-        if self._gathering.bytes > self._pending_bytes_max:
+        if (
+            self._gathering.bytes > self._pending_bytes_max
+            and (pending := self._open().bytes) > self._pending_bytes_max
+        ):
             raise Busy(
-                f"{self._gathering.bytes} bytes wait for the disk, more than"
+                f"{pending} bytes wait for the disk, more than"
                 f" journal_pending_bytes_max of {self._pending_bytes_max}"
             )
 
@@ -172,7 +187,7 @@ class Journal:
         self, seq: int, queue_number: int, envelope: bytes, durability: Durability
     ) -> Awaitable[None]:
         """Keep a message."""
-        batch = self._gathering
+        batch = self._open()
         batch.inserts.append((seq, queue_number, envelope))
         batch.bytes += len(envelope)
         return self._wait_for(batch, None, durability)
@@ -181,25 +196,25 @@ class Journal:
         self, rows: Iterable[tuple[int, int, bytes]], size: int, durability: Durability
     ) -> Awaitable[None]:
         """Keep messages: number, number of the queue, envelope; `size` is that of all."""
-        batch = self._gathering
+        batch = self._open()
         batch.inserts += rows
         batch.bytes += size
         return self._wait_for(batch, None, durability)
 
     def delete(self, seqs: Iterable[int], result: _T, durability: Durability) -> Awaitable[_T]:
         """Forget messages; give `result` back when that is durable."""
-        batch = self._gathering
+        batch = self._open()
         batch.deletes += seqs
         return self._wait_for(batch, result, durability)
 
     def take(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
         """Forget messages and return their envelopes."""
-        batch = self._gathering
+        batch = self._open()
         return self._ask(batch, batch.takes, seqs, durability)
 
     def read(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
         """Return the envelopes of messages; all that came before is so durable then."""
-        batch = self._gathering
+        batch = self._open()
         return self._ask(batch, batch.reads, seqs, durability)
 
     def keep(self, changes: Changes, size: int) -> None:
@@ -207,7 +222,7 @@ class Journal:
 
         `size` is that of the new envelopes.
         """
-        batch = self._gathering
+        batch = self._open()
         batch.inserts += (
             (seq_of(added), queue_number, envelope)
             for added, queue_number, envelope in changes.added
@@ -216,11 +231,11 @@ class Journal:
         batch.moves += changes.moved
         batch.deletes += seqs_of(changes.removed)
         batch.redrives += changes.redrives
-        self._schedule_flush()
+        self._schedule_offer()
 
     def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
         """Keep what was learned of messages; it belongs to what is kept next."""
-        batch = self._gathering
+        batch = self._open()
         if together:
             batch.lease_inserts.append(together)
             batch.bytes += _DELIVERY_BYTES + len(together[-1])
@@ -229,20 +244,20 @@ class Journal:
 
     def forget_leases(self, together: Iterable[int], deliveries: Iterable[int]) -> None:
         """Forget rows by their keys; that belongs to what is kept or deleted next."""
-        batch = self._gathering
+        batch = self._open()
         batch.lease_deletes += together
         batch.delivery_deletes += deliveries
 
     def change_queue(self, statement: str, parameters: Mapping[str, str | int]) -> Awaitable[None]:
         """Run one of the named statements that change a queue's row, and wait for a sync."""
-        batch = self._gathering
+        batch = self._open()
         batch.queue_changes.append((_SQL[statement], parameters))
         return self._wait_for(batch, None, Durability.FSYNC)
 
     def sweep(self, seqs: Iterable[int]) -> None:
         """Remove messages that nobody can reach any more, by and by."""
         self._orphans.extend(seqs)
-        self._schedule_flush()
+        self._schedule_offer()
 
     def settled(self, result: _T, durability: Durability) -> Awaitable[_T] | None:
         """Return what gives `result` back when all that was handed in is so durable.
@@ -256,15 +271,17 @@ class Journal:
             raise StoreFailed(self._failure)
         if durability is Durability.MEMORY:
             return None
-        if self._gathering.has_work():
-            return self._wait_for(self._gathering, result, durability)
+        batch = self._open()
+        if batch.has_work():
+            return self._wait_for(batch, result, durability)
         needs_sync = durability is not Durability.OS
-        if self._committing and (self._committing.needs_sync or not needs_sync):
+        latest = self._under_way[-1] if self._under_way else None
+        if latest and (latest.needs_sync or not needs_sync):
             future: asyncio.Future[_T] = self._loop.create_future()
-            self._committing.waiters.append((future, result))
+            latest.waiters.append((future, result))
             return future
-        if needs_sync and (self._committing or not self._is_synced):
-            return self._wait_for(self._gathering, result, durability)
+        if needs_sync and (latest or not self._is_synced):
+            return self._wait_for(batch, result, durability)
         return None
 
     async def close(self) -> None:
@@ -273,11 +290,11 @@ class Journal:
         self._orphans.clear()
         while not self._failure and (pending := self.settled(None, Durability.FSYNC)):
             await asyncio.gather(pending, return_exceptions=True)
-        self._work.put(None)
+        self._calls.put(_END)
         await self._loop.run_in_executor(None, self._thread.join)
 
     def _wait_for(self, batch: _Batch, result: _T, durability: Durability) -> Awaitable[_T]:
-        self._schedule_flush()
+        self._schedule_offer()
         if durability is Durability.MEMORY:
             return Done(result)
         if durability is not Durability.OS:
@@ -299,18 +316,39 @@ class Journal:
         questions.append((seqs, future))
         if durability not in (Durability.MEMORY, Durability.OS):
             batch.needs_sync = True
-        self._schedule_flush()
+        self._schedule_offer()
         return future
 
-    def _schedule_flush(self) -> None:
-        # At the end of this turn of the loop, so that all that came in with it goes along.
-        if not self._flush_is_scheduled and self._committing is None:
-            self._flush_is_scheduled = True
-            self._loop.call_soon(self._flush)
+    def _open(self) -> _Batch:
+        """Return the batch that joins what comes now: the one on offer if that is still there."""
+        if self._is_offered:
+            self._is_offered = False
+            try:
+                self._offered.pop()
+            except IndexError:
+                self._gathering = _Batch()
+            else:
+                self._under_way.pop()
+                self._schedule_offer()
+        return self._gathering
 
-    def _flush(self) -> None:
-        self._flush_is_scheduled = False
+    def _schedule_offer(self) -> None:
+        # At the end of this turn of the loop, so that all that came in with it goes along.
+        if not self._offer_is_scheduled:
+            self._offer_is_scheduled = True
+            self._loop.call_soon(self._offer)
+
+    def _offer(self) -> None:
+        """Let the writer take what was gathered, if there is anything."""
+        self._offer_is_scheduled = False
+        if self._is_offered:
+            # Nothing has joined since.
+            return
         batch = self._gathering
+        if self._failure:
+            self._refuse(batch)
+            self._gathering = _Batch()
+            return
         orphans = self._orphans
         while orphans and len(batch.deletes) < _SWEEP_MESSAGES_MAX:
             orphan = orphans.popleft()
@@ -320,19 +358,26 @@ class Journal:
             batch.needs_sync = True
         if batch.has_work():
             batch.last_number = self.last_number
-            self._gathering = _Batch()
-            self._committing = batch
-            self._work.put(batch)
+            self._is_offered = True
+            self._under_way.append(batch)
+            self._offered.append(batch)
+            self._calls.put(_LOOK)
 
     def _write_batches(self) -> None:
         """Commit one batch after the other: the writer thread's life."""
-        while (batch := self._work.get()) is not None:
+        while self._calls.get():
+            try:
+                batch = self._offered.popleft()
+            except IndexError:
+                # It was taken already, here, or there to let more join it.
+                continue
             try:
                 found = self._write(batch)
             except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
-                self._loop.call_soon_threadsafe(self._fail, batch, error)
-            else:
-                self._loop.call_soon_threadsafe(self._release, batch, found)
+                self._loop.call_soon_threadsafe(self._fail, error)
+                # Nothing may be written after that.
+                return
+            self._loop.call_soon_threadsafe(self._release, batch, found)
 
     def _write(self, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
         """Commit a batch, synced if need be; return what was asked for, for whom."""
@@ -351,27 +396,37 @@ class Journal:
 
     def _release(self, batch: _Batch, found: list[tuple[asyncio.Future[Any], Any]]) -> None:
         """Tell everyone that a batch is committed."""
-        self._committing = None
+        self._under_way.popleft()
+        if batch is self._gathering:
+            self._is_offered = False
+            self._gathering = _Batch()
         for waiters in (batch.waiters, found):
             for future, result in waiters:
                 if not future.done():
                     future.set_result(result)
-        if self._gathering.has_work() or self._orphans:
-            self._flush()
+        if self._orphans:
+            self._schedule_offer()
 
-    def _fail(self, batch: _Batch, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Stop acknowledging, for good: after a failed sync only a restart finds the truth."""
-        self._committing = None
         self._orphans.clear()
         self._failure = (
             f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
             " more; mend the disk and restart q, which serves all that was acknowledged"
         )
-        for future in (*batch.everyone(), *self._gathering.everyone()):
-            if not future.done():
-                future.set_exception(StoreFailed(self._failure))
+        for batch in {id(batch): batch for batch in (*self._under_way, self._gathering)}.values():
+            self._refuse(batch)
+        self._under_way.clear()
+        self._offered.clear()
+        self._is_offered = False
         self._gathering = _Batch()
         self._on_failure(self._failure)
+
+    def _refuse(self, batch: _Batch) -> None:
+        """Tell everyone that a batch will not be committed."""
+        for future in batch.everyone():
+            if not future.done():
+                future.set_exception(StoreFailed(self._failure))
 
 
 def _commit(
