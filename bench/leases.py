@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -173,11 +173,12 @@ class Stub:
 
     def fill(self, queue: str, count: int) -> None:
         """Add messages."""
-        request = pb.AddBatchRequest(
-            queue_id=queue, messages=[pb.NewMessage(payload=_PAYLOAD)] * 1_000
-        )
         for _ in range(count // 1_000):
-            self._add_batch(request)
+            self.add(queue, [pb.NewMessage(payload=_PAYLOAD)] * 1_000)
+
+    def add(self, queue: str, messages: Sequence[pb.NewMessage]) -> None:
+        """Add messages, up to 1,000."""
+        self._add_batch(pb.AddBatchRequest(queue_id=queue, messages=messages))
 
     def lease_all(self, queue: str, count: int) -> None:
         """Take messages on lease and keep them."""

@@ -41,6 +41,14 @@ _ABOUT_A_QUEUE: Final[Sequence[Error]] = (errors.InvalidArgument, errors.QueueNo
 #: What changes the messages of a queue can be asked to be more durable than the queue can.
 _ABOUT_A_CHANGE: Final[Sequence[Error]] = (*_ABOUT_A_QUEUE, errors.DurabilityNotReached)
 
+#: What keeps a message from being added.
+_NO_ROOM: Final[Sequence[Error]] = (
+    errors.QueueFull,
+    errors.DedupFull,
+    errors.TooLarge,
+    errors.AddsPaused,
+)
+
 #: What else a method may fail with. INVALID_ARGUMENT and TOO_LARGE stand here once more where
 #: it is not only a malformed or endless request that gets them.
 ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
@@ -58,8 +66,8 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "DeleteQueue": (errors.InvalidArgument, errors.QueueInUse),
     "AddQueueTag": _ABOUT_A_QUEUE,
     "DeleteQueueTag": _ABOUT_A_QUEUE,
-    "Add": (*_ABOUT_A_CHANGE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
-    "AddBatch": (*_ABOUT_A_CHANGE, errors.QueueFull, errors.TooLarge, errors.AddsPaused),
+    "Add": (*_ABOUT_A_CHANGE, *_NO_ROOM),
+    "AddBatch": (*_ABOUT_A_CHANGE, *_NO_ROOM),
     "Pop": (*_ABOUT_A_CHANGE, errors.QueueEmpty, errors.QueuePaused),
     "PopBatch": _ABOUT_A_CHANGE,
     "Peek": (*_ABOUT_A_QUEUE, errors.QueueEmpty),
@@ -71,9 +79,7 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
         *_ABOUT_A_CHANGE,
         errors.LeaseLost,
         errors.StoresDiffer,
-        errors.QueueFull,
-        errors.TooLarge,
-        errors.AddsPaused,
+        *_NO_ROOM,
     ),
     "Consume": _ABOUT_A_CHANGE,
     "Browse": _ABOUT_A_QUEUE,
@@ -85,6 +91,10 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "GetRedrive": (errors.InvalidArgument, errors.RedriveNotFound),
     "ListRedrives": (),
     "StopRedrive": (errors.InvalidArgument, errors.RedriveNotFound),
+    "PutSchedule": (*_ABOUT_A_QUEUE, errors.TooLarge, errors.LimitReached),
+    "GetSchedule": (*_ABOUT_A_QUEUE, errors.ScheduleNotFound),
+    "ListSchedules": _ABOUT_A_QUEUE,
+    "DeleteSchedule": (*_ABOUT_A_QUEUE, errors.ScheduleNotFound),
     "Stats": _ABOUT_A_QUEUE,
 }
 

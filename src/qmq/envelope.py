@@ -13,6 +13,7 @@ from qmq.values import NS_PER_S, Attempt, DeadLetter, DeadLetterReason, MessageS
 _LEN_1 = b"\x0a"  # Field 1, length-delimited; field 2 and 3 follow the same scheme.
 _LEN_2 = b"\x12"
 _LEN_3 = b"\x1a"
+_LEN_5 = b"\x2a"
 #: Length of a UUID in its canonical form.
 ID_BYTES = 36
 
@@ -283,6 +284,39 @@ def encode_browsed(  # noqa: PLR0913 - The fields of the message.
     )
 
 
+def encode_options(*, available_ns: int, expires_ns: int, priority: int, dedup_id: str) -> bytes:
+    """Encode what a message was added with, as it stands in a `proto.Message`: field 5.
+
+    Args:
+        available_ns: until when it is kept back, in nanoseconds since the Unix epoch; 0 if not.
+        expires_ns: until when it is of use, likewise; 0 for ever.
+        priority: 0 to 255.
+        dedup_id: up to 128 bytes, or empty.
+
+    Returns:
+        Nothing if there is nothing to say.
+    """
+    body = b"".join(
+        (
+            _moment(_LEN_2, available_ns) if available_ns else b"",
+            _moment(b"\x22", expires_ns) if expires_ns else b"",
+            b"\x28" + varint(priority) if priority else b"",
+            _text(b"\x32", dedup_id),
+        )
+    )
+    return _LEN_5 + varint(len(body)) + body if body else b""
+
+
+def priority_of(envelope: bytes) -> int:
+    """Return the priority that a message was added with."""
+    for number, start, end in _fields(envelope, 0, len(envelope)):
+        if number == 5:  # noqa: PLR2004 - Message.options
+            for part, first, _ in _fields(envelope, start, end):
+                if part == 5:  # noqa: PLR2004 - MessageOptions.priority
+                    return first
+    return 0
+
+
 def as_added(envelope: bytes) -> bytes:
     """Return an envelope without what was put at its end since the message was added."""
     return envelope[: _size_as_added(envelope)]
@@ -290,8 +324,8 @@ def as_added(envelope: bytes) -> bytes:
 
 def _size_as_added(envelope: bytes) -> int:
     at = 0
-    # Metadata first, then a payload unless it is empty.
-    for tag in (_LEN_1, _LEN_2):
+    # Metadata first, then a payload unless it is empty, then options if there are any.
+    for tag in (_LEN_1, _LEN_2, _LEN_5):
         if envelope[at : at + 1] == tag:
             size, at = _read_varint(envelope, at + 1)
             at += size

@@ -5,7 +5,7 @@ reads. `transport.status` is the one place that maps the family to gRPC statuses
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class QError(Exception):
@@ -19,7 +19,7 @@ class QError(Exception):
 
     #: Seconds after which a repeat may succeed, sent as google.rpc.RetryInfo;
     #: None when waiting does not help.
-    retry_after_s: ClassVar[float | None] = None
+    retry_after_s: float | None = None
 
     def __init__(self, message: str, **metadata: str) -> None:
         super().__init__(message)
@@ -72,6 +72,17 @@ class RedriveNotFound(QError):
 
     def __init__(self, redrive_id: str) -> None:
         super().__init__(f"cannot find redrive with id {redrive_id}", redrive_id=redrive_id)
+
+
+class ScheduleNotFound(QError):
+    """The queue has no schedule of the name."""
+
+    reason = "SCHEDULE_NOT_FOUND"
+
+    def __init__(self, queue_id: str, name: str) -> None:
+        super().__init__(
+            f"queue {queue_id} has no schedule named {name!r}", queue_id=queue_id, name=name
+        )
 
 
 class ServiceNotFound(QError):
@@ -215,11 +226,42 @@ class QueueFull(LimitReached):
     """The queue holds as many messages as its limit allows."""
 
     reason = "QUEUE_FULL"
+    #: Somebody has to take messages out; nobody knows when.
+    retry_after_s = 1.0
 
     def __init__(self, queue_id: str, limit: int, current: int) -> None:
         super().__init__(
             f"queue {queue_id} has reached limit of {limit} messages", "limit", limit, current
         )
+
+    @classmethod
+    def of_bytes(cls, queue_id: str, limit: int, current: int) -> Self:
+        """Make one about what the messages take, rather than how many there are."""
+        error = cls(queue_id, limit, current)
+        LimitReached.__init__(
+            error,
+            f"queue {queue_id} has reached bytes_limit of {limit}; its messages take {current}",
+            "bytes_limit",
+            limit,
+            current,
+        )
+        return error
+
+
+class DedupFull(LimitReached):
+    """The queue remembers as many dedup_ids as it may."""
+
+    reason = "DEDUP_FULL"
+
+    def __init__(self, queue_id: str, limit: int, current: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"queue {queue_id} remembers {current} dedup_ids, as many as dedup_ids_max of {limit}"
+            " allows; add fewer with one, or make dedup_window shorter",
+            "dedup_ids_max",
+            limit,
+            current,
+        )
+        self.retry_after_s = retry_after_s
 
 
 class TooLarge(LimitReached):

@@ -40,6 +40,38 @@ LEASE_S_MAX: Final = 12 * 3600
 #: Seconds that a message that was given back is kept back at most.
 DELAY_S_MAX: Final = 7 * 24 * 3600
 
+#: Seconds that a message is kept back, or is of use, at most: ten years, with three leap days.
+#: Further ahead than any plan, and near enough for nanoseconds in 64 bits.
+AHEAD_S_MAX: Final = 3_653 * 24 * 3600
+
+#: Seconds that a message is of use at least: less would pass on its way to a consumer.
+TTL_S_MIN: Final = 0.001
+
+#: The highest priority of a message; there are as many as fit a byte.
+PRIORITY_MAX: Final = 255
+
+#: Seconds by which a step of priority puts a message forward at most; 255 steps are the better
+#: part of a year then.
+PRIORITY_AGEING_S_MAX: Final = 24 * 3600
+
+#: Bytes of a message's dedup_id, UTF-8: room for a UUID or a hash, and a word before it. Each is
+#: in memory for as long as its queue knows it.
+DEDUP_ID_BYTES_MAX: Final = 128
+
+#: Seconds for which a queue knows a dedup_id. Those that come again later than in a week do
+#: not come from a program that tries again.
+DEDUP_WINDOW_S_MIN: Final = 1
+DEDUP_WINDOW_S_MAX: Final = 7 * 24 * 3600
+
+#: Messages that a queue hands out a second, where it has a limit: one in about a day at least,
+#: and at most more than q can do.
+RATE_MIN: Final = 0.00001
+RATE_MAX: Final = 1_000_000
+
+#: Messages that such a queue hands out at once after a pause, at most: what it may hand out in
+#: one second.
+BURST_MAX: Final = 1_000_000
+
 #: Deliveries of one message before it becomes a dead letter, at most.
 DELIVERY_COUNT_MAX: Final = 1_000
 
@@ -69,6 +101,24 @@ MOMENTS_AT_ONCE_MAX: Final = 2_000
 REDRIVES_RUNNING_MAX: Final = 100
 REDRIVES_ENDED_MAX: Final = 100
 
+#: Schedules of one queue, and of all queues of a server: each is looked at when q starts, and
+#: has its message in memory.
+SCHEDULES_MAX: Final = 1_000
+SCHEDULES_TOTAL_MAX: Final = 10_000
+
+#: Bytes of a schedule's message, tags included: what is large belongs elsewhere, with its
+#: address in the message.
+SCHEDULE_MESSAGE_BYTES_MAX: Final = 64 * 1024
+
+#: Seconds from one tick of a schedule to the next, at least.
+INTERVAL_S_MIN: Final = 1
+
+#: Messages that a schedule makes up for at most, of those that it has missed.
+MISSED_MESSAGES_MAX: Final = 1_000
+
+#: Characters of a cron expression: room for all minutes one by one.
+CRON_CHARS_MAX: Final = 250
+
 #: Seconds for which one call waits for a message; a client asks again after that.
 WAIT_S_MAX: Final = 60
 
@@ -81,3 +131,6 @@ JOURNAL_PENDING_BYTES_MAX: Final = 256 * 1024 * 1024
 #: Bytes of memory for messages of DISK queues, so that the head of a queue needs no
 #: read; the rest stays on disk alone.
 CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
+
+#: Dedup_ids that one queue remembers: each takes some 300 bytes of memory.
+DEDUP_IDS_MAX: Final = 1_000_000

@@ -61,6 +61,21 @@ class DeadLetterReason(IntEnum):
 
     REJECTED = 1
     DELIVERY_COUNT_MAX = 2
+    #: It was of no use any more.
+    EXPIRED = 3
+    #: It was the oldest one in a queue that was full.
+    OVERFLOW = 4
+
+
+class Overflow(IntEnum):
+    """What becomes of an Add to a queue that is full; the numbers are those of the wire."""
+
+    #: It is refused.
+    REJECT = 1
+    #: The oldest messages make room, and are gone.
+    DROP_OLDEST = 2
+    #: The oldest messages make room, and are dead letters.
+    DEAD_LETTER_OLDEST = 3
 
 
 class MessageState(IntEnum):
@@ -123,6 +138,39 @@ class BackOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast messages are handed out at most."""
+
+    #: On average; 0 is no limit.
+    messages_per_second: float = 0.0
+    #: How many at once after a pause; 0 stands for as many as in one second.
+    burst: int = 0
+
+    @property
+    def burst_max(self) -> int:
+        """How many at once after a pause, at least 1."""
+        return self.burst or max(1, int(self.messages_per_second))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageOptions:
+    """When a message is handed out, and how often it is added."""
+
+    #: How long it is kept back; None leaves that to the queue.
+    delay_ns: int | None = None
+    #: The same as a moment, in nanoseconds since the Unix epoch; one of the two at most.
+    available_ns: int | None = None
+    #: How long it is of use; None is for ever, or as the queue says.
+    ttl_ns: int | None = None
+    #: The same as a moment, in nanoseconds since the Unix epoch; one of the two at most.
+    expires_ns: int | None = None
+    #: 0 to 255: the higher, the sooner it is handed out.
+    priority: int = 0
+    #: Stands for what the message is about; empty for nothing.
+    dedup_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
     """How a queue hands out messages."""
 
@@ -134,6 +182,23 @@ class QueueSettings:
     back_off: BackOff = BackOff()
     #: The least durability of any change to the queue's messages.
     durability_min: Durability = Durability.MEMORY
+    #: How long a message is kept back that says nothing about it.
+    delay_ns: int = 0
+    #: How long any message is of use; 0 is for ever.
+    ttl_ns: int = 0
+    #: Whether messages of no use any more go to the dead-letter queue.
+    dead_letter_expired: bool = False
+    #: How long the queue knows the dedup_id of a message.
+    dedup_window_ns: int = 300 * NS_PER_S
+    #: How much earlier a message seems to have come for each step of its priority; 0 puts those
+    #: of low priority off for as long as there are others.
+    priority_ageing_ns: int = 0
+    #: How many bytes the messages take together at most; 0 is no limit.
+    bytes_limit: int = 0
+    overflow: Overflow = Overflow.REJECT
+    #: How many messages may be on lease at a time; 0 is any number.
+    leased_max: int = 0
+    rate: Rate = Rate()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +254,13 @@ class QueueStats:
     done_per_second: float = 0.0
     #: How many messages each consumer has on lease, by name.
     consumers: tuple[tuple[str, int], ...] = ()
+    #: What all messages take, in bytes.
+    bytes: int = 0
+    expired_total: int = 0
+    overflowed_total: int = 0
+    deduplicated_total: int = 0
+    #: How many dedup_ids the queue knows.
+    dedup_ids: int = 0
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -15,6 +15,15 @@ DEFAULTS: dict[str, Any] = {
     "dead_letter_queue_id": "",
     "back_off": {"base": "1s", "factor": 2, "max": "300s", "jitter": 0.2},
     "durability_min": "MEMORY",
+    "delay": "0s",
+    "ttl": "0s",
+    "dead_letter_expired": False,
+    "dedup_window": "300s",
+    "priority_ageing": "0s",
+    "bytes_limit": "0",
+    "overflow": "REJECT",
+    "leased_max": 0,
+    "rate": {"messages_per_second": 0, "burst": 0},
 }
 
 

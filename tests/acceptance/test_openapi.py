@@ -32,7 +32,7 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def answer_of(
-    q: RunningQ, operation_id: str, body: object = None, query: str = "", **path_values: str
+    q: RunningQ, operation_id: str, body: object = None, query: str = "", /, **path_values: str
 ) -> tuple[int, Any]:
     """Do what the description says of an operation; the answer is as described, or it fails."""
     ((path, verb, operation),) = [
@@ -65,14 +65,15 @@ def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
     """Each is called as the description says, and succeeds."""
     answers: dict[str, Any] = {}
 
-    def call(name: str, body: object = None, query: str = "", **path_values: str) -> Any:  # noqa: ANN401
-        status, answers[name] = answer_of(shared_q, name, body, query, **path_values)
+    def call(operation: str, body: object = None, query: str = "", /, **path: str) -> Any:  # noqa: ANN401
+        status, answers[operation] = answer_of(shared_q, operation, body, query, **path)
         assert status == 200
-        return answers[name]
+        return answers[operation]
 
     call_about_queues(call)
     call_about_leases(call)
     call_about_dead_letters(call)
+    call_about_schedules(call)
     call("DeleteQueue", queue_id="o")
 
     assert {*answers} == {
@@ -91,7 +92,7 @@ def call_about_queues(call: Call) -> None:
     tag = {"key": "k", "value": "v"}
     new_message = {"tags": [{"key": "k"}], "payload": "aGVsbG8="}
     call("NewQueue", {"store": "DISK", "limit": "10", "tags": [tag], "name": "o"})
-    call("ListQueues", query="?page_size=1")
+    call("ListQueues", None, "?page_size=1")
     call("GetQueue", queue_id="o")
     call("AddQueueTag", tag, queue_id="o")
     call("DeleteQueueTag", tag, queue_id="o")
@@ -99,9 +100,9 @@ def call_about_queues(call: Call) -> None:
     call("Resume", {}, queue_id="o")
     call("Add", new_message, queue_id="o")
     call("Peek", queue_id="o")
-    call("Stats", query="?page_size=1")
+    call("Stats", None, "?page_size=1")
     assert call("Stats2", queue_id="o")["queues"][0]["ready"] == "1"
-    popped = call("Pop", query="?wait=1s", queue_id="o")
+    popped = call("Pop", None, "?wait=1s", queue_id="o")
     assert popped["message"]["payload"] == new_message["payload"]
     call("AddBatch", {"messages": [new_message, {}], "partial": True}, queue_id="o")
     assert len(call("PopBatch", {"messages_max": 9, "wait": "1s"}, queue_id="o")["messages"]) == 2
@@ -142,10 +143,10 @@ def call_about_leases(call: Call) -> None:
 def call_about_dead_letters(call: Call) -> None:
     """Look at what the queue "o" holds, make a dead letter of it and bring that back."""
     query = "?states=LEASED&states=DELAYED&age_min=0s&age_max=60s&page_size=9"
-    delayed, leased = call("Browse", query=query, queue_id="o")["messages"]
+    delayed, leased = call("Browse", None, query, queue_id="o")["messages"]
     assert (delayed["state"], leased["state"]) == ("DELAYED", "LEASED")
     meta = leased["message"]["meta"]
-    told = call("Explain", query=f"?created={meta['created']}", queue_id="o", message_id=meta["id"])
+    told = call("Explain", None, f"?created={meta['created']}", queue_id="o", message_id=meta["id"])
     assert told["reasons"]
     call("Add", {}, queue_id="o")
     (again,) = call("Lease", {}, queue_id="o")["messages"]
@@ -168,6 +169,29 @@ def call_about_dead_letters(call: Call) -> None:
     call("GetRedrive", redrive_id=redrive_id)
     call("StopRedrive", {}, redrive_id=redrive_id)
     assert redrive_id in {each["id"] for each in call("ListRedrives")["redrives"]}
+
+
+def call_about_schedules(call: Call) -> None:
+    """Make schedules of the queue "o", put what was told of one once more, and delete one."""
+    schedule = {
+        "cron": "30 3 * * *",
+        "time_zone": "Europe/Berlin",
+        "message": {
+            "tags": [{"key": "k"}],
+            "payload": "aGVsbG8=",
+            "options": {"delay": "1.5s", "ttl": "60s", "priority": 9, "dedup_id": "x"},
+        },
+        "missed": "ALL",
+        "paused": True,
+    }
+    made = call("PutSchedule", schedule, queue_id="o", name="nightly")["schedule"]
+    assert call("PutSchedule", made, queue_id="o", name="nightly")["schedule"] == made
+    call("PutSchedule", {"interval": "3600s"}, queue_id="o", name="hourly")
+    assert call("GetSchedule", queue_id="o", name="nightly")["schedule"] == made
+    listed = call("ListSchedules2", None, "?page_size=1", queue_id="o")
+    token = listed["next_page_token"]
+    assert call("ListSchedules", None, f"?page_token={token}")["schedules"] == [made]
+    call("DeleteSchedule", queue_id="o", name="nightly")
 
 
 @pytest.mark.parametrize(

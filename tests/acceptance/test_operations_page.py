@@ -25,6 +25,7 @@ def documented() -> Iterator[tuple[str, set[str]]]:
 def shown(q: RunningQ) -> dict[str, set[str]]:
     """Return the metrics of a q that has answered and refused calls, with their labels."""
     settings = {"dead_letter_queue_id": "dead"}
+    ending = {"ttl": "9s", "overflow": "DROP_OLDEST"}
     for path, body, status in (
         ("", {"name": "dead"}, 200),
         ("", {"name": "a", "limit": 1, "settings": settings}, 200),
@@ -32,8 +33,12 @@ def shown(q: RunningQ) -> dict[str, set[str]]:
         ("/a", {}, 429),
         ("/a/messages:lease", {}, 200),
         ("/a/pause", {}, 200),
+        ("", {"name": "b", "settings": ending}, 200),
+        ("/b", {"options": {"dedup_id": "x"}}, 200),
     ):
         assert rest(q.address, "POST", f"/v1/queues{path}", body).status == status
+    schedule = "/v1/queues/a/schedules/hourly"
+    assert rest(q.address, "PUT", schedule, {"interval": "3600s"}).status == 200
     with urllib.request.urlopen(f"http://{q.metrics_address}/metrics", timeout=10) as reply:
         families = text_string_to_metric_families(reply.read().decode())
     found: dict[str, set[str]] = {}

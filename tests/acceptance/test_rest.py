@@ -56,8 +56,10 @@ def test_queue_is_made_found_listed_and_deleted(call: Call) -> None:
         '{"queue":{"meta":{"id":"<id>","created":"<time>","tags":'
         '[{"key":"a","value":"b"},{"key":"a","value":"c"}]},"store":"MEMORY","settings":{'
         '"lease_duration":"30s","delivery_count_max":0,"dead_letter_queue_id":"","back_off":'
-        '{"base":"1s","factor":2,"max":"300s","jitter":0.2},"durability_min":"MEMORY"},'
-        '"limit":"2"}}'
+        '{"base":"1s","factor":2,"max":"300s","jitter":0.2},"durability_min":"MEMORY",'
+        '"delay":"0s","ttl":"0s","dead_letter_expired":false,"dedup_window":"300s",'
+        '"priority_ageing":"0s","bytes_limit":"0","overflow":"REJECT","leased_max":0,'
+        '"rate":{"messages_per_second":0,"burst":0}},"limit":"2"}}'
     )
 
     made = call("POST", "/v1/queues", {**MEMORY, "limit": "2", "tags": tags})

@@ -13,7 +13,7 @@ from qmq.errors import QueueEmpty, QueueFull, ShuttingDown
 from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import NS_PER_S, NackKind, QueueSettings, Store
+from qmq.values import NS_PER_S, MessageOptions, NackKind, Overflow, QueueSettings, Store
 from tests.leased import leased_messages
 
 #: Name, type and help of the metrics that the original had.
@@ -81,12 +81,17 @@ def test_metrics_of_the_original_are_there(registry: CollectorRegistry) -> None:
     assert ORIGINAL.items() <= shown.items()
     assert {name: kind for name, (kind, _) in shown.items() if name not in ORIGINAL} == {
         "queue_messages": "gauge",
+        "queue_bytes": "gauge",
         "queue_oldest_message_age_seconds": "gauge",
         "queue_paused": "gauge",
         "queue_info": "gauge",
         "queue_messages_acked_total": "counter",
         "queue_redeliveries_total": "counter",
         "queue_dead_lettered_total": "counter",
+        "queue_messages_expired_total": "counter",
+        "queue_messages_overflowed_total": "counter",
+        "queue_messages_deduplicated_total": "counter",
+        "queue_dedup_ids": "gauge",
     }
 
 
@@ -191,8 +196,8 @@ async def test_queue_without_leases_has_no_lines_about_them(
     after = [line for line in lines(registry) if info.id in line]
 
     await broker.purge("jobs")
-    assert (len(before), len(after)) == (5, 9)
-    assert len([line for line in lines(registry) if info.id in line]) == 9
+    assert (len(before), len(after)) == (6, 10)
+    assert len([line for line in lines(registry) if info.id in line]) == 10
 
 
 async def test_dead_letters_are_counted_by_reason(
@@ -211,11 +216,113 @@ async def test_dead_letters_are_counted_by_reason(
         "jobs", lambda old: replace(old, dead_letter_queue_id="", delivery_count_max=0)
     )
 
-    assert before == {(info.id, "delivery_count_max"): 0, (info.id, "rejected"): 0}
+    reasons = ("rejected", "delivery_count_max", "expired", "overflow")
+    assert before == {(info.id, reason): 0 for reason in reasons}
     assert samples(registry, "queue_dead_lettered_total") == {
-        (info.id, "delivery_count_max"): 3,
-        (info.id, "rejected"): 1,
+        (info.id, reason): count for reason, count in zip(reasons, (1, 3, 0, 0), strict=True)
     }
+
+
+async def test_gauge_shows_what_messages_take(broker: Broker, registry: CollectorRegistry) -> None:
+    """Of whatever state, as Stats does."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    await broker.add_batch("jobs", [(b"", bytes(100))] * 3)
+    await leased(broker, "jobs")
+    await broker.add_with("jobs", bytes(100), b"", MessageOptions(delay_ns=NS_PER_S))
+
+    ((stats,), _) = await broker.stats("jobs", 0, "")
+
+    assert stats.ready_bytes < stats.bytes
+    assert 400 < stats.bytes < 1_000
+    assert samples(registry, "queue_bytes") == {(info.id,): stats.bytes}
+
+
+async def test_message_that_is_kept_back_is_delayed(
+    broker: Broker, registry: CollectorRegistry, clock: ManualClock
+) -> None:
+    """Also in a queue that never had a lease; one that has a delay shows that there is none."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    settings = QueueSettings(delay_ns=NS_PER_S)
+    later = await broker.new_queue(Store.MEMORY, name="later", settings=settings)
+    await broker.add_with("jobs", b"x", b"", MessageOptions(delay_ns=NS_PER_S))
+
+    def shown() -> dict[tuple[str, ...], float]:
+        return samples(registry, "queue_messages")
+
+    assert shown() == {
+        (info.id, "ready"): 0,
+        (info.id, "delayed"): 1,
+        (later.id, "ready"): 0,
+        (later.id, "delayed"): 0,
+    }
+    clock.advance(1)
+    await broker.stats("jobs", 0, "")
+    assert shown() == {(info.id, "ready"): 1, (later.id, "ready"): 0, (later.id, "delayed"): 0}
+
+
+async def test_messages_that_expire_are_counted(
+    broker: Broker, registry: CollectorRegistry, clock: ManualClock
+) -> None:
+    """From 0 on where the queue has a ttl, and where it has none from the first one on."""
+    settings = QueueSettings(ttl_ns=5 * NS_PER_S)
+    all_of_it = await broker.new_queue(Store.MEMORY, name="all", settings=settings)
+    one = await broker.new_queue(Store.MEMORY, name="one")
+    await broker.new_queue(Store.MEMORY, name="other")
+    await broker.add_batch("all", [(b"", b"x")] * 3)
+    await broker.add("one", b"x")
+    await broker.add_with("one", b"x", b"", MessageOptions(ttl_ns=NS_PER_S))
+    before = samples(registry, "queue_messages_expired_total")
+
+    clock.advance(6)
+    await broker.stats("", 0, "")
+
+    assert before == {(all_of_it.id,): 0}
+    assert samples(registry, "queue_messages_expired_total") == {(all_of_it.id,): 3, (one.id,): 1}
+    assert samples(registry, "queue_messages_enqueued_total")[one.id,] == 2
+
+
+async def test_messages_that_make_room_are_counted(
+    broker: Broker, registry: CollectorRegistry
+) -> None:
+    """Dropped or made dead letters, from 0 on."""
+    await broker.new_queue(Store.MEMORY, name="dead")
+    drops, buries = [
+        await broker.new_queue(Store.MEMORY, name=name, limit=1, settings=settings)
+        for name, settings in (
+            ("drops", QueueSettings(overflow=Overflow.DROP_OLDEST)),
+            (
+                "buries",
+                QueueSettings(overflow=Overflow.DEAD_LETTER_OLDEST, dead_letter_queue_id="dead"),
+            ),
+        )
+    ]
+    before = samples(registry, "queue_messages_overflowed_total")
+    for name in ("drops", "drops", "drops", "buries", "buries"):
+        await broker.add(name, b"x")
+
+    assert before == {(drops.id,): 0, (buries.id,): 0}
+    assert samples(registry, "queue_messages_overflowed_total") == {(drops.id,): 2, (buries.id,): 1}
+    assert samples(registry, "queue_dead_lettered_total")[buries.id, "overflow"] == 1
+
+
+async def test_repeats_are_counted(
+    broker: Broker, registry: CollectorRegistry, clock: ManualClock
+) -> None:
+    """And how many dedup_ids the queue knows; nothing is shown of a queue that never had one."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs")
+    await broker.new_queue(Store.MEMORY, name="other")
+    await broker.add("other", b"x")
+    await broker.add_with("jobs", b"x", b"", MessageOptions(dedup_id="a"))
+    first = samples(registry, "queue_messages_deduplicated_total")
+    for dedup_id in ("a", "b", "a"):
+        await broker.add_with("jobs", b"x", b"", MessageOptions(dedup_id=dedup_id))
+
+    assert first == {(info.id,): 0}
+    assert samples(registry, "queue_messages_deduplicated_total") == {(info.id,): 2}
+    assert samples(registry, "queue_dedup_ids") == {(info.id,): 2}
+    clock.advance(301)
+    await broker.add_with("jobs", b"x", b"", MessageOptions(dedup_id="c"))
+    assert samples(registry, "queue_dedup_ids") == {(info.id,): 1}
 
 
 async def test_paused_queue_has_a_line(broker: Broker, registry: CollectorRegistry) -> None:

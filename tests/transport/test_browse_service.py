@@ -154,3 +154,14 @@ async def test_browse_of_no_queue_is_an_error(service: Service) -> None:
     """As for every other call."""
     with pytest.raises(QueueNotFound):
         await service.call("Browse", queue_id=UNKNOWN_ID)
+
+
+async def test_moment_that_is_none_is_refused(service: Service) -> None:
+    """It is what the caller says that is wrong, and no fault of q."""
+    call = service.call(
+        "Explain", queue_id="jobs", message_id=UNKNOWN_ID, created=Timestamp(nanos=-1)
+    )
+
+    refusal = await refusal_of(call)
+
+    assert refusal.field == "created"

@@ -21,13 +21,31 @@ DEFAULTS = pb.QueueSettings(
     dead_letter_queue_id="",
     back_off=pb.BackOff(base=Duration(seconds=1), factor=2, max=Duration(seconds=300), jitter=0.2),
     durability_min=pb.Durability.MEMORY,
+    delay=Duration(),
+    ttl=Duration(),
+    dead_letter_expired=False,
+    dedup_window=Duration(seconds=300),
+    priority_ageing=Duration(),
+    bytes_limit=0,
+    overflow=pb.Overflow.REJECT,
+    leased_max=0,
+    rate=pb.Rate(messages_per_second=0, burst=0),
 )
 
-#: All that settings can say, each other than by default, but for the dead-letter queue.
+#: All that settings can say, each other than by default, but for the dead-letter queue and
+#: what needs one.
 OTHERS = pb.QueueSettings(
     lease_duration=Duration(nanos=1_000_000),
     back_off=pb.BackOff(base=Duration(), factor=100, max=Duration(seconds=7 * 24 * 3600), jitter=0),
     durability_min=pb.Durability.OS,
+    delay=Duration(seconds=3_653 * 24 * 3600),
+    ttl=Duration(nanos=1_000_000),
+    dedup_window=Duration(seconds=1),
+    priority_ageing=Duration(seconds=24 * 3600),
+    bytes_limit=2**63 - 1,
+    overflow=pb.Overflow.DROP_OLDEST,
+    leased_max=2**31 - 1,
+    rate=pb.Rate(messages_per_second=1_000_000, burst=1_000_000),
 )
 
 
@@ -50,9 +68,13 @@ def merged(settings: pb.QueueSettings, change: pb.QueueSettings) -> pb.QueueSett
     found = pb.QueueSettings()
     found.CopyFrom(settings)
     # A duration is one value, though it is a message: it has to be replaced as a whole.
-    for old, new in ((found, change), (found.back_off, change.back_off)):
+    groups = ("back_off", "rate")
+    for old, new in (
+        (found, change),
+        *((getattr(found, name), getattr(change, name)) for name in groups),
+    ):
         for field, _ in new.ListFields():
-            if field.name != "back_off":
+            if field.name not in groups:
                 old.ClearField(field.name)
     found.MergeFrom(change)
     return found
@@ -72,7 +94,13 @@ async def test_queue_has_the_documented_settings_unless_others_are_given(service
 async def test_queue_is_made_with_settings(service: Service) -> None:
     """The dead-letter queue may be given by name, and is answered by id."""
     settings = merged(
-        OTHERS, pb.QueueSettings(dead_letter_queue_id="dead", delivery_count_max=1_000)
+        OTHERS,
+        pb.QueueSettings(
+            dead_letter_queue_id="dead",
+            delivery_count_max=1_000,
+            dead_letter_expired=True,
+            overflow=pb.Overflow.DEAD_LETTER_OLDEST,
+        ),
     )
 
     made = (await service.call("NewQueue", store=pb.Queue.DISK, limit=7, settings=settings)).queue
@@ -95,6 +123,10 @@ async def test_update_changes_what_it_names_and_nothing_else(service: Service) -
         OTHERS,
         pb.QueueSettings(back_off=pb.BackOff(jitter=1, base=Duration(seconds=12 * 3600))),
         pb.QueueSettings(lease_duration=Duration(seconds=12 * 3600)),
+        pb.QueueSettings(dead_letter_expired=True),
+        pb.QueueSettings(overflow=pb.Overflow.DEAD_LETTER_OLDEST, rate=pb.Rate(burst=0)),
+        pb.QueueSettings(dead_letter_expired=False, overflow=pb.Overflow.REJECT, leased_max=0),
+        pb.QueueSettings(ttl=Duration(), rate=pb.Rate(messages_per_second=0)),
         pb.QueueSettings(delivery_count_max=0, dead_letter_queue_id=""),
     ]
     for change in changes:
@@ -194,6 +226,30 @@ async def test_maximum_of_deliveries_needs_a_dead_letter_queue(service: Service)
     taken = await refusal_of(service.call("UpdateQueue", queue_id="jobs", settings=without))
 
     assert [alone.field, taken.field] == ["settings.delivery_count_max"] * 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        (pb.QueueSettings(dead_letter_expired=True), "dead_letter_expired"),
+        (pb.QueueSettings(overflow=pb.Overflow.DEAD_LETTER_OLDEST), "overflow"),
+    ],
+    ids=["expired", "overflow"],
+)
+async def test_what_makes_dead_letters_needs_a_queue_for_them(
+    service: Service, settings: pb.QueueSettings, field: str
+) -> None:
+    """Nobody who asks for dead letters wants them dropped."""
+    new = await refusal_of(service.call("NewQueue", store=pb.Queue.DISK, settings=settings))
+    alone = await refusal_of(service.call("UpdateQueue", queue_id="jobs", settings=settings))
+    settings.dead_letter_queue_id = "dead"
+    await service.call("UpdateQueue", queue_id="jobs", settings=settings)
+    without = pb.QueueSettings(dead_letter_queue_id="")
+    taken = await refusal_of(service.call("UpdateQueue", queue_id="jobs", settings=without))
+
+    assert [each.field for each in (new, alone, taken)] == [f"settings.{field}"] * 3
+    assert {each.rule for each in (new, alone, taken)} == {new.rule}
+    assert new.rule.startswith("needs a dead_letter_queue_id: that is where ")
 
 
 async def test_dead_letters_go_in_no_circle(service: Service) -> None:

@@ -11,6 +11,9 @@ from qmq.wire import q_pb2 as pb
 from tests.engine.callers import turns
 from tests.transport.service import Service, refusal_of
 
+#: How a request names the reasons that there are.
+REASONS = "REJECTED (1), DELIVERY_COUNT_MAX (2), EXPIRED (3), OVERFLOW (4)"
+
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
@@ -119,8 +122,8 @@ async def test_redrives_are_listed_and_stopped(service: Service) -> None:
             {"target_queue_id": "none"},
             "target_queue_id: 'none' is neither a UUID nor the name of a queue",
         ),
-        ({"reasons": [0]}, "reasons[0]: must be REJECTED (1) or DELIVERY_COUNT_MAX (2); got 0"),
-        ({"reasons": [1, 9]}, "reasons[1]: must be REJECTED (1) or DELIVERY_COUNT_MAX (2); got 9"),
+        ({"reasons": [0]}, f"reasons[0]: must be one of {REASONS}; got 0"),
+        ({"reasons": [1, 9]}, f"reasons[1]: must be one of {REASONS}; got 9"),
         (
             {"age_min": Duration(seconds=-1)},
             "age_min: must be 0 to 36,500 days; got -1 seconds",

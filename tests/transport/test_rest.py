@@ -61,6 +61,9 @@ async def answer(method: str, path: str) -> Answer:
         ("/v1/redrives", ("GET",)),
         ("/v1/redrives/some-id", ("GET",)),
         ("/v1/redrives/some-id/stop", ("POST",)),
+        ("/v1/queues/some-id/schedules", ("GET",)),
+        ("/v1/queues/some-id/schedules/some-name", ("DELETE", "GET", "PUT")),
+        ("/v1/schedules", ("GET",)),
         ("/v1/complete", ("POST",)),
         ("/v1/queues/some-id/stats", ("GET",)),
         ("/v1/stats", ("GET",)),
@@ -87,6 +90,7 @@ def test_routes_know_their_variables_by_both_names() -> None:
         queue,
         (*queue, "message_id", "messageId"),
         ("redrive_id", "redriveId"),
+        (*queue, "name", "name"),
     }
 
 
@@ -105,7 +109,8 @@ def test_a_stream_has_no_route() -> None:
     """Consume is for gRPC alone."""
     paths = ["/".join(segment or "*" for segment in route.segments) for route in ROUTES]
 
-    assert len(ROUTES) == len(q_pb2.DESCRIPTOR.services_by_name["Q"].methods)
+    # Two methods have two routes each: Stats and ListSchedules.
+    assert len(ROUTES) == len(q_pb2.DESCRIPTOR.services_by_name["Q"].methods) - 1 + 2
     assert not [path for path in paths if "consume" in path.lower()]
 
 
@@ -136,6 +141,7 @@ def test_routes_know_the_types_of_their_bodies() -> None:
         ("POST", "v1/queues/*/resume"): "proto.ResumeRequest",
         ("POST", "v1/queues/*/redrives"): "proto.StartRedriveRequest",
         ("POST", "v1/redrives/*/stop"): "proto.StopRedriveRequest",
+        ("PUT", "v1/queues/*/schedules/*"): "proto.Schedule",
         ("POST", "v1/complete"): "proto.CompleteRequest",
     }
 

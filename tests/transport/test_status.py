@@ -25,6 +25,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.QueuePaused("id"), Code.NOT_FOUND),
     (errors.MessageNotFound("id", "message"), Code.NOT_FOUND),
     (errors.RedriveNotFound("id"), Code.NOT_FOUND),
+    (errors.ScheduleNotFound("id", "name"), Code.NOT_FOUND),
     (errors.UnknownStore(9), Code.NOT_FOUND),
     (errors.StoreNotConfigured("no"), Code.FAILED_PRECONDITION),
     (errors.DurabilityNotReached("id", "MEMORY", "FSYNC", "MEMORY"), Code.FAILED_PRECONDITION),
@@ -36,6 +37,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.NameTaken("jobs", "id"), Code.ALREADY_EXISTS),
     (errors.LimitReached("no room", "queues_max", 1, 1), Code.RESOURCE_EXHAUSTED),
     (errors.QueueFull("id", 2, 2), Code.RESOURCE_EXHAUSTED),
+    (errors.DedupFull("id", 3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
     (errors.TooLarge("too large", "message_bytes_max", 1, 2), Code.RESOURCE_EXHAUSTED),
     (errors.Unavailable("later"), Code.UNAVAILABLE),
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
@@ -113,7 +115,7 @@ def test_details_name_reason_and_metadata() -> None:
     status = status_of(errors.QueueFull("some-id", 5, 5))
 
     info = ErrorInfo()
-    assert [status.details[0].Unpack(info), len(status.details)] == [True, 1]
+    assert status.details[0].Unpack(info)
     assert (info.reason, info.domain) == ("QUEUE_FULL", "q")
     assert dict(info.metadata) == {"limit": "limit", "value": "5", "current": "5"}
 
@@ -128,12 +130,22 @@ def test_invalid_argument_names_the_field() -> None:
     assert (violation.field, violation.description) == ("tags[1].key", "is not valid UTF-8")
 
 
-def test_unavailable_says_when_to_come_back() -> None:
-    """Waiting helps only where the class says so."""
+@pytest.mark.parametrize(
+    ("error", "delay_ms"),
+    [
+        (errors.StoreFailed("disk"), 10_000),
+        (errors.QueueFull("some-id", 5, 5), 1_000),
+        (errors.QueueFull.of_bytes("some-id", 5, 5), 1_000),
+        (errors.DedupFull("some-id", 5, 5, 0.25), 250),
+    ],
+    ids=["store", "messages", "bytes", "dedup_ids"],
+)
+def test_what_passes_says_when_to_come_back(error: errors.QError, delay_ms: int) -> None:
+    """Waiting helps only where the error says so."""
     delay = RetryInfo()
 
-    assert status_of(errors.StoreFailed("disk")).details[1].Unpack(delay)
-    assert delay.retry_delay.ToMilliseconds() == 10_000
+    assert status_of(error).details[1].Unpack(delay)
+    assert delay.retry_delay.ToMilliseconds() == delay_ms
     assert len(status_of(errors.QueueEmpty("id")).details) == 1
 
 

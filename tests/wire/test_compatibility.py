@@ -5,7 +5,6 @@ message, field and number where it was, whatever q adds.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import pytest
 from google.api import annotations_pb2
@@ -13,26 +12,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from qmq.wire import q_pb2 as pb
-
-
-class Method(NamedTuple):
-    """A method of the service: its messages and its REST mapping."""
-
-    name: str
-    verb: str
-    path: str
-    body: str = ""
-
-    @property
-    def request(self) -> str:
-        """The full name of its request message."""
-        return f"proto.{self.name}Request"
-
-    @property
-    def response(self) -> str:
-        """The full name of its response message."""
-        return f"proto.{self.name}Response"
-
+from tests.wire.added import ADDED_ENUMS, ADDED_MESSAGES, ADDED_METHODS, ADDED_STREAMS, Method
 
 METHODS = [
     Method("ListQueues", "get", "/v1/queues"),
@@ -174,6 +154,8 @@ def test_new_fields_have_numbers_of_their_own() -> None:
     assert added == {
         "proto.Message 3 dead_letter proto.DeadLetter",
         "proto.Message 4 attempts repeated proto.Attempt",
+        "proto.Message 5 options proto.MessageOptions",
+        "proto.NewMessage 3 options proto.MessageOptions",
         "proto.Queue 3 name string",
         "proto.Queue 4 settings proto.QueueSettings",
         "proto.Queue 5 limit int64",
@@ -185,284 +167,11 @@ def test_new_fields_have_numbers_of_their_own() -> None:
         "proto.NewQueueRequest 5 settings proto.QueueSettings",
         "proto.AddRequest 3 durability proto.Durability.Level",
         "proto.AddResponse 2 durability proto.Durability.Level",
+        "proto.AddResponse 3 deduplicated bool",
         "proto.PopRequest 2 wait google.protobuf.Duration",
         "proto.PopRequest 3 durability proto.Durability.Level",
         "proto.PopResponse 2 durability proto.Durability.Level",
     }
-
-
-#: Methods and messages that q has added. What is here stays as well: clients know it.
-ADDED_METHODS = [
-    Method("UpdateQueue", "patch", "/v1/queues/{queue_id}", "*"),
-    Method("AddBatch", "post", "/v1/queues/{queue_id}/messages:batch", "*"),
-    Method("PopBatch", "post", "/v1/queues/{queue_id}/messages:pop", "*"),
-    Method("Lease", "post", "/v1/queues/{queue_id}/messages:lease", "*"),
-    Method("Ack", "post", "/v1/queues/{queue_id}/leases:ack", "*"),
-    Method("Nack", "post", "/v1/queues/{queue_id}/leases:nack", "*"),
-    Method("Extend", "post", "/v1/queues/{queue_id}/leases:extend", "*"),
-    Method("Complete", "post", "/v1/complete", "*"),
-    Method("Browse", "get", "/v1/queues/{queue_id}/messages"),
-    Method("Explain", "get", "/v1/queues/{queue_id}/messages/{message_id}"),
-    Method("Purge", "post", "/v1/queues/{queue_id}/messages:purge", "*"),
-    Method("Pause", "post", "/v1/queues/{queue_id}/pause", "*"),
-    Method("Resume", "post", "/v1/queues/{queue_id}/resume", "*"),
-    Method("StartRedrive", "post", "/v1/queues/{queue_id}/redrives", "*"),
-    Method("GetRedrive", "get", "/v1/redrives/{redrive_id}"),
-    Method("ListRedrives", "get", "/v1/redrives"),
-    Method("StopRedrive", "post", "/v1/redrives/{redrive_id}/stop", "*"),
-    Method("Stats", "get", "/v1/stats"),
-]
-#: Those that are streams both ways, and have no REST mapping.
-ADDED_STREAMS = ["Consume"]
-ADDED_MESSAGES = {
-    "proto.Attempt": [
-        "1 consumer string",
-        "2 leased google.protobuf.Timestamp",
-        "3 ended google.protobuf.Timestamp",
-        "4 outcome proto.Attempt.Outcome",
-        "5 reason string",
-    ],
-    "proto.DeadLetter": [
-        "1 reason proto.DeadLetter.Reason",
-        "2 text string",
-        "3 source_queue_id string",
-        "4 moved google.protobuf.Timestamp",
-        "5 delivery_count int32",
-    ],
-    "proto.QueueSettings": [
-        "1 lease_duration google.protobuf.Duration",
-        "2 delivery_count_max optional int32",
-        "3 dead_letter_queue_id optional string",
-        "4 back_off proto.BackOff",
-        "5 durability_min proto.Durability.Level",
-    ],
-    "proto.BackOff": [
-        "1 base google.protobuf.Duration",
-        "2 factor optional double",
-        "3 max google.protobuf.Duration",
-        "4 jitter optional double",
-    ],
-    "proto.PausedQueue": ["1 since google.protobuf.Timestamp", "2 adds bool"],
-    "proto.Durability": [],
-    "proto.UpdateQueueRequest": [
-        "1 queue_id string",
-        "2 settings proto.QueueSettings",
-        "3 limit optional int64",
-    ],
-    "proto.UpdateQueueResponse": ["1 queue proto.Queue"],
-    "proto.AddBatchRequest": [
-        "1 queue_id string",
-        "2 messages repeated proto.NewMessage",
-        "3 partial bool",
-        "4 durability proto.Durability.Level",
-    ],
-    "proto.AddBatchResponse": [
-        "1 messages repeated proto.Metadata",
-        "2 refused int32",
-        "3 durability proto.Durability.Level",
-    ],
-    "proto.PopBatchRequest": [
-        "1 queue_id string",
-        "2 messages_max int32",
-        "3 wait google.protobuf.Duration",
-        "4 durability proto.Durability.Level",
-    ],
-    "proto.PopBatchResponse": [
-        "1 messages repeated proto.Message",
-        "2 durability proto.Durability.Level",
-    ],
-    "proto.LeaseRequest": [
-        "1 queue_id string",
-        "2 messages_max int32",
-        "3 wait google.protobuf.Duration",
-        "4 lease_duration google.protobuf.Duration",
-        "5 consumer string",
-        "6 durability proto.Durability.Level",
-    ],
-    "proto.LeaseResponse": [
-        "1 messages repeated proto.LeasedMessage",
-        "2 durability proto.Durability.Level",
-    ],
-    "proto.LeasedMessage": [
-        "1 message proto.Message",
-        "2 lease_id string",
-        "3 lease_expires_at google.protobuf.Timestamp",
-        "4 delivery_count int32",
-    ],
-    "proto.LeaseResult": [
-        "1 code int32",
-        "2 message string",
-        "3 lease_expires_at google.protobuf.Timestamp",
-        "4 reason string",
-    ],
-    "proto.AckRequest": [
-        "1 queue_id string",
-        "2 lease_ids repeated string",
-        "3 durability proto.Durability.Level",
-    ],
-    "proto.AckResponse": [
-        "1 results repeated proto.LeaseResult",
-        "2 durability proto.Durability.Level",
-    ],
-    "proto.NackRequest": [
-        "1 queue_id string",
-        "2 lease_ids repeated string",
-        "3 kind proto.NackRequest.Kind",
-        "4 delay google.protobuf.Duration",
-        "5 reason string",
-        "6 durability proto.Durability.Level",
-    ],
-    "proto.NackResponse": [
-        "1 results repeated proto.LeaseResult",
-        "2 durability proto.Durability.Level",
-    ],
-    "proto.ExtendRequest": [
-        "1 queue_id string",
-        "2 lease_ids repeated string",
-        "3 lease_duration google.protobuf.Duration",
-        "4 durability proto.Durability.Level",
-    ],
-    "proto.ExtendResponse": [
-        "1 results repeated proto.LeaseResult",
-        "2 durability proto.Durability.Level",
-    ],
-    "proto.CompleteRequest": [
-        "1 acks repeated proto.CompleteRequest.Ack",
-        "2 adds repeated proto.CompleteRequest.Add",
-        "3 durability proto.Durability.Level",
-    ],
-    "proto.CompleteRequest.Ack": ["1 queue_id string", "2 lease_ids repeated string"],
-    "proto.CompleteRequest.Add": ["1 queue_id string", "2 messages repeated proto.NewMessage"],
-    "proto.CompleteResponse": [
-        "1 messages repeated proto.Metadata",
-        "2 durability proto.Durability.Level",
-    ],
-    "proto.ConsumeRequest": [
-        "1 open oneof(request) proto.ConsumeRequest.Open",
-        "2 credit oneof(request) proto.ConsumeRequest.Credit",
-        "3 ack oneof(request) proto.AckRequest",
-        "4 nack oneof(request) proto.NackRequest",
-        "5 extend oneof(request) proto.ExtendRequest",
-    ],
-    "proto.ConsumeRequest.Open": [
-        "1 queue_id string",
-        "2 lease_duration google.protobuf.Duration",
-        "3 consumer string",
-        "4 credit int32",
-    ],
-    "proto.ConsumeRequest.Credit": ["1 credit int32"],
-    "proto.ConsumeResponse": [
-        "1 messages oneof(response) proto.LeaseResponse",
-        "2 ack oneof(response) proto.AckResponse",
-        "3 nack oneof(response) proto.NackResponse",
-        "4 extend oneof(response) proto.ExtendResponse",
-    ],
-    "proto.BrowseRequest": [
-        "1 queue_id string",
-        "2 page_size int32",
-        "3 page_token string",
-        "4 states repeated proto.BrowseRequest.State",
-        "5 tags repeated proto.Tag",
-        "6 age_min google.protobuf.Duration",
-        "7 age_max google.protobuf.Duration",
-    ],
-    "proto.BrowseResponse": [
-        "1 messages repeated proto.BrowsedMessage",
-        "2 next_page_token string",
-    ],
-    "proto.BrowsedMessage": [
-        "1 message proto.Message",
-        "2 state proto.BrowseRequest.State",
-        "3 delivery_count int32",
-        "4 consumer string",
-        "5 until google.protobuf.Timestamp",
-        "6 age google.protobuf.Duration",
-    ],
-    "proto.ExplainRequest": [
-        "1 queue_id string",
-        "2 message_id string",
-        "3 created google.protobuf.Timestamp",
-    ],
-    "proto.ExplainResponse": [
-        "1 message proto.BrowsedMessage",
-        "2 ahead int64",
-        "3 reasons repeated string",
-    ],
-    "proto.PurgeRequest": ["1 queue_id string"],
-    "proto.PurgeResponse": ["1 removed int64"],
-    "proto.PauseRequest": ["1 queue_id string", "2 adds bool"],
-    "proto.PauseResponse": ["1 queue proto.Queue"],
-    "proto.ResumeRequest": ["1 queue_id string"],
-    "proto.ResumeResponse": ["1 queue proto.Queue"],
-    "proto.StartRedriveRequest": [
-        "1 queue_id string",
-        "2 target_queue_id string",
-        "3 tags repeated proto.Tag",
-        "4 reasons repeated proto.DeadLetter.Reason",
-        "5 text string",
-        "6 age_min google.protobuf.Duration",
-        "7 age_max google.protobuf.Duration",
-        "8 dry_run bool",
-        "9 messages_per_second double",
-        "10 messages_max int64",
-        "11 failed_again_max optional double",
-    ],
-    "proto.StartRedriveResponse": ["1 redrive proto.Redrive"],
-    "proto.Redrive": [
-        "1 id string",
-        "2 request proto.StartRedriveRequest",
-        "3 state proto.Redrive.State",
-        "4 started google.protobuf.Timestamp",
-        "5 ended google.protobuf.Timestamp",
-        "6 total int64",
-        "7 seen int64",
-        "8 matched int64",
-        "9 moved int64",
-        "10 failed_again int64",
-        "11 message string",
-    ],
-    "proto.GetRedriveRequest": ["1 redrive_id string"],
-    "proto.GetRedriveResponse": ["1 redrive proto.Redrive"],
-    "proto.ListRedrivesRequest": [],
-    "proto.ListRedrivesResponse": ["1 redrives repeated proto.Redrive"],
-    "proto.StopRedriveRequest": ["1 redrive_id string"],
-    "proto.StopRedriveResponse": ["1 redrive proto.Redrive"],
-    "proto.StatsRequest": ["1 queue_id string", "2 page_size int32", "3 page_token string"],
-    "proto.StatsResponse": ["1 queues repeated proto.QueueStats", "2 next_page_token string"],
-    "proto.QueueStats": [
-        "1 queue proto.Queue",
-        "2 ready int64",
-        "3 ready_bytes int64",
-        "4 oldest_age google.protobuf.Duration",
-        "5 waiting int64",
-        "6 enqueued_total int64",
-        "7 consumed_total int64",
-        "8 limit int64",
-        "9 leased int64",
-        "10 delayed int64",
-        "11 acked_total int64",
-        "12 redelivered_total int64",
-        "13 dead_lettered_total int64",
-        "14 added_per_second double",
-        "15 done_per_second double",
-        "16 consumers repeated proto.ConsumerStats",
-    ],
-    "proto.ConsumerStats": ["1 consumer string", "2 leased int64"],
-}
-ADDED_ENUMS = {
-    "proto.Attempt.Outcome": {
-        "UNKNOWN": 0,
-        "RELEASED": 1,
-        "FAILED": 2,
-        "REJECTED": 3,
-        "EXPIRED": 4,
-    },
-    "proto.DeadLetter.Reason": {"UNKNOWN": 0, "REJECTED": 1, "DELIVERY_COUNT_MAX": 2},
-    "proto.Durability.Level": {"UNKNOWN": 0, "MEMORY": 1, "OS": 2, "FSYNC": 3, "REPLICATED": 4},
-    "proto.NackRequest.Kind": {"UNKNOWN": 0, "RELEASE": 1, "FAIL": 2, "REJECT": 3},
-    "proto.BrowseRequest.State": {"UNKNOWN": 0, "READY": 1, "LEASED": 2, "DELAYED": 3},
-    "proto.Redrive.State": {"UNKNOWN": 0, "RUNNING": 1, "DONE": 2, "STOPPED": 3, "GAVE_UP": 4},
-}
 
 
 def messages_in(scope: Iterable[Descriptor]) -> Iterator[Descriptor]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,34 +11,24 @@ from qmq.envelope import DURABILITY_BYTES, encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from qmq.values import (
-    NS_PER_S,
-    BackOff,
     DeadLetterReason,
     Durability,
     MessageState,
     NackKind,
     Outcome,
+    Overflow,
     Pause,
     QueueInfo,
-    QueueSettings,
     QueueStats,
     Store,
     Tag,
 )
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import (
-    DELAY,
-    LEASE,
     LEVEL_2,
-    LEVEL_3,
-    Span,
-    duration_ns,
-    encoded_messages,
     encoded_tags,
     kept_reason,
-    optional_duration_ns,
     queue_message,
-    settings_change,
     stats_message,
     tag_value,
     tag_values,
@@ -123,49 +112,6 @@ def test_encoded_tags_are_those_of_a_message() -> None:
     assert list(pb.Metadata.FromString(encoded).tags) == tags
 
 
-def test_messages_to_add_are_encoded_one_by_one() -> None:
-    """Tags and payload of each; what is wrong with one is named by its place."""
-    tags = [pb.Tag(key="a", value="1")]
-    messages = [pb.NewMessage(payload=b"1", tags=tags), pb.NewMessage()]
-
-    encoded = encode_tags([Tag("a", "1")])
-    assert encoded_messages(messages, "messages") == [(encoded, b"1"), (b"", b"")]
-    messages[1].tags.add(value="v" * (TAG_VALUE_BYTES_MAX + 1))
-    with pytest.raises(InvalidArgument, match=r"^messages\[1\]\.tags\[0\]\.value: "):
-        encoded_messages(messages, "messages")
-
-
-@pytest.mark.parametrize("span", [LEASE, DELAY], ids=["lease", "delay"])
-def test_duration_is_bounded_to_the_nanosecond(span: Span) -> None:
-    """The shortest and the longest are fine; beyond them is an error that names the field."""
-    for ns in (span.min_ns, span.max_ns):
-        assert duration_ns(duration(ns), "delay", span) == ns
-    for ns in (span.min_ns - 1, span.max_ns + 1):
-        with pytest.raises(InvalidArgument, match=f"^some.field: must be {span.text}; got "):
-            duration_ns(duration(ns), "some.field", span)
-
-
-def duration(ns: int) -> Duration:
-    """Return a duration of so many nanoseconds."""
-    found = Duration()
-    found.FromNanoseconds(ns)
-    return found
-
-
-def test_spans_say_in_words_what_they_are_in_numbers() -> None:
-    """As the comments of the proto do."""
-    hour_ns = 3600 * NS_PER_S
-
-    assert Span(NS_PER_S // 1_000, 12 * hour_ns, "1 millisecond to 12 hours") == LEASE
-    assert Span(0, 7 * 24 * hour_ns, "0 to 7 days") == DELAY
-
-
-def test_duration_that_is_left_out_is_none() -> None:
-    """Which is another thing than one of 0."""
-    assert optional_duration_ns(pb.NackRequest(), "delay", DELAY) is None
-    assert optional_duration_ns(pb.NackRequest(delay=Duration()), "delay", DELAY) == 0
-
-
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.integers(1_000, 1_030))
 @example("", 1_024)
 @example("\u00e9", 1_023)
@@ -179,35 +125,6 @@ def test_kept_reason_is_the_longest_beginning_that_fits(end: str, length: int) -
     assert reason.startswith(kept)
     assert len(kept.encode()) <= 1_024
     assert kept == reason or len(reason[: len(kept) + 1].encode()) > 1_024
-
-
-def test_settings_of_nothing_change_nothing() -> None:
-    """A message without fields says nothing, whatever the settings are."""
-    settings = QueueSettings(
-        lease_duration_ns=1,
-        delivery_count_max=2,
-        dead_letter_queue_id="x",
-        back_off=BackOff(base_ns=3, factor=4, max_ns=5, jitter=0.6),
-        durability_min=Durability.OS,
-    )
-
-    assert settings_change(pb.QueueSettings(), "settings")(settings) == settings
-    empty = pb.QueueSettings(back_off=pb.BackOff())
-    assert settings_change(empty, "settings")(settings) == settings
-
-
-def test_settings_are_those_of_their_description() -> None:
-    """What describes a queue's settings makes the same ones of any."""
-    settings = QueueSettings(
-        lease_duration_ns=NS_PER_S + 1,
-        delivery_count_max=2,
-        dead_letter_queue_id="x",
-        back_off=BackOff(base_ns=0, factor=1, max_ns=5, jitter=0),
-        durability_min=Durability.FSYNC,
-    )
-    described = queue_message(QueueInfo(id="i", created_ns=0, store=Store.DISK, settings=settings))
-
-    assert settings_change(described.settings, "settings")(QueueSettings()) == settings
 
 
 def test_queue_is_described_in_full() -> None:
@@ -236,6 +153,15 @@ def test_queue_is_described_in_full() -> None:
             "dead_letter_queue_id": "",
             "back_off": {"base": "1s", "factor": 2, "max": "300s", "jitter": 0.2},
             "durability_min": "MEMORY",
+            "delay": "0s",
+            "ttl": "0s",
+            "dead_letter_expired": False,
+            "dedup_window": "300s",
+            "priority_ageing": "0s",
+            "bytes_limit": "0",
+            "overflow": "REJECT",
+            "leased_max": 0,
+            "rate": {"messages_per_second": 0, "burst": 0},
         },
         "limit": "5",
         "paused": {"since": "2026-11-24T13:42:21.951136238Z", "adds": True},
@@ -260,6 +186,11 @@ def test_counts_of_a_queue_are_described_in_full() -> None:
         added_per_second=14.5,
         done_per_second=15.5,
         consumers=(("", 1), ("a", 2)),
+        bytes=17,
+        expired_total=18,
+        overflowed_total=19,
+        deduplicated_total=20,
+        dedup_ids=21,
     )
 
     described = MessageToDict(stats_message(stats), preserving_proto_field_name=True)
@@ -281,6 +212,11 @@ def test_counts_of_a_queue_are_described_in_full() -> None:
         "added_per_second": 14.5,
         "done_per_second": 15.5,
         "consumers": [{"leased": "1"}, {"consumer": "a", "leased": "2"}],
+        "bytes": "17",
+        "expired_total": "18",
+        "overflowed_total": "19",
+        "deduplicated_total": "20",
+        "dedup_ids": "21",
     }
 
 
@@ -301,6 +237,7 @@ def test_enums_have_the_numbers_of_the_wire() -> None:
         (NackKind, pb.NackRequest.Kind),
         (DeadLetterReason, pb.DeadLetter.Reason),
         (MessageState, pb.BrowseRequest.State),
+        (Overflow, pb.Overflow.Policy),
     ):
         assert {"UNKNOWN": 0, **{each.name: each.value for each in ours}} == dict(theirs.items())
 
@@ -308,8 +245,5 @@ def test_enums_have_the_numbers_of_the_wire() -> None:
 @pytest.mark.parametrize("level", [each for each in Durability if each is not Durability.UNKNOWN])
 def test_level_is_encoded_as_the_last_field_of_a_reply(level: Durability) -> None:
     """As protobuf writes it, in as many bytes as are set aside."""
-    batch = pb.AddBatchResponse(durability=level.name)
-
     assert LEVEL_2[level] == pb.AddResponse(durability=level.name).SerializeToString()
-    assert LEVEL_3[level] == batch.SerializeToString()
-    assert len(LEVEL_2[level]) == len(LEVEL_3[level]) == DURABILITY_BYTES
+    assert len(LEVEL_2[level]) == DURABILITY_BYTES

@@ -11,6 +11,7 @@ from qmq.engine.messages import Messages
 from qmq.engine.queues import Queues, random_chance, shutting_down
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
+from qmq.engine.scheduling import Scheduling
 from qmq.engine.waiting import SteadyTimer, Timer
 from qmq.errors import (
     InvalidArgument,
@@ -29,6 +30,7 @@ from qmq.store.base import QueueStore
 from qmq.values import (
     UNBOUNDED,
     Durability,
+    Overflow,
     Pause,
     QueueInfo,
     QueueSettings,
@@ -58,6 +60,7 @@ class Broker:
         queues: Iterable[Queue] = (),
         last_queue_number: int = 0,
         redrives: Iterable[tuple[str, str]] = (),
+        schedules: Iterable[tuple[str, str]] = (),
         queues_max: int = QUEUES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         timer: Timer = SteadyTimer(),  # noqa: B008 - It has no state that changes.
@@ -72,6 +75,7 @@ class Broker:
             queues: the queues that the stores hold already, in order of creation.
             last_queue_number: the highest number a queue of theirs ever had.
             redrives: the redrives that the stores hold, as `Redriving` takes them.
+            schedules: the schedules that the stores hold, as `Scheduling` takes them.
             queues_max: most queues.
             message_bytes_max: most bytes of a reply that carries one message.
             timer: measures how long callers wait, and leases and delays last.
@@ -91,7 +95,9 @@ class Broker:
         self._messages = Messages(self._queues)
         # The commands that nearly all calls are about, at hand.
         self.add = self._messages.add
+        self.add_with = self._messages.add_with
         self.add_batch = self._messages.add_batch
+        self.add_batch_with = self._messages.add_batch_with
         self.pop = self._messages.pop
         self.pop_batch = self._messages.pop_batch
         self.peek = self._messages.peek
@@ -99,6 +105,8 @@ class Broker:
         self.leasing = Leasing(self._queues)
         #: Commands about redrives.
         self.redriving = Redriving(self._queues, redrives)
+        #: Commands about schedules.
+        self.scheduling = Scheduling(self._queues, schedules)
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
         self._rates = RateSampler(self.catalog, timer)
@@ -108,13 +116,14 @@ class Broker:
         self._waiting = self._queues.waiting
 
     def start(self) -> None:
-        """Let time pass for the queues that the stores held already, and go on with redrives.
+        """Let time pass for the queues that the stores held already.
 
-        From now on rates are sampled.
+        Redrives and schedules go on. From now on rates are sampled.
         """
         for queue in self.catalog:
             self._queues.pass_time(queue)
         self.redriving.go_on()
+        self.scheduling.start()
         self._rates.start()
 
     def reached(self, reference: str, asked: int) -> Durability:
@@ -214,12 +223,7 @@ class Broker:
                 raise InvalidArgument("settings.dead_letter_queue_id", error.rule) from None
             check_dead_letter_queue(info, target, lambda id_: self.catalog.find(id_).info)
             return replace(settings, dead_letter_queue_id=target.id)
-        if settings.delivery_count_max:
-            raise InvalidArgument(
-                "settings.delivery_count_max",
-                "needs a dead_letter_queue_id: messages that were delivered too often must go"
-                " somewhere, since q throws none away",
-            )
+        _check_makes_no_dead_letters(settings)
         return settings
 
     async def update_queue(
@@ -247,7 +251,11 @@ class Broker:
         new_limit = info.limit if limit is None else limit or UNBOUNDED
         info = replace(info, settings=settings, limit=new_limit)
         self.catalog.change(queue, info)
-        await store.save_info(queue)
+        saved = store.save_info(queue)
+        # Messages may be of no use any more by the new settings, or more may be handed out.
+        self._queues.pass_time(queue)
+        self._waiting.serve(queue)
+        await saved
         return info
 
     async def pause(self, reference: str, *, adds: bool) -> QueueInfo:
@@ -354,6 +362,8 @@ class Broker:
             await store.settle()
             raise QueueInUse(queue.info.id, source)
         self.catalog.remove(queue)
+        # In one turn, so that it is one commit with what follows.
+        self.scheduling.drop(queue)
         deleted = store.delete_queue(queue)
         self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
         await deleted
@@ -389,6 +399,7 @@ class Broker:
         self.stop_waiting()
         await self._queues.alarms.close()
         await self.redriving.close()
+        await self.scheduling.close()
         await self._rates.close()
         for store in self._queues.stores.values():
             await store.close()
@@ -397,3 +408,26 @@ class Broker:
 def _check_limit(limit: int) -> None:
     if limit < UNBOUNDED:
         raise InvalidArgument("limit", f"must be -1 or 0 (no limit) or more; got {limit}")
+
+
+def _check_makes_no_dead_letters(settings: QueueSettings) -> None:
+    """Refuse settings of a queue without a dead-letter queue with which it would need one."""
+    for field, is_set, rule in (
+        (
+            "delivery_count_max",
+            settings.delivery_count_max > 0,
+            "messages that were delivered too often must go somewhere, since q throws none away",
+        ),
+        (
+            "dead_letter_expired",
+            settings.dead_letter_expired,
+            "that is where messages would go whose ttl has passed; else they are dropped",
+        ),
+        (
+            "overflow",
+            settings.overflow is Overflow.DEAD_LETTER_OLDEST,
+            "that is where the oldest messages would go; DROP_OLDEST drops them",
+        ),
+    ):
+        if is_set:
+            raise InvalidArgument(f"settings.{field}", f"needs a dead_letter_queue_id: {rule}")

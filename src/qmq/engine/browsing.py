@@ -211,7 +211,8 @@ class Browsing:
             raise MessageNotFound(queue.info.id, id_)
         delivery = queue.leases.by_seq.get(seq)
         is_ready = state_of(delivery) is MessageState.READY
-        ahead = queue.ready.count_between(0, seq - 1) if is_ready else 0
+        priority = delivery.priority if delivery else 0
+        ahead = queue.ready.count_before(entry, priority) if is_ready else 0
         reasons = self._fitting(self._reasons(queue, delivery, ahead), entry)
         size = sum(len(text) + _SENTENCE_BYTES for text in reasons)
         browsed = _browsed(entry, delivery, queues.now_ns(), self._bytes_max - size)
@@ -268,6 +269,9 @@ class Browsing:
         elif ahead:
             yield f"{ahead} messages are handed out before it"
         if queue.info.pause:
+            return
+        if gate := queue.gate():
+            yield gate
             return
         waiting = self._queues.waiting
         promised = queue.available - waiting.free(queue)

@@ -1,14 +1,16 @@
 """Commands about messages on lease: Lease, Ack, Nack, Extend, Complete."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import repeat
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
+from qmq.engine.adding import Adding, Prepared
 from qmq.engine.queues import Queues
 from qmq.engine.recent import Recent
 from qmq.engine.waiting import IsGone
 from qmq.envelope import encode_attempts, encode_leased, encode_leases
 from qmq.errors import (
     AddsPaused,
+    DedupFull,
     InvalidArgument,
     LeaseLost,
     NoDeadLetterQueue,
@@ -29,8 +31,7 @@ from qmq.model.durability import durability_reached
 from qmq.model.index import size_of
 from qmq.model.leases import Holder
 from qmq.model.queue import Queue
-from qmq.store.base import QueueStore
-from qmq.values import Durability, NackKind
+from qmq.values import Durability, MessageOptions, NackKind
 
 #: What became of one lease: nothing to say, when it ends from now on, or why it is refused.
 Result = int | QError | None
@@ -47,6 +48,7 @@ class Leasing:
         self._queues = queues
         #: Leases that ended with an ack, so that it can be repeated.
         self._acked = Recent(ACKS_REMEMBERED)
+        self._adding = Adding(queues)
 
     async def lease(  # noqa: PLR0913 - All that a caller can say.
         self,
@@ -99,21 +101,17 @@ class Leasing:
         now_ns = queues.steady_ns()
         deliveries = queue.lease(now_ns, duration_ns, count_max, queues.message_bytes_max, consumer)
         queues.set_alarm(queue)
+        if queue.has_rate:
+            # More messages may be due than was known when the last ones were promised.
+            queues.waiting.serve(queue)
         if holder:
             queue.leases.hold(deliveries, holder)
         changes = Changes()
         changes.leased = deliveries
         # What is said of a message is what is true now, not when it is durable.
-        leases = encode_leases(
-            lease_ids_of(deliveries), now_ns + duration_ns, [each.count for each in deliveries]
-        )
-        attempts = [
-            # Those of a message that fills a reply by itself are left out, the oldest first.
-            encode_attempts(each.attempts, queues.envelope_bytes_max - size_of(each.entry))
-            if each.attempts
-            else b""
-            for each in deliveries
-        ]
+        attempts = [_encoded_attempts(each, queues.envelope_bytes_max) for each in deliveries]
+        counts = [delivery.count for delivery in deliveries]
+        leases = encode_leases(lease_ids_of(deliveries), now_ns + duration_ns, counts)
         envelopes = await store.commit(changes, [delivery.entry for delivery in deliveries], level)
         return encode_leased(envelopes, attempts, leases)
 
@@ -232,6 +230,7 @@ class Leasing:
         self,
         acks: Sequence[tuple[str, Sequence[str]]],
         adds: Sequence[tuple[str, Sequence[tuple[bytes, bytes]]]],
+        options: Sequence[Mapping[int, MessageOptions]] = (),
         *,
         durability: Durability = Durability.UNKNOWN,
     ) -> list[bytes]:
@@ -241,10 +240,12 @@ class Leasing:
             acks: queues by id or name, and leases.
             adds: queues by id or name, and of each message tags and payload as in
                 `Broker.add_batch`.
+            options: for each queue, those of its messages that have any, by their places.
             durability: as in `Broker.add`; the queue decides that wants most.
 
         Returns:
-            The metadata of each message that was added, as `envelope.seal_batch` returns it.
+            The metadata of each message, as `envelope.seal_batch` returns it; of one whose
+            dedup_id its queue knew, that of the one that was added then.
 
         Raises:
             LeaseLost: one of the leases has ended, also if that was by an ack.
@@ -258,25 +259,32 @@ class Leasing:
         targets = [await queues.find(reference) for reference, _ in adds]
         if not sources and not targets:
             raise InvalidArgument("acks", "must not be empty where adds are")
-        stores = {queue.info.store for queue in (*sources, *targets)}
-        if len(stores) > 1:
-            raise StoresDiffer(
-                "the queues of one Complete must live in the same store, and these live in"
-                f" {' and '.join(sorted(store.name for store in stores))}: no step is atomic"
-                " across stores"
-            )
+        _check_same_store((*sources, *targets))
         level = max(durability_reached(queue.info, durability) for queue in (*sources, *targets))
         store = queues.store_of((*sources, *targets)[0])
+        changes = Changes()
         try:
             held = self._held(sources, [lease_ids for _, lease_ids in acks])
-            _check_room(held, targets, [len(messages) for _, messages in adds])
-        except (LeaseLost, QueueFull, AddsPaused):
+            prepared = self._prepare_adds(
+                targets, [messages for _, messages in adds], options, changes
+            )
+            queues.check_reply_size([meta for made, _ in prepared for meta in made.metas])
+            for made, _ in prepared:
+                # A repeat is answered also by a queue that takes nothing.
+                if made.fresh:
+                    leaving = [each for source, each in held if source is made.queue]
+                    made.queue.room_for(made.sizes, partial=False, leaving=leaving)
+        except (LeaseLost, QueueFull, AddsPaused, DedupFull):
             await store.settle(level)
             raise
-        changes = Changes()
-        metas = self._seal_adds(store, targets, [messages for _, messages in adds], changes)
         for queue, delivery in held:
             self._ack(queue, delivery, changes)
+        metas = [b""] * sum(made.total for made, _ in prepared)
+        for made, places in prepared:
+            # There is room: what makes some for a queue may fill another, but refuses nothing.
+            added = self._adding.put_first(made, len(made.fresh))
+            for place, meta in zip(places, added.metas, strict=True):
+                metas[place] = meta
         kept = store.commit(changes, durability=level)
         for queue in {id(queue): queue for queue in (*sources, *targets)}.values():
             queues.pass_time(queue)
@@ -303,29 +311,37 @@ class Leasing:
                 held[delivery] = queue
         return [(queue, delivery) for delivery, queue in held.items()]
 
-    def _seal_adds(
+    def _prepare_adds(
         self,
-        store: QueueStore,
         targets: Sequence[Queue],
         adds: Sequence[Sequence[tuple[bytes, bytes]]],
+        options: Sequence[Mapping[int, MessageOptions]],
         changes: Changes,
-    ) -> list[bytes]:
-        """Put new messages into queues that have room; return the metadata of each."""
-        queues = self._queues
-        now_ns = queues.now_ns()
-        sealed = [
-            queues.sealer.seal_batch(queues.new_id.many(len(messages)), now_ns, messages)
-            for messages in adds
-        ]
-        for at, (envelopes, _) in enumerate(sealed):
-            queues.check_sizes(envelopes, f"adds[{at}].messages")
-        metas = [meta for _, of_queue in sealed for meta in of_queue]
-        queues.check_reply_size(metas)
-        for queue, (envelopes, _) in zip(targets, sealed, strict=True):
-            first_seq = store.number(len(envelopes), now_ns)
-            added = queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
-            changes.added += zip(added, repeat(queue.number), envelopes)
-        return metas
+    ) -> list[tuple[Prepared, list[int]]]:
+        """Make messages that are to be added, those of one queue together.
+
+        Returns:
+            The messages of each queue, and their places among all messages of the call.
+        """
+        of_queue: dict[int, list[tuple[int, int]]] = {}
+        queues = {queue.number: queue for queue in targets}
+        places: dict[tuple[int, int], int] = {}
+        for at, (queue, messages) in enumerate(zip(targets, adds, strict=True)):
+            for index in range(len(messages)):
+                of_queue.setdefault(queue.number, []).append((at, index))
+                places[at, index] = len(places)
+        prepared: list[tuple[Prepared, list[int]]] = []
+        for number, chosen in of_queue.items():
+            asked = {
+                place: found
+                for place, (at, index) in enumerate(chosen)
+                if at < len(options) and (found := options[at].get(index))
+            }
+            messages = [adds[at][index] for at, index in chosen]
+            name = partial(_name_of, chosen)
+            made = self._adding.prepare(queues[number], messages, asked, changes, name)
+            prepared.append((made, [places[each] for each in chosen]))
+        return prepared
 
     async def _each(  # noqa: PLR0913 - What was asked, and how it is done.
         self,
@@ -400,22 +416,34 @@ class Leasing:
         queue.ack(delivery)
 
 
+def _check_same_store(queues: Iterable[Queue]) -> None:
+    """Refuse queues that do not all live in the same store.
+
+    Raises:
+        StoresDiffer: they do not.
+    """
+    stores = {queue.info.store for queue in queues}
+    if len(stores) > 1:
+        raise StoresDiffer(
+            "the queues of one Complete must live in the same store, and these live in"
+            f" {' and '.join(sorted(store.name for store in stores))}: no step is atomic"
+            " across stores"
+        )
+
+
+def _encoded_attempts(delivery: Delivery, envelope_bytes_max: int) -> bytes:
+    """Encode a message's attempts, as many as a reply has room for: the last ones."""
+    if not delivery.attempts:
+        return b""
+    return encode_attempts(delivery.attempts, envelope_bytes_max - size_of(delivery.entry))
+
+
 def _acked_number(queue: Queue, seq: int, fence: int) -> int:
     """Number a lease among those of all queues: stores number their messages for themselves."""
     return queue.number << 96 | seq << 32 | fence
 
 
-def _check_room(
-    held: Sequence[tuple[Queue, Delivery]], targets: Sequence[Queue], counts: Sequence[int]
-) -> None:
-    """Refuse messages for which their queues have no room once others are acked.
-
-    Raises:
-        QueueFull: one has none.
-    """
-    wanted: dict[int, tuple[Queue, int]] = {}
-    for queue, count in zip(targets, counts, strict=True):
-        wanted[queue.number] = queue, wanted.get(queue.number, (queue, 0))[1] + count
-    for queue, count in wanted.values():
-        freed = sum(source is queue for source, _ in held)
-        queue.room_for(max(0, count - freed), partial=False)
+def _name_of(places: Sequence[tuple[int, int]], place: int) -> str:
+    """Name a message of a Complete, for errors."""
+    at, index = places[place]
+    return f"adds[{at}].messages[{index}]"

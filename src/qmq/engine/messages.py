@@ -1,17 +1,30 @@
 """Commands about messages that come and go: Add, Pop, Peek and their batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from qmq.engine.adding import Added, Adding, Name
 from qmq.engine.queues import Queues
 from qmq.engine.waiting import IsGone
 from qmq.envelope import DURABILITY_BYTES
-from qmq.errors import AddsPaused, QueueEmpty, QueueFull, Unavailable
+from qmq.errors import AddsPaused, DedupFull, QueueEmpty, QueueFull, Unavailable
+from qmq.model.changes import Changes
 from qmq.model.durability import durability_reached
-from qmq.values import Durability
+from qmq.model.queue import Queue
+from qmq.values import Durability, MessageOptions
 
 
 async def _never_gone() -> bool:
     return False
+
+
+def _message(_: int) -> str:
+    """Name the only message of a call."""
+    return "message"
+
+
+def _messages(at: int) -> str:
+    """Name one of several messages."""
+    return f"messages[{at}]"
 
 
 class Messages:
@@ -24,8 +37,10 @@ class Messages:
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
         self._waiting = queues.waiting
+        self._adding = Adding(queues)
         self._sealer = queues.sealer
         self._now_ns = queues.now_ns
+        self._steady_ns = queues.steady_ns
         self._new_id = queues.new_id
         #: What the messages of one reply may take.
         self._messages_bytes_max = queues.message_bytes_max - DURABILITY_BYTES
@@ -57,22 +72,110 @@ class Messages:
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
         level = durability_reached(queue.info, durability)
+        if not queue.is_plain:
+            added = await self._add(queue, [(tags, payload)], {}, level, _message)
+            return added.envelopes[0]
         now_ns = self._now_ns()
         envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)
         self._queues.check_size(envelope, "message")
         try:
             store = self._queues.store_of(queue)
             try:
-                added = store.add(queue, envelope, now_ns, level)
+                pending = store.add(queue, envelope, max(now_ns, self._steady_ns()), level)
             except (QueueFull, AddsPaused):
                 await store.settle(level)
                 raise
             self._waiting.serve(queue)
-            await added
+            await pending
         except Unavailable:
             queue.failed_total += 1
             raise
         return envelope
+
+    async def add_with(
+        self,
+        reference: str,
+        payload: bytes,
+        tags: bytes,
+        options: MessageOptions,
+        *,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> tuple[bytes, bool]:
+        """Put a message that has options at the end of a queue.
+
+        Returns:
+            The message's envelope, and False; or, if the queue knows its dedup_id, the metadata
+            of the one that was added then, and True.
+
+        Raises:
+            InvalidArgument: it would be of no use from its beginning.
+            DedupFull: the queue remembers as many dedup_ids as it may.
+            QueueFull: there is no room for it.
+        """
+        queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
+        level = durability_reached(queue.info, durability)
+        added = await self._add(queue, [(tags, payload)], {0: options}, level, _message)
+        return (added.metas[0], True) if added.known else (added.envelopes[0], False)
+
+    async def add_batch_with(
+        self,
+        reference: str,
+        messages: Sequence[tuple[bytes, bytes]],
+        options: Mapping[int, MessageOptions],
+        *,
+        partial: bool = False,
+        durability: Durability = Durability.UNKNOWN,
+    ) -> Added:
+        """Do as `add_batch` does, with messages of which some have options.
+
+        Args:
+            reference: the queue's id or name.
+            messages: as in `add_batch`.
+            options: those of messages that have any, by their places from 0.
+            partial: as in `add_batch`.
+            durability: as in `add`.
+
+        Raises:
+            InvalidArgument: a message would be of no use from its beginning.
+            DedupFull: the queue remembers as many dedup_ids as it may.
+            TooLarge: as in `add_batch`.
+            QueueFull: as in `add_batch`.
+        """
+        queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
+        level = durability_reached(queue.info, durability)
+        return await self._add(queue, messages, options, level, _messages, partial=partial)
+
+    async def _add(  # noqa: PLR0913 - What to add, where, and how.
+        self,
+        queue: Queue,
+        messages: Sequence[tuple[bytes, bytes]],
+        options: Mapping[int, MessageOptions],
+        level: Durability,
+        name: Name,
+        *,
+        partial: bool = False,
+    ) -> Added:
+        """Put messages into a queue, whatever may be asked of them."""
+        queues = self._queues
+        changes = Changes()
+        try:
+            store = queues.store_of(queue)
+            queues.pass_time(queue)
+            try:
+                prepared = self._adding.prepare(queue, messages, options, changes, name)
+                queues.check_reply_size(prepared.metas)
+                added = self._adding.put(prepared, partial=partial)
+            except (QueueFull, AddsPaused, DedupFull):
+                await store.settle(level)
+                raise
+            kept = store.commit(changes, durability=level)
+            queues.set_alarm(queue)
+            self._waiting.serve(queue)
+            await kept
+        except Unavailable:
+            queue.failed_total += 1
+            raise
+        return added
 
     async def add_batch(
         self,
@@ -99,6 +202,8 @@ class Messages:
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
         level = durability_reached(queue.info, durability)
+        if not queue.is_plain:
+            return (await self._add(queue, messages, {}, level, _messages, partial=partial)).metas
         now_ns = self._now_ns()
         ids = self._new_id.many(len(messages))
         envelopes, metas = self._sealer.seal_batch(ids, now_ns, messages)
@@ -107,14 +212,17 @@ class Messages:
         try:
             store = self._queues.store_of(queue)
             try:
-                room = queue.room_for(len(envelopes), partial=partial)
+                room = len(envelopes)
+                if queue.is_limited:
+                    room = queue.room_for(list(map(len, envelopes)), partial=partial)
             except (QueueFull, AddsPaused):
                 await store.settle(level)
                 raise
             if room:
-                added = store.add_batch(queue, envelopes[:room], now_ns, level)
+                arrival_ns = max(now_ns, self._steady_ns())
+                pending = store.add_batch(queue, envelopes[:room], arrival_ns, level)
                 self._waiting.serve(queue)
-                await added
+                await pending
         except Unavailable:
             queue.failed_total += 1
             raise
@@ -145,13 +253,15 @@ class Messages:
         level = durability_reached(queue.info, durability)
         try:
             store = self._queues.store_of(queue)
-            if queue.leases.by_seq:
+            if queue.is_timed:
                 self._queues.pass_time(queue)
             if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
                 queue, wait_s, is_gone, level
             ):
                 raise queue.nothing_to_hand_out()
-            return await store.pop(queue, level)
+            pending = store.pop(queue, level)
+            self._count_out(queue, 1)
+            return await pending
         except Unavailable:
             queue.failed_total += 1
             raise
@@ -183,17 +293,25 @@ class Messages:
         level = durability_reached(queue.info, durability)
         try:
             store = self._queues.store_of(queue)
-            if queue.leases.by_seq:
+            if queue.is_timed:
                 self._queues.pass_time(queue)
             if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
                 queue, wait_s, is_gone, level
             ):
                 return []
             count_max = self._waiting.share(queue, messages_max)
-            return await store.pop_batch(queue, count_max, self._messages_bytes_max, level)
+            before = queue.consumed_total
+            pending = store.pop_batch(queue, count_max, self._messages_bytes_max, level)
+            self._count_out(queue, queue.consumed_total - before)
+            return await pending
         except Unavailable:
             queue.failed_total += 1
             raise
+
+    def _count_out(self, queue: Queue, count: int) -> None:
+        """Count popped messages against the queue's rate, if it has one."""
+        if queue.has_rate:
+            self._queues.count_out(queue, count)
 
     async def peek(self, reference: str) -> bytes:
         """Return the envelope at the head of a queue and leave it there.
@@ -204,7 +322,7 @@ class Messages:
         queue = await self._queues.find(reference)
         try:
             store = self._queues.store_of(queue)
-            if queue.leases.by_seq:
+            if queue.is_timed:
                 self._queues.pass_time(queue)
             try:
                 return await store.peek(queue)

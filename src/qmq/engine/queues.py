@@ -15,7 +15,7 @@ from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
-from qmq.model.queue import Queue
+from qmq.model.queue import Ended, Queue
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
 
@@ -95,14 +95,27 @@ class Queues:
         store.check()
         return store
 
+    def arrival_ns(self) -> int:
+        """Return the moment that numbers a message that comes now.
+
+        It is not before the present of either clock: the ttl of a queue counts from it by the
+        one that nobody sets, and would have passed if the other one was set back.
+        """
+        return max(self.now_ns(), self.steady_ns())
+
     def pass_time(self, queue: Queue) -> None:
         """End what ends by now: leases and delays. Messages may be ready after that."""
-        moment_ns = queue.leases.next_moment_ns()
-        if moment_ns is None or self.catalog.get(queue.info.id) is not queue:
+        moment_ns = queue.next_moment_ns()
+        if moment_ns is None and not queue.is_timed:
+            return
+        if self.catalog.get(queue.info.id) is not queue:
             return
         now_ns = self.steady_ns()
-        if moment_ns > now_ns:
-            self.alarms.set(queue, moment_ns)
+        if moment_ns is None or moment_ns > now_ns:
+            if moment_ns is not None:
+                self.alarms.set(queue, moment_ns)
+            if queue.nothing_ends(now_ns):
+                self.waiting.serve(queue)
             return
         try:
             self.store_of(queue)
@@ -110,18 +123,36 @@ class Queues:
             # What has to move could not: look again, since nothing is lost meanwhile.
             self.alarms.set(queue, now_ns + NS_PER_S)
             return
-        worn_out = queue.pass_time(now_ns)
-        if worn_out:
-            changes = Changes()
-            for delivery in worn_out:
-                self.bury(queue, delivery, DeadLetterReason.DELIVERY_COUNT_MAX, changes)
-            self.leave_to_itself(self.stores[queue.info.store].commit(changes))
+        ended = queue.pass_time(now_ns)
+        if any(ended):
+            self._take_out(queue, ended)
+        self.set_alarm(queue)
+        self.waiting.serve(queue)
+
+    def _take_out(self, queue: Queue, ended: Ended) -> None:
+        """Take messages out of a queue that time has brought to their end."""
+        changes = Changes()
+        for delivery in ended.worn_out:
+            self.bury(queue, delivery, DeadLetterReason.DELIVERY_COUNT_MAX, changes)
+        expired = ended.expired + [Delivery(entry) for entry in ended.expired_fresh]
+        if queue.info.settings.dead_letter_expired:
+            for delivery in expired:
+                self.bury(queue, delivery, DeadLetterReason.EXPIRED, changes)
+        else:
+            for delivery in ended.expired:
+                queue.leases.forget(delivery)
+            changes.removed += (delivery.entry for delivery in expired)
+        self.leave_to_itself(self.stores[queue.info.store].commit(changes))
+
+    def count_out(self, queue: Queue, count: int) -> None:
+        """Count popped messages against the rate of their queue; more may be due than it knew."""
+        queue.count_out(count, self.steady_ns())
         self.set_alarm(queue)
         self.waiting.serve(queue)
 
     def set_alarm(self, queue: Queue) -> None:
         """See to it that time passes for a queue when something of it ends."""
-        moment_ns = queue.leases.next_moment_ns()
+        moment_ns = queue.next_moment_ns()
         if moment_ns is not None:
             self.alarms.set(queue, moment_ns)
 
@@ -135,7 +166,7 @@ class Queues:
             queue,
             delivery,
             target,
-            new_seq=self.stores[queue.info.store].number(1, now_ns),
+            new_seq=self.stores[queue.info.store].number(1, self.arrival_ns()),
             now_ns=now_ns,
             reason=reason,
             envelope_bytes_max=self.envelope_bytes_max,
@@ -143,6 +174,7 @@ class Queues:
         changes.moved.append(move)
         if delivery.redrive_id:
             self.on_failed_again(delivery.redrive_id)
+        self.set_alarm(target)
         self.waiting.serve(target)
 
     def leave_to_itself(self, pending: Awaitable[object]) -> None:
@@ -167,10 +199,13 @@ class Queues:
         deadline_ns = self.steady_ns() + round(wait_s * NS_PER_S)
         try:
             await self.waiting.turn(queue, wait_s, is_gone)
+            # Since it was promised, it may have come to be of no use.
+            self.pass_time(queue)
             while not queue.available and self.catalog.get(queue.info.id) is queue:
-                # It was promised, and then purged, or acked late, or the queue was paused.
+                # Or it was purged, or acked late, or the queue was paused.
                 left_s = (deadline_ns - self.steady_ns()) / NS_PER_S
                 await self.waiting.turn(queue, left_s, is_gone)
+                self.pass_time(queue)
         except QueueEmpty:
             await self.stores[queue.info.store].settle(durability)
             return False

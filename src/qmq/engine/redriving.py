@@ -310,6 +310,7 @@ class Redriving:
             self._change(job, step.redrive)
             saved = self._save(job, step.changes)
             for target in step.targets:
+                queues.set_alarm(target)
                 queues.waiting.serve(target)
             await saved
         if step.redrive.obstacle:
@@ -321,8 +322,9 @@ class Redriving:
 
     def _numbers(self, job: _Job) -> Callable[[], int]:
         """Return what numbers the messages that are moved now."""
-        number, now_ns = self._queues.stores[job.redrive.store].number, self._queues.now_ns()
-        return lambda: number(1, now_ns)
+        number = self._queues.stores[job.redrive.store].number
+        arrival_ns = self._queues.arrival_ns()
+        return lambda: number(1, arrival_ns)
 
     async def _look(
         self, job: _Job, source: Queue, matches_max: int

@@ -24,13 +24,18 @@ def parse_uuid(text: str) -> str | None:
     return match[1].lower() if match else None
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a name: it is one segment of a URL path."""
+    return bool(_NAME.fullmatch(text))
+
+
 def check_name(name: str) -> None:
     """Refuse a name that could not stand wherever a queue's id can.
 
     Raises:
         InvalidArgument: the name breaks the rule.
     """
-    if not _NAME.fullmatch(name) or parse_uuid(name):
+    if not is_name(name) or parse_uuid(name):
         raise InvalidArgument(
             "name",
             f"must be 1 to {QUEUE_NAME_CHARS_MAX} of A-Z a-z 0-9 . _ - starting with a letter"

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from qmq.model.dedup import Known
 from qmq.model.delivery import Delivery
 
 
@@ -24,7 +25,17 @@ class Changes:
     They apply in the order of the attributes.
     """
 
-    __slots__ = ("added", "leased", "moved", "redrives", "removed", "saved")
+    __slots__ = (
+        "added",
+        "forgotten",
+        "known",
+        "leased",
+        "moved",
+        "redrives",
+        "removed",
+        "saved",
+        "schedules",
+    )
 
     def __init__(self) -> None:
         #: New messages: entry, number of the queue, envelope.
@@ -36,5 +47,11 @@ class Changes:
         self.moved: list[Move] = []
         #: Entries of messages that are gone for good.
         self.removed: list[int] = []
+        #: Messages whose dedup_id is remembered from now on: number of the queue, and what is.
+        self.known: list[tuple[int, Known]] = []
+        #: Sequence numbers of those whose dedup_id is forgotten.
+        self.forgotten: list[int] = []
         #: Redrives, by their ids, as text; empty for one that is to be forgotten.
         self.redrives: list[tuple[str, str]] = []
+        #: Schedules, by their ids, as text; empty for one that is deleted.
+        self.schedules: list[tuple[str, str]] = []

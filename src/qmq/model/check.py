@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from qmq.limits import ATTEMPTS_MAX
+from qmq.limits import ATTEMPTS_MAX, DEDUP_IDS_MAX, PRIORITY_MAX
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import seq_of, size_of
 from qmq.model.leases import Leases
@@ -25,7 +25,8 @@ def problems_of(queue: Queue) -> list[str]:
         *_problems_of_line(queue, line),
         *_problems_of_places(queue, line),
         *_problems_of_counts(queue.leases),
-        *_problems_of_moments(queue.leases),
+        *_problems_of_moments(queue),
+        *_problems_of_memory(queue),
         *(each for known in queue.leases.by_seq.values() for each in _problems_of_history(known)),
     ]
 
@@ -33,8 +34,9 @@ def problems_of(queue: Queue) -> list[str]:
 def _problems_of_line(queue: Queue, line: Sequence[int]) -> Iterator[str]:
     """The line is in order, and its length, size and head are what is told of them."""
     ready = queue.ready
-    for before, after in pairwise(line):
-        if seq_of(before) >= seq_of(after):
+    keys = [ready.key(entry, _priority_of(queue, entry)) for entry in line]
+    for (before, key), (after, next_key) in pairwise(zip(line, keys, strict=True)):
+        if key >= next_key:
             yield f"message {seq_of(before)} stands in the line before message {seq_of(after)}"
     if len(ready) != len(line):
         yield f"{len(ready)} messages count as ready, and {len(line)} are in the line"
@@ -74,6 +76,9 @@ def _problems_of_counts(leases: Leases) -> Iterator[str]:
         yield f"{leases.leased} messages count as leased, and {states[State.LEASED]} are"
     if leases.delayed != states[State.DELAYED]:
         yield f"{leases.delayed} messages count as delayed, and {states[State.DELAYED]} are"
+    size = sum(size_of(each.entry) for each in leases.by_seq.values() if each.state not in _READY)
+    if leases.bytes != size:
+        yield f"the leased and delayed messages count as {leases.bytes} bytes, and take {size}"
     held_by = Counter(
         delivery.consumer for delivery in leases.by_seq.values() if delivery.state is State.LEASED
     )
@@ -84,27 +89,55 @@ def _problems_of_counts(leases: Leases) -> Iterator[str]:
             yield f"consumer {consumer!r} counts as holding {told} messages, and holds {held}"
 
 
-def _problems_of_moments(leases: Leases) -> Iterator[str]:
-    """Each lease and each delay will be looked at when it ends, or before that."""
+def _problems_of_moments(queue: Queue) -> Iterator[str]:
+    """Each message will be looked at when something of it ends, or before that."""
+    leases, ttl_ns = queue.leases, queue.info.settings.ttl_ns
+    if leases.ttl_ns != ttl_ns:
+        yield f"messages expire after {leases.ttl_ns}, and the queue says after {ttl_ns}"
     first_ns: dict[int, int] = {}
     for moment_ns, seq in leases.moments():
         first_ns[seq] = min(moment_ns, first_ns.get(seq, moment_ns))
     if leases.next_moment_ns() != (next_ns := min(first_ns.values(), default=None)):
         yield f"time is to pass at {leases.next_moment_ns()}, and is due at {next_ns}"
     for seq, delivery in leases.by_seq.items():
-        if delivery.state in _READY:
-            continue
-        reminded_ns = first_ns.get(seq)
-        if reminded_ns is None or reminded_ns > delivery.until_ns:
+        until_ns, reminded_ns = _until_ns(delivery, ttl_ns), first_ns.get(seq)
+        if until_ns is not None and (reminded_ns is None or reminded_ns > until_ns):
             yield (
-                f"message {seq} is {delivery.state.name} until {delivery.until_ns}, and is looked"
+                f"message {seq} is {delivery.state.name} until {until_ns}, and is looked"
                 f" at when it is {reminded_ns}"
             )
+        if delivery.expires_ns and not leases.may_expire:
+            yield f"message {seq} expires, and none is said to do so"
+    if ttl_ns and queue.ready.fresh:
+        oldest_ns, next_ns = seq_of(queue.ready.fresh[0]) + ttl_ns, queue.next_moment_ns()
+        if next_ns is None or next_ns > oldest_ns:
+            yield f"messages expire at {oldest_ns}, and are looked at when it is {next_ns}"
+
+
+def _until_ns(delivery: Delivery, ttl_ns: int) -> int | None:
+    """Return when something of a message ends by itself; None if nothing does."""
+    if delivery.state is State.LEASED:
+        return delivery.until_ns
+    ends = [delivery.expires_ns] if delivery.expires_ns else []
+    ends += [delivery.seq + ttl_ns] if ttl_ns else []
+    ends += [delivery.until_ns] if delivery.state is State.DELAYED else []
+    return min(ends, default=None)
+
+
+def _problems_of_memory(queue: Queue) -> Iterator[str]:
+    """The dedup_ids that are remembered are those of messages in order, and not too many."""
+    if len(queue.dedup) > DEDUP_IDS_MAX:
+        yield f"{len(queue.dedup)} dedup_ids are remembered, more than {DEDUP_IDS_MAX}"
+    for before, after in pairwise(queue.dedup):
+        if before.seq >= after.seq:
+            yield f"the dedup_id of message {before.seq} came before that of message {after.seq}"
 
 
 def _problems_of_history(delivery: Delivery) -> Iterator[str]:
     """What is known of a message's deliveries goes together with the state that it is in."""
     seq, fence, count, attempts = delivery.seq, delivery.fence, delivery.count, delivery.attempts
+    if not 0 <= delivery.priority <= PRIORITY_MAX:
+        yield f"message {seq} has the priority {delivery.priority}"
     if not 0 <= count <= fence:
         yield f"message {seq} counts as delivered {count} times, and was handed out {fence} times"
     if len(attempts) > ATTEMPTS_MAX:
@@ -124,6 +157,11 @@ def _problems_of_history(delivery: Delivery) -> Iterator[str]:
         not attempts or attempts[-1].outcome is not Outcome.EXPIRED
     ):
         yield f"message {seq} is EXPIRED, and its last lease has not expired"
+
+
+def _priority_of(queue: Queue, entry: int) -> int:
+    delivery = queue.leases.by_seq.get(seq_of(entry))
+    return delivery.priority if delivery else 0
 
 
 def _name(entry: int | None) -> str:

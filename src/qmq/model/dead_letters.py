@@ -25,7 +25,7 @@ def bury(  # noqa: PLR0913 - From where to where, which, when, why, and how larg
 
     Args:
         source: the queue that holds it.
-        delivery: the message; how its last lease ended is written down.
+        delivery: the message; how its last lease ended is written down, if it had one.
         target: the dead-letter queue.
         new_seq: its sequence number there.
         now_ns: the moment, in nanoseconds since the Unix epoch.
@@ -33,17 +33,17 @@ def bury(  # noqa: PLR0913 - From where to where, which, when, why, and how larg
         envelope_bytes_max: what its envelope may take.
     """
     size = size_of(delivery.entry)
-    last = delivery.attempts[-1]
+    is_failure = reason in (DeadLetterReason.REJECTED, DeadLetterReason.DELIVERY_COUNT_MAX)
+    text = delivery.attempts[-1].reason if is_failure else ""
     suffix = encode_dead_letter(
-        DeadLetter(reason, last.reason, source.info.id, now_ns, delivery.count),
+        DeadLetter(reason, text, source.info.id, now_ns, delivery.count),
         delivery.attempts,
         envelope_bytes_max - size,
     )
-    source.leases.forget(delivery)
-    if reason is DeadLetterReason.REJECTED:
-        source.rejected_total += 1
-    else:
-        source.worn_out_total += 1
+    # Of one that just stood in the line, nothing was known.
+    if delivery.seq in source.leases.by_seq:
+        source.leases.forget(delivery)
+    source.dead_lettered[reason] += 1
     new_entry = entry(new_seq, size + len(suffix))
     target.take_in(new_entry)
     return Move(new_entry, target.number, suffix, delivery.entry)

@@ -1,4 +1,7 @@
-"""What a queue knows of a message that was handed out on lease: one object each."""
+"""What a queue knows of a message besides its place: one object each.
+
+That is of messages that were handed out on lease, and of those that were added with options.
+"""
 
 import re
 import struct
@@ -19,9 +22,9 @@ _PACKED: Final = struct.Struct(">QI")
 
 
 class State(IntEnum):
-    """Where a message is that was handed out at least once; the numbers are kept on disk."""
+    """Where a message is that something is known of; the numbers are kept on disk."""
 
-    #: Ready to be handed out again.
+    #: Ready to be handed out, mostly once more.
     RETURNED = 0
     #: On lease.
     LEASED = 1
@@ -32,9 +35,10 @@ class State(IntEnum):
 
 
 class Delivery:
-    """How a message has been handed out so far.
+    """How a message has been handed out so far, and how it is to be.
 
-    Kept from the first lease of a message until it leaves the queue.
+    Kept until the message leaves the queue; from its beginning if it was added with options,
+    and from its first lease otherwise.
     """
 
     __slots__ = (
@@ -42,12 +46,15 @@ class Delivery:
         "consumer",
         "count",
         "entry",
+        "expires_ns",
         "fence",
         "leased_ns",
+        "priority",
         "redrive_id",
         "seq",
         "state",
         "until_ns",
+        "was_known",
     )
 
     def __init__(self, entry: int) -> None:
@@ -69,6 +76,12 @@ class Delivery:
         self.attempts: tuple[Attempt, ...] = ()
         #: The redrive that has brought it here, if one has.
         self.redrive_id = ""
+        #: Whether something was known of it, and kept, before it was first handed out.
+        self.was_known = False
+        #: The higher, the sooner it is handed out.
+        self.priority = 0
+        #: Until when it is of use, by its own ttl; 0 is for ever.
+        self.expires_ns = 0
 
     def __repr__(self) -> str:
         """Name the latest lease and say where the message is."""

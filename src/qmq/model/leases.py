@@ -10,7 +10,7 @@ from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.errors import LeaseLost
 from qmq.limits import ATTEMPTS_MAX, MOMENTS_AT_ONCE_MAX
 from qmq.model.delivery import Delivery, State, lease_id_of
-from qmq.model.index import seq_of, seqs_of, size_of
+from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
 from qmq.model.ready import Ready
 from qmq.values import NackKind, Outcome
 
@@ -49,7 +49,7 @@ class Holder(Protocol):
 
 
 class Leases:
-    """What a queue knows of its messages that were handed out on lease.
+    """What a queue knows of its messages that were handed out on lease or have options.
 
     Moments are nanoseconds since the Unix epoch, by a clock that is never set back.
     """
@@ -60,16 +60,25 @@ class Leases:
         "_order",
         "_ready",
         "by_seq",
+        "bytes",
         "delayed",
         "held_by",
         "last_leased_ns",
         "leased",
+        "may_expire",
+        "ttl_ns",
     )
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
-        #: Every message of the queue that was ever on lease, by sequence number.
+        #: Every message of the queue that was ever on lease or has options, by sequence number.
         self.by_seq: dict[int, Delivery] = {}
+        #: How long any message is of use after it came; 0 is for ever.
+        self.ttl_ns = 0
+        #: Whether some of them may be of no use any more at some moment.
+        self.may_expire = False
+        #: What those take together that are on lease or kept back.
+        self.bytes = 0
         #: How many of these are on lease, and kept back.
         self.leased = 0
         self.delayed = 0
@@ -77,7 +86,8 @@ class Leases:
         self.held_by: dict[str, int] = {}
         #: Who is told when the lease on a message ends, by sequence number.
         self._holders: dict[int, Holder] = {}
-        #: A heap: the moments at which a lease or a delay may end, and of which message.
+        #: A heap: the moments at which a lease, a delay or the use of a message may end, and
+        #: of which message.
         self._moments: list[int] = []
         #: The numbers in `by_seq` in order, as far as `seqs_between` has needed them, and
         #: some of messages that have left since.
@@ -90,7 +100,7 @@ class Leases:
         return self._moments[0] >> _SEQ_BITS if self._moments else None
 
     def moments(self) -> Iterator[tuple[int, int]]:
-        """Go through the moments at which a lease or a delay may end, and of which message."""
+        """Go through the moments at which something of a message may end, and of which one."""
         return ((each >> _SEQ_BITS, each & _SEQ_MASK) for each in self._moments)
 
     def hand_out(
@@ -127,6 +137,7 @@ class Leases:
         if handed_out:
             self.last_leased_ns = now_ns
             self.leased += len(handed_out)
+            self.bytes += sizes_of(taken)
             self.held_by[consumer] = self.held_by.get(consumer, 0) + len(handed_out)
             self._drop_stale()
         return handed_out
@@ -184,6 +195,7 @@ class Leases:
         for delivery in held:
             del by_seq[delivery.seq]
         self.leased -= len(held)
+        self.bytes -= sizes_of([delivery.entry for delivery in held])
         for consumer, count in Counter([delivery.consumer for delivery in held]).items():
             self._let_go(consumer, count)
         if self._holders:
@@ -193,7 +205,7 @@ class Leases:
     def forget(self, delivery: Delivery) -> None:
         """Take a message out of the queue, in whatever state it is."""
         if delivery.state in (State.RETURNED, State.EXPIRED):
-            self._ready.withdraw(delivery.entry)
+            self._ready.withdraw(delivery.entry, delivery.priority)
         self._leave(delivery)
         del self.by_seq[delivery.seq]
 
@@ -226,8 +238,10 @@ class Leases:
         if is_earlier:
             self._remind(delivery.seq, until_ns)
 
-    def pass_time(self, now_ns: int, delivery_count_max: int) -> list[Delivery]:
-        """End leases and delays that end by now: the first ones, if they are very many.
+    def pass_time(
+        self, now_ns: int, delivery_count_max: int
+    ) -> tuple[list[Delivery], list[Delivery]]:
+        """End leases, delays and the use of messages by now: the first ones, if very many end.
 
         `next_moment_ns` is not later than `now_ns` as long as there are more.
 
@@ -236,34 +250,68 @@ class Leases:
             delivery_count_max: how often a message may be delivered; 0 is no maximum.
 
         Returns:
-            Those that were delivered as often as they may. Until they are moved, they are
-            ready like the others whose lease has ended.
+            Those that were delivered as often as they may, and those that are of no use any
+            more. Until they leave, they are ready like the others.
         """
         worn_out: list[Delivery] = []
+        expired: dict[int, Delivery] = {}
         moments = self._moments
         end = (now_ns + 1) << _SEQ_BITS
         for _ in range(MOMENTS_AT_ONCE_MAX):
             if not moments or moments[0] >= end:
                 break
             delivery = self.by_seq.get(heappop(moments) & _SEQ_MASK)
-            if delivery is None or delivery.state not in (State.LEASED, State.DELAYED):
+            if delivery is None or (moment_ns := self._moment_ns(delivery)) is None:
                 continue
-            if delivery.until_ns > now_ns:
+            if moment_ns > now_ns:
                 # It was extended, or handed out again since.
-                heappush(moments, delivery.until_ns << _SEQ_BITS | delivery.seq)
+                heappush(moments, moment_ns << _SEQ_BITS | delivery.seq)
                 continue
             is_leased = delivery.state is State.LEASED
-            self._leave(delivery)
-            if is_leased:
-                delivery.end(Outcome.EXPIRED, delivery.until_ns)
-            self._put(delivery, State.EXPIRED if is_leased else State.RETURNED, 0)
-            if is_leased and 0 < delivery_count_max <= delivery.count:
+            is_of_use = not self._expires_ns(delivery) or self._expires_ns(delivery) > now_ns
+            if delivery.state in (State.LEASED, State.DELAYED):
+                self._leave(delivery)
+                if is_leased:
+                    delivery.end(Outcome.EXPIRED, delivery.until_ns)
+                self._put(delivery, State.EXPIRED if is_leased else State.RETURNED, 0)
+            if not is_of_use:
+                # There may be more moments of it that have come.
+                expired[delivery.seq] = delivery
+            elif is_leased and 0 < delivery_count_max <= delivery.count:
                 worn_out.append(delivery)
-        return worn_out
+        return worn_out, list(expired.values())
+
+    def set_ttl(self, ttl_ns: int) -> None:
+        """Let all messages be of use for so long after they came."""
+        if ttl_ns == self.ttl_ns:
+            return
+        self.ttl_ns = ttl_ns
+        self.may_expire = self.may_expire or ttl_ns > 0
+        for delivery in self.by_seq.values():
+            if (moment_ns := self._moment_ns(delivery)) is not None:
+                self._remind(delivery.seq, moment_ns)
+
+    def _expires_ns(self, delivery: Delivery) -> int:
+        """Return until when a message is of use; 0 is for ever."""
+        if not self.ttl_ns:
+            return delivery.expires_ns
+        by_queue = delivery.seq + self.ttl_ns
+        return min(delivery.expires_ns, by_queue) if delivery.expires_ns else by_queue
+
+    def _moment_ns(self, delivery: Delivery) -> int | None:
+        """Return when something of a message ends by itself; None if nothing does."""
+        if delivery.state is State.LEASED:
+            return delivery.until_ns
+        expires_ns = self._expires_ns(delivery) or None
+        if delivery.state is State.DELAYED:
+            return min(delivery.until_ns, expires_ns) if expires_ns else delivery.until_ns
+        return expires_ns
 
     def restore(self, delivery: Delivery) -> None:
-        """Take over what a store has kept of a message."""
+        """Take over what is known of a message, and put it into the state that it has."""
         self.by_seq[delivery.seq] = delivery
+        delivery.was_known = True
+        self.may_expire = self.may_expire or delivery.expires_ns > 0
         self.last_leased_ns = max(self.last_leased_ns, delivery.leased_ns)
         self._put(delivery, delivery.state, delivery.until_ns)
 
@@ -312,7 +360,7 @@ class Leases:
         self.held_by.clear()
         self._moments.clear()
         self._order.clear()
-        self.leased = self.delayed = 0
+        self.leased = self.delayed = self.bytes = 0
         for seq in tuple(self._holders):
             self._tell_holder(seq)
         return entries
@@ -323,23 +371,27 @@ class Leases:
         delivery.until_ns = until_ns
         if state is State.LEASED:
             self.leased += 1
+            self.bytes += size_of(delivery.entry)
             self.held_by[delivery.consumer] = self.held_by.get(delivery.consumer, 0) + 1
-            self._remind(delivery.seq, until_ns)
         elif state is State.DELAYED:
             self.delayed += 1
-            self._remind(delivery.seq, until_ns)
+            self.bytes += size_of(delivery.entry)
         else:
-            self._ready.put_back(delivery.entry)
+            self._ready.put_back(delivery.entry, delivery.priority)
+        if (moment_ns := self._moment_ns(delivery)) is not None:
+            self._remind(delivery.seq, moment_ns)
 
     def _leave(self, delivery: Delivery) -> None:
         """Take a message out of the state that it is in, if it is on lease or kept back."""
         if delivery.state is State.LEASED:
             self.leased -= 1
+            self.bytes -= size_of(delivery.entry)
             self._let_go(delivery.consumer, 1)
             if self._holders:
                 self._tell_holder(delivery.seq)
         elif delivery.state is State.DELAYED:
             self.delayed -= 1
+            self.bytes -= size_of(delivery.entry)
 
     def _let_go(self, consumer: str, count: int) -> None:
         """Count that a consumer holds fewer messages."""
@@ -371,9 +423,9 @@ class Leases:
             self._order.clear()
         if len(moments) > 2 * len(self.by_seq) + _STALE_MAX:
             moments[:] = [
-                delivery.until_ns << _SEQ_BITS | seq
+                moment_ns << _SEQ_BITS | seq
                 for seq, delivery in self.by_seq.items()
-                if delivery.state in (State.LEASED, State.DELAYED)
+                if (moment_ns := self._moment_ns(delivery)) is not None
             ]
             heapify(moments)
 

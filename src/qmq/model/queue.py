@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 from qmq.envelope import REPLY_OVERHEAD_BYTES, encode_tags
 from qmq.errors import (
@@ -13,23 +14,38 @@ from qmq.errors import (
     QueueFull,
     QueuePaused,
 )
-from qmq.limits import TAGS_BYTES_MAX, TAGS_MAX
-from qmq.model.delivery import Delivery
+from qmq.limits import MOMENTS_AT_ONCE_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from qmq.model.dedup import Dedup
+from qmq.model.delivery import Delivery, State
 from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
+from qmq.model.rate import Bucket
 from qmq.model.ready import Ready
 from qmq.values import (
     UNBOUNDED,
     DeadLetterReason,
     NackKind,
     Outcome,
+    Overflow,
     QueueInfo,
     QueueStats,
+    Rate,
     Tag,
 )
 
 #: Consumers that Stats names.
 _CONSUMERS_MAX: Final = 100
+
+
+class Ended(NamedTuple):
+    """What time has brought to its end; it is still in the queue, and to be taken out."""
+
+    #: Messages that were delivered as often as they may.
+    worn_out: list[Delivery]
+    #: Messages that are of no use any more.
+    expired: list[Delivery]
+    #: Entries of such messages of which nothing else is known; these are out already.
+    expired_fresh: list[int]
 
 
 class Queue:
@@ -42,21 +58,28 @@ class Queue:
     """
 
     __slots__ = (
-        "_is_limited",
+        "_bucket",
+        "_is_behind",
+        "_is_gated",
+        "_level",
         "acked_total",
         "consumed_total",
+        "dead_lettered",
+        "dedup",
+        "deduplicated_total",
         "empty_total",
         "enqueued_total",
+        "expired_total",
         "failed_total",
         "full_total",
         "info",
+        "is_limited",
         "leases",
         "number",
+        "overflowed_total",
         "purged_seq",
         "ready",
         "redelivered_total",
-        "rejected_total",
-        "worn_out_total",
     )
 
     def __init__(self, number: int, info: QueueInfo) -> None:
@@ -65,8 +88,10 @@ class Queue:
         self.info = info
         #: The messages that can be handed out.
         self.ready = Ready()
-        #: What was handed out on lease, and has not left for good.
+        #: What was handed out on lease, and has not left for good, and what has options.
         self.leases = Leases(self.ready)
+        #: What was added with a dedup_id.
+        self.dedup = Dedup()
         #: Up to this number, all messages were purged; for a store that removes them later.
         self.purged_seq = 0
         # Counts since the server started, for those who watch.
@@ -74,12 +99,19 @@ class Queue:
         self.consumed_total = 0
         self.acked_total = 0
         self.redelivered_total = 0
-        #: Made dead letters, since a consumer rejected them or they were delivered too often.
-        self.rejected_total = 0
-        self.worn_out_total = 0
+        #: Made dead letters, for each reason.
+        self.dead_lettered = dict.fromkeys(DeadLetterReason, 0)
         self.full_total = 0
         self.empty_total = 0
         self.failed_total = 0
+        self.expired_total = 0
+        self.overflowed_total = 0
+        self.deduplicated_total = 0
+        #: Whether more has ended by now than one step could end: it must not be handed out.
+        self._is_behind = False
+        #: How fast messages are handed out, and how many may be now; None if as fast as may be.
+        self._bucket: Bucket | None = None
+        self._level = 0
         self.set_info(info)
 
     def __repr__(self) -> str:
@@ -95,16 +127,108 @@ class Queue:
         """How many messages it holds, in whatever state."""
         return len(self.ready) + self.leases.leased + self.leases.delayed
 
+    @property
+    def bytes(self) -> int:
+        """What the messages take that it holds, in whatever state."""
+        return self.ready.bytes + self.leases.bytes
+
     def set_info(self, info: QueueInfo) -> None:
         """Make the queue what `info` says."""
         self.info = info
+        settings = info.settings
         #: Whether an Add has to look at more than this: one comparison for most of them.
-        self._is_limited = info.limit != UNBOUNDED or bool(info.pause and info.pause.adds)
+        self.is_limited = (
+            info.limit != UNBOUNDED
+            or settings.bytes_limit > 0
+            or bool(info.pause and info.pause.adds)
+        )
+        self.leases.set_ttl(settings.ttl_ns)
+        self.ready.set_ageing(settings.priority_ageing_ns, self._priority_of)
+        self._set_rate(settings.rate)
+        self._set_gate()
+
+    def _set_gate(self) -> None:
+        #: Whether more than the line decides how many messages can be handed out.
+        self._is_gated = bool(
+            self.info.pause or self.info.settings.leased_max or self._bucket or self._is_behind
+        )
+
+    def _set_rate(self, rate: Rate) -> None:
+        if not rate.messages_per_second:
+            self._bucket = None
+        elif self._bucket is None or self._bucket.rate != rate:
+            self._bucket = Bucket(rate)
+            self._level = rate.burst_max
+
+    def _priority_of(self, entry: int) -> int:
+        delivery = self.leases.by_seq.get(seq_of(entry))
+        return delivery.priority if delivery else 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but its limit has to be looked at when a plain message is added."""
+        settings = self.info.settings
+        return not (settings.delay_ns or settings.ttl_ns) and settings.overflow is Overflow.REJECT
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether something in it may change by itself."""
+        return bool(
+            self.leases.by_seq or self._bucket or self.info.settings.ttl_ns or self._is_behind
+        )
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether time decides how many messages can be handed out."""
+        return self._bucket is not None
 
     @property
     def available(self) -> int:
         """How many messages can be handed out now."""
-        return 0 if self.info.pause else len(self.ready)
+        if not self._is_gated:
+            return len(self.ready)
+        if self.info.pause or self._is_behind:
+            return 0
+        count = len(self.ready)
+        if leased_max := self.info.settings.leased_max:
+            count = min(count, max(0, leased_max - self.leases.leased))
+        return min(count, self._level) if self._bucket else count
+
+    def gate(self) -> str:
+        """Say why nothing can be handed out but for a pause, or nothing if that is not so."""
+        settings = self.info.settings
+        if 0 < settings.leased_max <= self.leases.leased:
+            return (
+                f"the queue has {self.leases.leased} messages on lease, as many as its leased_max"
+                f" of {settings.leased_max} allows"
+            )
+        if self._bucket and not self._level:
+            return (
+                "the queue hands out no more than"
+                f" {settings.rate.messages_per_second:g} messages a second"
+            )
+        if self._is_behind:
+            return "messages that are of no use any more are being removed before it"
+        return ""
+
+    def next_moment_ns(self) -> int | None:
+        """Return before when nothing changes by itself; None if nothing ever does."""
+        moments: list[int] = []
+        if (of_leases := self.leases.next_moment_ns()) is not None:
+            moments.append(of_leases)
+        ttl_ns = self.info.settings.ttl_ns
+        if ttl_ns and self.ready.fresh:
+            moments.append(seq_of(self.ready.fresh[0]) + ttl_ns)
+        # Also while it is empty: nobody looks at the bucket when a message comes.
+        if self._bucket and not self._level:
+            moments.append(self._bucket.next_ns())
+        return min(moments, default=None)
+
+    def count_out(self, count: int, now_ns: int) -> None:
+        """Count messages that were popped, or leased, against the rate."""
+        if self._bucket:
+            self._bucket.take(count, now_ns)
+            self._level = self._bucket.level(now_ns)
 
     def nothing_to_hand_out(self) -> QueueEmpty:
         """Return the error that says why there is no message, and count it."""
@@ -121,9 +245,19 @@ class Queue:
             QueueFull: it holds as many messages as its limit allows.
             AddsPaused: it takes none for now.
         """
-        if self._is_limited:
-            self.room_for(1, partial=False)
+        if self.is_limited:
+            self.room_for((size_of(added),), partial=False)
         self.ready.append(added)
+        self.enqueued_total += 1
+
+    def add_plain(self, added: int) -> None:
+        """Put a message that has no options at the end of a queue that has room for it."""
+        self.ready.append(added)
+        self.enqueued_total += 1
+
+    def add_known(self, delivery: Delivery) -> None:
+        """Put a message that has options into a queue that has room for it."""
+        self.leases.restore(delivery)
         self.enqueued_total += 1
 
     def add_batch(self, first_seq: int, sizes: Sequence[int]) -> list[int]:
@@ -141,12 +275,16 @@ class Queue:
         self.enqueued_total += len(added)
         return added
 
-    def room_for(self, count: int, *, partial: bool) -> int:
-        """Return how many of `count` further messages may be added.
+    def room_for(
+        self, sizes: Sequence[int], *, partial: bool, leaving: Sequence[Delivery] = ()
+    ) -> int:
+        """Return how many of further messages may be added, once `displace` has made room.
 
         Args:
-            count: how many there are.
+            sizes: what each takes, in bytes.
             partial: whether fewer than all of them are of use.
+            leaving: messages that leave first. There is room for as much as they are, also
+                where the limit is lower.
 
         Raises:
             QueueFull: there is no room for any, or not for all where that is asked for.
@@ -155,13 +293,52 @@ class Queue:
         info = self.info
         if info.pause and info.pause.adds:
             raise AddsPaused(info.id)
-        if info.limit == UNBOUNDED:
-            return count
-        room = min(count, max(0, info.limit - self.message_count))
-        if room < (min(count, 1) if partial else count):
+        if not self.is_limited:
+            return len(sizes)
+        held, held_bytes = self._staying(leaving)
+        room = len(sizes)
+        full: QueueFull | None = None
+        if info.limit != UNBOUNDED and (left := max(info.limit - held, len(leaving))) < room:
+            room, full = left, QueueFull(info.id, info.limit, held)
+        if bytes_limit := info.settings.bytes_limit:
+            left = max(bytes_limit - held_bytes, _bytes_of(leaving))
+            fitting = sum(each <= left for each in accumulate(sizes))
+            if fitting < room:
+                room, full = fitting, QueueFull.of_bytes(info.id, bytes_limit, held_bytes)
+        if full and room < (1 if partial else len(sizes)):
             self.full_total += 1
-            raise QueueFull(info.id, info.limit, self.message_count)
+            raise full
         return room
+
+    def _staying(self, leaving: Sequence[Delivery]) -> tuple[int, int]:
+        """Count the messages that do not make room by themselves, and what they take."""
+        leases = self.leases
+        # A lease may have run out, so that its message is in the line again.
+        held = [delivery for delivery in leaving if delivery.state is State.LEASED]
+        count = leases.leased + leases.delayed - len(held)
+        size = leases.bytes - _bytes_of(held)
+        if self.info.settings.overflow is Overflow.REJECT:
+            count += len(self.ready) - (len(leaving) - len(held))
+            size += self.ready.bytes - (_bytes_of(leaving) - _bytes_of(held))
+        return count, size
+
+    def displace(self, sizes: Sequence[int]) -> list[Delivery]:
+        """Take out the oldest messages that are ready, as many as have to make room.
+
+        Args:
+            sizes: what each of the messages takes, in bytes, that `room_for` has let in.
+        """
+        count_max, bytes_max = self.info.limit, self.info.settings.bytes_limit
+        count, size = self.message_count + len(sizes), self.bytes + sum(sizes)
+        displaced: list[Delivery] = []
+        while self.ready and (count > count_max != UNBOUNDED or size > bytes_max > 0):
+            taken = self.ready.take_oldest()
+            count -= 1
+            size -= size_of(taken)
+            known = self.leases.by_seq.pop(seq_of(taken), None)
+            displaced.append(known or Delivery(taken))
+        self.overflowed_total += len(displaced)
+        return displaced
 
     def take_in(self, entry: int) -> None:
         """Put a message at the end, whatever the limit: one from a store or another queue."""
@@ -221,6 +398,7 @@ class Queue:
             now_ns, now_ns + duration_ns, min(count_max, self.available), bytes_max, consumer
         )
         self.redelivered_total += sum(delivery.fence > 1 for delivery in handed_out)
+        self.count_out(len(handed_out), now_ns)
         return handed_out
 
     def ack(self, delivery: Delivery) -> None:
@@ -288,18 +466,41 @@ class Queue:
         self.leases.give_back(delivery, kind, now_ns, delay_ns, reason)
         return None
 
-    def pass_time(self, now_ns: int) -> list[Delivery]:
-        """End the leases and delays that end by now.
+    def nothing_ends(self, now_ns: int) -> bool:
+        """Take note that nothing has ended by now; return whether more can be handed out."""
+        available = self.available
+        if self._bucket:
+            self._level = self._bucket.level(now_ns)
+        if self._is_behind:
+            self._is_behind = False
+            self._set_gate()
+        return self.available > available
 
-        Returns:
-            Messages that were delivered as often as they may, to be moved.
+    def pass_time(self, now_ns: int) -> Ended:
+        """End leases, delays and the use of messages by now: the first ones, if very many end.
+
+        As long as there are more, nothing is handed out that might be of no use any more.
         """
         settings = self.info.settings
         delivery_count_max = settings.delivery_count_max if settings.dead_letter_queue_id else 0
-        return self.leases.pass_time(now_ns, delivery_count_max)
+        worn_out, expired = self.leases.pass_time(now_ns, delivery_count_max)
+        expired_fresh: list[int] = []
+        if settings.ttl_ns:
+            expired_fresh = self.ready.take_fresh_until(
+                now_ns - settings.ttl_ns, MOMENTS_AT_ONCE_MAX
+            )
+        self.expired_total += len(expired) + len(expired_fresh)
+        if self._bucket:
+            self._level = self._bucket.level(now_ns)
+        moment_ns = self.next_moment_ns()
+        self._is_behind = self.leases.may_expire and moment_ns is not None and moment_ns <= now_ns
+        self._set_gate()
+        return Ended(worn_out, expired, expired_fresh)
 
     def drop_all(self) -> list[int]:
         """Take all messages, and return their entries."""
+        self._is_behind = False
+        self._set_gate()
         return self.ready.clear() + self.leases.clear()
 
     def oldest_age_ns(self, now_ns: int) -> int:
@@ -335,10 +536,15 @@ class Queue:
             delayed=leases.delayed,
             acked_total=self.acked_total,
             redelivered_total=self.redelivered_total,
-            dead_lettered_total=self.rejected_total + self.worn_out_total,
+            dead_lettered_total=sum(self.dead_lettered.values()),
             added_per_second=added_per_second,
             done_per_second=done_per_second,
             consumers=tuple(sorted(leases.held_by.items())[:_CONSUMERS_MAX]),
+            bytes=self.bytes,
+            expired_total=self.expired_total,
+            overflowed_total=self.overflowed_total,
+            deduplicated_total=self.deduplicated_total,
+            dedup_ids=len(self.dedup),
         )
 
     def add_tag(self, tag: Tag) -> bool:
@@ -369,6 +575,10 @@ class Queue:
             return False
         self.info = replace(self.info, tags=tuple(t for t in tags if t != tag))
         return True
+
+
+def _bytes_of(deliveries: Sequence[Delivery]) -> int:
+    return sum(size_of(delivery.entry) for delivery in deliveries)
 
 
 def _pop_bytes(entry: int) -> int:

@@ -3,28 +3,43 @@
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from heapq import heappop, heappush, merge
+from heapq import heapify, heappop, heappush, merge
 from itertools import islice
+from typing import Final
 
 from qmq.model.index import entry, seq_of, size_of, sizes_of
 
+#: Bits of an entry in a key; above them is what the key is ordered by first.
+_ENTRY_BITS: Final = 96
+_ENTRY_MASK: Final = (1 << _ENTRY_BITS) - 1
+
+#: The heap may hold so many that were withdrawn, besides as many as others.
+_WITHDRAWN_MAX: Final = 1_024
+
 
 class Ready:
-    """A line of entries (see `index`), the lowest sequence number first.
+    """A line of entries (see `index`): those of the highest priority first, in order of arrival.
 
-    Nearly all messages join at the end and leave at the head. Those that come back do so
-    at their old place, which is before all that were never handed out.
+    Nearly all messages have priority 0, join at the end and leave at the head. Those that come
+    back do so at their old place, which is before all that were never handed out. They stand in
+    a heap, as those do that have a priority: ordered by a key, which is the entry itself where
+    nothing else counts.
     """
 
-    __slots__ = ("_fresh", "_returned", "_withdrawn", "bytes")
+    __slots__ = ("_ageing_ns", "_ages", "_ages_gone", "_fresh", "_returned", "_withdrawn", "bytes")
 
     def __init__(self) -> None:
-        #: Never handed out.
+        #: Never handed out, and nothing is known of them: without priority.
         self._fresh: deque[int] = deque()
-        #: A heap of those that have come back.
+        #: A heap: the keys of the others.
         self._returned: list[int] = []
         #: Those in the heap that are not to be handed out after all.
         self._withdrawn: set[int] = set()
+        self._ageing_ns = 0
+        #: A heap, once that was asked for: the entries and keys of those in the other one, and
+        #: of some, which are in the set, that are not there any more.
+        self._ages: list[tuple[int, int]] | None = None
+        self._ages_gone: set[int] = set()
         #: What all of them take together.
         self.bytes = 0
 
@@ -36,13 +51,38 @@ class Ready:
         """Go through them in order. The line must not change meanwhile."""
         if not self._returned:
             return iter(self._fresh)
-        returned = sorted(entry for entry in self._returned if entry not in self._withdrawn)
-        return merge(returned, self._fresh)
+        returned = sorted(key for key in self._returned if key not in self._withdrawn)
+        return map(_entry_of, merge(returned, map(self._fresh_key, self._fresh)))
 
     @property
     def fresh(self) -> Sequence[int]:
         """Those that were never handed out, in order."""
         return self._fresh
+
+    def key(self, entry: int, priority: int) -> int:
+        """Return by what an entry is ordered: the lowest one is handed out first."""
+        if self._ageing_ns:
+            return (seq_of(entry) - priority * self._ageing_ns) << _ENTRY_BITS | entry
+        return -priority << _ENTRY_BITS | entry
+
+    def _fresh_key(self, entry: int) -> int:
+        return self.key(entry, 0) if self._ageing_ns else entry
+
+    def set_ageing(self, ageing_ns: int, priority_of: Callable[[int], int]) -> None:
+        """Let entries stand as if they had come so much earlier for each step of priority.
+
+        Args:
+            ageing_ns: 0 puts those of low priority behind all others, whenever they came.
+            priority_of: tells the priority of an entry that has come back, or has one.
+        """
+        if ageing_ns == self._ageing_ns:
+            return
+        returned = [_entry_of(key) for key in self._returned if key not in self._withdrawn]
+        self._ageing_ns = ageing_ns
+        self._returned = [self.key(entry, priority_of(entry)) for entry in returned]
+        self._withdrawn.clear()
+        self._forget_ages()
+        heapify(self._returned)
 
     def append(self, entry: int) -> None:
         """Put one at the end, whose sequence number is the highest of all."""
@@ -54,34 +94,81 @@ class Ready:
         self._fresh.extend(entries)
         self.bytes += size
 
-    def put_back(self, entry: int) -> None:
-        """Put one back that was handed out, at its old place."""
+    def put_back(self, entry: int, priority: int = 0) -> None:
+        """Put one at the place that it has by its priority and its arrival."""
         self.bytes += size_of(entry)
-        if entry in self._withdrawn:
-            self._withdrawn.remove(entry)
+        key = self.key(entry, priority)
+        if key in self._withdrawn:
+            self._withdrawn.remove(key)
         else:
-            heappush(self._returned, entry)
+            heappush(self._returned, key)
+        if self._ages is None:
+            return
+        if key in self._ages_gone:
+            self._ages_gone.remove(key)
+        else:
+            heappush(self._ages, (entry, key))
 
-    def withdraw(self, entry: int) -> None:
+    def withdraw(self, entry: int, priority: int = 0) -> None:
         """Take one out that was put back, wherever it stands."""
         self.bytes -= size_of(entry)
-        self._withdrawn.add(entry)
+        key = self.key(entry, priority)
+        self._leave_ages(key)
+        self._withdraw(key)
+
+    def _withdraw(self, key: int) -> None:
+        self._withdrawn.add(key)
         self._drop_withdrawn()
+        if len(self._withdrawn) > len(self._returned) // 2 + _WITHDRAWN_MAX:
+            # Behind one at the head that stays, they would become more and more.
+            self._returned = [each for each in self._returned if each not in self._withdrawn]
+            self._withdrawn.clear()
+            heapify(self._returned)
 
     def head(self) -> int | None:
         """Return the first one, if any, and leave it."""
-        if self._returned and (not self._fresh or self._returned[0] < self._fresh[0]):
-            return self._returned[0]
+        if self._is_returned_first():
+            return _entry_of(self._returned[0])
         return self._fresh[0] if self._fresh else None
 
     def take(self) -> int:
         """Take the first one, of at least one."""
-        if self._returned and (not self._fresh or self._returned[0] < self._fresh[0]):
-            taken = self._take_returned()
-        else:
-            taken = self._fresh.popleft()
+        taken = self._take_returned() if self._is_returned_first() else self._fresh.popleft()
         self.bytes -= size_of(taken)
         return taken
+
+    def take_oldest(self) -> int:
+        """Take the one that came first, of at least one, whatever its place in the line is."""
+        if not self._ageing_ns and (not self._returned or self._returned[0] >= 0):
+            # None has a priority: they stand in that order.
+            return self.take()
+        ages = self._ages
+        if ages is None:
+            ages = self._ages = [
+                (_entry_of(key), key) for key in self._returned if key not in self._withdrawn
+            ]
+            heapify(ages)
+        while ages and ages[0][1] in self._ages_gone:
+            self._ages_gone.remove(heappop(ages)[1])
+        if not ages or (self._fresh and self._fresh[0] < ages[0][0]):
+            taken = self._fresh.popleft()
+        else:
+            taken, key = heappop(ages)
+            self._withdraw(key)
+        self.bytes -= size_of(taken)
+        return taken
+
+    def _leave_ages(self, key: int) -> None:
+        if self._ages is None:
+            return
+        self._ages_gone.add(key)
+        if len(self._ages_gone) > len(self._returned) + _WITHDRAWN_MAX:
+            # Nobody has asked for the oldest one for long.
+            self._forget_ages()
+
+    def _forget_ages(self) -> None:
+        self._ages = None
+        self._ages_gone.clear()
 
     def take_batch(self, count_max: int, bytes_max: int, cost: Callable[[int], int]) -> list[int]:
         """Take several from the head.
@@ -106,8 +193,8 @@ class Ready:
         taken = []
         left, size_taken = bytes_max, 0
         while len(taken) < count_max and (fresh or returned):
-            is_fresh = not returned or (bool(fresh) and fresh[0] < returned[0])
-            head = fresh[0] if is_fresh else returned[0]
+            is_fresh = not self._is_returned_first()
+            head = fresh[0] if is_fresh else _entry_of(returned[0])
             left -= size_of(head) + overhead if is_fresh else cost(head)
             if left < 0 and taken:
                 break
@@ -116,15 +203,36 @@ class Ready:
         self.bytes -= size_taken
         return taken
 
+    def _is_returned_first(self) -> bool:
+        """Whether the head of the heap is the head of the line."""
+        if not self._returned or not self._fresh:
+            return bool(self._returned)
+        return self._returned[0] < self._fresh_key(self._fresh[0])
+
     def _take_returned(self) -> int:
         taken = heappop(self._returned)
+        self._leave_ages(taken)
         self._drop_withdrawn()
-        return taken
+        return _entry_of(taken)
 
     def _drop_withdrawn(self) -> None:
         """See to it that the head of the heap is one to be handed out."""
         while self._returned and self._returned[0] in self._withdrawn:
             self._withdrawn.remove(heappop(self._returned))
+
+    def take_fresh_until(self, last_seq: int, count_max: int) -> list[int]:
+        """Take those that were never handed out and came no later than that, the oldest first.
+
+        Args:
+            last_seq: the highest sequence number.
+            count_max: how many at most.
+        """
+        taken: list[int] = []
+        end = entry(last_seq + 1, 0)
+        while len(taken) < count_max and self._fresh and self._fresh[0] < end:
+            taken.append(self._fresh.popleft())
+        self.bytes -= sizes_of(taken)
+        return taken
 
     def between(self, first_seq: int, last_seq: int, count_max: int | None = None) -> list[int]:
         """Return those with sequence numbers in a range, in order, and leave them.
@@ -159,6 +267,14 @@ class Ready:
         start, end = self._fresh_range(first_seq, last_seq)
         return end - start + len(self._returned_in(first_seq, last_seq))
 
+    def count_before(self, entry: int, priority: int) -> int:
+        """Count those that are handed out before one of them."""
+        key = self.key(entry, priority)
+        returned = sum(each < key and each not in self._withdrawn for each in self._returned)
+        if self._ageing_ns:
+            return returned + bisect_left(self._fresh, key, key=self._fresh_key)
+        return returned + (0 if priority else bisect_left(self._fresh, entry))
+
     def remove(self, entries: Sequence[int]) -> None:
         """Take out some, in order, that were never handed out, wherever they stand."""
         if not entries:
@@ -186,6 +302,10 @@ class Ready:
         # What is sorted is a heap as well, and takes little to be sorted again.
         returned = self._returned
         returned.sort()
+        if self._ageing_ns or (returned and returned[0] < 0):
+            # By their keys, they stand in another order.
+            found = (_entry_of(key) for key in returned if key not in self._withdrawn)
+            return sorted(each for each in found if first_seq <= seq_of(each) <= last_seq)
         start = bisect_left(returned, entry(first_seq, 0))
         end = bisect_left(returned, entry(last_seq + 1, 0))
         return [each for each in returned[start:end] if each not in self._withdrawn]
@@ -196,5 +316,10 @@ class Ready:
         self._fresh.clear()
         self._returned.clear()
         self._withdrawn.clear()
+        self._forget_ages()
         self.bytes = 0
         return entries
+
+
+def _entry_of(key: int) -> int:
+    return key & _ENTRY_MASK

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from qmq.envelope import as_added, attempts_in, dead_letter_of, tags_of
+from qmq.envelope import as_added, attempts_in, dead_letter_of, priority_of, tags_of
 from qmq.errors import AddsPaused, InvalidArgument, QueueFull, StoresDiffer
 from qmq.limits import ATTEMPTS_MAX, REASON_BYTES_MAX
 from qmq.model.changes import Changes
@@ -273,7 +273,7 @@ def advance(  # noqa: PLR0913 - What was looked at, where it is and goes, how fa
                 gone_queue_id = found.target_id
             elif request.dry_run:
                 wanted += 1
-            elif obstacle := _obstacle(target):
+            elif obstacle := _obstacle(target, len(found.envelope)):
                 break
             else:
                 wanted += 1
@@ -343,13 +343,18 @@ def _left(redrive: Redrive) -> float:
     return most - (redrive.matched - redrive.stayed) if most else math.inf
 
 
-def _obstacle(target: Queue) -> str:
-    """Say why no message can go to a queue now; empty if one can."""
-    info = target.info
+def _obstacle(target: Queue, size: int) -> str:
+    """Say why no message of that size can go to a queue now; empty if one can.
+
+    None makes room for it, also where others would for an Add.
+    """
+    info, bytes_limit = target.info, target.info.settings.bytes_limit
     if info.pause and info.pause.adds:
         return AddsPaused(info.id).message
     if info.limit != UNBOUNDED and target.message_count >= info.limit:
         return QueueFull(info.id, info.limit, target.message_count).message
+    if bytes_limit and target.bytes + size > bytes_limit:
+        return QueueFull.of_bytes(info.id, bytes_limit, target.bytes).message
     return ""
 
 
@@ -393,6 +398,7 @@ class _Moves:
         )
         delivery.fence = len(delivery.attempts)
         delivery.redrive_id = self._redrive_id
+        delivery.priority = priority_of(found.envelope)
         target.leases.restore(delivery)
         self._targets[target.number] = target
         self.changes.added.append((delivery.entry, target.number, found.envelope))

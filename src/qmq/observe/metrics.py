@@ -24,7 +24,7 @@ from qmq.clock import Clock
 from qmq.errors import QError
 from qmq.model.catalog import Catalog
 from qmq.model.queue import Queue
-from qmq.values import NS_PER_S
+from qmq.values import NS_PER_S, Overflow
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -54,6 +54,7 @@ class QueueCollector(Collector):
             *_flows(queues),
             *_contents(queues, leasing, self._clock.now_ns()),
             *_deliveries(queues, leasing),
+            *_options(queues),
         )
 
 
@@ -89,6 +90,11 @@ def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) ->
     messages = GaugeMetricFamily(
         "queue_messages", "Number of messages in the queue.", labels=["queue", "state"]
     )
+    sizes = GaugeMetricFamily(
+        "queue_bytes",
+        "What the messages in the queue take, tags and metadata included.",
+        labels=["queue"],
+    )
     oldest = GaugeMetricFamily(
         "queue_oldest_message_age_seconds",
         "Age of the message at the head of the queue; 0 if there is none.",
@@ -104,13 +110,17 @@ def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) ->
         label = [queue.info.id]
         info.add_metric(label, {"name": queue.info.name, "store": queue.info.store.name})
         messages.add_metric([*label, "ready"], len(queue.ready))
+        sizes.add_metric(label, queue.bytes)
         oldest.add_metric(label, queue.oldest_age_ns(now_ns) / NS_PER_S)
         if queue.info.pause:
             paused.add_metric(label, 1)
     for queue in leasing:
         messages.add_metric([queue.info.id, "leased"], queue.leases.leased)
-        messages.add_metric([queue.info.id, "delayed"], queue.leases.delayed)
-    return messages, oldest, paused, info
+    for queue in queues:
+        leases = queue.leases
+        if leases.last_leased_ns or leases.delayed or queue.info.settings.delay_ns:
+            messages.add_metric([queue.info.id, "delayed"], leases.delayed)
+    return messages, sizes, oldest, paused, info
 
 
 def _deliveries(queues: Sequence[Queue], leasing: Sequence[Queue]) -> Iterable[Metric]:
@@ -133,11 +143,46 @@ def _deliveries(queues: Sequence[Queue], leasing: Sequence[Queue]) -> Iterable[M
         redeliveries.add_metric([queue.info.id], queue.redelivered_total)
     for queue in queues:
         # From 0 on where there may be any: a counter that begins with 1 never rose.
-        rejected, worn_out = queue.rejected_total, queue.worn_out_total
-        if rejected or worn_out or queue.info.settings.dead_letter_queue_id:
-            dead_lettered.add_metric([queue.info.id, "rejected"], rejected)
-            dead_lettered.add_metric([queue.info.id, "delivery_count_max"], worn_out)
+        if any(queue.dead_lettered.values()) or queue.info.settings.dead_letter_queue_id:
+            for reason, count in queue.dead_lettered.items():
+                dead_lettered.add_metric([queue.info.id, reason.name.lower()], count)
     return acked, redeliveries, dead_lettered
+
+
+def _options(queues: Sequence[Queue]) -> Iterable[Metric]:
+    """Return what became of messages by their options, or by the limits of their queue.
+
+    Most queues have neither, and no line here.
+    """
+    expired = CounterMetricFamily(
+        "queue_messages_expired",
+        "Number of messages that were removed since their ttl had passed.",
+        labels=["queue"],
+    )
+    overflowed = CounterMetricFamily(
+        "queue_messages_overflowed",
+        "Number of messages that were removed to make room.",
+        labels=["queue"],
+    )
+    deduplicated = CounterMetricFamily(
+        "queue_messages_deduplicated",
+        "Number of messages that were not added, since the queue knew their dedup_id.",
+        labels=["queue"],
+    )
+    dedup_ids = GaugeMetricFamily(
+        "queue_dedup_ids", "Number of dedup_ids that the queue knows.", labels=["queue"]
+    )
+    for queue in queues:
+        label, settings = [queue.info.id], queue.info.settings
+        # From 0 on where there may be any, as above.
+        if queue.expired_total or settings.ttl_ns:
+            expired.add_metric(label, queue.expired_total)
+        if queue.overflowed_total or settings.overflow is not Overflow.REJECT:
+            overflowed.add_metric(label, queue.overflowed_total)
+        if queue.deduplicated_total or queue.dedup:
+            deduplicated.add_metric(label, queue.deduplicated_total)
+            dedup_ids.add_metric(label, len(queue.dedup))
+    return expired, overflowed, deduplicated, dedup_ids
 
 
 class CallCollector(Collector):

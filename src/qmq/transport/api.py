@@ -10,6 +10,7 @@ from qmq.transport.lease_service import LeaseService
 from qmq.transport.message_service import MessageService
 from qmq.transport.queue_service import QueueService
 from qmq.transport.redrive_service import RedriveService
+from qmq.transport.schedule_service import ScheduleService
 
 
 class Part(Protocol):
@@ -37,6 +38,7 @@ class Api:
             MessageService(broker),
             LeaseService(broker),
             RedriveService(broker),
+            ScheduleService(broker),
             ConsumeService(broker),
             BrowseService(broker),
         )

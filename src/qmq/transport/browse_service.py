@@ -12,6 +12,7 @@ from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
 from qmq.values import NS_PER_S, MessageState
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import tag_values
+from qmq.wire.times import moment_ns
 
 
 class BrowseService:
@@ -54,7 +55,7 @@ class BrowseService:
     async def explain(self, data: bytes) -> bytes:
         """Tell where a message is and why."""
         request = decode(pb.ExplainRequest, data)
-        created_ns = request.created.ToNanoseconds() if request.HasField("created") else None
+        created_ns = moment_ns(request.created, "created") if request.HasField("created") else None
         explanation = await self._browsing.explain(request.queue_id, request.message_id, created_ns)
         rest = pb.ExplainResponse(ahead=explanation.ahead, reasons=explanation.reasons)
         return reply_with(explanation.message) + rest.SerializeToString()

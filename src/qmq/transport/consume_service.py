@@ -22,7 +22,8 @@ from qmq.transport.grpc import Requests, StreamMethod, UnaryMethod, WaitingMetho
 from qmq.transport.lease_service import LeaseService
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import LEASE, LEVEL_2, consumer_name, optional_duration_ns
+from qmq.wire.convert import LEVEL_2, consumer_name
+from qmq.wire.times import LEASE, optional_duration_ns
 
 #: Carries out a request about leases on the queue that has the id.
 _Command = Callable[[Any, str], Awaitable[bytes]]

@@ -18,15 +18,9 @@ from qmq.transport.status import code_of
 from qmq.transport.waits import Wait
 from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import (
-    DELAY,
-    LEASE,
-    LEVEL_2,
-    consumer_name,
-    encoded_messages,
-    kept_reason,
-    optional_duration_ns,
-)
+from qmq.wire.convert import LEVEL_2, consumer_name, kept_reason
+from qmq.wire.messages import encoded_messages
+from qmq.wire.times import DELAY, LEASE, optional_duration_ns
 
 #: A LeaseResult without fields, as an element of the repeated field 1.
 _FINE: Final = b"\x0a\x00"
@@ -155,12 +149,14 @@ class LeaseService:
         queue_ids = [ack.queue_id for ack in request.acks] + [add.queue_id for add in request.adds]
         levels = [self._reached(queue_id, request.durability) for queue_id in queue_ids]
         level = max(levels, default=Durability.UNKNOWN)
+        adds = [
+            encoded_messages(add.messages, f"adds[{at}].messages")
+            for at, add in enumerate(request.adds)
+        ]
         metas = await self._leasing.complete(
             [(ack.queue_id, list(ack.lease_ids)) for ack in request.acks],
-            [
-                (add.queue_id, encoded_messages(add.messages, f"adds[{at}].messages"))
-                for at, add in enumerate(request.adds)
-            ],
+            [(add.queue_id, sent) for add, (sent, _) in zip(request.adds, adds, strict=True)],
+            [options for _, options in adds],
             durability=level,
         )
         return b"".join((*metas, LEVEL_2[level]))

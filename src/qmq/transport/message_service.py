@@ -1,5 +1,7 @@
 """The methods of the service Q that put messages into queues and take them out for good."""
 
+from typing import Final
+
 from qmq.engine.broker import Broker
 from qmq.engine.waiting import IsGone
 from qmq.envelope import batch_reply_with, reply_with
@@ -9,7 +11,11 @@ from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
 from qmq.transport.waits import Wait
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import LEVEL_2, LEVEL_3, encoded_messages, encoded_tags
+from qmq.wire.convert import LEVEL_2, encoded_tags
+from qmq.wire.messages import encoded_messages, message_options
+
+#: AddResponse.deduplicated.
+_DEDUPLICATED: Final = b"\x18\x01"
 
 
 class MessageService:
@@ -40,11 +46,18 @@ class MessageService:
         message = request.message
         tags = message.tags
         level = self._broker.reached(request.queue_id, request.durability)
+        encoded = encoded_tags(tags, len(tags), "message.tags") if tags else b""
+        if message.HasField("options"):
+            envelope, is_known = await self._broker.add_with(
+                request.queue_id,
+                message.payload,
+                encoded,
+                message_options(message.options, "message.options"),
+                durability=level,
+            )
+            return reply_with(envelope) + LEVEL_2[level] + (_DEDUPLICATED if is_known else b"")
         envelope = await self._broker.add(
-            request.queue_id,
-            message.payload,
-            encoded_tags(tags, len(tags), "message.tags") if tags else b"",
-            durability=level,
+            request.queue_id, message.payload, encoded, durability=level
         )
         return reply_with(envelope) + LEVEL_2[level]
 
@@ -58,14 +71,22 @@ class MessageService:
                 f"has {count} messages, more than batch_messages_max of {BATCH_MESSAGES_MAX}",
             )
         level = self._broker.reached(request.queue_id, request.durability)
-        metas = await self._broker.add_batch(
-            request.queue_id,
-            encoded_messages(request.messages, "messages"),
-            partial=request.partial,
-            durability=level,
+        messages, options = encoded_messages(request.messages, "messages")
+        known: list[int] = []
+        if options:
+            metas, known, _ = await self._broker.add_batch_with(
+                request.queue_id, messages, options, partial=request.partial, durability=level
+            )
+        else:
+            metas = await self._broker.add_batch(
+                request.queue_id, messages, partial=request.partial, durability=level
+            )
+        rest = pb.AddBatchResponse(
+            refused=count - len(metas),
+            durability=pb.Durability.Level.Name(level),
+            deduplicated=known,
         )
-        refused = pb.AddBatchResponse(refused=count - len(metas)).SerializeToString()
-        return b"".join((*metas, refused, LEVEL_3[level]))
+        return b"".join((*metas, rest.SerializeToString()))
 
     async def pop(self, data: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
         """Take the message at the head of a queue."""

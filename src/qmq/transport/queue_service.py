@@ -8,13 +8,8 @@ from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
 from qmq.values import QueueSettings, Tag
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import (
-    queue_message,
-    settings_change,
-    stats_message,
-    tag_value,
-    tag_values,
-)
+from qmq.wire.convert import queue_message, stats_message, tag_value, tag_values
+from qmq.wire.settings import settings_change
 
 _NOTHING = b""  # The encoding of a message without fields.
 

@@ -14,7 +14,8 @@ from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
 from qmq.values import NS_PER_S, DeadLetterReason
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import Span, optional_duration_ns, tag_values
+from qmq.wire.convert import tag_values
+from qmq.wire.times import Span, optional_duration_ns
 
 _AGE: Final = Span(0, 36_500 * 24 * 3600 * NS_PER_S, "0 to 36,500 days")
 
@@ -91,8 +92,10 @@ def _reason_values(reasons: Iterable[int]) -> tuple[DeadLetterReason, ...]:
         try:
             values.append(DeadLetterReason(reason))
         except ValueError:
-            known = " or ".join(f"{each.name} ({each.value})" for each in DeadLetterReason)
-            raise InvalidArgument(f"reasons[{at}]", f"must be {known}; got {reason}") from None
+            known = ", ".join(f"{each.name} ({each.value})" for each in DeadLetterReason)
+            raise InvalidArgument(
+                f"reasons[{at}]", f"must be one of {known}; got {reason}"
+            ) from None
     return tuple(dict.fromkeys(values))
 
 

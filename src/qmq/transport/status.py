@@ -48,6 +48,7 @@ CODES: Final[dict[type[errors.QError], Code]] = {
     errors.QueueNotFound: Code.NOT_FOUND,
     errors.MessageNotFound: Code.NOT_FOUND,
     errors.RedriveNotFound: Code.NOT_FOUND,
+    errors.ScheduleNotFound: Code.NOT_FOUND,
     errors.QueueEmpty: Code.NOT_FOUND,
     errors.ServiceNotFound: Code.NOT_FOUND,
     errors.UnknownStore: Code.NOT_FOUND,

@@ -31,24 +31,44 @@ class Metadata(_message.Message):
     def __init__(self, id: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ...) -> None: ...
 
 class NewMessage(_message.Message):
-    __slots__ = ("tags", "payload")
+    __slots__ = ("tags", "payload", "options")
     TAGS_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     tags: _containers.RepeatedCompositeFieldContainer[Tag]
     payload: bytes
-    def __init__(self, tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    options: MessageOptions
+    def __init__(self, tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., payload: _Optional[bytes] = ..., options: _Optional[_Union[MessageOptions, _Mapping]] = ...) -> None: ...
+
+class MessageOptions(_message.Message):
+    __slots__ = ("delay", "available_at", "ttl", "expires_at", "priority", "dedup_id")
+    DELAY_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_AT_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    DEDUP_ID_FIELD_NUMBER: _ClassVar[int]
+    delay: _duration_pb2.Duration
+    available_at: _timestamp_pb2.Timestamp
+    ttl: _duration_pb2.Duration
+    expires_at: _timestamp_pb2.Timestamp
+    priority: int
+    dedup_id: str
+    def __init__(self, delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., available_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., dedup_id: _Optional[str] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("meta", "payload", "dead_letter", "attempts")
+    __slots__ = ("meta", "payload", "dead_letter", "attempts", "options")
     META_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     DEAD_LETTER_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     meta: Metadata
     payload: bytes
     dead_letter: DeadLetter
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
-    def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., payload: _Optional[bytes] = ..., dead_letter: _Optional[_Union[DeadLetter, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ...) -> None: ...
+    options: MessageOptions
+    def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., payload: _Optional[bytes] = ..., dead_letter: _Optional[_Union[DeadLetter, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., options: _Optional[_Union[MessageOptions, _Mapping]] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("consumer", "leased", "ended", "outcome", "reason")
@@ -83,9 +103,13 @@ class DeadLetter(_message.Message):
         UNKNOWN: _ClassVar[DeadLetter.Reason]
         REJECTED: _ClassVar[DeadLetter.Reason]
         DELIVERY_COUNT_MAX: _ClassVar[DeadLetter.Reason]
+        EXPIRED: _ClassVar[DeadLetter.Reason]
+        OVERFLOW: _ClassVar[DeadLetter.Reason]
     UNKNOWN: DeadLetter.Reason
     REJECTED: DeadLetter.Reason
     DELIVERY_COUNT_MAX: DeadLetter.Reason
+    EXPIRED: DeadLetter.Reason
+    OVERFLOW: DeadLetter.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SOURCE_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -125,18 +149,58 @@ class Queue(_message.Message):
     def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., store: _Optional[_Union[Queue.Store, str]] = ..., name: _Optional[str] = ..., settings: _Optional[_Union[QueueSettings, _Mapping]] = ..., limit: _Optional[int] = ..., paused: _Optional[_Union[PausedQueue, _Mapping]] = ...) -> None: ...
 
 class QueueSettings(_message.Message):
-    __slots__ = ("lease_duration", "delivery_count_max", "dead_letter_queue_id", "back_off", "durability_min")
+    __slots__ = ("lease_duration", "delivery_count_max", "dead_letter_queue_id", "back_off", "durability_min", "delay", "ttl", "dead_letter_expired", "dedup_window", "priority_ageing", "bytes_limit", "overflow", "leased_max", "rate")
     LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     DEAD_LETTER_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     BACK_OFF_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_MIN_FIELD_NUMBER: _ClassVar[int]
+    DELAY_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTER_EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    DEDUP_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_AGEING_FIELD_NUMBER: _ClassVar[int]
+    BYTES_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    OVERFLOW_FIELD_NUMBER: _ClassVar[int]
+    LEASED_MAX_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
     lease_duration: _duration_pb2.Duration
     delivery_count_max: int
     dead_letter_queue_id: str
     back_off: BackOff
     durability_min: Durability.Level
-    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., delivery_count_max: _Optional[int] = ..., dead_letter_queue_id: _Optional[str] = ..., back_off: _Optional[_Union[BackOff, _Mapping]] = ..., durability_min: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+    delay: _duration_pb2.Duration
+    ttl: _duration_pb2.Duration
+    dead_letter_expired: bool
+    dedup_window: _duration_pb2.Duration
+    priority_ageing: _duration_pb2.Duration
+    bytes_limit: int
+    overflow: Overflow.Policy
+    leased_max: int
+    rate: Rate
+    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., delivery_count_max: _Optional[int] = ..., dead_letter_queue_id: _Optional[str] = ..., back_off: _Optional[_Union[BackOff, _Mapping]] = ..., durability_min: _Optional[_Union[Durability.Level, str]] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., dead_letter_expired: _Optional[bool] = ..., dedup_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., priority_ageing: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., bytes_limit: _Optional[int] = ..., overflow: _Optional[_Union[Overflow.Policy, str]] = ..., leased_max: _Optional[int] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ...) -> None: ...
+
+class Overflow(_message.Message):
+    __slots__ = ()
+    class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Overflow.Policy]
+        REJECT: _ClassVar[Overflow.Policy]
+        DROP_OLDEST: _ClassVar[Overflow.Policy]
+        DEAD_LETTER_OLDEST: _ClassVar[Overflow.Policy]
+    UNKNOWN: Overflow.Policy
+    REJECT: Overflow.Policy
+    DROP_OLDEST: Overflow.Policy
+    DEAD_LETTER_OLDEST: Overflow.Policy
+    def __init__(self) -> None: ...
+
+class Rate(_message.Message):
+    __slots__ = ("messages_per_second", "burst")
+    MESSAGES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    BURST_FIELD_NUMBER: _ClassVar[int]
+    messages_per_second: float
+    burst: int
+    def __init__(self, messages_per_second: _Optional[float] = ..., burst: _Optional[int] = ...) -> None: ...
 
 class BackOff(_message.Message):
     __slots__ = ("base", "factor", "max", "jitter")
@@ -283,12 +347,14 @@ class AddRequest(_message.Message):
     def __init__(self, queue_id: _Optional[str] = ..., message: _Optional[_Union[NewMessage, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class AddResponse(_message.Message):
-    __slots__ = ("message", "durability")
+    __slots__ = ("message", "durability", "deduplicated")
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    DEDUPLICATED_FIELD_NUMBER: _ClassVar[int]
     message: Message
     durability: Durability.Level
-    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+    deduplicated: bool
+    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ..., deduplicated: _Optional[bool] = ...) -> None: ...
 
 class AddBatchRequest(_message.Message):
     __slots__ = ("queue_id", "messages", "partial", "durability")
@@ -303,14 +369,16 @@ class AddBatchRequest(_message.Message):
     def __init__(self, queue_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[NewMessage, _Mapping]]] = ..., partial: _Optional[bool] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class AddBatchResponse(_message.Message):
-    __slots__ = ("messages", "refused", "durability")
+    __slots__ = ("messages", "refused", "durability", "deduplicated")
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    DEDUPLICATED_FIELD_NUMBER: _ClassVar[int]
     messages: _containers.RepeatedCompositeFieldContainer[Metadata]
     refused: int
     durability: Durability.Level
-    def __init__(self, messages: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., refused: _Optional[int] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+    deduplicated: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, messages: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., refused: _Optional[int] = ..., durability: _Optional[_Union[Durability.Level, str]] = ..., deduplicated: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class PopRequest(_message.Message):
     __slots__ = ("queue_id", "wait", "durability")
@@ -789,7 +857,7 @@ class StatsResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class QueueStats(_message.Message):
-    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit", "leased", "delayed", "acked_total", "redelivered_total", "dead_lettered_total", "added_per_second", "done_per_second", "consumers")
+    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit", "leased", "delayed", "acked_total", "redelivered_total", "dead_lettered_total", "added_per_second", "done_per_second", "consumers", "bytes", "expired_total", "overflowed_total", "deduplicated_total", "dedup_ids")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     READY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -806,6 +874,11 @@ class QueueStats(_message.Message):
     ADDED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     DONE_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     CONSUMERS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    OVERFLOWED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    DEDUPLICATED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    DEDUP_IDS_FIELD_NUMBER: _ClassVar[int]
     queue: Queue
     ready: int
     ready_bytes: int
@@ -822,7 +895,12 @@ class QueueStats(_message.Message):
     added_per_second: float
     done_per_second: float
     consumers: _containers.RepeatedCompositeFieldContainer[ConsumerStats]
-    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., acked_total: _Optional[int] = ..., redelivered_total: _Optional[int] = ..., dead_lettered_total: _Optional[int] = ..., added_per_second: _Optional[float] = ..., done_per_second: _Optional[float] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStats, _Mapping]]] = ...) -> None: ...
+    bytes: int
+    expired_total: int
+    overflowed_total: int
+    deduplicated_total: int
+    dedup_ids: int
+    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., acked_total: _Optional[int] = ..., redelivered_total: _Optional[int] = ..., dead_lettered_total: _Optional[int] = ..., added_per_second: _Optional[float] = ..., done_per_second: _Optional[float] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStats, _Mapping]]] = ..., bytes: _Optional[int] = ..., expired_total: _Optional[int] = ..., overflowed_total: _Optional[int] = ..., deduplicated_total: _Optional[int] = ..., dedup_ids: _Optional[int] = ...) -> None: ...
 
 class ConsumerStats(_message.Message):
     __slots__ = ("consumer", "leased")
@@ -831,3 +909,109 @@ class ConsumerStats(_message.Message):
     consumer: str
     leased: int
     def __init__(self, consumer: _Optional[str] = ..., leased: _Optional[int] = ...) -> None: ...
+
+class Schedule(_message.Message):
+    __slots__ = ("queue_id", "name", "cron", "interval", "time_zone", "message", "missed", "paused", "created", "next", "last", "added", "missed_ticks", "refused", "deduplicated", "obstacle")
+    class Missed(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Schedule.Missed]
+        SKIP: _ClassVar[Schedule.Missed]
+        ONE: _ClassVar[Schedule.Missed]
+        ALL: _ClassVar[Schedule.Missed]
+    UNKNOWN: Schedule.Missed
+    SKIP: Schedule.Missed
+    ONE: Schedule.Missed
+    ALL: Schedule.Missed
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CRON_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    MISSED_TICKS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    DEDUPLICATED_FIELD_NUMBER: _ClassVar[int]
+    OBSTACLE_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    name: str
+    cron: str
+    interval: _duration_pb2.Duration
+    time_zone: str
+    message: NewMessage
+    missed: Schedule.Missed
+    paused: bool
+    created: _timestamp_pb2.Timestamp
+    next: _timestamp_pb2.Timestamp
+    last: _timestamp_pb2.Timestamp
+    added: int
+    missed_ticks: int
+    refused: int
+    deduplicated: int
+    obstacle: str
+    def __init__(self, queue_id: _Optional[str] = ..., name: _Optional[str] = ..., cron: _Optional[str] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time_zone: _Optional[str] = ..., message: _Optional[_Union[NewMessage, _Mapping]] = ..., missed: _Optional[_Union[Schedule.Missed, str]] = ..., paused: _Optional[bool] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., added: _Optional[int] = ..., missed_ticks: _Optional[int] = ..., refused: _Optional[int] = ..., deduplicated: _Optional[int] = ..., obstacle: _Optional[str] = ...) -> None: ...
+
+class PutScheduleRequest(_message.Message):
+    __slots__ = ("queue_id", "name", "schedule")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    name: str
+    schedule: Schedule
+    def __init__(self, queue_id: _Optional[str] = ..., name: _Optional[str] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ...) -> None: ...
+
+class PutScheduleResponse(_message.Message):
+    __slots__ = ("schedule",)
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    schedule: Schedule
+    def __init__(self, schedule: _Optional[_Union[Schedule, _Mapping]] = ...) -> None: ...
+
+class GetScheduleRequest(_message.Message):
+    __slots__ = ("queue_id", "name")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    name: str
+    def __init__(self, queue_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class GetScheduleResponse(_message.Message):
+    __slots__ = ("schedule",)
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    schedule: Schedule
+    def __init__(self, schedule: _Optional[_Union[Schedule, _Mapping]] = ...) -> None: ...
+
+class ListSchedulesRequest(_message.Message):
+    __slots__ = ("queue_id", "page_size", "page_token")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, queue_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListSchedulesResponse(_message.Message):
+    __slots__ = ("schedules", "next_page_token")
+    SCHEDULES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    schedules: _containers.RepeatedCompositeFieldContainer[Schedule]
+    next_page_token: str
+    def __init__(self, schedules: _Optional[_Iterable[_Union[Schedule, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteScheduleRequest(_message.Message):
+    __slots__ = ("queue_id", "name")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    name: str
+    def __init__(self, queue_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class DeleteScheduleResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -1,6 +1,6 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
@@ -11,6 +11,7 @@ import apsw
 from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
+from qmq.model.dedup import Known
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
@@ -36,7 +37,7 @@ def _ignore(_: str) -> None:
 
 
 class _Found(NamedTuple):
-    """What a database holds besides queues, messages and redrives."""
+    """What a database holds besides queues, messages, redrives and schedules."""
 
     #: The highest number that a message ever had.
     last_number: int
@@ -44,6 +45,8 @@ class _Found(NamedTuple):
     orphans: list[int]
     #: Rows of leases that are about nobody any more.
     leases: list[int]
+    #: Messages whose dedup_ids are remembered for queues that are gone.
+    strangers: list[int]
 
 
 class DiskStore:
@@ -83,14 +86,16 @@ class DiskStore:
         self.queues: list[Queue] = []
         #: The redrives found on disk, in order of their starts: id, and what was kept.
         self.redrives: list[tuple[str, str]] = []
-        #: The highest number that a queue, or a left-over message of one, ever had.
+        #: The schedules found on disk, in order of their creation: id, and what was kept.
+        self.schedules: list[tuple[str, str]] = []
+        #: The highest number that a queue, or what is left over of one, ever had.
         self.last_queue_number = 0
         found = self._load()
         self._journal = Journal(connection, on_failure, pending_bytes_max)
         self._journal.last_number = found.last_number
         self._journal.forget_leases(found.leases, ())
-        if found.orphans:
-            self._journal.sweep(found.orphans)
+        if found.orphans or found.strangers:
+            self._journal.sweep(found.orphans, found.strangers)
 
     @classmethod
     def open(
@@ -154,6 +159,7 @@ class DiskStore:
         self.queues = list(by_number.values())
         self.last_queue_number = max(by_number, default=0)
         self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
+        self.schedules = list(self._connection.execute(_SQL["select_schedules"]))
         deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
         together = self._together.load(self._connection.execute(_SQL["select_leases"]))
         [(last_number,)] = self._connection.execute(_SQL["select_last_number"])
@@ -165,13 +171,27 @@ class DiskStore:
                 orphans.append(seq)
                 self.last_queue_number = max(self.last_queue_number, number)
             elif row:
-                home.leases.restore(delivery_of(row, size))
-            elif delivery := together.take(seq, size):
-                home.leases.restore(delivery)
+                known = delivery_of(row, size)
+                together.take_own(known)
+                home.leases.restore(known)
+            elif leased := together.take(seq, size):
+                home.leases.restore(leased)
             else:
                 home.take_in(entry(seq, size))
             last_number = max(last_number, seq)
-        return _Found(last_number, orphans + list(deliveries), together.left_over())
+        strangers = self._load_known(by_number)
+        return _Found(last_number, orphans + list(deliveries), together.left_over(), strangers)
+
+    def _load_known(self, by_number: Mapping[int, Queue]) -> list[int]:
+        """Rebuild what queues remember; return the messages that are remembered for nobody."""
+        strangers: list[int] = []
+        for number, *known in self._connection.execute(_SQL["select_known"]):
+            if home := by_number.get(number):
+                home.dedup.add(Known(*known))
+            else:
+                strangers.append(known[0])
+                self.last_queue_number = max(self.last_queue_number, number)
+        return strangers
 
     def check(self) -> None:
         """Refuse calls that could not be made durable."""
@@ -194,6 +214,7 @@ class DiskStore:
     def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop a queue at once; its messages' rows follow by and by."""
         deleted = self._journal.change_queue("delete_queue", {"number": queue.number})
+        self._journal.sweep((), queue.dedup.drop_all())
         self._sweep(queue)
         return deleted
 

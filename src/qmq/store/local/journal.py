@@ -60,7 +60,9 @@ class _Batch:
         "deletes",
         "delivery_deletes",
         "delivery_saves",
+        "forgotten",
         "inserts",
+        "known",
         "last_number",
         "lease_deletes",
         "lease_inserts",
@@ -69,6 +71,7 @@ class _Batch:
         "queue_changes",
         "reads",
         "redrives",
+        "schedules",
         "takes",
         "waiters",
     )
@@ -83,8 +86,11 @@ class _Batch:
         self.delivery_saves: list[DeliveryRow] = []
         self.delivery_deletes: list[int] = []
         self.redrives: list[tuple[str, str]] = []
+        self.schedules: list[tuple[str, str]] = []
         self.takes: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
         self.deletes: list[int] = []
+        self.known: list[tuple[int, int, str, bytes, int]] = []
+        self.forgotten: list[int] = []
         #: Who waits, and what for: known already, but to be told when it is durable.
         self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
         #: Whether somebody waits until it, and all before it, is on disk.
@@ -107,6 +113,9 @@ class _Batch:
             or self.moves
             or self.queue_changes
             or self.redrives
+            or self.schedules
+            or self.known
+            or self.forgotten
         )
 
     def everyone(self) -> Iterable[asyncio.Future[Any]]:
@@ -156,6 +165,8 @@ class Journal:
         #: Whether all that was committed is on disk. The writer's while it works.
         self._is_synced = True
         self._orphans: deque[int] = deque()
+        #: Messages whose dedup_ids are of queues that are gone.
+        self._strangers: deque[int] = deque()
         #: The highest number that a message ever had, for the store to say.
         self.last_number = 0
         #: Why nothing is acknowledged any more, once that is so.
@@ -218,7 +229,7 @@ class Journal:
         return self._ask(batch, batch.reads, seqs, durability)
 
     def keep(self, changes: Changes, size: int) -> None:
-        """Keep new, moved and removed messages, and redrives, all of them or none.
+        """Keep new, moved and removed messages, redrives and schedules, all of them or none.
 
         `size` is that of the new envelopes.
         """
@@ -231,6 +242,13 @@ class Journal:
         batch.moves += changes.moved
         batch.deletes += seqs_of(changes.removed)
         batch.redrives += changes.redrives
+        for schedule in changes.schedules:
+            batch.schedules.append(schedule)
+            batch.bytes += len(schedule[1])
+        batch.known += (
+            (known.seq, queue_number, *known[1:]) for queue_number, known in changes.known
+        )
+        batch.forgotten += changes.forgotten
         self._schedule_offer()
 
     def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
@@ -254,9 +272,10 @@ class Journal:
         batch.queue_changes.append((_SQL[statement], parameters))
         return self._wait_for(batch, None, Durability.FSYNC)
 
-    def sweep(self, seqs: Iterable[int]) -> None:
-        """Remove messages that nobody can reach any more, by and by."""
+    def sweep(self, seqs: Iterable[int], known: Iterable[int] = ()) -> None:
+        """Remove messages, and dedup_ids, that nobody can reach any more, by and by."""
         self._orphans.extend(seqs)
+        self._strangers.extend(known)
         self._schedule_offer()
 
     def settled(self, result: _T, durability: Durability) -> Awaitable[_T] | None:
@@ -288,6 +307,7 @@ class Journal:
         """Commit and sync what is under way and end the writer."""
         # What is left to sweep may take long; it is found again when the database is opened.
         self._orphans.clear()
+        self._strangers.clear()
         while not self._failure and (pending := self.settled(None, Durability.FSYNC)):
             await asyncio.gather(pending, return_exceptions=True)
         self._calls.put(_END)
@@ -356,6 +376,9 @@ class Journal:
             batch.delivery_deletes.append(orphan)
             # Nobody waits for it, but others may be asked whether all is on disk.
             batch.needs_sync = True
+        while self._strangers and len(batch.forgotten) < _SWEEP_MESSAGES_MAX:
+            batch.forgotten.append(self._strangers.popleft())
+            batch.needs_sync = True
         if batch.has_work():
             batch.last_number = self.last_number
             self._is_offered = True
@@ -404,12 +427,13 @@ class Journal:
             for future, result in waiters:
                 if not future.done():
                     future.set_result(result)
-        if self._orphans:
+        if self._orphans or self._strangers:
             self._schedule_offer()
 
     def _fail(self, error: Exception) -> None:
         """Stop acknowledging, for good: after a failed sync only a restart finds the truth."""
         self._orphans.clear()
+        self._strangers.clear()
         self._failure = (
             f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
             " more; mend the disk and restart q, which serves all that was acknowledged"
@@ -454,6 +478,9 @@ def _commit(
             found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
         _delete(cursor, "delete_messages", batch.deletes)
         _write_histories(cursor, batch)
+        if batch.known:
+            cursor.executemany(_SQL["insert_known"], batch.known)
+        _delete(cursor, "delete_known", batch.forgotten)
         # Without effect as long as the message of that number is there.
         cursor.execute(_SQL["save_last_number"], {"last": batch.last_number})
         if batch.needs_sync and not is_synced:
@@ -471,7 +498,7 @@ def _move_row(move: Move) -> tuple[int, int, bytes, int]:
 
 
 def _write_histories(cursor: apsw.Cursor, batch: _Batch) -> None:
-    """Write what was learned of messages since they were handed out, and the redrives."""
+    """Write what was learned of messages since they were handed out, redrives and schedules."""
     # A sequence number is never used again, so nothing is saved after its deletion.
     if batch.lease_inserts:
         cursor.executemany(_SQL["insert_lease"], batch.lease_inserts)
@@ -484,6 +511,11 @@ def _write_histories(cursor: apsw.Cursor, batch: _Batch) -> None:
             cursor.execute(_SQL["save_redrive"], (id_, job))
         else:
             cursor.execute(_SQL["delete_redrive"], (id_,))
+    for id_, schedule in batch.schedules:
+        if schedule:
+            cursor.execute(_SQL["save_schedule"], (id_, schedule))
+        else:
+            cursor.execute(_SQL["delete_schedule"], (id_,))
 
 
 def _delete(cursor: apsw.Cursor, statement: str, keys: Sequence[int]) -> None:

@@ -1,15 +1,41 @@
 """Between the values of the model and the columns of the database."""
 
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Final
 
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry
 from qmq.model.queue import Queue
-from qmq.values import Attempt, BackOff, Durability, Outcome, Pause, QueueSettings, Tag
+from qmq.values import (
+    Attempt,
+    BackOff,
+    Durability,
+    Outcome,
+    Overflow,
+    Pause,
+    QueueSettings,
+    Rate,
+    Tag,
+)
+
+#: The settings that stand in the column where a queue has others than by default: most have
+#: none, and who has 100,000 queues reads all of that at each start.
+_RARE: Final = (
+    "delay_ns",
+    "ttl_ns",
+    "dead_letter_expired",
+    "dedup_window_ns",
+    "priority_ageing_ns",
+    "bytes_limit",
+    "overflow",
+    "leased_max",
+    "rate",
+)
+_DEFAULTS: Final = QueueSettings()
 
 #: A row of the table delivery.
-DeliveryRow = tuple[int, int, int, int, int, int, str, str, str]
+DeliveryRow = tuple[int, int, int, int, int, int, str, str, str, int, int]
 
 
 def queue_columns(queue: Queue) -> dict[str, str | int]:
@@ -36,6 +62,10 @@ def settings_of(text: str) -> tuple[QueueSettings, Pause | None, int]:
         known["back_off"] = BackOff(**known["back_off"])
     if "durability_min" in known:
         known["durability_min"] = Durability(known["durability_min"])
+    if "overflow" in known:
+        known["overflow"] = Overflow(known["overflow"])
+    if "rate" in known:
+        known["rate"] = Rate(**known["rate"])
     return QueueSettings(**known), Pause(**pause) if pause else None, purged_seq
 
 
@@ -54,6 +84,10 @@ def _settings(queue: Queue) -> dict[str, object]:
         },
         "durability_min": settings.durability_min.value,
     }
+    for name in _RARE:
+        value = getattr(settings, name)
+        if value != getattr(_DEFAULTS, name):
+            columns[name] = asdict(value) if isinstance(value, Rate) else value
     if queue.purged_seq:
         columns["purged_seq"] = queue.purged_seq
     if pause:
@@ -73,12 +107,14 @@ def delivery_row(delivery: Delivery) -> DeliveryRow:
         delivery.consumer,
         json.dumps(delivery.attempts, ensure_ascii=False) if delivery.attempts else "",
         delivery.redrive_id,
+        delivery.priority,
+        delivery.expires_ns,
     )
 
 
 def delivery_of(row: DeliveryRow, size: int) -> Delivery:
     """Read a row of the table delivery, of a message that takes so many bytes."""
-    seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id = row
+    seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id = row[:9]
     delivery = Delivery(entry(seq, size))
     delivery.fence = fence
     delivery.count = count
@@ -91,4 +127,5 @@ def delivery_of(row: DeliveryRow, size: int) -> Delivery:
         for number, who, since_ns, ended_ns, outcome, reason in json.loads(attempts or "[]")
     )
     delivery.redrive_id = redrive_id
+    delivery.priority, delivery.expires_ns = row[9:]
     return delivery

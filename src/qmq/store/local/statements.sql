@@ -39,9 +39,10 @@ delete from lease where first_seq in (select value from json_each(?))
 select first_seq, until_ns, leased_ns, consumer, seqs from lease
 
 -- name: save_delivery
-insert or replace into delivery
-    (seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+insert or replace into delivery (
+    seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id, priority,
+    expires_ns
+) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: delete_deliveries
 delete from delivery where seq in (select value from json_each(?))
@@ -55,9 +56,30 @@ delete from redrive where id = ?
 -- name: select_redrives
 select id, job from redrive order by number
 
+-- name: save_schedule
+insert into schedule (id, schedule) values (?, ?)
+on conflict (id) do update set schedule = excluded.schedule
+
+-- name: delete_schedule
+delete from schedule where id = ?
+
+-- name: select_schedules
+select id, schedule from schedule order by number
+
 -- name: select_deliveries
-select seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id
+select
+    seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id, priority,
+    expires_ns
 from delivery
+
+-- name: insert_known
+insert into dedup (seq, queue, dedup_id, meta, expires_ns) values (?, ?, ?, ?, ?)
+
+-- name: delete_known
+delete from dedup where seq in (select value from json_each(?))
+
+-- name: select_known
+select queue, seq, dedup_id, meta, expires_ns from dedup order by seq
 
 -- name: save_last_number
 update sequence set last = :last

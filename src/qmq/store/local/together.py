@@ -3,7 +3,8 @@
 Most messages are leased once and acked. A row for each would cost two writes more a
 message than a row for all that one call has leased, which goes when the last of them does.
 A message whose lease is extended, given back or followed by another gets a row of its own,
-which counts from then on.
+which counts from then on. One that has such a row already, since it was added with options,
+keeps it: the shared one counts as long as its own says that it was never handed out.
 """
 
 import struct
@@ -37,6 +38,8 @@ class Together:
 
     def __init__(self) -> None:
         self._lease_of: dict[int, _Lease] = {}
+        #: Those among them that have a row of their own besides.
+        self._own: set[int] = set()
 
     def __len__(self) -> int:
         """Count the messages that such rows are about."""
@@ -46,20 +49,21 @@ class Together:
         """Divide messages that one call has leased.
 
         Returns:
-            The row of those that nothing was known of before, if any; and the others, which
+            The row of those that were never handed out before, if any; and the others, which
             need a row each.
         """
-        first_time = [each for each in leased if each.fence == 1 and not each.redrive_id]
+        first_time = [each for each in leased if each.fence == 1]
         if len(first_time) < _TOGETHER_MIN:
             return None, list(leased)
         seqs = [each.seq for each in first_time]
         lease = _Lease(seqs[0], len(seqs))
         self._lease_of.update(dict.fromkeys(seqs, lease))
+        self._own.update(each.seq for each in first_time if each.was_known)
         one = first_time[0]
         row = (seqs[0], one.until_ns, one.leased_ns, one.consumer, _packed(seqs))
         if len(first_time) == len(leased):
             return row, []
-        return row, [each for each in leased if each.fence > 1 or each.redrive_id]
+        return row, [each for each in leased if each.fence > 1]
 
     def leave(self, seqs: Iterable[int]) -> tuple[list[int], list[int]]:
         """Take messages out of the rows that they are in.
@@ -69,7 +73,7 @@ class Together:
 
         Returns:
             The keys of the rows that are about nobody any more; and which of the messages
-            were in none, since they have a row of their own already.
+            have a row of their own.
         """
         done: list[int] = []
         others: list[int] = []
@@ -78,7 +82,11 @@ class Together:
             lease = pop(seq, None)
             if lease is None:
                 others.append(seq)
-            elif lease.left > 1:
+                continue
+            if seq in self._own:
+                self._own.remove(seq)
+                others.append(seq)
+            if lease.left > 1:
                 lease.left -= 1
             else:
                 done.append(lease.first_seq)
@@ -86,14 +94,17 @@ class Together:
 
     def load(self, rows: Iterable[LeaseRow]) -> "Loading":
         """Begin to take over the rows that a database holds."""
-        return Loading(rows, self._lease_of)
+        return Loading(rows, self._lease_of, self._own)
 
 
 class Loading:
     """Taking over the rows of a database, message by message."""
 
-    def __init__(self, rows: Iterable[LeaseRow], lease_of: dict[int, _Lease]) -> None:
+    def __init__(
+        self, rows: Iterable[LeaseRow], lease_of: dict[int, _Lease], own: set[int]
+    ) -> None:
         self._lease_of = lease_of
+        self._own = own
         self._leases: list[_Lease] = []
         #: Messages that the rows may be about.
         self._rows: dict[int, tuple[LeaseRow, _Lease]] = {}
@@ -104,19 +115,28 @@ class Loading:
 
     def take(self, seq: int, size: int) -> Delivery | None:
         """Return what a row knows of a message that is there and has no row of its own."""
-        found = self._rows.get(seq)
+        delivery = Delivery(entry(seq, size))
+        return delivery if self._lease(delivery) else None
+
+    def take_own(self, delivery: Delivery) -> None:
+        """Add what a row knows of a message that has a row of its own."""
+        if delivery.fence == 0 and self._lease(delivery):
+            self._own.add(delivery.seq)
+
+    def _lease(self, delivery: Delivery) -> bool:
+        """Put a message on lease, if a row says so."""
+        found = self._rows.get(delivery.seq)
         if found is None:
-            return None
+            return False
         (_, until_ns, leased_ns, consumer, _), lease = found
         lease.left += 1
-        self._lease_of[seq] = lease
-        delivery = Delivery(entry(seq, size))
+        self._lease_of[delivery.seq] = lease
         delivery.fence = delivery.count = 1
         delivery.state = State.LEASED
         delivery.until_ns = until_ns
         delivery.leased_ns = leased_ns
         delivery.consumer = consumer
-        return delivery
+        return True
 
     def left_over(self) -> list[int]:
         """Return the keys of the rows that turned out to be about nobody."""

@@ -31,7 +31,7 @@ def every_origin() -> JsonObject:
     return {
         "@type": f"{_PACKAGE}cors.v3.CorsPolicy",
         "allow_origin_string_match": [{"safe_regex": {"regex": ".*"}}],
-        "allow_methods": "GET, POST, PATCH, DELETE",
+        "allow_methods": "GET, POST, PUT, PATCH, DELETE",
         "allow_headers": "*",
         "expose_headers": "grpc-status, grpc-message, grpc-status-details-bin",
     }

@@ -1,0 +1,17 @@
+-- What messages were added with that decides when they are handed out. It is in the envelope
+-- as well, but that is not read when q starts.
+alter table delivery add column priority integer not null default 0;
+
+-- Nanoseconds since the Unix epoch; 0 is for ever.
+alter table delivery add column expires_ns integer not null default 0;
+
+-- Messages that were added with a dedup_id not long ago; they may have left.
+create table dedup (
+    -- That of the message.
+    seq        integer primary key,
+    queue      integer not null,
+    dedup_id   text    not null,
+    -- The metadata of its envelope, encoded.
+    meta       blob    not null,
+    expires_ns integer not null
+) strict;

@@ -1,0 +1,181 @@
+"""Between the settings of queues on the wire and their values: checks come with it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import IntEnum
+from typing import Any, Final, TypeVar
+
+from qmq.errors import InvalidArgument
+from qmq.limits import (
+    BURST_MAX,
+    DEDUP_WINDOW_S_MAX,
+    DEDUP_WINDOW_S_MIN,
+    DELIVERY_COUNT_MAX,
+    LEASE_S_MAX,
+    PRIORITY_AGEING_S_MAX,
+    RATE_MAX,
+    RATE_MIN,
+)
+from qmq.values import NS_PER_S, BackOff, Durability, Overflow, QueueSettings
+from qmq.wire import q_pb2 as pb
+from qmq.wire.times import AHEAD, DELAY, LEASE, TTL, Span, duration_message, duration_ns
+
+_Choice = TypeVar("_Choice", bound=IntEnum)
+
+#: How long each of the settings may last that are durations.
+_SPANS: Final = {
+    "lease_duration": LEASE,
+    "delay": AHEAD,
+    "dedup_window": Span(
+        DEDUP_WINDOW_S_MIN * NS_PER_S, DEDUP_WINDOW_S_MAX * NS_PER_S, "1 second to 7 days"
+    ),
+    "priority_ageing": Span(0, PRIORITY_AGEING_S_MAX * NS_PER_S, "0 to 1 day"),
+}
+#: In a queue, 0 is no ttl.
+_TTL: Final = TTL._replace(text=f"{TTL.text}, or 0 for ever")
+
+#: The highest value of each of the settings that are counts, and in words what it may be.
+_COUNTS: Final = {
+    "delivery_count_max": (DELIVERY_COUNT_MAX, f"1 to {DELIVERY_COUNT_MAX}, or 0 for no maximum"),
+    # No more than these hold is what the wire holds.
+    "bytes_limit": (2**63 - 1, "1 or more, or 0 for no limit"),
+    "leased_max": (2**31 - 1, "1 or more, or 0 for any number"),
+}
+
+_BASE: Final = Span(0, LEASE_S_MAX * NS_PER_S, "0 to 12 hours")
+
+
+def settings_change(
+    message: pb.QueueSettings, field: str
+) -> Callable[[QueueSettings], QueueSettings]:
+    """Convert what a request says of a queue's settings.
+
+    Args:
+        message: the settings; what is left out stays as it is.
+        field: its name, for errors.
+
+    Returns:
+        A function from settings to changed ones.
+
+    Raises:
+        InvalidArgument: one of them breaks its rule.
+    """
+    changes: dict[str, Any] = {
+        **_duration_changes(message, field),
+        **_count_changes(message, field),
+    }
+    for name in ("dead_letter_queue_id", "dead_letter_expired"):
+        if message.HasField(name):
+            changes[name] = getattr(message, name)
+    if message.durability_min:
+        changes["durability_min"] = _choice(
+            Durability, message.durability_min, f"{field}.durability_min"
+        )
+    if message.overflow:
+        changes["overflow"] = _choice(Overflow, message.overflow, f"{field}.overflow")
+    back_off_changes = _back_off_changes(message.back_off, f"{field}.back_off")
+    rate_changes = _rate_changes(message.rate, f"{field}.rate")
+
+    def change(settings: QueueSettings) -> QueueSettings:
+        back_off = replace(settings.back_off, **back_off_changes)
+        rate = replace(settings.rate, **rate_changes)
+        return replace(settings, **changes, back_off=back_off, rate=rate)
+
+    return change
+
+
+def _duration_changes(message: pb.QueueSettings, field: str) -> dict[str, int]:
+    changes = {
+        f"{name}_ns": duration_ns(getattr(message, name), f"{field}.{name}", span)
+        for name, span in _SPANS.items()
+        if message.HasField(name)
+    }
+    if message.HasField("ttl"):
+        is_for_ever = message.ttl.ToNanoseconds() == 0
+        changes["ttl_ns"] = 0 if is_for_ever else duration_ns(message.ttl, f"{field}.ttl", _TTL)
+    return changes
+
+
+def _count_changes(message: pb.QueueSettings, field: str) -> dict[str, int]:
+    changes: dict[str, int] = {}
+    for name, (most, words) in _COUNTS.items():
+        if message.HasField(name):
+            changes[name] = count = getattr(message, name)
+            if not 0 <= count <= most:
+                raise InvalidArgument(f"{field}.{name}", f"must be {words}; got {count}")
+    return changes
+
+
+def _back_off_changes(message: pb.BackOff, field: str) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name, key, span in (("base", "base_ns", _BASE), ("max", "max_ns", DELAY)):
+        if message.HasField(name):
+            changes[key] = duration_ns(getattr(message, name), f"{field}.{name}", span)
+    for name, least, most in (("factor", 1, 100), ("jitter", 0, 1)):
+        if message.HasField(name):
+            changes[name] = number = getattr(message, name)
+            # What is no number at all is neither less nor more than any.
+            if not least <= number <= most:
+                raise InvalidArgument(
+                    f"{field}.{name}", f"must be {least} to {most}; got {number:g}"
+                )
+    return changes
+
+
+def _rate_changes(message: pb.Rate, field: str) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if message.HasField("messages_per_second"):
+        changes["messages_per_second"] = rate = message.messages_per_second
+        if rate and not RATE_MIN <= rate <= RATE_MAX:
+            raise InvalidArgument(
+                f"{field}.messages_per_second",
+                f"must be {RATE_MIN:.5f} to {RATE_MAX:,}, or 0 for no limit; got {rate:g}",
+            )
+    if message.HasField("burst"):
+        changes["burst"] = burst = message.burst
+        if not 0 <= burst <= BURST_MAX:
+            raise InvalidArgument(
+                f"{field}.burst",
+                f"must be 1 to {BURST_MAX:,}, or 0 for as many as in one second; got {burst}",
+            )
+    return changes
+
+
+def _choice(kind: type[_Choice], number: int, field: str) -> _Choice:
+    """Return what a number other than 0 stands for, which is no choice."""
+    try:
+        return kind(number)
+    except ValueError:
+        known = ", ".join(f"{each.name} ({each.value})" for each in kind if each)
+        raise InvalidArgument(field, f"must be one of {known}; got {number}") from None
+
+
+def settings_message(settings: QueueSettings) -> pb.QueueSettings:
+    """Describe a queue's settings on the wire: all of them."""
+    return pb.QueueSettings(
+        lease_duration=duration_message(settings.lease_duration_ns),
+        delivery_count_max=settings.delivery_count_max,
+        dead_letter_queue_id=settings.dead_letter_queue_id,
+        back_off=_back_off_message(settings.back_off),
+        durability_min=pb.Durability.Level.Name(settings.durability_min),
+        delay=duration_message(settings.delay_ns),
+        ttl=duration_message(settings.ttl_ns),
+        dead_letter_expired=settings.dead_letter_expired,
+        dedup_window=duration_message(settings.dedup_window_ns),
+        priority_ageing=duration_message(settings.priority_ageing_ns),
+        bytes_limit=settings.bytes_limit,
+        overflow=pb.Overflow.Policy.Name(settings.overflow),
+        leased_max=settings.leased_max,
+        rate=pb.Rate(
+            messages_per_second=settings.rate.messages_per_second, burst=settings.rate.burst
+        ),
+    )
+
+
+def _back_off_message(back_off: BackOff) -> pb.BackOff:
+    return pb.BackOff(
+        base=duration_message(back_off.base_ns),
+        factor=back_off.factor,
+        max=duration_message(back_off.max_ns),
+        jitter=back_off.jitter,
+    )
