@@ -19,7 +19,9 @@ from tests.client.conformance_consuming import (
 )
 from tests.client.conformance_leases import CompleteConformance, LeasesConformance
 from tests.client.conformance_many import ProducerConformance, ThreadsConformance
+from tests.client.conformance_options import OptionsConformance, QueueOptionsConformance
 from tests.client.conformance_oversight import OversightConformance, RedriveConformance
+from tests.client.conformance_schedules import SchedulesConformance
 
 
 @pytest.fixture
@@ -70,11 +72,23 @@ class TestComplete(CompleteConformance):
     """Over the wire."""
 
 
+class TestOptions(OptionsConformance):
+    """Over the wire."""
+
+
+class TestQueueOptions(QueueOptionsConformance):
+    """Over the wire."""
+
+
 class TestOversight(OversightConformance):
     """Over the wire."""
 
 
 class TestRedrive(RedriveConformance):
+    """Over the wire."""
+
+
+class TestSchedules(SchedulesConformance):
     """Over the wire."""
 
 

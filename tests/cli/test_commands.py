@@ -1,6 +1,7 @@
 """What each command accepts, and the call that it stands for."""
 
 from dataclasses import replace
+from typing import Any
 
 import click
 import pytest
@@ -8,10 +9,15 @@ import pytest
 from qmq.cli.call import Action, AddMany, Call, MessageOutput, Take, Top
 from qmq.cli.commands import qcli
 from qmq.values import Durability
+from qmq.wire import q_pb2 as pb
 
 NEW = "cannot create new queue"
 TAGS = (("k", "v"), ("k", "w"))
-LINES = AddMany(queue_id="ID", is_jsonl=False, end=b"\n", keeps_ends=False, skip=0, tags=())
+LINES = AddMany(
+    queue_id="ID", is_jsonl=False, end=b"\n", keeps_ends=False, skip=0, tags=(), options={}
+)
+#: 2026-12-01T08:00Z, in seconds since the Unix epoch.
+MOMENT_S = 1_796_112_000
 TAKE = Take(queue_id="ID", output="json", end=b"\n", count=1, wait_s=0.0)
 
 
@@ -261,11 +267,71 @@ def test_stats_may_be_about_one_queue() -> None:
         (["--lines", "--skip", "12"], replace(LINES, skip=12)),
         (["--jsonl", "-t", "k=v", "-t", "k=w"], replace(LINES, is_jsonl=True, tags=TAGS)),
         (["--lines", "--durability", "OS"], replace(LINES, durability=Durability.OS)),
+        (
+            ["--jsonl", "--priority", "9"],
+            replace(LINES, is_jsonl=True, options={"priority": 9}),
+        ),
     ],
 )
 def test_add_reads_many_messages(arguments: list[str], action: AddMany) -> None:
     """Nothing is read until the server is there."""
     assert action_of("add", "ID", *arguments) == action
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], {}),
+        (["--delay", "5m"], {"delay": {"seconds": 300, "nanos": 0}}),
+        (["--delay", "0"], {"delay": {"seconds": 0, "nanos": 0}}),
+        (["--at", "2026-12-01T08:00Z"], {"available_at": {"seconds": MOMENT_S, "nanos": 0}}),
+        (
+            ["--ttl", "1.5", "--priority", "9"],
+            {"ttl": {"seconds": 1, "nanos": 500_000_000}, "priority": 9},
+        ),
+        (
+            ["--expires-at", "2026-12-01T09:00:00.5+01:00"],
+            {"expires_at": {"seconds": MOMENT_S, "nanos": 500_000_000}},
+        ),
+    ],
+)
+def test_add_has_options(arguments: list[str], options: dict[str, object]) -> None:
+    """None that is not given; they are those of the wire."""
+    action = action_of("add", "ID", "--lines", *arguments)
+
+    assert isinstance(action, AddMany)
+    assert action.options == options
+    assert {field.name for field, _ in pb.MessageOptions(**action.options).ListFields()} == {
+        *options
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        (["--delay", "5m"], {"delay": {"seconds": 300, "nanos": 0}}),
+        (["--ttl", "0"], {"ttl": {"seconds": 0, "nanos": 0}}),
+        (["--dead-letter-expired"], {"dead_letter_expired": True}),
+        (["--no-dead-letter-expired"], {"dead_letter_expired": False}),
+        (["--dedup-window", "1h"], {"dedup_window": {"seconds": 3600, "nanos": 0}}),
+        (["--priority-ageing", "10ms"], {"priority_ageing": {"seconds": 0, "nanos": 10_000_000}}),
+        (["--bytes-limit", "0"], {"bytes_limit": 0}),
+        (["--overflow", "dead-letter-oldest"], {"overflow": "DEAD_LETTER_OLDEST"}),
+        (["--leased-max", "20"], {"leased_max": 20}),
+        (["--rate", "0.5"], {"rate": {"messages_per_second": 0.5}}),
+        (
+            ["--rate", "100", "--burst", "0"],
+            {"rate": {"messages_per_second": 100.0, "burst": 0}},
+        ),
+    ],
+)
+def test_a_queue_has_settings(arguments: list[str], settings: dict[str, Any]) -> None:
+    """A new one as one that is there; what is not given is left as it is."""
+    made = new_queue("MEMORY", "-1", *arguments)
+    call = call_of("update", "ID", *arguments)
+
+    assert made["settings"] == call.fields["settings"] == settings
+    assert pb.UpdateQueueRequest(**call.fields).settings == pb.QueueSettings(**settings)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +391,19 @@ def test_top_looks_every_second() -> None:
         (["add", "ID", "--jsonl", "--keep-ends"], "--keep-ends needs --lines"),
         (["add", "ID", "--null"], "--null needs --lines"),
         (["add", "ID", "--lines", "--skip", "-1"], "-1 is not in the range x>=0"),
+        (["add", "ID", "--delay", "0", "--at", "2026-12-01T08:00Z"], "--delay and --at exclude"),
+        (
+            ["add", "ID", "--ttl", "1", "--expires-at", "2026-12-01T08:00Z"],
+            "--ttl and --expires-at exclude each other",
+        ),
+        (["add", "ID", "--priority", "256"], "256 is not in the range 0<=x<=255"),
+        (["add", "ID", "--at", "tomorrow"], "'tomorrow' is no moment; write it as 2026-11-24T"),
+        (["add", "ID", "--at", "2026-12-01T08:00"], "'2026-12-01T08:00' is no moment"),
+        (["add", "ID", "--delay", "-1"], "'-1' is no duration"),
+        (["add", "ID", "--lines", "--dedup-id", "x"], "--dedup-id is of one message"),
+        (["add", "ID", "--jsonl", "--dedup-id", "x"], '"options": {"dedup_id": "text"}'),
+        (["update", "ID", "--overflow", "burn"], "'burn' is not one of 'reject', 'drop-oldest'"),
+        (["update", "ID", "--rate", "fast"], "'fast' is not a valid float"),
         (["pop", "ID", "--count", "0"], "0 is not in the range x>=1"),
         (["pop", "ID", "--count", "1", "--all"], "--count and --all exclude each other"),
         (["pop", "ID", "--raw", "--jsonl"], "--raw and --jsonl exclude each other"),

@@ -22,11 +22,14 @@ SECTIONS = {
     ],
     "What there is": ["stats", "top", "browse", "explain"],
     "Dead letters": ["redrive"],
+    "Schedules": ["schedule"],
     "Itself": ["config", "help"],
 }
 COMMANDS = [
     *(name for names in SECTIONS.values() for name in names),
     *("redrive start", "redrive list", "redrive show", "redrive stop"),
+    *("schedule put", "schedule list", "schedule show", "schedule delete"),
+    *("schedule pause", "schedule resume"),
 ]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -185,6 +188,12 @@ def test_a_server_that_is_not_there_is_one_line(
         ["redrive", "list"],
         ["redrive", "show", "ID", "--follow"],
         ["redrive", "stop", "ID"],
+        ["schedule", "put", "ID", "NAME", "--every", "1m"],
+        ["schedule", "list"],
+        ["schedule", "show", "ID", "NAME"],
+        ["schedule", "delete", "ID", "NAME"],
+        ["schedule", "pause", "ID", "NAME"],
+        ["schedule", "resume", "ID", "NAME"],
     ],
 )
 def test_a_server_that_is_not_there_has_its_own_status(arguments: list[str]) -> None:

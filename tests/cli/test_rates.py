@@ -8,7 +8,7 @@ import pytest
 from qmq.cli.call import Sort, Top
 from qmq.cli.rates import Row, rows_of, sorted_rows
 from qmq.cli.top import frame
-from qmq.client.values import QueueInfo, QueueStats
+from qmq.client.queue_values import QueueInfo, QueueStats
 from qmq.values import Store
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from qmq.cli.records import (
     BadLine,
@@ -19,21 +21,18 @@ from qmq.cli.records import (
     stats_record,
 )
 from qmq.client.codecs import AS_IS
-from qmq.client.values import (
-    Attempt,
+from qmq.client.queue_values import (
     BackOff,
-    BrowsedMessage,
     ConsumerStats,
-    DeadLetter,
-    Explanation,
-    Message,
     Pause,
     QueueInfo,
     QueueSettings,
     QueueStats,
+    Rate,
     Redrive,
     RedriveState,
 )
+from qmq.client.values import Attempt, BrowsedMessage, DeadLetter, Explanation, Message
 from qmq.values import DeadLetterReason, MessageState, Outcome, Store, Tag
 from qmq.wire import q_pb2 as pb
 
@@ -79,7 +78,7 @@ def test_what_is_printed_can_be_read(payload: bytes, tags: tuple[tuple[str, str]
     line = line_of(message_record(message(payload, *tags))).encode()
 
     assert b"\n" not in line
-    assert read_message(line) == (payload, tags)
+    assert read_message(line) == (payload, tags, pb.MessageOptions())
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,54 @@ def test_a_person_may_write_a_line(
     line: bytes, payload: bytes, tags: tuple[tuple[str, str], ...]
 ) -> None:
     """Only the payload is needed."""
-    assert read_message(line) == (payload, tags)
+    assert read_message(line) == (payload, tags, pb.MessageOptions())
+
+
+def test_a_line_has_options() -> None:
+    """As the wire's JSON has them; what is null is not there."""
+    line = (
+        b'{"payload": "x", "options": {"delay": "1.5s", "expires_at": "2026-12-01T09:00:00+01:00",'
+        b' "priority": 9, "dedup_id": "17", "ttl": null}}'
+    )
+
+    assert read_message(line).options == pb.MessageOptions(
+        delay=Duration(seconds=1, nanos=500_000_000),
+        expires_at=Timestamp(seconds=1_796_112_000),
+        priority=9,
+        dedup_id="17",
+    )
+
+
+def test_options_come_back_but_for_the_dedup_id() -> None:
+    """A queue that knows that would not take the message again."""
+    taken = replace(
+        message(b"x", ("k", "v")),
+        priority=9,
+        available_ns=CREATED_NS - 1,
+        expires_ns=CREATED_NS,
+        dedup_id="17",
+    )
+
+    record = message_record(taken)
+    read = read_message(line_of(record).encode())
+
+    assert record == {
+        "id": "an id",
+        "created": CREATED,
+        "tags": {"k": "v"},
+        "payload": "x",
+        "options": {
+            "available_at": "2026-11-24T13:56:22.008101952Z",
+            "expires_at": CREATED,
+            "priority": 9,
+        },
+        "dedup_id": "17",
+    }
+    assert read.options == pb.MessageOptions(
+        available_at=Timestamp(seconds=CREATED_NS // 10**9, nanos=8_101_952),
+        expires_at=Timestamp(seconds=CREATED_NS // 10**9, nanos=8_101_953),
+        priority=9,
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,6 +169,14 @@ def test_a_person_may_write_a_line(
         (b'{"payload": "a", "tags": {"k": "v", "k": "w"}}', "the key 'k' stands there twice"),
         (b'{"payload": "a", "payload": "b"}', "the key 'payload' stands there twice"),
         (b'{"payload": "a", "tag": {}}', "unknown field 'tag'; the fields are payload, "),
+        (b'{"payload": "a", "options": 9}', "options must be an object, "),
+        (
+            b'{"payload": "a", "options": {"prio": 9}}',
+            "unknown option 'prio'; the options are delay",
+        ),
+        (b'{"payload": "a", "options": {"priority": "high"}}', "options: Failed to parse priority"),
+        (b'{"payload": "a", "options": {"delay": 5}}', "options: Failed to parse delay field: "),
+        (b'{"payload": "a", "options": {"dedup_id": "\\ud800"}}', "options: Failed to parse dedup"),
     ],
 )
 def test_a_bad_line_says_what_is_wrong_with_it(line: bytes, reason: str) -> None:
@@ -141,6 +195,15 @@ def test_a_queue_is_one_flat_object() -> None:
         dead_letter_queue_id="",
         back_off=BackOff(base=0.5, factor=2.0, max=300, jitter=0.2),
         durability_min="FSYNC",
+        delay=1.5,
+        ttl=0,
+        dead_letter_expired=True,
+        dedup_window=300,
+        priority_ageing=0.01,
+        bytes_limit=2**40,
+        overflow="DROP_OLDEST",
+        leased_max=7,
+        rate=Rate(messages_per_second=0.5, burst=3),
     )
 
     assert queue_record(replace(INFO, settings=settings, paused=Pause(CREATED_NS, adds=True))) == {
@@ -158,6 +221,16 @@ def test_a_queue_is_one_flat_object() -> None:
         "back_off_max_s": 300.0,
         "back_off_jitter": 0.2,
         "durability_min": "FSYNC",
+        "delay_s": 1.5,
+        "ttl_s": 0.0,
+        "dead_letter_expired": True,
+        "dedup_window_s": 300.0,
+        "priority_ageing_s": 0.01,
+        "bytes_limit": 2**40,
+        "overflow": "DROP_OLDEST",
+        "leased_max": 7,
+        "messages_per_second": 0.5,
+        "burst": 3,
         "paused": CREATED,
         "adds_paused": True,
     }
@@ -180,6 +253,11 @@ def test_counts_are_numbers(age: timedelta | None, seconds: float | None) -> Non
         dead_lettered_total=4,
         done_per_second=0.5,
         consumers=(ConsumerStats("me", 2),),
+        bytes=5,
+        expired_total=6,
+        overflowed_total=7,
+        deduplicated_total=8,
+        dedup_ids=9,
     )
 
     assert json.loads(line_of(stats_record(stats))) == {
@@ -190,6 +268,7 @@ def test_counts_are_numbers(age: timedelta | None, seconds: float | None) -> Non
         "leased": 2,
         "delayed": 0,
         "ready_bytes": 0,
+        "bytes": 5,
         "oldest_age_s": seconds,
         "waiting": 1,
         "enqueued_total": 2**53 + 1,
@@ -197,6 +276,10 @@ def test_counts_are_numbers(age: timedelta | None, seconds: float | None) -> Non
         "acked_total": 0,
         "redelivered_total": 0,
         "dead_lettered_total": 4,
+        "expired_total": 6,
+        "overflowed_total": 7,
+        "deduplicated_total": 8,
+        "dedup_ids": 9,
         "added_per_second": 0.0,
         "done_per_second": 0.5,
         "limit": -1,
@@ -281,7 +364,7 @@ def test_what_is_leased_or_browsed_can_be_added() -> None:
     explained = Explanation(browsed(state=MessageState.LEASED), 0, ("since it is",))
 
     for record in (leased_record(leased), browsed_record(explained.message)):
-        assert read_message(line_of(record).encode()) == (b"x", ())
+        assert read_message(line_of(record).encode()) == (b"x", (), pb.MessageOptions())
     assert explained_record(explained)["reasons"] == ["since it is"]
 
 

@@ -11,19 +11,19 @@ from qmq.cli.reply_tables import (
     preview,
     queue_table,
     redrive_table,
+    stats_table,
 )
 from qmq.client.codecs import AS_IS
-from qmq.client.values import (
-    Attempt,
-    BrowsedMessage,
-    DeadLetter,
-    Explanation,
+from qmq.client.queue_values import (
     Pause,
     QueueInfo,
     QueueSettings,
+    QueueStats,
+    Rate,
     Redrive,
     RedriveState,
 )
+from qmq.client.values import Attempt, BrowsedMessage, DeadLetter, Explanation
 from qmq.values import DeadLetterReason, MessageState, Outcome, Store, Tag
 
 CREATED_NS = 1_795_528_582_008_101_953
@@ -75,6 +75,21 @@ def test_messages_are_a_table() -> None:
     assert browse_table([], None) == ["ID  STATE  AGE  DELIVERED  PAYLOAD"]
 
 
+def test_messages_with_options_have_columns_for_them() -> None:
+    """For those that one of them has; what could move the cursor is spelled out."""
+    urgent = replace(MESSAGE, priority=255, tags=())
+    once = replace(MESSAGE, dedup_id="a\x1b", tags=())
+    short = replace(MESSAGE, expires_ns=CREATED_NS, tags=())
+
+    assert browse_table([urgent, short, once], None) == [
+        "ID     STATE   AGE  DELIVERED  PRIORITY  EXPIRES               DEDUP-ID  PAYLOAD",
+        "an id  ready  5.0s          0       255  -                     -         hello",
+        f"an id  ready  5.0s          0         -  {CREATED}  -         hello",
+        "an id  ready  5.0s          0         -  -                     a\\x1b     hello",
+    ]
+    assert browse_table([urgent, MESSAGE], None)[0].split()[4:] == ["PRIORITY", "TAGS", "PAYLOAD"]
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_table_of_messages_fits_its_terminal(width: int) -> None:
     """Payloads are cut."""
@@ -95,6 +110,17 @@ def test_a_ready_message_is_explained() -> None:
         "payload      hello",
         "",
         "why.",
+    ]
+
+
+def test_options_are_explained() -> None:
+    """Those that a message has."""
+    message = replace(MESSAGE, priority=9, expires_ns=CREATED_NS, dedup_id="invoice 17")
+
+    assert explanation_text(Explanation(message, 0, ()), {})[6:] == [
+        "priority     9",
+        f"expires      {CREATED}",
+        "dedup id     invoice 17",
     ]
 
 
@@ -142,6 +168,69 @@ def test_queues_call_each_other_by_name() -> None:
         ["5", "5m00s", "3", "dead-jobs", paused] for paused in ("-", "yes", "adds-too")
     ]
     assert "dead  " in queue_table([queue], {})[1]
+
+
+def test_settings_that_somebody_chose_have_columns() -> None:
+    """For each that is not as by default in one of the queues."""
+    plain = QueueInfo("an-id", "plain", Store.DISK, CREATED_NS)
+    default = QueueSettings(
+        delay=0,
+        ttl=0,
+        dead_letter_expired=False,
+        dedup_window=300,
+        priority_ageing=0,
+        bytes_limit=0,
+        overflow="REJECT",
+        leased_max=0,
+        rate=Rate(messages_per_second=0, burst=0),
+    )
+    chosen = QueueSettings(
+        delay=1.5,
+        ttl=3600,
+        dead_letter_expired=True,
+        dedup_window=60,
+        priority_ageing=5,
+        bytes_limit=2**20,
+        overflow="DEAD_LETTER_OLDEST",
+        leased_max=7,
+        rate=Rate(messages_per_second=0.5, burst=3),
+    )
+
+    title, *rows = queue_table([plain, replace(plain, settings=chosen)], {})
+
+    assert title.split()[7:-3] == [
+        *("DELAY", "TTL", "EXPIRED", "DEDUP-WINDOW", "AGEING", "BYTES-LIMIT", "OVERFLOW"),
+        *("LEASED-MAX", "RATE"),
+    ]
+    assert rows[0].split()[7:16] == ["-"] * 9
+    assert rows[1].split()[7:17] == [
+        *("1.5s", "1h00m", "dead-letter", "1m00s", "5.0s", "1.0", "MiB", "dead-letter-oldest"),
+        *("7", "0.5/s"),
+    ]
+    assert queue_table([replace(plain, settings=default)], {})[0] == queue_table([plain], {})[0]
+
+
+def test_counts_that_are_not_nothing_have_columns() -> None:
+    """For what expired, had to go, or was there already."""
+    stats = QueueStats(
+        info=QueueInfo("an id", "jobs", Store.DISK, CREATED_NS),
+        ready=0,
+        ready_bytes=0,
+        oldest_age=None,
+        waiting=0,
+        enqueued_total=0,
+        consumed_total=0,
+        limit=-1,
+    )
+    some = replace(stats, expired_total=1, deduplicated_total=3, dedup_ids=4)
+
+    title, none, row = stats_table([stats, some])
+
+    assert title.split()[-4:] == ["DEAD", "EXPIRED", "DEDUPLICATED", "DEDUP-IDS"]
+    assert none.split()[-4:] == ["0", "-", "-", "-"]
+    assert row.split()[-4:] == ["0", "1", "3", "4"]
+    assert stats_table([replace(stats, overflowed_total=2)])[0].split()[-1] == "OVERFLOWED"
+    assert stats_table([stats])[0].split()[-1] == "DEAD"
 
 
 def test_redrives_are_a_table() -> None:

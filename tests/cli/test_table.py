@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from qmq.cli.table import Column, age_text, narrow_table, printable, size_text, table
+from qmq.cli.table import Column, age_text, narrow_table, printable, size_text, table, telling
 
 COLUMNS = [
     Column("QUEUE", ["jobs", "a-rather-long-name"]),
@@ -26,6 +26,13 @@ def test_numbers_are_lined_up_at_their_last_digit() -> None:
 def test_a_table_without_rows_has_its_titles() -> None:
     """So that a person sees that there is nothing."""
     assert table([Column("QUEUE", []), Column("READY", [], is_number=True)]) == ["QUEUE  READY"]
+
+
+def test_columns_that_say_nothing_are_left_out() -> None:
+    """Of any row, that is; nor does one of a table without rows say anything."""
+    some, none = Column("TAGS", ["", "a=b"]), Column("EXPIRES", ["-", "", "-"])
+
+    assert telling(some, none, Column("PRIORITY", [])) == [some]
 
 
 @pytest.mark.parametrize(

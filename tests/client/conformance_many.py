@@ -185,6 +185,27 @@ class ThreadsConformance:
         with pytest.raises(qmq.QueueEmpty):
             queue.pop()
 
+    def test_messages_have_options(self, sync_client: qmq.Client) -> None:
+        """Added one by one, in a batch, and by threads that share a producer."""
+        queue = sync_client.new_queue(store="DISK", settings=qmq.QueueSettings(dedup_window=60))
+
+        first = queue.add("low", dedup_id="0")
+        again = queue.add_batch(["later", qmq.NewMessage("low again", dedup_id="0")])
+
+        def produce(number: int) -> qmq.Metadata:
+            return producer.add("x", priority=9, dedup_id=str(number % 50))
+
+        with queue.producer() as producer, ThreadPoolExecutor(8) as threads:
+            added = list(threads.map(produce, range(100)))
+
+        assert [each.deduplicated for each in again] == [False, True]
+        assert again[1].id == first.id
+        # That of 0 was there before.
+        assert sum(each.deduplicated for each in added) == 51
+        messages = queue.pop_batch(1_000)
+        assert [message.priority for message in messages] == [9] * 49 + [0, 0]
+        assert [message.text for message in messages[-2:]] == ["low", "later"]
+
     def test_who_waits_gets_the_next_message(self, sync_client: qmq.Client) -> None:
         """By pop as by iteration, each in a thread of its own."""
         queue = sync_client.new_queue(store="MEMORY")

@@ -45,6 +45,15 @@ class OversightConformance:
             dead_letter_queue_id="",
             back_off=qmq.BackOff(base=1, factor=2, max=300, jitter=0.2),
             durability_min="MEMORY",
+            delay=0,
+            ttl=0,
+            dead_letter_expired=False,
+            dedup_window=300,
+            priority_ageing=0,
+            bytes_limit=0,
+            overflow="REJECT",
+            leased_max=0,
+            rate=qmq.Rate(messages_per_second=0, burst=0),
         )
         assert (info.limit, info.paused) == (-1, None)
 
@@ -74,13 +83,13 @@ class OversightConformance:
 
         assert updated == await made.info()
         assert updated.limit == 7
-        assert updated.settings == qmq.QueueSettings(
-            lease_duration=120,
-            delivery_count_max=4,
-            dead_letter_queue_id=(await dead.info()).id,
-            back_off=qmq.BackOff(base=0.5, factor=3, max=3600, jitter=0.2),
-            durability_min=qmq.Durability.MEMORY,
+        settings = updated.settings
+        assert (settings.lease_duration, settings.delivery_count_max) == (
+            timedelta(seconds=120),
+            4,
         )
+        assert settings.dead_letter_queue_id == (await dead.info()).id
+        assert settings.back_off == qmq.BackOff(base=0.5, factor=3, max=3600, jitter=0.2)
         assert (await made.update(limit=-1)).limit == -1
         with pytest.raises(qmq.InvalidArgument):
             await made.update(qmq.QueueSettings(dead_letter_queue_id=""))

@@ -18,12 +18,13 @@ class ScriptedChannel:
     def __init__(self, answers: Iterable[Answer]) -> None:
         self._answers = list(answers)
         self.asked: list[str] = []
+        self.requests: list[bytes] = []
         self.timeouts_s: list[float] = []
 
     async def call(self, method: str, request: bytes, timeout_s: float) -> bytes:
         """Give the next answer."""
-        del request
         self.asked.append(method)
+        self.requests.append(request)
         self.timeouts_s.append(timeout_s)
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):

@@ -14,7 +14,9 @@ from tests.client.conformance_consuming import (
 )
 from tests.client.conformance_leases import CompleteConformance, LeasesConformance
 from tests.client.conformance_many import ProducerConformance, ThreadsConformance
+from tests.client.conformance_options import OptionsConformance, QueueOptionsConformance
 from tests.client.conformance_oversight import OversightConformance, RedriveConformance
+from tests.client.conformance_schedules import SchedulesConformance
 
 
 @pytest.fixture
@@ -72,11 +74,23 @@ class TestComplete(CompleteConformance):
     """Over the broker of `qmq.testing`."""
 
 
+class TestOptions(OptionsConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestQueueOptions(QueueOptionsConformance):
+    """Over the broker of `qmq.testing`."""
+
+
 class TestOversight(OversightConformance):
     """Over the broker of `qmq.testing`."""
 
 
 class TestRedrive(RedriveConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestSchedules(SchedulesConformance):
     """Over the broker of `qmq.testing`."""
 
 

@@ -69,12 +69,114 @@ async def test_what_may_not_happen_twice_is_not_repeated(call: str) -> None:
     assert await attempts(call, [NOT_REACHED, LOST]) == "ConnectionLost after 2"
 
 
-async def test_adds_are_repeated_on_demand() -> None:
-    """The message may be stored twice then."""
-    twice = qmq.Retry(duration=60, pause=0, adds=True)
+#: Repeats adds too.
+ADDS = qmq.Retry(duration=60, pause=0, adds=True)
 
-    assert await attempts("add", [LOST, ADDED], twice) == 2
-    assert await attempts("pop", [LOST], twice) == "ConnectionLost after 1"
+
+async def test_adds_are_repeated_on_demand() -> None:
+    """They, and nothing else."""
+    assert await attempts("add", [LOST, ADDED], ADDS) == 2
+    assert await attempts("pop", [LOST], ADDS) == "ConnectionLost after 1"
+
+
+def sent_ids(channel: ScriptedChannel) -> list[list[str]]:
+    """The dedup_ids of the messages of each call that was made."""
+    return [
+        [pb.AddRequest.FromString(request).message.options.dedup_id]
+        if method == "Add"
+        else [each.options.dedup_id for each in pb.AddBatchRequest.FromString(request).messages]
+        for method, request in zip(channel.asked, channel.requests, strict=True)
+    ]
+
+
+def batch_reply(count: int, *known: int) -> bytes:
+    """The answer to a batch of so many messages, of which some were there already."""
+    metas = [pb.Metadata(id=str(n)) for n in range(count)]
+    return pb.AddBatchResponse(messages=metas, deduplicated=known).SerializeToString()
+
+
+KNOWN = pb.AddResponse(
+    message=pb.Message(meta=pb.Metadata(id="1")), deduplicated=True
+).SerializeToString()
+
+
+async def test_an_add_is_repeated_under_an_id_that_the_client_makes() -> None:
+    """So it is stored once; only of an id of their own users are told that it was known."""
+    channel = ScriptedChannel(
+        [
+            *(LOST, KNOWN),
+            *(LOST, batch_reply(3, 0, 1, 2)),
+            batch_reply(1, 0),
+            *(LOST, batch_reply(1, 0)),
+        ]
+    )
+    queue = AsyncClient.over(channel, retry=ADDS).queue("mail")
+
+    added = [await queue.add("x")]
+    added += await queue.add_batch(["a", qmq.NewMessage("b", dedup_id="own"), "c"])
+    async with queue.producer() as producer:
+        added += [await producer.add("y", dedup_id="mine"), await producer.add("z")]
+
+    assert [each.deduplicated for each in added] == [False, False, True, False, True, False]
+    add, add_again, batch, batch_again, mine, made, made_again = sent_ids(channel)
+    assert (add, batch, made) == (add_again, batch_again, made_again)
+    assert (batch[1], mine) == ("own", ["mine"])
+    by_client = {*add, batch[0], batch[2], *made}
+    assert len(by_client) == 4
+    assert all(by_client)
+
+
+@pytest.mark.parametrize("retry", [EAGER, qmq.Retry(duration=0, adds=True)])
+async def test_no_id_is_made_that_is_of_no_use(retry: qmq.Retry) -> None:
+    """Since the server has to remember it; such adds are not repeated."""
+    channel = ScriptedChannel([ADDED, batch_reply(2), batch_reply(1), LOST, LOST, LOST])
+    queue = AsyncClient.over(channel, retry=retry).queue("mail")
+
+    await queue.add("x")
+    await queue.add_batch(["a", "b"])
+    async with queue.producer() as producer:
+        await producer.add("y")
+        with pytest.raises(qmq.ConnectionLost):
+            await queue.add("x")
+        with pytest.raises(qmq.ConnectionLost):
+            await queue.add_batch(["a", "b"])
+        with pytest.raises(qmq.ConnectionLost):
+            await producer.add("y")
+
+    assert {each for ids in sent_ids(channel) for each in ids} == {""}
+
+
+async def test_what_has_an_id_of_its_own_is_repeated() -> None:
+    """A batch if that is so of all of its messages."""
+    one, two = qmq.NewMessage("a", dedup_id="1"), qmq.NewMessage("b", dedup_id="2")
+    channel = ScriptedChannel(
+        [
+            *(LOST, KNOWN),
+            *(LOST, batch_reply(2, 1)),
+            LOST,
+            *(LOST, batch_reply(2, 0)),
+            LOST,
+        ]
+    )
+    queue = AsyncClient.over(channel, retry=EAGER).queue("mail")
+
+    assert (await queue.add("x", dedup_id="0")).deduplicated
+    assert [each.deduplicated for each in await queue.add_batch([one, two])] == [False, True]
+    with pytest.raises(qmq.ConnectionLost):
+        await queue.add_batch([one, "c"])
+    async with queue.producer(linger=60) as producer:
+        pending = [await producer.submit(text, dedup_id=text) for text in "ab"]
+        await producer.flush()
+        results = [await each.result() for each in pending]
+        pending = [await producer.submit("c", dedup_id="c"), await producer.submit("d")]
+        with pytest.raises(qmq.AddsFailed) as failure:
+            await producer.flush()
+
+    assert [each.deduplicated for each in results] == [True, False]
+    assert [each.message for each in failure.value.failed] == [
+        qmq.NewMessage(b"c", dedup_id="c"),
+        qmq.NewMessage(b"d"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """What the client makes of what the wire says."""
 
+from dataclasses import fields
+from datetime import UTC, datetime
+
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 import qmq
 from qmq.client import decode
@@ -18,6 +22,7 @@ def test_what_is_new_is_told_from_what_is_known() -> None:
     wire.dead_letter.reason = NEW  # type: ignore[assignment]
     queue = pb.Queue()
     queue.store = queue.settings.durability_min = NEW  # type: ignore[assignment]
+    queue.settings.overflow = NEW  # type: ignore[assignment]
     redrive = pb.Redrive()
     redrive.state = NEW  # type: ignore[assignment]
     browsed = pb.BrowsedMessage()
@@ -31,6 +36,7 @@ def test_what_is_new_is_told_from_what_is_known() -> None:
     assert message.dead_letter.reason is None
     assert info.store is qmq.Store.UNKNOWN
     assert info.settings.durability_min is qmq.Durability.UNKNOWN
+    assert info.settings.overflow is None
     assert decode.redrive(redrive).state is qmq.RedriveState.UNKNOWN
     assert decode.browsed(browsed, qmq.BytesCodec()).state is None
     assert decode.durability_of(NEW) is qmq.Durability.UNKNOWN
@@ -61,3 +67,77 @@ def test_each_result_about_a_lease_is_an_error_of_its_own(
 def test_a_result_that_is_well_is_no_error() -> None:
     """Whatever else it says."""
     assert decode.lease_error(pb.LeaseResult(), "some-id") is None
+
+
+def test_a_message_says_what_it_was_added_with() -> None:
+    """Wherever it is looked at; nothing, if that is nothing."""
+    wire = pb.Message(payload=b"x")
+    wire.options.available_at.FromNanoseconds(1_700_000_000_123_456_789)
+    wire.options.expires_at.FromNanoseconds(1_800_000_000_000_000_000)
+    wire.options.priority, wire.options.dedup_id = 9, "invoice 17"
+    codec = qmq.BytesCodec()
+
+    for message in (
+        decode.popped(wire, codec),
+        decode.browsed(pb.BrowsedMessage(message=wire), codec),
+    ):
+        assert (message.priority, message.dedup_id) == (9, "invoice 17")
+        assert message.available_ns == 1_700_000_000_123_456_789
+        assert message.available_at == datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC)
+        assert message.expires_ns == 1_800_000_000_000_000_000
+        assert message.expires_at == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+        assert (message.dead_letter, message.attempts) == (None, ())
+    plain = decode.popped(pb.Message(payload=b"x"), codec)
+    assert (plain.priority, plain.dedup_id) == (0, "")
+    assert (plain.available_ns, plain.available_at) == (plain.expires_ns, plain.expires_at)
+    assert plain.expires_at is None
+
+
+def test_what_is_known_of_a_queue_is_all_there() -> None:
+    """Every setting and every count that there is."""
+    queue = pb.Queue(
+        settings=pb.QueueSettings(
+            lease_duration=Duration(seconds=30),
+            delivery_count_max=3,
+            dead_letter_queue_id="dead",
+            back_off=pb.BackOff(
+                base=Duration(seconds=1), factor=2, max=Duration(seconds=300), jitter=0.2
+            ),
+            durability_min="OS",
+            delay=Duration(seconds=1),
+            ttl=Duration(seconds=2),
+            dead_letter_expired=True,
+            dedup_window=Duration(seconds=300),
+            priority_ageing=Duration(nanos=5_000_000),
+            bytes_limit=2**40,
+            overflow="DEAD_LETTER_OLDEST",
+            leased_max=7,
+            rate=pb.Rate(messages_per_second=0.5, burst=4),
+        )
+    )
+    wire = pb.QueueStats(queue=queue, bytes=1, expired_total=2, overflowed_total=3)
+    wire.deduplicated_total, wire.dedup_ids = 4, 5
+
+    stats = decode.queue_stats(wire)
+
+    assert {field.name for field in pb.QueueSettings.DESCRIPTOR.fields} == {
+        field.name for field in fields(qmq.QueueSettings)
+    }
+    assert stats.info.settings == qmq.QueueSettings(
+        lease_duration=30,
+        delivery_count_max=3,
+        dead_letter_queue_id="dead",
+        back_off=qmq.BackOff(base=1, factor=2, max=300, jitter=0.2),
+        durability_min="OS",
+        delay=1,
+        ttl=2,
+        dead_letter_expired=True,
+        dedup_window=300,
+        priority_ageing=0.005,
+        bytes_limit=2**40,
+        overflow=qmq.Overflow.DEAD_LETTER_OLDEST,
+        leased_max=7,
+        rate=qmq.Rate(messages_per_second=0.5, burst=4),
+    )
+    assert (stats.bytes, stats.expired_total, stats.overflowed_total) == (1, 2, 3)
+    assert (stats.deduplicated_total, stats.dedup_ids) == (4, 5)

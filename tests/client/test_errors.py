@@ -11,7 +11,6 @@ from google.rpc.status_pb2 import Status
 
 import qmq
 from qmq import errors as server_errors
-from qmq.client import errors as client_errors
 from qmq.client.status import error_from
 from qmq.transport.status import code_of, status_of
 
@@ -52,10 +51,12 @@ def made(kind: type[server_errors.QError]) -> server_errors.QError:
         server_errors.NoDeadLetterQueue: ("some-id",),
         server_errors.QueueInUse: ("some-id", "other-id"),
         server_errors.RedriveNotFound: ("some-id",),
+        server_errors.ScheduleNotFound: ("some-id", "nightly"),
         server_errors.DurabilityNotReached: ("durability", "MEMORY", "FSYNC", "MEMORY"),
         server_errors.UnknownStore: (7,),
         server_errors.NameTaken: ("mail", "some-id"),
         server_errors.QueueFull: ("some-id", 3, 3),
+        server_errors.DedupFull: ("some-id", 3, 3, 2.5),
         server_errors.TooLarge: ("too large", "message_bytes_max", 4, 5),
         server_errors.LimitReached: ("too many", "queues_max", 4, 5),
     }
@@ -105,6 +106,22 @@ def test_an_invalid_argument_names_its_field() -> None:
     assert isinstance(error, qmq.InvalidArgument)
     assert error.field == "tags[0].key"
     assert qmq.InvalidArgument("somebody else's").field == ""
+
+
+def test_a_limit_is_told_by_name_and_number() -> None:
+    """As far as the server says so, as the original did not."""
+    full = of_server(server_errors.QueueFull.of_bytes("some-id", 3_000, 2_900))
+    dedup = of_server(server_errors.DedupFull("some-id", 4, 4, 2.5))
+
+    for error, facts in (
+        (full, ("bytes_limit", 3_000, 2_900)),
+        (dedup, ("dedup_ids_max", 4, 4)),
+        (qmq.LimitReached("somebody else's"), ("", None, None)),
+        (qmq.LimitReached("!", metadata={"value": "many"}), ("", None, None)),
+    ):
+        assert isinstance(error, qmq.LimitReached)
+        assert (error.limit, error.value, error.current) == facts
+    assert (type(full), type(dedup), dedup.retry_after_s) == (qmq.QueueFull, qmq.DedupFull, 2.5)
 
 
 def test_what_a_newer_server_says_is_kept() -> None:
@@ -179,7 +196,8 @@ def test_what_is_unavailable_tells_whether_it_may_have_happened(
 
 def test_errors_go_to_other_processes() -> None:
     """And they can be copied, with everything that they say."""
-    failed = client_errors.FailedAdd(b"x", (("k", "v"),), qmq.QueueFull("full", reason="R"))
+    message = qmq.NewMessage(b"x", tags={"k": "v"}, priority=7, delay=5)
+    failed = qmq.FailedAdd(message, qmq.QueueFull("full", reason="R"))
     for error in (
         of_server(server_errors.QueueFull("some-id", 3, 3)),
         qmq.ServerBusy("busy", retry_after_s=1.5),

@@ -21,14 +21,15 @@ NAMES = set(
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncWorker Attempt BackOff
     BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer ConsumerStats
-    DeadLetter DeadLetterReason DeadlineExceeded Durability DurabilityNotReached Explanation
-    FailedAdd InvalidArgument JsonCodec LeaseLost LeasedMessage LimitReached Message
-    MessageNotFound MessageState MessageTooLarge Metadata MsgspecCodec NackKind NameTaken
-    NoDeadLetterQueue NotSent Outcome Pause PendingAdd Popping Producer PydanticCodec QmqError
-    Queue QueueEmpty QueueFull QueueInUse QueueInfo QueueNotFound QueuePaused QueueSettings
-    QueueStats Redrive RedriveNotFound RedriveState Reject Release Retry ServerBusy
-    ServerNotReached ServerShuttingDown Store StoreFailed StoreNotConfigured StoresDiffer TLS
-    Tag TextCodec Unavailable Unimplemented UnknownStore Worker
+    DeadLetter DeadLetterReason DeadlineExceeded DedupFull Durability DurabilityNotReached
+    Explanation FailedAdd InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached Message
+    MessageNotFound MessageState MessageTooLarge Metadata Missed MsgspecCodec NackKind NameTaken
+    NewMessage NoDeadLetterQueue NotSent Outcome Overflow Pause PendingAdd Popping Producer
+    PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo QueueInUse QueueNotFound
+    QueuePaused QueueSettings QueueStats Rate Redrive RedriveNotFound RedriveState Reject
+    Release Retry Schedule ScheduleNotFound ServerBusy ServerNotReached ServerShuttingDown Store
+    StoreFailed StoreNotConfigured StoresDiffer Tag TextCodec TLS Unavailable Unimplemented
+    UnknownStore Worker
     """.split()  # noqa: SIM905 - One a line would be a page.
 )
 

@@ -2,6 +2,7 @@
 
 import pickle
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -140,11 +141,17 @@ def test_settings_are_checked_where_they_are_given() -> None:
         (lambda: qmq.QueueSettings(lease_duration=-1), "lease_duration"),
         (lambda: qmq.BackOff(base=float("nan")), "base"),
         (lambda: qmq.BackOff(max=timedelta(days=-1)), "max"),
+        (lambda: qmq.QueueSettings(delay=-1), "delay"),
+        (lambda: qmq.QueueSettings(ttl=-1), "ttl"),
+        (lambda: qmq.QueueSettings(dedup_window=-1), "dedup_window"),
+        (lambda: qmq.QueueSettings(priority_ageing=-1), "priority_ageing"),
     ):
         with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
             make()
     with pytest.raises(KeyError):
         qmq.QueueSettings(durability_min="PAPER")  # type: ignore[arg-type]
+    with pytest.raises(KeyError):
+        qmq.QueueSettings(overflow="BURN")  # type: ignore[arg-type]
 
 
 def test_a_level_of_durability_is_checked_where_it_is_given() -> None:
@@ -157,6 +164,45 @@ def test_a_level_of_durability_is_checked_where_it_is_given() -> None:
     for make in (queue.producer, queue.popping, queue.consume, queue.worker):
         with pytest.raises(KeyError, match="PAPER"):
             make(durability="PAPER")  # type: ignore[arg-type]
+
+
+def test_a_message_that_is_to_be_added_says_all_in_one_way() -> None:
+    """However it was written; it is compared by that, and goes to other processes."""
+    moment = datetime(2026, 12, 1, 8, tzinfo=UTC)
+
+    message = qmq.NewMessage(
+        "x", tags={"a": "1"}, delay=1.5, ttl=timedelta(days=1), priority=9, dedup_id="17"
+    )
+    other = qmq.NewMessage("x", available_at=moment, expires_at=moment)
+
+    assert (message.tags, message.delay) == ((("a", "1"),), timedelta(seconds=1.5))
+    assert message == qmq.NewMessage(
+        "x", tags=[qmq.Tag("a", "1")], delay=1.5, ttl=86_400, priority=9, dedup_id="17"
+    )
+    assert (other.available_at, other.delay, other.priority) == (moment, None, 0)
+    assert pickle.loads(pickle.dumps(message)) == message  # noqa: S301 - Ours.
+    with pytest.raises(AttributeError):
+        message.priority = 10  # type: ignore[misc]
+
+
+async def test_options_are_checked_where_they_are_given() -> None:
+    """Before anything is asked of the server, of which there is none here."""
+    local = datetime(2026, 12, 1, 8)  # noqa: DTZ001 - What is to be refused.
+    queue = qmq.AsyncClient(":1").queue("mail")
+
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"delay": -1}, "delay must be 0 seconds or more"),
+        ({"ttl": timedelta(days=-1)}, "ttl must be 0 seconds or more"),
+        ({"available_at": local}, "available_at must have a time zone, for example"),
+        ({"expires_at": local}, "expires_at must have a time zone, for example"),
+    ]
+    for told, reason in cases:
+        with pytest.raises(ValueError, match=reason):
+            qmq.NewMessage("x", **told)
+        with pytest.raises(ValueError, match=reason):
+            await queue.add("x", **told)
+        with pytest.raises(ValueError, match=reason):
+            await queue.producer().submit("x", **told)
 
 
 def test_moments_are_those_of_the_nanoseconds() -> None:

@@ -5,7 +5,7 @@ It is not run. `assert_type` fails the check when a type is not what it says.
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 import pydantic
@@ -65,6 +65,15 @@ async def settings(client: qmq.AsyncClient) -> None:
         dead_letter_queue_id="dead",
         back_off=qmq.BackOff(base=timedelta(seconds=1), max=60.5),
         durability_min="FSYNC",
+        delay=5,
+        ttl=timedelta(days=1),
+        dead_letter_expired=True,
+        dedup_window=3600,
+        priority_ageing=0.5,
+        bytes_limit=10_000,
+        overflow="DROP_OLDEST",
+        leased_max=20,
+        rate=qmq.Rate(messages_per_second=0.5, burst=3),
     )
     queue = await client.new_queue("mail", settings=settings)
     await client.ensure_queue("mail", settings=settings)
@@ -73,11 +82,15 @@ async def settings(client: qmq.AsyncClient) -> None:
     assert_type(info.settings.lease_duration, timedelta | None)
     assert_type(info.settings.back_off, qmq.BackOff | None)
     assert_type(info.settings.durability_min, qmq.Durability | None)
+    assert_type(info.settings.ttl, timedelta | None)
+    assert_type(info.settings.overflow, qmq.Overflow | None)
+    assert_type(info.settings.rate, qmq.Rate | None)
     assert_type(info.limit, int)
     assert_type((await queue.pause(adds=True)).paused, qmq.Pause | None)
     assert_type(await queue.resume(), qmq.QueueInfo)
     assert_type(await queue.purge(), int)
     assert_type((await queue.stats()).consumers, tuple[qmq.ConsumerStats, ...])
+    qmq.QueueSettings(overflow="BURN")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     qmq.QueueSettings(durability_min="PAPER")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
@@ -158,6 +171,22 @@ async def oversight(client: qmq.AsyncClient) -> None:
     assert_type(await client.stop_redrive(redrive.id), qmq.Redrive)
 
 
+async def schedules(client: qmq.AsyncClient, orders: qmq.AsyncQueue[str]) -> None:
+    """Messages that come by themselves."""
+    made = await orders.put_schedule("daily", "report", cron="0 8 * * *", missed="SKIP")
+    assert_type(made, qmq.Schedule[str])
+    assert_type(made.value, str)
+    assert_type(made.message, qmq.NewMessage[bytes])
+    assert_type(made.missed, qmq.Missed)
+    assert_type(made.next, datetime | None)
+    new = qmq.NewMessage("report", priority=3)
+    await orders.put_schedule("often", new, interval=timedelta(minutes=5), missed=qmq.Missed.ALL)
+    assert_type(await orders.schedules(), list[qmq.Schedule[str]])
+    assert_type(await orders.schedule("daily"), qmq.Schedule[str])
+    assert_type(await client.schedules(), list[qmq.Schedule[bytes | str]])
+    await orders.delete_schedule("daily")
+
+
 async def messages(queue: qmq.AsyncQueue[bytes | str]) -> None:
     """Messages without a codec."""
     added = await queue.add("text", tags=[("k", "v"), qmq.Tag("k", "w")])
@@ -173,6 +202,30 @@ async def messages(queue: qmq.AsyncQueue[bytes | str]) -> None:
         assert_type(each, qmq.Message[bytes | str])
     async for each in queue.drain():
         assert_type(each.value, bytes | str)
+
+
+async def options(client: qmq.AsyncClient) -> None:
+    """When messages are handed out, and how often they are added."""
+    orders = client.queue("orders", codec=qmq.PydanticCodec(Order))
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    added = await orders.add(Order(number=1), delay=5, ttl=timedelta(days=1), dedup_id="1")
+    assert_type(added.deduplicated, bool)
+    await orders.add(Order(number=1), available_at=soon, expires_at=soon, priority=9)
+    new = qmq.NewMessage(Order(number=2), tags={"k": "v"}, priority=9, delay=0.5)
+    assert_type(new, qmq.NewMessage[Order])
+    assert_type(await orders.add_batch([new, Order(number=3)]), list[qmq.Metadata])
+    await client.complete(adds=[(orders, [new]), (orders, [new, Order(number=4)], {"k": "v"})])
+    async with orders.producer() as producer:
+        await producer.submit(Order(number=5), priority=9, available_at=soon)
+        assert_type(await producer.add(Order(number=6), ttl=60, dedup_id="6"), qmq.Metadata)
+    texts = client.queue("texts")
+    await texts.add_batch([qmq.NewMessage("x", priority=1), b"y", qmq.NewMessage(b"z")])
+    message = await orders.pop()
+    assert_type((message.priority, message.dedup_id), tuple[int, str])
+    assert_type((message.available_at, message.expires_at), tuple[datetime | None, datetime | None])
+
+    await orders.add_batch([qmq.NewMessage("x")])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await orders.add(Order(number=1), delay="5m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def values(client: qmq.AsyncClient) -> None:
@@ -243,6 +296,9 @@ def errors(queue: qmq.Queue[bytes | str]) -> None:
         assert_type(error.retry_after_s, float | None)
     except qmq.AddsFailed as error:
         assert_type(error.failed, tuple[qmq.FailedAdd, ...])
+        queue.add_batch([failed.message for failed in error.failed])
+    except qmq.LimitReached as error:
+        assert_type((error.limit, error.value, error.current), tuple[str, int | None, int | None])
     except qmq.QmqError as error:
         assert_type((error.code, error.reason, error.message), tuple[str, str, str])
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import click
+
 from qmq.cli.call import AddMany
 from qmq.cli.connect import connected
 from qmq.cli.failures import Failure, failure_of
@@ -14,7 +16,7 @@ from qmq.cli.standard_input import bytes_left, chunks, has_more, lines_of
 from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.client import Client
 from qmq.client._sync.connection import Connection
-from qmq.client.encode import add_batch, new_message
+from qmq.client.encode import add_batch, has_dedup_id, new_message
 from qmq.client.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -60,6 +62,10 @@ def add_many(action: AddMany, settings: Settings) -> None:
             raise Failure(
                 f"--skip {action.skip} leaves out more than the {load.lines_total} lines there are"
             )
+        if load.known:
+            what = "1 line was" if load.known == 1 else f"{load.known} lines were"
+            note = f"qcli: {what} not added, since the queue knows the dedup_id"
+            click.echo(note, err=True)
 
 
 def _look(channel: GrpcChannel, queue_id: str) -> None:
@@ -83,6 +89,8 @@ class _Load:
         self.lines_total = 0
         #: How many of them the server has acknowledged, or were left out.
         self._stored = action.skip
+        #: How many of these were there already, by their dedup_ids.
+        self.known = 0
         #: How many lines after those were sent without an answer.
         self._unknown = 0
         #: Bytes of standard input that were looked at.
@@ -163,14 +171,18 @@ class _Load:
         action = self._action
         request = add_batch(action.queue_id, batch, partial=True, durability=action.durability)
         self._unknown = len(batch)
+        # The first line that has no dedup_id tells.
+        is_safe = all(map(has_dedup_id, batch))
         try:
-            reply = self._connection.call("AddBatch", request)
+            data = self._connection.call("AddBatch", request, repeatable=is_safe)
         except QmqError as error:
             if not _may_have_happened(error):
                 self._unknown = 0
             raise
-        stored = len(pb.AddBatchResponse.FromString(reply).messages)
+        reply = pb.AddBatchResponse.FromString(data)
+        stored = len(reply.messages)
         self._stored += stored
+        self.known += len(reply.deduplicated)
         self._unknown = 0
         return stored
 
@@ -185,12 +197,30 @@ def _may_have_happened(error: QmqError) -> bool:
 
 def _encoder(action: AddMany) -> Encode:
     """Return what makes a message of a line; it may raise BadLine."""
-    tags = action.tags
+    tags, of_all = action.tags, pb.MessageOptions(**action.options)
     if not action.is_jsonl:
-        return lambda line: new_message(line, tags)
+        options = _unless_empty(of_all)
+        return lambda line: new_message(line, tags, options)
 
     def encode(line: bytes) -> bytes:
-        payload, own_tags = read_message(line)
-        return new_message(payload, (*own_tags, *tags))
+        payload, own_tags, own = read_message(line)
+        return new_message(payload, (*own_tags, *tags), _unless_empty(_merged(own, of_all)))
 
     return encode
+
+
+def _merged(own: pb.MessageOptions, of_all: pb.MessageOptions) -> pb.MessageOptions:
+    """Return the options of a line, and of those of all lines what it says nothing about."""
+    merged = pb.MessageOptions()
+    merged.CopyFrom(of_all)
+    for names in (("delay", "available_at"), ("ttl", "expires_at")):
+        # The one says the same as the other.
+        if any(map(own.HasField, names)):
+            for name in names:
+                merged.ClearField(name)
+    merged.MergeFrom(own)
+    return merged
+
+
+def _unless_empty(options: pb.MessageOptions) -> pb.MessageOptions | None:
+    return options if options.ByteSize() else None

@@ -71,6 +71,8 @@ class AddMany:
     skip: int
     #: Of every message: pairs of key and value.
     tags: tuple[tuple[str, str], ...]
+    #: Of every message, where its line says nothing else: those of a proto.MessageOptions.
+    options: Fields
     #: How durable each batch is; UNKNOWN leaves it to the queue.
     durability: Durability = Durability.UNKNOWN
 
@@ -160,6 +162,25 @@ class Redrive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListSchedules:
+    """The schedules of a queue, or of all, printed."""
+
+    #: Empty for all queues.
+    queue_id: str
+    output: Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseSchedule:
+    """A schedule that stands still from now on, or goes on."""
+
+    queue_id: str
+    name: str
+    is_paused: bool
+    output: Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """A command run for each message of a queue."""
 
@@ -187,4 +208,7 @@ class Top:
     is_once: bool
 
 
-Action: TypeAlias = Call | AddMany | Take | Lease | Settle | Browse | Purge | Redrive | Work | Top
+#: Those about queues and what belongs to them.
+Oversight: TypeAlias = Purge | Redrive | ListSchedules | PauseSchedule
+
+Action: TypeAlias = Call | AddMany | Take | Lease | Settle | Browse | Oversight | Work | Top

@@ -3,7 +3,21 @@
 import click
 
 from qmq.cli.arguments import complete_command
-from qmq.cli.call import Action, AddMany, Browse, Call, Lease, Purge, Redrive, Settle, Take, Work
+from qmq.cli.call import (
+    Action,
+    AddMany,
+    Browse,
+    Call,
+    Lease,
+    ListSchedules,
+    Oversight,
+    PauseSchedule,
+    Purge,
+    Redrive,
+    Settle,
+    Take,
+    Work,
+)
 from qmq.cli.dead_letter_commands import redrive
 from qmq.cli.help import CommandsInOrder, CommandsInSections
 from qmq.cli.lease_commands import (
@@ -26,6 +40,7 @@ from qmq.cli.queue_commands import (
     untag_queue,
     update_queue,
 )
+from qmq.cli.schedule_commands import schedule
 from qmq.cli.settings import Settings, connection_options, settings_of
 from qmq.cli.view_commands import (
     browse_queue,
@@ -92,14 +107,8 @@ def _do(action: Action, settings: Settings) -> None:
             from qmq.cli.browse import browse  # noqa: PLC0415
 
             browse(action, settings)
-        case Purge():
-            from qmq.cli.purge import purge  # noqa: PLC0415
-
-            purge(action, settings)
-        case Redrive():
-            from qmq.cli.redrive import follow_redrive  # noqa: PLC0415
-
-            follow_redrive(action, settings)
+        case Purge() | Redrive() | ListSchedules() | PauseSchedule():
+            _look_after(action, settings)
         case Work():
             from qmq.cli.work import work  # noqa: PLC0415
 
@@ -108,6 +117,27 @@ def _do(action: Action, settings: Settings) -> None:
             from qmq.cli.top import top  # noqa: PLC0415
 
             top(action, settings)
+
+
+def _look_after(action: Oversight, settings: Settings) -> None:
+    """Do the same for what is about queues rather than messages."""
+    match action:
+        case Purge():
+            from qmq.cli.purge import purge  # noqa: PLC0415
+
+            purge(action, settings)
+        case Redrive():
+            from qmq.cli.redrive import follow_redrive  # noqa: PLC0415
+
+            follow_redrive(action, settings)
+        case ListSchedules():
+            from qmq.cli.schedule import list_schedules  # noqa: PLC0415
+
+            list_schedules(action, settings)
+        case PauseSchedule():
+            from qmq.cli.schedule import pause_schedule  # noqa: PLC0415
+
+            pause_schedule(action, settings)
 
 
 @click.command("help", cls=CommandsInOrder.command_class)
@@ -150,4 +180,5 @@ qcli.add_section(
 )
 qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message)
 qcli.add_section("Dead letters", redrive)
+qcli.add_section("Schedules", schedule)
 qcli.add_section("Itself", show_config, show_help)

@@ -35,6 +35,8 @@ _NAMING: Final = frozenset(
         "GetRedrive",
         "ListRedrives",
         "StopRedrive",
+        "PutSchedule",
+        "GetSchedule",
     }
 )
 

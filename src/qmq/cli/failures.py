@@ -8,6 +8,7 @@ from qmq.cli.table import printable
 from qmq.client.errors import (
     AddressError,
     DeadlineExceeded,
+    LimitReached,
     QmqError,
     QueueEmpty,
     ServerNotReached,
@@ -49,11 +50,21 @@ def failure_of(what: str, error: QmqError | AddressError, more: str = "") -> Fai
     if isinstance(error, AddressError):
         return Failure(f"{what}: {error}")
     message = f"{what}: {error.code}: {error.message}"
+    if isinstance(error, LimitReached) and error.limit:
+        message += f" ({_limit(error)})"
     if isinstance(error, ServerNotReached):
         message += f"; {_START_A_SERVER}"
     if more:
         message += f"; {more}"
     return Failure(message, _status_of(error))
+
+
+def _limit(error: LimitReached) -> str:
+    """Return what an error says of a limit, for programs to find."""
+    facts = f"{error.limit} {error.value}, current {error.current}"
+    if error.retry_after_s is None:
+        return facts
+    return f"{facts}, retry after {error.retry_after_s:g} s"
 
 
 def print_error(message: str) -> None:

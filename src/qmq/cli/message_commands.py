@@ -4,6 +4,7 @@ from typing import Unpack
 
 import click
 
+from qmq.cli.adding_options import AddingOptions, adding_options, options_fields
 from qmq.cli.arguments import read_wait
 from qmq.cli.call import AddMany, Call, Fields, Take
 from qmq.cli.help import CommandWithExamples
@@ -38,6 +39,7 @@ from qmq.values import Durability
 @click.option(
     "-0", "--null", "is_null", is_flag=True, help="With --lines: a zero byte ends each line."
 )
+@adding_options
 @durability_option
 @server_option()
 def add_message(  # noqa: PLR0913 - One for each option.
@@ -50,20 +52,29 @@ def add_message(  # noqa: PLR0913 - One for each option.
     keep_ends: bool,
     is_null: bool,
     durability: Durability,
+    **adding: Unpack[AddingOptions],
 ) -> Call | AddMany:
     """Add a message to a queue, its payload from standard input.
 
     The payload is taken as it is, the end of its last line included. With --durability, the
-    reply says how durable the message is.
+    reply says how durable the message is. If the queue knows the dedup id, the reply is about
+    the message that was added then, and says "deduplicated".
 
     With --lines, each line is a message without its line break. With --jsonl, each is one
-    as `qcli pop --jsonl` prints it; only "payload" is needed. Both print nothing, and if
-    they fail say how many lines are stored.
+    as `qcli pop --jsonl` prints it; only "payload" is needed, and "options" may say of the
+    line what options say of all. Both print nothing, and if they fail say how many lines are
+    stored.
     """
     exclusive(lines=is_lines, jsonl=is_jsonl)
     needs("--lines", is_given=is_lines, keep_ends=keep_ends, null=is_null)
     needs("--lines or --jsonl", is_given=is_lines or is_jsonl, skip=skip)
+    options = options_fields(adding)
     if is_lines or is_jsonl:
+        if "dedup_id" in options:
+            raise click.UsageError(
+                "--dedup-id is of one message: of several lines, only the first would be added."
+                ' With --jsonl, write {"payload": "text", "options": {"dedup_id": "text"}}'
+            )
         return AddMany(
             queue_id=queue_id,
             is_jsonl=is_jsonl,
@@ -71,9 +82,11 @@ def add_message(  # noqa: PLR0913 - One for each option.
             keeps_ends=keep_ends,
             skip=skip,
             tags=tuple((tag["key"], tag["value"]) for tag in tags),
+            options=options,
             durability=durability,
         )
-    fields = {"queue_id": queue_id, "message": {"tags": tags, "payload": read_payload()}}
+    message = {"tags": tags, "payload": read_payload()} | given(options=options or None)
+    fields = {"queue_id": queue_id, "message": message}
     return _call("cannot add message to queue", "Add", fields, durability)
 
 

@@ -87,7 +87,7 @@ def exclusive(**flags: object) -> None:
     Raises:
         click.UsageError: it names two of them.
     """
-    given_ones = [name for name, value in flags.items() if value]
+    given_ones = [name.replace("_", "-") for name, value in flags.items() if value]
     if len(given_ones) > 1:
         raise click.UsageError(f"--{given_ones[0]} and --{given_ones[1]} exclude each other")
 

@@ -1,6 +1,6 @@
 """The options that say how a queue hands out messages."""
 
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 import click
 
@@ -27,64 +27,133 @@ class QueueOptions(TypedDict):
     back_off_max_s: float | None
     back_off_jitter: float | None
     durability_min: Durability
+    delay_s: float | None
+    ttl_s: float | None
+    dead_letter_expired: bool | None
+    dedup_window_s: float | None
+    priority_ageing_s: float | None
+    bytes_limit: int | None
+    overflow: str | None
+    leased_max: int | None
+    rate: float | None
+    burst: int | None
+
+
+_OPTIONS: Final = (
+    duration_option(
+        "--lease-duration",
+        "lease_s",
+        help="How long a lease lasts that asks for nothing else; a new queue has 30s.",
+    ),
+    click.option(
+        "--delivery-count-max",
+        type=int,
+        metavar="N",
+        help="How often a message is delivered before it becomes a dead letter; 0 is no"
+        " maximum. Needs --dead-letter-queue.",
+    ),
+    click.option(
+        "--dead-letter-queue",
+        metavar="ID",
+        shell_complete=complete_queue,
+        help="Where messages go that were rejected or delivered too often: a queue in the"
+        " same store; '' for none.",
+    ),
+    duration_option(
+        "--back-off-base",
+        "back_off_base_s",
+        help="How long a message is kept back after its first delivery has failed; a new queue"
+        " has 1s.",
+    ),
+    click.option(
+        "--back-off-factor",
+        type=float,
+        metavar="FACTOR",
+        help="How many times longer after each further one; a new queue has 2.",
+    ),
+    duration_option(
+        "--back-off-max",
+        "back_off_max_s",
+        help="How long at most after any of them; a new queue has 5m.",
+    ),
+    click.option(
+        "--back-off-jitter",
+        type=float,
+        metavar="SHARE",
+        help="How much of that chance takes off at most, 0 to 1; a new queue has 0.2.",
+    ),
+    level_option(
+        "--durability-min",
+        help="The least durability of any change to the messages; a new queue has memory.",
+    ),
+    duration_option(
+        "--delay",
+        "delay_s",
+        help="How long a message is kept back that says nothing about it; a new queue has 0.",
+    ),
+    duration_option(
+        "--ttl",
+        "ttl_s",
+        help="How long any message is of use: it is not handed out after that; 0, which a new queue"
+        " has, is for ever.",
+    ),
+    click.option(
+        "--dead-letter-expired/--no-dead-letter-expired",
+        default=None,
+        help="Whether messages of no use any more go to the dead-letter queue rather than nowhere.",
+    ),
+    duration_option(
+        "--dedup-window",
+        "dedup_window_s",
+        help="How long the queue knows the dedup id of a message; a new queue has 5m.",
+    ),
+    duration_option(
+        "--priority-ageing",
+        "priority_ageing_s",
+        help="How much earlier a message seems to have come for each step of its priority; 0, which"
+        " a new queue has, puts those of low priority off for as long as there are others.",
+    ),
+    click.option(
+        "--bytes-limit",
+        type=int,
+        metavar="N",
+        help="How many bytes the messages take together at most; 0 is no limit.",
+    ),
+    click.option(
+        "--overflow",
+        type=click.Choice(["reject", "drop-oldest", "dead-letter-oldest"]),
+        help="What becomes of an add to a full queue: it is refused, or the oldest messages make"
+        " room; a new queue has reject.",
+    ),
+    click.option(
+        "--leased-max",
+        type=int,
+        metavar="N",
+        help="How many messages may be on lease at a time; 0 is any number.",
+    ),
+    click.option(
+        "--rate",
+        type=float,
+        metavar="N",
+        help="Hand out N messages a second at most; 0 is no limit.",
+    ),
+    click.option(
+        "--burst",
+        type=int,
+        metavar="N",
+        help="With --rate: up to N at once after a pause; 0 is as many as in one second.",
+    ),
+)
 
 
 def queue_options(command: Decorated) -> Decorated:
     """Add the options of QueueOptions to a command."""
-    options = (
-        duration_option(
-            "--lease-duration",
-            "lease_s",
-            help="How long a lease lasts that asks for nothing else; a new queue has 30s.",
-        ),
-        click.option(
-            "--delivery-count-max",
-            type=int,
-            metavar="N",
-            help="How often a message is delivered before it becomes a dead letter; 0 is no"
-            " maximum. Needs --dead-letter-queue.",
-        ),
-        click.option(
-            "--dead-letter-queue",
-            metavar="ID",
-            shell_complete=complete_queue,
-            help="Where messages go that were rejected or delivered too often: a queue in the"
-            " same store; '' for none.",
-        ),
-        duration_option(
-            "--back-off-base",
-            "back_off_base_s",
-            help="How long a message is kept back after its first delivery has failed; a new queue"
-            " has 1s.",
-        ),
-        click.option(
-            "--back-off-factor",
-            type=float,
-            metavar="FACTOR",
-            help="How many times longer after each further one; a new queue has 2.",
-        ),
-        duration_option(
-            "--back-off-max",
-            "back_off_max_s",
-            help="How long at most after any of them; a new queue has 5m.",
-        ),
-        click.option(
-            "--back-off-jitter",
-            type=float,
-            metavar="SHARE",
-            help="How much of that chance takes off at most, 0 to 1; a new queue has 0.2.",
-        ),
-        level_option(
-            "--durability-min",
-            help="The least durability of any change to the messages; a new queue has memory.",
-        ),
-    )
-    return with_options(command, options)
+    return with_options(command, _OPTIONS)
 
 
 def settings_fields(options: QueueOptions) -> dict[str, Any]:
     """Return what the options say as the fields of a proto.QueueSettings."""
-    level = options["durability_min"]
+    level, overflow = options["durability_min"], options["overflow"]
     back_off = given(
         base=duration(options["back_off_base_s"]),
         factor=options["back_off_factor"],
@@ -97,4 +166,13 @@ def settings_fields(options: QueueOptions) -> dict[str, Any]:
         dead_letter_queue_id=options["dead_letter_queue"],
         back_off=back_off or None,
         durability_min=level.name if level else None,
+        delay=duration(options["delay_s"]),
+        ttl=duration(options["ttl_s"]),
+        dead_letter_expired=options["dead_letter_expired"],
+        dedup_window=duration(options["dedup_window_s"]),
+        priority_ageing=duration(options["priority_ageing_s"]),
+        bytes_limit=options["bytes_limit"],
+        overflow=overflow.replace("-", "_").upper() if overflow else None,
+        leased_max=options["leased_max"],
+        rate=given(messages_per_second=options["rate"], burst=options["burst"]) or None,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from qmq.cli.call import Sort
-from qmq.client.values import QueueStats
+from qmq.client.queue_values import QueueStats
 
 
 @dataclass(frozen=True, slots=True)

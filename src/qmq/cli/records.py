@@ -7,33 +7,30 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.json_format import ParseDict, ParseError
 
 from qmq.client.codecs import AS_IS
 from qmq.client.decode import moment_ns, popped
-from qmq.client.values import (
-    BackOff,
-    BrowsedMessage,
-    Explanation,
-    Message,
-    QueueInfo,
-    QueueStats,
-    Redrive,
-)
+from qmq.client.queue_values import BackOff, QueueInfo, QueueStats, Rate, Redrive
+from qmq.client.values import BrowsedMessage, Explanation, Message, TagPairs
 from qmq.values import NS_PER_S, Tag
 from qmq.wire import q_pb2 as pb
 
 Record = dict[str, Any]
 
 #: What a line says about a message that is added.
-_FIELDS: Final = ("payload", "payload_base64", "tags")
+_FIELDS: Final = ("payload", "payload_base64", "tags", "options")
 
 #: What else `lease` and `browse` print, and what means nothing then: q gives a message an id
-#: and a moment of its own, and the rest is of its past.
+#: and a moment of its own, and the rest is of its past. So is its dedup_id: the queue it was
+#: taken from may know that still, and would not add the message.
 _IGNORED_FIELDS: Final = frozenset(
     {
         "id",
         "created",
+        "dedup_id",
         "lease_id",
         "lease_expires_at",
         "delivery_count",
@@ -46,7 +43,8 @@ _IGNORED_FIELDS: Final = frozenset(
     }
 )
 
-TagPairs = tuple[tuple[str, str], ...]
+#: What may be said in `options`.
+_OPTIONS: Final = tuple(pb.MessageOptions.DESCRIPTOR.fields_by_name)
 
 
 class BadLine(ValueError):
@@ -56,7 +54,7 @@ class BadLine(ValueError):
 def queue_record(info: QueueInfo) -> Record:
     """Return what a queue is."""
     settings, paused = info.settings, info.paused
-    back_off = settings.back_off or BackOff()
+    back_off, rate = settings.back_off or BackOff(), settings.rate or Rate()
     return {
         "id": info.id,
         "name": info.name,
@@ -72,6 +70,16 @@ def queue_record(info: QueueInfo) -> Record:
         "back_off_max_s": _seconds(back_off.max),
         "back_off_jitter": back_off.jitter,
         "durability_min": _name(settings.durability_min),
+        "delay_s": _seconds(settings.delay),
+        "ttl_s": _seconds(settings.ttl),
+        "dead_letter_expired": settings.dead_letter_expired,
+        "dedup_window_s": _seconds(settings.dedup_window),
+        "priority_ageing_s": _seconds(settings.priority_ageing),
+        "bytes_limit": settings.bytes_limit,
+        "overflow": _name(settings.overflow),
+        "leased_max": settings.leased_max,
+        "messages_per_second": rate.messages_per_second,
+        "burst": rate.burst,
         "paused": None if paused is None else moment_text(paused.since_ns),
         "adds_paused": paused is not None and paused.adds,
     }
@@ -87,6 +95,7 @@ def stats_record(stats: QueueStats) -> Record:
         "leased": stats.leased,
         "delayed": stats.delayed,
         "ready_bytes": stats.ready_bytes,
+        "bytes": stats.bytes,
         "oldest_age_s": _seconds(stats.oldest_age),
         "waiting": stats.waiting,
         "enqueued_total": stats.enqueued_total,
@@ -94,6 +103,10 @@ def stats_record(stats: QueueStats) -> Record:
         "acked_total": stats.acked_total,
         "redelivered_total": stats.redelivered_total,
         "dead_lettered_total": stats.dead_lettered_total,
+        "expired_total": stats.expired_total,
+        "overflowed_total": stats.overflowed_total,
+        "deduplicated_total": stats.deduplicated_total,
+        "dedup_ids": stats.dedup_ids,
         "added_per_second": stats.added_per_second,
         "done_per_second": stats.done_per_second,
         "limit": stats.limit,
@@ -106,12 +119,12 @@ def message_record(message: Message[Any]) -> Record:
     record: Record = {
         "id": message.id,
         "created": moment_text(message.created_ns),
-        "tags": _tags_record(message.tags),
+        **content_record(message.tags, message.payload),
     }
-    try:
-        record["payload"] = message.payload.decode()
-    except UnicodeDecodeError:
-        record["payload_base64"] = base64.b64encode(message.payload).decode()
+    if options := _options_record(message):
+        record["options"] = options
+    if message.dedup_id:
+        record["dedup_id"] = message.dedup_id
     if dead := message.dead_letter:
         record["dead_letter"] = {
             "reason": _name(dead.reason),
@@ -131,6 +144,28 @@ def message_record(message: Message[Any]) -> Record:
             }
             for attempt in message.attempts
         ]
+    return record
+
+
+def content_record(tags: Iterable[Tag], payload: bytes) -> Record:
+    """Return what a message was added with: a payload that is no text is in base64."""
+    record: Record = {"tags": _tags_record(tags)}
+    try:
+        record["payload"] = payload.decode()
+    except UnicodeDecodeError:
+        record["payload_base64"] = base64.b64encode(payload).decode()
+    return record
+
+
+def _options_record(message: Message[Any]) -> Record:
+    """Return what a message was added with, as the wire's JSON has it."""
+    record: Record = {}
+    if message.available_ns is not None:
+        record["available_at"] = moment_text(message.available_ns)
+    if message.expires_ns is not None:
+        record["expires_at"] = moment_text(message.expires_ns)
+    if message.priority:
+        record["priority"] = message.priority
     return record
 
 
@@ -189,8 +224,16 @@ def line_of(record: Record) -> str:
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 
-def read_message(line: bytes) -> tuple[bytes, TagPairs]:
-    """Return the payload and tags of a message that `message_record` wrote, or a person.
+class Line(NamedTuple):
+    """What a line says about a message that is added."""
+
+    payload: bytes
+    tags: TagPairs
+    options: pb.MessageOptions
+
+
+def read_message(line: bytes) -> Line:
+    """Return what a line says that `message_record` wrote, or a person.
 
     Raises BadLine.
     """
@@ -207,7 +250,9 @@ def read_message(line: bytes) -> tuple[bytes, TagPairs]:
     for name in record:
         if name not in _FIELDS and name not in _IGNORED_FIELDS:
             raise BadLine(f"unknown field {name!r}; the fields are {', '.join(_FIELDS)}")
-    return _payload(record), _tag_pairs(record.get("tags", {}))
+    return Line(
+        _payload(record), _tag_pairs(record.get("tags", {})), _options(record.get("options", {}))
+    )
 
 
 def _payload(record: Record) -> bytes:
@@ -238,6 +283,19 @@ def _tag_pairs(tags: object) -> TagPairs:
                 _utf8(text, "tags")
             pairs.append((key, value))
     return tuple(pairs)
+
+
+def _options(options: object) -> pb.MessageOptions:
+    """Read options, as the wire's JSON has them."""
+    if not isinstance(options, dict):
+        raise BadLine(f'options must be an object, {{"priority": 9}}, not {_kind(options)}')
+    for name in options:
+        if name not in _OPTIONS:
+            raise BadLine(f"unknown option {name!r}; the options are {', '.join(_OPTIONS)}")
+    try:
+        return ParseDict(options, pb.MessageOptions())
+    except ParseError as error:
+        raise BadLine(f"options: {error}") from error
 
 
 def _utf8(text: str, name: str) -> bytes:

@@ -25,10 +25,11 @@ from qmq.cli.reply_tables import (
     redrive_table,
     stats_table,
 )
+from qmq.cli.schedule_reply import schedule_records, schedule_table
 from qmq.cli.table import numbers, table
 from qmq.client.codecs import AS_IS
 from qmq.client.decode import explanation, queue_info, queue_stats, redrive
-from qmq.client.values import QueueInfo
+from qmq.client.queue_values import QueueInfo
 from qmq.values import QueueInfo as Described
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
@@ -147,11 +148,13 @@ def _records(reply: Message) -> Iterator[Record]:
             yield from (redrive_record(redrive(each)) for each in reply.redrives)
         case pb.StartRedriveResponse() | pb.GetRedriveResponse() | pb.StopRedriveResponse():
             yield redrive_record(redrive(reply.redrive))
+        case pb.PutScheduleResponse() | pb.GetScheduleResponse() | pb.ListSchedulesResponse():
+            yield from schedule_records(reply)
         case _:
             yield from map(queue_record, _queues_of(reply))
 
 
-def _table(reply: Message, names: Names) -> list[str]:
+def _table(reply: Message, names: Names) -> list[str]:  # noqa: PLR0911 - One for each kind.
     """A reply for people."""
     match reply:
         case pb.StatsResponse():
@@ -164,6 +167,8 @@ def _table(reply: Message, names: Names) -> list[str]:
             return redrive_table([redrive(each) for each in reply.redrives], names)
         case pb.StartRedriveResponse() | pb.GetRedriveResponse() | pb.StopRedriveResponse():
             return redrive_table([redrive(reply.redrive)], names)
+        case pb.PutScheduleResponse() | pb.GetScheduleResponse() | pb.ListSchedulesResponse():
+            return schedule_table(reply, names)
         case _:
             return queue_table(_queues_of(reply), names)
 

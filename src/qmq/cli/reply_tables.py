@@ -1,20 +1,17 @@
 """Replies as tables for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from qmq.cli.rates import done_total
-from qmq.cli.table import Column, age_text, numbers, printable, size_text, table
-from qmq.client.values import (
-    Attempt,
-    BrowsedMessage,
-    Explanation,
-    QueueInfo,
-    QueueStats,
-    Redrive,
-)
-from qmq.values import MessageState, Tag
+from qmq.cli.table import Column, age_text, numbers, printable, size_text, table, telling
+from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
+from qmq.client.values import Attempt, BrowsedMessage, Explanation
+from qmq.values import MessageState, Overflow, Tag
+
+#: For how long a queue knows a dedup_id by default.
+_DEDUP_WINDOW: Final = timedelta(minutes=5)
 
 #: Characters of a payload that are shown where there is no terminal.
 _PAYLOAD_CHARS: Final = 64
@@ -38,10 +35,32 @@ def queue_table(queues: Sequence[QueueInfo], names: Names) -> list[str]:
                 (_unless(0, queue.settings.delivery_count_max or 0) for queue in queues),
             ),
             Column("DEAD-LETTER-QUEUE", [_dead_letter_queue(queue, names) for queue in queues]),
+            *_settings_columns([queue.settings for queue in queues]),
             Column("PAUSED", [_paused(queue) for queue in queues]),
             Column("CREATED", [_moment(queue.created) for queue in queues]),
             Column("TAGS", [_tags(queue.tags) for queue in queues]),
         ]
+    )
+
+
+def _settings_columns(settings: Sequence[QueueSettings]) -> list[Column]:
+    """Return settings of which one is not as by default; `-` stands for those that are."""
+    rates = [each.rate.messages_per_second if each.rate else None for each in settings]
+    return telling(
+        numbers("DELAY", (_span(each.delay) for each in settings)),
+        numbers("TTL", (_span(each.ttl) for each in settings)),
+        Column(
+            "EXPIRED", ["dead-letter" if each.dead_letter_expired else "-" for each in settings]
+        ),
+        numbers("DEDUP-WINDOW", (_span(each.dedup_window, _DEDUP_WINDOW) for each in settings)),
+        numbers("AGEING", (_span(each.priority_ageing) for each in settings)),
+        numbers(
+            "BYTES-LIMIT",
+            (size_text(each.bytes_limit) if each.bytes_limit else "-" for each in settings),
+        ),
+        Column("OVERFLOW", [_overflow(each.overflow) for each in settings]),
+        numbers("LEASED-MAX", (_unless(0, each.leased_max or 0) for each in settings)),
+        numbers("RATE", (f"{rate:g}/s" if rate else "-" for rate in rates)),
     )
 
 
@@ -62,6 +81,12 @@ def stats_table(stats: Sequence[QueueStats]) -> list[str]:
             numbers("DONE", (done_total(each) for each in stats)),
             numbers("AGAIN", (each.redelivered_total for each in stats)),
             numbers("DEAD", (each.dead_lettered_total for each in stats)),
+            *telling(
+                numbers("EXPIRED", (_unless(0, each.expired_total) for each in stats)),
+                numbers("OVERFLOWED", (_unless(0, each.overflowed_total) for each in stats)),
+                numbers("DEDUPLICATED", (_unless(0, each.deduplicated_total) for each in stats)),
+                numbers("DEDUP-IDS", (_unless(0, each.dedup_ids) for each in stats)),
+            ),
         ]
     )
 
@@ -100,10 +125,16 @@ def browse_table(messages: Sequence[BrowsedMessage[Any]], width: int | None) -> 
         Column("STATE", [_state(each) for each in messages]),
         numbers("AGE", (age_text(each.age) for each in messages)),
         numbers("DELIVERED", (each.delivery_count for each in messages)),
+        *telling(
+            numbers("PRIORITY", (_unless(0, each.priority) for each in messages)),
+            Column(
+                "EXPIRES",
+                [_moment(each.expires_at) if each.expires_at else "-" for each in messages],
+            ),
+            Column("DEDUP-ID", [printable(each.dedup_id) or "-" for each in messages]),
+            Column("TAGS", [_tags(each.tags) for each in messages]),
+        ),
     ]
-    tags = [_tags(each.tags) for each in messages]
-    if any(tags):
-        columns.append(Column("TAGS", tags))
     room = _PAYLOAD_CHARS
     if width is not None:
         room = max(width - sum(column.width + 2 for column in columns), len("PAYLOAD"))
@@ -122,6 +153,12 @@ def explanation_text(explained: Explanation[Any], names: Names) -> list[str]:
         "tags": _tags(message.tags) or "-",
         "payload": preview(message.payload, _PAYLOAD_CHARS) or "-",
     }
+    if message.priority:
+        facts["priority"] = str(message.priority)
+    if message.expires_at:
+        facts["expires"] = _moment(message.expires_at)
+    if message.dedup_id:
+        facts["dedup id"] = printable(message.dedup_id)
     if dead := message.dead_letter:
         reason = dead.reason.name.lower().replace("_", " ") if dead.reason else "unknown"
         facts["dead letter"] = printable(
@@ -191,6 +228,20 @@ def _paused(queue: QueueInfo) -> str:
     if queue.paused is None:
         return "-"
     return "adds-too" if queue.paused.adds else "yes"
+
+
+def _span(span: timedelta | None, default: timedelta = timedelta()) -> str:
+    return "-" if not span or span == default else age_text(span)
+
+
+def _expired(settings: QueueSettings) -> str:
+    return "dead-letter" if settings.dead_letter_expired else "-"
+
+
+def _overflow(overflow: Overflow | None) -> str:
+    if overflow in (None, Overflow.REJECT):
+        return "-"
+    return overflow.name.lower().replace("_", "-")
 
 
 def _unless(none: int, count: int) -> str:

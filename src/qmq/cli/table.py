@@ -36,6 +36,11 @@ def numbers(title: str, values: Iterable[object]) -> Column:
     return Column(title, [str(value) for value in values], is_number=True)
 
 
+def telling(*columns: Column) -> list[Column]:
+    """Return the columns that say something of a row at least: more than nothing, or `-`."""
+    return [column for column in columns if any(text not in ("", "-") for text in column.texts)]
+
+
 def table(columns: Sequence[Column]) -> list[str]:
     """Return a line for the titles and one for each row."""
     rows = zip(*(column.lines(column.width) for column in columns), strict=True)

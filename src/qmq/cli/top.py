@@ -29,7 +29,7 @@ from qmq.cli.table import (
 from qmq.client._sync.client import Client
 from qmq.client.errors import QmqError
 from qmq.client.options import Retry
-from qmq.client.values import QueueStats
+from qmq.client.queue_values import QueueStats
 
 #: Seconds that one look may take.
 _TIMEOUT_S: Final = 5.0

@@ -3,28 +3,31 @@
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from qmq.client.codecs import Codec
 from qmq.client.errors import InvalidArgument, LeaseLost, NoDeadLetterQueue, QmqError
-from qmq.client.values import (
-    Attempt,
+from qmq.client.queue_values import (
     BackOff,
-    BrowsedMessage,
     ConsumerStats,
-    DeadLetter,
-    Explanation,
-    Message,
-    Metadata,
     Pause,
     QueueInfo,
     QueueSettings,
     QueueStats,
+    Rate,
     Redrive,
     RedriveState,
+)
+from qmq.client.values import (
+    Attempt,
+    BrowsedMessage,
+    DeadLetter,
+    Explanation,
+    Message,
+    Metadata,
 )
 from qmq.values import (
     NS_PER_S,
@@ -32,6 +35,7 @@ from qmq.values import (
     Durability,
     MessageState,
     Outcome,
+    Overflow,
     Store,
     Tag,
 )
@@ -45,16 +49,22 @@ _INVALID_ARGUMENT: Final = 3
 _FAILED_PRECONDITION: Final = 9
 
 
-def metadata(meta: pb.Metadata, durability: Durability = Durability.UNKNOWN) -> Metadata:
+def metadata(
+    meta: pb.Metadata,
+    durability: Durability = Durability.UNKNOWN,
+    *,
+    deduplicated: bool = False,
+) -> Metadata:
     """Convert what q knows about a message.
 
     Args:
         meta: that.
         durability: how durable the message is, of one that was added.
+        deduplicated: whether it was there already, likewise.
     """
     created, tags = meta.created, meta.tags
     created_ns = created.seconds * NS_PER_S + created.nanos
-    return Metadata(meta.id, created_ns, tags_of(tags) if tags else (), durability)
+    return Metadata(meta.id, created_ns, tags_of(tags) if tags else (), durability, deduplicated)
 
 
 def durability_of(level: int) -> Durability:
@@ -66,19 +76,40 @@ def popped(wire: pb.Message, codec: Codec[T]) -> Message[T]:
     """Convert a message that was popped or peeked at."""
     meta = wire.meta
     created, tags = meta.created, meta.tags
-    message = (
+    return Message(
         meta.id,
         created.seconds * NS_PER_S + created.nanos,
         tags_of(tags) if tags else (),
         wire.payload,
         codec,
+        *what_else(wire),
     )
-    if wire.attempts or wire.HasField("dead_letter"):
-        return Message(*message, dead_letter(wire), attempts(wire))
-    return Message(*message)
 
 
-def dead_letter(wire: pb.Message) -> DeadLetter | None:
+#: What few messages have: the fields of a Message from `dead_letter` to the last one, in order.
+WhatElse: TypeAlias = tuple[
+    DeadLetter | None, tuple[Attempt, ...], int, int | None, int | None, str
+]
+
+_NOTHING_ELSE: Final[WhatElse] = (None, (), 0, None, None, "")
+
+
+def what_else(wire: pb.Message) -> WhatElse:
+    """Convert what few messages have."""
+    if not (wire.attempts or wire.HasField("options") or wire.HasField("dead_letter")):
+        return _NOTHING_ELSE
+    options = wire.options
+    return (
+        _dead_letter(wire),
+        _attempts(wire),
+        options.priority,
+        moment_ns(options.available_at) if options.HasField("available_at") else None,
+        moment_ns(options.expires_at) if options.HasField("expires_at") else None,
+        options.dedup_id,
+    )
+
+
+def _dead_letter(wire: pb.Message) -> DeadLetter | None:
     """Convert why a message is a dead letter, if it is one."""
     if not wire.HasField("dead_letter"):
         return None
@@ -92,7 +123,7 @@ def dead_letter(wire: pb.Message) -> DeadLetter | None:
     )
 
 
-def attempts(wire: pb.Message) -> tuple[Attempt, ...]:
+def _attempts(wire: pb.Message) -> tuple[Attempt, ...]:
     """Convert how a message was leased before."""
     return tuple(
         Attempt(
@@ -115,8 +146,7 @@ def browsed(wire: pb.BrowsedMessage, codec: Codec[T]) -> BrowsedMessage[T]:
         meta.tags,
         wire.message.payload,
         codec,
-        dead_letter(wire.message),
-        attempts(wire.message),
+        *what_else(wire.message),
         state=_known(MessageState, wire.state),
         delivery_count=wire.delivery_count,
         consumer=wire.consumer,
@@ -172,6 +202,15 @@ def _settings(settings: pb.QueueSettings) -> QueueSettings:
             jitter=back_off.jitter,
         ),
         durability_min=durability_of(settings.durability_min),
+        delay=_timedelta(settings.delay),
+        ttl=_timedelta(settings.ttl),
+        dead_letter_expired=settings.dead_letter_expired,
+        dedup_window=_timedelta(settings.dedup_window),
+        priority_ageing=_timedelta(settings.priority_ageing),
+        bytes_limit=settings.bytes_limit,
+        overflow=_known(Overflow, settings.overflow),
+        leased_max=settings.leased_max,
+        rate=Rate(messages_per_second=settings.rate.messages_per_second, burst=settings.rate.burst),
     )
 
 
@@ -194,6 +233,11 @@ def queue_stats(stats: pb.QueueStats) -> QueueStats:
         added_per_second=stats.added_per_second,
         done_per_second=stats.done_per_second,
         consumers=tuple(ConsumerStats(each.consumer, each.leased) for each in stats.consumers),
+        bytes=stats.bytes,
+        expired_total=stats.expired_total,
+        overflowed_total=stats.overflowed_total,
+        deduplicated_total=stats.deduplicated_total,
+        dedup_ids=stats.dedup_ids,
     )
 
 

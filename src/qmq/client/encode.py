@@ -5,25 +5,32 @@ protobuf encoding that a NewMessage takes is written here; a test holds it again
 protobuf library, byte for byte. See https://protobuf.dev/programming-guides/encoding/.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from google.protobuf import duration_pb2
+from google.protobuf import duration_pb2, timestamp_pb2
 
-from qmq.client.options import Duration, seconds
+from qmq.client.codecs import Codec
+from qmq.client.options import Duration, aware, seconds
+from qmq.client.queue_values import BackOff, QueueSettings, Rate
 from qmq.client.values import (
-    BackOff,
+    EPOCH,
     DeadLetterReasonName,
     MessageStateName,
-    QueueSettings,
+    NewMessage,
+    TagPairs,
     Tags,
     tag_pairs,
 )
 from qmq.envelope import varint
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, MessageState
 from qmq.wire import q_pb2 as pb
+
+T = TypeVar("T")
+
+_DAY_S: Final = 24 * 3600
 
 #: Field 2, length-delimited: `messages` of AddBatchRequest, `payload` of NewMessage.
 _FIELD_2: Final = b"\x12"
@@ -38,13 +45,86 @@ def _head(payload_bytes: int) -> bytes:
     return _FIELD_2 + varint(len(payload_head) + payload_bytes) + payload_head
 
 
-def new_message(payload: bytes, tags: tuple[tuple[str, str], ...] = ()) -> bytes:
+def new_message(
+    payload: bytes, tags: TagPairs = (), options: pb.MessageOptions | None = None
+) -> bytes:
     """Encode a message as it stands in an AddBatchRequest."""
-    if not tags:
+    if not tags and options is None:
         return _head(len(payload)) + payload
-    message = pb.NewMessage(payload=payload, tags=[pb.Tag(key=k, value=v) for k, v in tags])
+    message = pb.NewMessage(
+        payload=payload, tags=[pb.Tag(key=k, value=v) for k, v in tags], options=options
+    )
     body = message.SerializeToString()
     return _FIELD_2 + varint(len(body)) + body
+
+
+def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
+    *,
+    delay: Duration | None,
+    available_at: datetime | None,
+    ttl: Duration | None,
+    expires_at: datetime | None,
+    priority: int,
+    dedup_id: str,
+) -> pb.MessageOptions | None:
+    """Encode what `Queue.add` is told besides payload and tags; None if it is told nothing.
+
+    Raises:
+        ValueError: a duration is negative or no number, a moment has no time zone, or the
+            priority is no number of 32 bits.
+    """
+    has_durations = delay is not None or ttl is not None
+    has_moments = available_at is not None or expires_at is not None
+    if not (priority or dedup_id or has_durations or has_moments):
+        return None
+    return pb.MessageOptions(
+        delay=_duration(delay, "delay"),
+        available_at=_timestamp(available_at, "available_at"),
+        ttl=_duration(ttl, "ttl"),
+        expires_at=_timestamp(expires_at, "expires_at"),
+        priority=priority,
+        dedup_id=dedup_id,
+    )
+
+
+def options_of(message: NewMessage[Any], dedup_id: str = "") -> pb.MessageOptions | None:
+    """Encode the options of a message.
+
+    Args:
+        message: the message.
+        dedup_id: what it is added under if it does not say so itself.
+    """
+    return message_options(
+        delay=message.delay,
+        available_at=message.available_at,
+        ttl=message.ttl,
+        expires_at=message.expires_at,
+        priority=message.priority,
+        dedup_id=message.dedup_id or dedup_id,
+    )
+
+
+def record_of(
+    message: T | NewMessage[T], codec: Codec[T], tags: TagPairs, ids: Iterator[str] | None
+) -> tuple[bytes, str]:
+    """Encode a message of `Queue.add_batch` as `new_message` does.
+
+    Args:
+        message: that, or the payload of one without options.
+        codec: what encodes the payload.
+        tags: further tags.
+        ids: of these it gets a dedup_id if it has none.
+
+    Returns:
+        The message, and its dedup_id.
+    """
+    if not isinstance(message, NewMessage):
+        if ids is None:
+            return new_message(codec.encode(message), tags), ""
+        message = NewMessage(message)
+    dedup_id = message.dedup_id or (next(ids) if ids else "")
+    payload = codec.encode(message.payload)
+    return new_message(payload, (*message.tags, *tags), options_of(message, dedup_id)), dedup_id
 
 
 def add_batch(
@@ -59,10 +139,33 @@ def add_batch(
     return b"".join((rest.SerializeToString(), *messages))
 
 
-def read_new_message(record: bytes) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-    """Return payload and tags of what `new_message` returned."""
+def has_dedup_id(record: bytes) -> bool:
+    """Tell whether what `new_message` returned has one."""
     (message,) = pb.AddBatchRequest.FromString(record).messages
-    return message.payload, tuple((tag.key, tag.value) for tag in message.tags)
+    return message.options.dedup_id != ""
+
+
+def read_new_message(record: bytes) -> NewMessage[bytes]:
+    """Return the message of which `new_message` returned that."""
+    (message,) = pb.AddBatchRequest.FromString(record).messages
+    return message_of(message)
+
+
+def message_of(message: pb.NewMessage) -> NewMessage[bytes]:
+    """Convert a message that is to be added back to what it was made from."""
+    options = message.options
+    return NewMessage(
+        message.payload,
+        tags=[(tag.key, tag.value) for tag in message.tags],
+        delay=options.delay.ToTimedelta() if options.HasField("delay") else None,
+        available_at=options.available_at.ToDatetime(UTC)
+        if options.HasField("available_at")
+        else None,
+        ttl=options.ttl.ToTimedelta() if options.HasField("ttl") else None,
+        expires_at=options.expires_at.ToDatetime(UTC) if options.HasField("expires_at") else None,
+        priority=options.priority,
+        dedup_id=options.dedup_id,
+    )
 
 
 def duration(value_s: float) -> duration_pb2.Duration:
@@ -78,13 +181,22 @@ def tags_of(tags: Tags) -> list[pb.Tag]:
 
 def queue_settings(settings: QueueSettings) -> pb.QueueSettings:
     """Encode settings of a queue; what is None is left out."""
-    level = settings.durability_min
+    level, overflow = settings.durability_min, settings.overflow
     return pb.QueueSettings(
         lease_duration=_span(settings.lease_duration),
         delivery_count_max=settings.delivery_count_max,
         dead_letter_queue_id=settings.dead_letter_queue_id,
         back_off=_back_off(settings.back_off) if settings.back_off else None,
         durability_min=None if level is None else pb.Durability.Level.Name(level),
+        delay=_span(settings.delay),
+        ttl=_span(settings.ttl),
+        dead_letter_expired=settings.dead_letter_expired,
+        dedup_window=_span(settings.dedup_window),
+        priority_ageing=_span(settings.priority_ageing),
+        bytes_limit=settings.bytes_limit,
+        overflow=None if overflow is None else pb.Overflow.Policy.Name(overflow),
+        leased_max=settings.leased_max,
+        rate=_rate(settings.rate) if settings.rate else None,
     )
 
 
@@ -153,9 +265,30 @@ def _back_off(back_off: BackOff) -> pb.BackOff:
     )
 
 
+def _rate(rate: Rate) -> pb.Rate:
+    return pb.Rate(messages_per_second=rate.messages_per_second, burst=rate.burst)
+
+
 def _span(span: timedelta | None) -> duration_pb2.Duration | None:
-    return None if span is None else duration(span.total_seconds())
+    if span is None:
+        return None
+    # Whole numbers all the way: a float would be wrong in the last digits.
+    return duration_pb2.Duration(
+        seconds=span.days * _DAY_S + span.seconds, nanos=span.microseconds * 1_000
+    )
 
 
 def _duration(value: Duration | None, name: str) -> duration_pb2.Duration | None:
-    return None if value is None else duration(seconds(value, name))
+    if value is None:
+        return None
+    value_s = seconds(value, name)
+    return _span(value) if isinstance(value, timedelta) else duration(value_s)
+
+
+def _timestamp(moment: datetime | None, name: str) -> timestamp_pb2.Timestamp | None:
+    if moment is None:
+        return None
+    since = aware(moment, name) - EPOCH
+    return timestamp_pb2.Timestamp(
+        seconds=since.days * _DAY_S + since.seconds, nanos=since.microseconds * 1_000
+    )

@@ -6,8 +6,7 @@ of these (nobody there, connection lost) the server never sees. A test holds the
 against each other. `qmq.client.status` chooses the class.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 
 class AddressError(ValueError):
@@ -137,6 +136,13 @@ class RedriveNotFound(QmqError):
     reason = "REDRIVE_NOT_FOUND"
 
 
+class ScheduleNotFound(QmqError):
+    """The queue has no schedule of the name."""
+
+    code = "NOT_FOUND"
+    reason = "SCHEDULE_NOT_FOUND"
+
+
 class DurabilityNotReached(QmqError):
     """The queue's store cannot make a change as durable as the call asks for; nothing was done."""
 
@@ -171,11 +177,32 @@ class LimitReached(QmqError):
     code = "RESOURCE_EXHAUSTED"
     reason = "LIMIT_REACHED"
 
+    @property
+    def limit(self) -> str:
+        """The limit's name, for example `bytes_limit`; empty if the server named none."""
+        return self.metadata.get("limit", "")
+
+    @property
+    def value(self) -> int | None:
+        """How much the limit allows; None if the server does not say."""
+        return _number(self.metadata, "value")
+
+    @property
+    def current(self) -> int | None:
+        """How much there is, or would be of one message; None if the server does not say."""
+        return _number(self.metadata, "current")
+
 
 class QueueFull(LimitReached):
-    """The queue holds as many messages as its limit allows."""
+    """The queue holds as many messages, or bytes of them, as its limit allows."""
 
     reason = "QUEUE_FULL"
+
+
+class DedupFull(LimitReached):
+    """The queue knows as many dedup_ids as it may, and takes no message with another one."""
+
+    reason = "DEDUP_FULL"
 
 
 class MessageTooLarge(LimitReached):
@@ -253,27 +280,6 @@ class NotSent(QmqError):
     code = "CANCELLED"
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAdd:
-    """A message that a producer was given and that the server did not acknowledge."""
-
-    payload: bytes
-    #: Pairs of key and value.
-    tags: tuple[tuple[str, str], ...]
-    #: Why. If it is Unavailable with `may_have_happened`, or DeadlineExceeded, the
-    #: message may be stored all the same.
-    error: QmqError
-
-
-class AddsFailed(QmqError):
-    """Messages that a producer was given were not acknowledged, and nobody has asked yet.
-
-    `failed` lists them in order; `code` and `reason` are those of the first.
-    """
-
-    def __init__(self, message: str, failed: Sequence[FailedAdd] = ()) -> None:
-        super().__init__(message)
-        self.failed = tuple(failed)
-        if failed:
-            self.code = failed[0].error.code
-            self.reason = failed[0].error.reason
+def _number(metadata: Mapping[str, str], name: str) -> int | None:
+    text = metadata.get(name, "")
+    return int(text) if text.isdecimal() else None

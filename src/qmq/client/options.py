@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -30,6 +30,21 @@ def seconds(duration: Duration, name: str) -> float:
         message = f"{name} must be 0 seconds or more; got {value:g}"
         raise ValueError(message)
     return value
+
+
+def aware(moment: datetime, name: str) -> datetime:
+    """Return a moment that has a time zone.
+
+    Raises:
+        ValueError: it has none, so that it may be any of several; `name` says which one.
+    """
+    if moment.utcoffset() is None:
+        message = (
+            f"{name} must have a time zone, for example"
+            f" datetime.now(UTC) + timedelta(hours=1); got {moment!r}"
+        )
+        raise ValueError(message)
+    return moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +93,9 @@ class Retry:
     pause: Duration = 0.1
     #: Seconds of the longest pause.
     pause_max: Duration = 1.0
-    #: Whether to repeat an add whose answer was lost. If it had been stored after all,
-    #: the message is in the queue twice.
+    #: Whether to repeat any add whose answer was lost. So that no message is stored twice, each
+    #: that has no dedup_id gets one: the queue keeps that for its dedup_window, takes no more
+    #: than 1,000,000 in that time, and takes longer for each message.
     adds: bool = False
 
     def pauses_s(self) -> Iterator[float]:

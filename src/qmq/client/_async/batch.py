@@ -7,7 +7,9 @@ from typing import Final
 
 from qmq.client.decode import durability_of, metadata
 from qmq.client.encode import read_new_message
-from qmq.client.errors import FailedAdd, QmqError
+from qmq.client.errors import QmqError
+from qmq.client.failed_adds import FailedAdd
+from qmq.client.made_ids import is_made
 from qmq.client.on_asyncio.concurrency import AsyncSignal
 from qmq.client.options import Duration, seconds
 from qmq.client.values import Metadata
@@ -36,8 +38,9 @@ class AsyncBatch:
         self.opened_at = 0.0
         #: Set when it is known what became of all of them.
         self.is_settled = AsyncSignal()
-        #: Replies of the server, and which messages each is about.
-        self._replies: list[tuple[Sequence[int], pb.AddBatchResponse]] = []
+        #: Replies of the server, which messages each is about, and at which places of the reply
+        #: are those that it says were there already.
+        self._replies: list[tuple[Sequence[int], pb.AddBatchResponse, frozenset[int]]] = []
         self._errors: dict[int, QmqError] = {}
         #: Those about which somebody has asked.
         self._claimed: set[int] = set()
@@ -55,7 +58,7 @@ class AsyncBatch:
 
     def store(self, indexes: Sequence[int], reply: pb.AddBatchResponse) -> None:
         """Note that the server has stored messages, and what it said of them."""
-        self._replies.append((indexes, reply))
+        self._replies.append((indexes, reply, frozenset(reply.deduplicated)))
 
     def fail(self, indexes: Sequence[int], error: QmqError) -> None:
         """Note that messages were not acknowledged."""
@@ -64,10 +67,10 @@ class AsyncBatch:
 
     def fail_unanswered(self, error: QmqError) -> None:
         """Note that all messages failed of which it is not known what became of them."""
-        known = sum(len(indexes) for indexes, _ in self._replies) + len(self._errors)
+        known = sum(len(indexes) for indexes, *_ in self._replies) + len(self._errors)
         if known == len(self.records):
             return
-        answered = {index for indexes, _ in self._replies for index in indexes}
+        answered = {index for indexes, *_ in self._replies for index in indexes}
         for index in range(len(self.records)):
             if index not in answered:
                 self._errors.setdefault(index, error)
@@ -81,8 +84,7 @@ class AsyncBatch:
         """Go through the messages that failed and about which nobody has asked."""
         for index, error in sorted(self._errors.items()):
             if index not in self._claimed:
-                payload, tags = read_new_message(self.records[index])
-                yield FailedAdd(payload, tags, error)
+                yield FailedAdd(read_new_message(self.records[index]), error)
 
     async def outcome(self, index: int, timeout_s: float | None) -> Metadata:
         """Wait until it is known what became of a message; raise its error if it failed."""
@@ -99,11 +101,19 @@ class AsyncBatch:
         if index in self._errors:
             # A copy, since those of a batch share one error and each has its own traceback.
             raise copy.copy(self._errors[index])
-        for indexes, reply in self._replies:
+        for indexes, reply, known in self._replies:
             if index in indexes:
-                meta = reply.messages[indexes.index(index)]
-                return metadata(meta, durability_of(reply.durability))
+                place = indexes.index(index)
+                return metadata(
+                    reply.messages[place],
+                    durability_of(reply.durability),
+                    deduplicated=place in known and not self._has_made_id(index),
+                )
         raise AssertionError("a message of a settled batch was stored or has failed")
+
+    def _has_made_id(self, index: int) -> bool:
+        """Tell whether a message has a dedup_id that its sender knows nothing of."""
+        return is_made(read_new_message(self.records[index]).dedup_id)
 
 
 class AsyncPendingAdd:

@@ -29,6 +29,8 @@ class AsyncConnection:
         #: How long a call may take, repeats included, apart from what it waits.
         self.timeout_s = timeout_s
         self._retry_s = seconds(retry.duration, "retry.duration")
+        #: Whether adds are repeated that would not be without a dedup_id of the client's.
+        self.makes_dedup_ids = retry.adds and self._retry_s > 0
 
     async def ask(
         self, method: str, request: Message, reply_type: type[Reply], *, repeatable: bool = False

@@ -4,7 +4,7 @@ from threading import Lock
 from typing import Final
 
 from qmq.client._async.batch import AsyncBatch
-from qmq.client.errors import AddsFailed, FailedAdd
+from qmq.client.failed_adds import AddsFailed, FailedAdd
 
 #: Messages that may have failed unnoticed; beyond that it is time to tell.
 FAILED_MAX: Final = 10_000

@@ -1,13 +1,13 @@
 """A message on lease, and what the client knows of the lease."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from qmq.client._async.leasing import AsyncLeasing
 from qmq.client.codecs import Codec
-from qmq.client.decode import attempts, dead_letter, metadata, moment_ns
+from qmq.client.decode import metadata, moment_ns, what_else
 from qmq.client.endings import Ending
 from qmq.client.errors import LeaseLost, QmqError
 from qmq.client.options import Duration, seconds
@@ -161,8 +161,7 @@ class AsyncLeasedMessage(Message[T]):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Say what is to be copied, or sent to another process."""
-        fields = (self.id, self.created_ns, self.tags, self.payload, self.codec)
-        return Message, (*fields, self.dead_letter, self.attempts)
+        return Message, tuple(getattr(self, each.name) for each in fields(Message))
 
     @property
     def lease_expires_ns(self) -> int:
@@ -264,8 +263,7 @@ def received(
         meta.tags,
         message.payload,
         codec,
-        dead_letter(message),
-        attempts(message) if message.attempts else (),
+        *what_else(message),
         lease_id=wire.lease_id,
         delivery_count=wire.delivery_count,
         _lease=AsyncLease(wire, keeper, duration_s),

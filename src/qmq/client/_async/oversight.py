@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from qmq.client._async.connection import AsyncConnection
-from qmq.client.codecs import Codec
+from qmq.client._async.scheduling import AsyncScheduling
 from qmq.client.decode import browsed, explanation, queue_info, queue_stats, redrive
 from qmq.client.encode import browse_request, queue_settings, redrive_request
 from qmq.client.errors import QueueNotFound
 from qmq.client.options import Duration
+from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
 from qmq.client.values import (
     BrowsedMessage,
     DeadLetterReasonName,
@@ -17,10 +17,6 @@ from qmq.client.values import (
     Message,
     MessageStateName,
     Metadata,
-    QueueInfo,
-    QueueSettings,
-    QueueStats,
-    Redrive,
     Tags,
 )
 from qmq.wire import q_pb2 as pb
@@ -28,14 +24,8 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 
 
-class AsyncOversight(Generic[T]):
+class AsyncOversight(AsyncScheduling[T]):
     """What an AsyncQueue has for those who look after the queue."""
-
-    def __init__(self, connection: AsyncConnection, queue_id: str, codec: Codec[T]) -> None:
-        #: The id or name that it was asked for by.
-        self.queue_id = queue_id
-        self._connection = connection
-        self._codec = codec
 
     async def browse(
         self,
@@ -169,7 +159,8 @@ class AsyncOversight(Generic[T]):
             target_queue_id: where to, by id or name; left out, each goes to the queue it came
                 from.
             tags: only dead letters that have all these tags.
-            reasons: only those with one of these reasons, REJECTED or DELIVERY_COUNT_MAX.
+            reasons: only those with one of these reasons: REJECTED, DELIVERY_COUNT_MAX, EXPIRED
+                or OVERFLOW.
             text: only those whose text contains this.
             age_min: only those that have been here for so many seconds at least.
             age_max: only those that have been here for so many seconds at most.

@@ -4,6 +4,7 @@ import copy
 import logging
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
@@ -13,17 +14,19 @@ from qmq.client._async.batch import AsyncBatch, AsyncPendingAdd
 from qmq.client._async.connection import AsyncConnection
 from qmq.client._async.failures import AsyncFailures
 from qmq.client.codecs import Codec
-from qmq.client.encode import add_batch, new_message
+from qmq.client.encode import add_batch, has_dedup_id, message_options, new_message
 from qmq.client.errors import (
     ClientUnusable,
     ConnectionLost,
-    FailedAdd,
     InvalidArgument,
     MessageTooLarge,
     NotSent,
     QmqError,
 )
+from qmq.client.failed_adds import FailedAdd
+from qmq.client.made_ids import made_ids
 from qmq.client.on_asyncio.concurrency import AsyncBackground
+from qmq.client.options import Duration
 from qmq.client.values import Metadata, Tags, tag_pairs
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
@@ -57,6 +60,8 @@ class AsyncProducer(Generic[T]):
         self._queue_id = queue_id
         self._durability = durability
         self._encode = codec.encode
+        #: The dedup_ids of messages that have none, if they are to have one.
+        self._made_ids = made_ids() if connection.makes_dedup_ids else None
         self._generation = forks.generation
         self._backlog = AsyncBacklog(linger_s)
         self._failures = AsyncFailures(queue_id)
@@ -100,38 +105,87 @@ class AsyncProducer(Generic[T]):
         else:
             self._report_to(error)
 
-    async def add(self, payload: T, *, tags: Tags = ()) -> Metadata:
+    async def add(  # noqa: PLR0913 - All that a message may have, each by name.
+        self,
+        payload: T,
+        *,
+        tags: Tags = (),
+        delay: Duration | None = None,
+        available_at: datetime | None = None,
+        ttl: Duration | None = None,
+        expires_at: datetime | None = None,
+        priority: int = 0,
+        dedup_id: str = "",
+    ) -> Metadata:
         """Put a message at the end of the queue, and wait until it is stored.
 
-        Who is cancelled while it waits for that does not undo it.
+        Who is cancelled while it waits for that does not undo it. When the answer to a batch was
+        lost, it is repeated only if each of its messages has a dedup_id, or the client was made
+        with `Retry(adds=True)`.
 
         Args:
             payload: bytes or a str, or what the queue's codec takes.
             tags: {"key": "value"}, or pairs where a key repeats.
+            delay: this and what follows is as of `AsyncQueue.add`; durations begin when the
+                server has the message.
+            available_at: when it is handed out at the earliest.
+            ttl: how long it is of use.
+            expires_at: when it is of no use any more.
+            priority: the higher, the sooner it is handed out.
+            dedup_id: what it is added under, so that it is added once.
 
         Returns:
-            The id, moment of creation and tags that the message has, and how durable it is.
+            The id, moment of creation and tags that the message has, how durable it is, and
+            whether it was there already.
 
         Raises:
             QueueFull: the queue has no room for this one; those before it are stored.
+            DedupFull: it knows as many dedup_ids as it may.
             DurabilityNotReached: the queue's store cannot be as durable as the producer asks.
-            InvalidArgument: a tag breaks a rule.
+            InvalidArgument: a tag or an option breaks a rule.
             MessageTooLarge: the message is larger than the server carries.
             Unavailable: after it was repeated where that is safe; the message may be stored
                 if `may_have_happened` says so.
             QmqError: anything else; see `qmq.client.errors`.
+            ValueError: a duration is negative or no number, or a moment has no time zone.
         """
-        pending = await self.submit(payload, tags=tags)
+        pending = await self.submit(
+            payload,
+            tags=tags,
+            delay=delay,
+            available_at=available_at,
+            ttl=ttl,
+            expires_at=expires_at,
+            priority=priority,
+            dedup_id=dedup_id,
+        )
         return await pending.result()
 
-    async def submit(self, payload: T, *, tags: Tags = ()) -> AsyncPendingAdd:
+    async def submit(  # noqa: PLR0913 - As above.
+        self,
+        payload: T,
+        *,
+        tags: Tags = (),
+        delay: Duration | None = None,
+        available_at: datetime | None = None,
+        ttl: Duration | None = None,
+        expires_at: datetime | None = None,
+        priority: int = 0,
+        dedup_id: str = "",
+    ) -> AsyncPendingAdd:
         """Put a message at the end of the queue, and wait only until there is room for it here.
 
         Who is cancelled while it waits for that may have put it all the same.
 
         Args:
-            payload: as in `add`.
-            tags: as in `add`.
+            payload: as in `add`, and so is what follows.
+            tags: likewise.
+            delay: likewise.
+            available_at: likewise.
+            ttl: likewise.
+            expires_at: likewise.
+            priority: likewise.
+            dedup_id: likewise.
 
         Returns:
             What has a `result`, the same as `add` returns or raises. Nobody has to ask for it:
@@ -140,12 +194,26 @@ class AsyncProducer(Generic[T]):
         Raises:
             AddsFailed: 10,000 messages have failed and nobody has asked about them. This one was
                 not taken.
+            ValueError: a duration is negative or no number, or a moment has no time zone.
         """
         if self._generation != forks.generation:
             raise ClientUnusable("a producer is of no use to a forked process: make one there")
         if self._failures.is_full:
             self._failures.tell()
-        record = new_message(self._encode(payload), tag_pairs(tags) if tags else ())
+        if self._made_ids and not dedup_id:
+            dedup_id = next(self._made_ids)
+        record = new_message(
+            self._encode(payload),
+            tag_pairs(tags) if tags else (),
+            message_options(
+                delay=delay,
+                available_at=available_at,
+                ttl=ttl,
+                expires_at=expires_at,
+                priority=priority,
+                dedup_id=dedup_id,
+            ),
+        )
         pending = self._backlog.put(record)
         return pending or await self._backlog.put_in_turn(record)
 
@@ -177,10 +245,10 @@ class AsyncProducer(Generic[T]):
         while indexes:
             records = [batch.records[index] for index in indexes]
             request = add_batch(self._queue_id, records, partial=True, durability=self._durability)
+            # The first one that has none tells.
+            is_safe = all(map(has_dedup_id, records))
             try:
-                data = await self._connection.call(
-                    "AddBatch", request, repeatable=self._connection.retry.adds
-                )
+                data = await self._connection.call("AddBatch", request, repeatable=is_safe)
             except (InvalidArgument, MessageTooLarge) as error:
                 # Nothing was stored, and it may be the fault of one message alone.
                 if culprit := _ONE_MESSAGE.match(error.message):

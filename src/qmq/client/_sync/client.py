@@ -9,22 +9,16 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.lease import LeasedMessage, lease_of
 from qmq.client._sync.queue import Queue
+from qmq.client._sync.scheduling import schedules_of
 from qmq.client.codecs import AS_IS, Codec
 from qmq.client.decode import durability_of, metadata, queue_info, queue_stats, redrive
 from qmq.client.encode import queue_settings, tags_of
 from qmq.client.errors import NameTaken, QueueNotFound
 from qmq.client.on_threads.channel import Channel, GrpcChannel
 from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds
-from qmq.client.values import (
-    DurabilityName,
-    Metadata,
-    QueueInfo,
-    QueueSettings,
-    QueueStats,
-    Redrive,
-    Tags,
-    durability_level,
-)
+from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
+from qmq.client.schedule_values import Schedule
+from qmq.client.values import DurabilityName, Metadata, Tags, durability_level
 from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
@@ -34,7 +28,8 @@ T = TypeVar("T")
 #: A store, or its name.
 StoreName: TypeAlias = Store | Literal["MEMORY", "DISK"]
 
-#: Messages to be added to a queue: the queue, their payloads, and the tags of all, if any.
+#: Messages to be added to a queue: the queue, their payloads or NewMessages, and the tags of
+#: all, if any.
 Adds: TypeAlias = tuple[Queue[Any], Iterable[Any]] | tuple[Queue[Any], Iterable[Any], Tags]
 
 
@@ -237,8 +232,9 @@ class Client:
 
         Args:
             acks: up to 1,000 messages.
-            adds: of each queue, made by `queue`, the payloads, and the tags of all of them if
-                there are any; up to 1,000 messages together.
+            adds: of each queue, made by `queue`, the payloads, or NewMessages with options of
+                their own, and the tags of all of them if there are any; up to 1,000 messages
+                together.
             durability: how durable all of it is on return, at least, as of `Queue.add`; it
                 is the most that one of the queues wants.
 
@@ -309,6 +305,10 @@ class Client:
             "StopRedrive", request, pb.StopRedriveResponse, repeatable=True
         )
         return redrive(reply.redrive)
+
+    def schedules(self) -> list[Schedule[bytes | str]]:
+        """Return the schedules of all queues, in order of their creation and of their names."""
+        return schedules_of(self._connection, "", AS_IS)
 
 
 def _new_queue_request(

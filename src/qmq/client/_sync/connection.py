@@ -30,6 +30,8 @@ class Connection:
         #: How long a call may take, repeats included, apart from what it waits.
         self.timeout_s = timeout_s
         self._retry_s = seconds(retry.duration, "retry.duration")
+        #: Whether adds are repeated that would not be without a dedup_id of the client's.
+        self.makes_dedup_ids = retry.adds and self._retry_s > 0
 
     def ask(
         self, method: str, request: Message, reply_type: type[Reply], *, repeatable: bool = False

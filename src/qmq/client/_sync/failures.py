@@ -5,7 +5,7 @@ from threading import Lock
 from typing import Final
 
 from qmq.client._sync.batch import Batch
-from qmq.client.errors import AddsFailed, FailedAdd
+from qmq.client.failed_adds import AddsFailed, FailedAdd
 
 #: Messages that may have failed unnoticed; beyond that it is time to tell.
 FAILED_MAX: Final = 10_000

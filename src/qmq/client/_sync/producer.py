@@ -5,6 +5,7 @@ import copy
 import logging
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
@@ -14,17 +15,19 @@ from qmq.client._sync.batch import Batch, PendingAdd
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.failures import Failures
 from qmq.client.codecs import Codec
-from qmq.client.encode import add_batch, new_message
+from qmq.client.encode import add_batch, has_dedup_id, message_options, new_message
 from qmq.client.errors import (
     ClientUnusable,
     ConnectionLost,
-    FailedAdd,
     InvalidArgument,
     MessageTooLarge,
     NotSent,
     QmqError,
 )
+from qmq.client.failed_adds import FailedAdd
+from qmq.client.made_ids import made_ids
 from qmq.client.on_threads.concurrency import Background
+from qmq.client.options import Duration
 from qmq.client.values import Metadata, Tags, tag_pairs
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
@@ -58,6 +61,8 @@ class Producer(Generic[T]):
         self._queue_id = queue_id
         self._durability = durability
         self._encode = codec.encode
+        #: The dedup_ids of messages that have none, if they are to have one.
+        self._made_ids = made_ids() if connection.makes_dedup_ids else None
         self._generation = forks.generation
         self._backlog = Backlog(linger_s)
         self._failures = Failures(queue_id)
@@ -101,38 +106,87 @@ class Producer(Generic[T]):
         else:
             self._report_to(error)
 
-    def add(self, payload: T, *, tags: Tags = ()) -> Metadata:
+    def add(  # noqa: PLR0913 - All that a message may have, each by name.
+        self,
+        payload: T,
+        *,
+        tags: Tags = (),
+        delay: Duration | None = None,
+        available_at: datetime | None = None,
+        ttl: Duration | None = None,
+        expires_at: datetime | None = None,
+        priority: int = 0,
+        dedup_id: str = "",
+    ) -> Metadata:
         """Put a message at the end of the queue, and wait until it is stored.
 
-        Who is cancelled while it waits for that does not undo it.
+        Who is cancelled while it waits for that does not undo it. When the answer to a batch was
+        lost, it is repeated only if each of its messages has a dedup_id, or the client was made
+        with `Retry(adds=True)`.
 
         Args:
             payload: bytes or a str, or what the queue's codec takes.
             tags: {"key": "value"}, or pairs where a key repeats.
+            delay: this and what follows is as of `Queue.add`; durations begin when the
+                server has the message.
+            available_at: when it is handed out at the earliest.
+            ttl: how long it is of use.
+            expires_at: when it is of no use any more.
+            priority: the higher, the sooner it is handed out.
+            dedup_id: what it is added under, so that it is added once.
 
         Returns:
-            The id, moment of creation and tags that the message has, and how durable it is.
+            The id, moment of creation and tags that the message has, how durable it is, and
+            whether it was there already.
 
         Raises:
             QueueFull: the queue has no room for this one; those before it are stored.
+            DedupFull: it knows as many dedup_ids as it may.
             DurabilityNotReached: the queue's store cannot be as durable as the producer asks.
-            InvalidArgument: a tag breaks a rule.
+            InvalidArgument: a tag or an option breaks a rule.
             MessageTooLarge: the message is larger than the server carries.
             Unavailable: after it was repeated where that is safe; the message may be stored
                 if `may_have_happened` says so.
             QmqError: anything else; see `qmq.client.errors`.
+            ValueError: a duration is negative or no number, or a moment has no time zone.
         """
-        pending = self.submit(payload, tags=tags)
+        pending = self.submit(
+            payload,
+            tags=tags,
+            delay=delay,
+            available_at=available_at,
+            ttl=ttl,
+            expires_at=expires_at,
+            priority=priority,
+            dedup_id=dedup_id,
+        )
         return pending.result()
 
-    def submit(self, payload: T, *, tags: Tags = ()) -> PendingAdd:
+    def submit(  # noqa: PLR0913 - As above.
+        self,
+        payload: T,
+        *,
+        tags: Tags = (),
+        delay: Duration | None = None,
+        available_at: datetime | None = None,
+        ttl: Duration | None = None,
+        expires_at: datetime | None = None,
+        priority: int = 0,
+        dedup_id: str = "",
+    ) -> PendingAdd:
         """Put a message at the end of the queue, and wait only until there is room for it here.
 
         Who is cancelled while it waits for that may have put it all the same.
 
         Args:
-            payload: as in `add`.
-            tags: as in `add`.
+            payload: as in `add`, and so is what follows.
+            tags: likewise.
+            delay: likewise.
+            available_at: likewise.
+            ttl: likewise.
+            expires_at: likewise.
+            priority: likewise.
+            dedup_id: likewise.
 
         Returns:
             What has a `result`, the same as `add` returns or raises. Nobody has to ask for it:
@@ -141,12 +195,26 @@ class Producer(Generic[T]):
         Raises:
             AddsFailed: 10,000 messages have failed and nobody has asked about them. This one was
                 not taken.
+            ValueError: a duration is negative or no number, or a moment has no time zone.
         """
         if self._generation != forks.generation:
             raise ClientUnusable("a producer is of no use to a forked process: make one there")
         if self._failures.is_full:
             self._failures.tell()
-        record = new_message(self._encode(payload), tag_pairs(tags) if tags else ())
+        if self._made_ids and not dedup_id:
+            dedup_id = next(self._made_ids)
+        record = new_message(
+            self._encode(payload),
+            tag_pairs(tags) if tags else (),
+            message_options(
+                delay=delay,
+                available_at=available_at,
+                ttl=ttl,
+                expires_at=expires_at,
+                priority=priority,
+                dedup_id=dedup_id,
+            ),
+        )
         pending = self._backlog.put(record)
         return pending or self._backlog.put_in_turn(record)
 
@@ -178,10 +246,10 @@ class Producer(Generic[T]):
         while indexes:
             records = [batch.records[index] for index in indexes]
             request = add_batch(self._queue_id, records, partial=True, durability=self._durability)
+            # The first one that has none tells.
+            is_safe = all(map(has_dedup_id, records))
             try:
-                data = self._connection.call(
-                    "AddBatch", request, repeatable=self._connection.retry.adds
-                )
+                data = self._connection.call("AddBatch", request, repeatable=is_safe)
             except (InvalidArgument, MessageTooLarge) as error:
                 # Nothing was stored, and it may be the fault of one message alone.
                 if culprit := _ONE_MESSAGE.match(error.message):

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,15 +18,17 @@ from qmq.client._sync.take import Taker
 from qmq.client._sync.worker import Worker
 from qmq.client.codecs import Codec
 from qmq.client.decode import durability_of, metadata, popped
-from qmq.client.encode import add_batch, new_message, tags_of
+from qmq.client.encode import add_batch, message_options, options_of, record_of, tags_of
 from qmq.client.endings import Ending
 from qmq.client.errors import QmqError
+from qmq.client.made_ids import is_made, made_ids
 from qmq.client.options import Duration, seconds
 from qmq.client.values import (
     DurabilityName,
     Message,
     Metadata,
     NackKindName,
+    NewMessage,
     Tags,
     durability_level,
     tag_pairs,
@@ -62,46 +65,80 @@ class Queue(Oversight[T]):
         """Return the same queue with another codec."""
         return Queue(self._connection, self.queue_id, codec)
 
-    def add(
-        self, payload: T, *, tags: Tags = (), durability: DurabilityName | None = None
+    def add(  # noqa: PLR0913 - All that a message may have, each by name.
+        self,
+        payload: T,
+        *,
+        tags: Tags = (),
+        delay: Duration | None = None,
+        available_at: datetime | None = None,
+        ttl: Duration | None = None,
+        expires_at: datetime | None = None,
+        priority: int = 0,
+        dedup_id: str = "",
+        durability: DurabilityName | None = None,
     ) -> Metadata:
         """Put a message at the end. On return it is as durable as the queue's store promises.
 
-        It is not repeated when its answer was lost, unless the client was made with
-        `Retry(adds=True)`.
+        When its answer was lost it is repeated only if it has a `dedup_id`, or the client was
+        made with `Retry(adds=True)`.
 
         Args:
             payload: bytes or a str, or what the queue's codec takes.
             tags: {"key": "value"}, or pairs where a key repeats.
+            delay: for how many seconds it is kept back; None leaves that to the queue.
+            available_at: the same as a moment, with a time zone; one that has passed is no
+                delay. Not with `delay`.
+            ttl: for how many seconds it is of use, 1 ms to 10 years: it is not handed out after
+                that. None leaves that to the queue, whose own it cannot exceed.
+            expires_at: the same as a moment, with a time zone. Not with `ttl`.
+            priority: 0 to 255: the higher, the sooner it is handed out.
+            dedup_id: stands for what the message is about, up to 128 bytes: while the queue
+                knows it, another message with the same one is not added.
             durability: how durable it is on return, at least, to return sooner: MEMORY, OS or
                 FSYNC. None is the most that the queue's store can do: FSYNC for DISK.
 
         Returns:
-            The id, moment of creation and tags that the message has, and how durable it is.
+            The id, moment of creation and tags that the message has, how durable it is, and
+            whether it was there already: then the rest is that of the one that was there.
 
         Raises:
-            DurabilityNotReached: the queue's store cannot be as durable as that.
-            QueueFull: the queue holds as many messages as its limit allows.
+            QueueFull: the queue holds as many messages, or bytes, as its limit allows.
+            DedupFull: it knows as many dedup_ids as it may.
             AddsPaused: the queue is paused, and takes none either.
-            InvalidArgument: a tag breaks a rule.
+            InvalidArgument: a tag or an option breaks a rule.
             MessageTooLarge: the message is larger than the server carries.
+            ValueError: a duration is negative or no number, or a moment has no time zone.
         """
+        made_id = "" if dedup_id or not self._connection.makes_dedup_ids else next(made_ids())
         request = pb.AddRequest(
             queue_id=self.queue_id,
             message=pb.NewMessage(
                 payload=self._codec.encode(payload),
                 tags=tags_of(tags),
+                options=message_options(
+                    delay=delay,
+                    available_at=available_at,
+                    ttl=ttl,
+                    expires_at=expires_at,
+                    priority=priority,
+                    dedup_id=dedup_id or made_id,
+                ),
             ),
             durability=durability_level(durability).name,
         )
         reply = self._connection.ask(
-            "Add", request, pb.AddResponse, repeatable=self._connection.retry.adds
+            "Add", request, pb.AddResponse, repeatable=bool(dedup_id or made_id)
         )
-        return metadata(reply.message.meta, durability_of(reply.durability))
+        return metadata(
+            reply.message.meta,
+            durability_of(reply.durability),
+            deduplicated=reply.deduplicated and not made_id,
+        )
 
     def add_batch(
         self,
-        payloads: Iterable[T],
+        payloads: Iterable[T | NewMessage[T]],
         *,
         tags: Tags = (),
         partial: bool = False,
@@ -109,35 +146,45 @@ class Queue(Oversight[T]):
     ) -> list[Metadata]:
         """Put up to 1,000 messages at the end, in order: all of them or none.
 
-        For more than that, or as they come, use a `producer`.
+        For more than that, or as they come, use a `producer`. When its answer was lost it is
+        repeated only if every message has a dedup_id, or the client was made with
+        `Retry(adds=True)`.
 
         Args:
-            payloads: of each message, as in `add`; together no more than the server's
-                largest request, 4 MiB unless it was told otherwise.
-            tags: of every one of the messages.
+            payloads: of each message, as in `add`, or a NewMessage, which has options of its
+                own; together no more than the server's largest request, 4 MiB unless it was
+                told otherwise.
+            tags: of every one of the messages, after its own.
             partial: put the first ones that there is room for, rather than none.
             durability: as in `add`.
 
         Returns:
-            What `add` returns, of each message that was put: fewer than were given only
-            with `partial`.
+            What `add` returns, of each message that was put, or was there already: fewer than
+            were given only with `partial`.
 
         Raises:
             QueueFull: there is no room for all of them, or for any with `partial`.
-            InvalidArgument: there are more than 1,000, or a tag breaks a rule.
+            DedupFull: the queue knows as many dedup_ids as it may.
+            InvalidArgument: there are more than 1,000, or a tag or an option breaks a rule.
             MessageTooLarge: one message, or all of them together, are too large.
         """
-        pairs, encode = tag_pairs(tags), self._codec.encode
-        records = [new_message(encode(payload), pairs) for payload in payloads]
+        pairs = tag_pairs(tags)
+        ids = made_ids() if self._connection.makes_dedup_ids else None
+        messages = [record_of(each, self._codec, pairs, ids) for each in payloads]
+        records = [record for record, _ in messages]
         level = durability_level(durability)
         data = self._connection.call(
             "AddBatch",
             add_batch(self.queue_id, records, partial=partial, durability=level),
-            repeatable=self._connection.retry.adds,
+            repeatable=all(dedup_id for _, dedup_id in messages),
         )
         reply = pb.AddBatchResponse.FromString(data)
         reached = durability_of(reply.durability)
-        return [metadata(meta, reached) for meta in reply.messages]
+        known = {place for place in reply.deduplicated if not is_made(messages[place][1])}
+        return [
+            metadata(meta, reached, deduplicated=place in known)
+            for place, meta in enumerate(reply.messages)
+        ]
 
     def producer(
         self, *, linger: Duration = 0, durability: DurabilityName | None = None
@@ -363,11 +410,19 @@ class Queue(Oversight[T]):
                 lease_of(message).note_extension(result, sent_at, duration_s)
         return [result if isinstance(result, QmqError) else None for result in results]
 
-    def new_messages(self, payloads: Iterable[T], tags: Tags = ()) -> list[pb.NewMessage]:
+    def new_messages(
+        self, payloads: Iterable[T | NewMessage[T]], tags: Tags = ()
+    ) -> list[pb.NewMessage]:
         """Encode messages for `Client.complete`; the arguments are as of `add_batch`."""
-        encoded = tags_of(tags)
+        pairs = tag_pairs(tags)
+        messages = (each if isinstance(each, NewMessage) else NewMessage(each) for each in payloads)
         return [
-            pb.NewMessage(payload=self._codec.encode(payload), tags=encoded) for payload in payloads
+            pb.NewMessage(
+                payload=self._codec.encode(each.payload),
+                tags=tags_of((*each.tags, *pairs)),
+                options=options_of(each),
+            )
+            for each in messages
         ]
 
     def _end(

@@ -74,6 +74,7 @@ class Background:
     def __init__(self, work: Callable[[], None], name: str) -> None:
         self._work = work
         self._error: BaseException | None = None
+        self._is_over = Signal()
         # A daemon, so that a program can end whose main thread was interrupted while it
         # waited for this.
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -81,6 +82,7 @@ class Background:
 
     def join(self) -> None:
         """Wait until it is done, and raise what it raised."""
+        self._is_over.wait()
         self._thread.join()
         if self._error:
             raise self._error
@@ -93,6 +95,8 @@ class Background:
             self._work()
         except BaseException as error:  # noqa: BLE001 - `join` raises it.
             self._error = error
+        finally:
+            self._is_over.set()
 
 
 class Ahead(Generic[T]):

@@ -1,0 +1,34 @@
+"""How errors end a command."""
+
+from qmq.cli.failures import failure_of
+from qmq.client.errors import DedupFull, LimitReached, QmqError, QueueFull, ServerNotReached
+
+
+def line(error: QmqError, more: str = "") -> str:
+    """What a person reads of an error."""
+    return failure_of("cannot add", error, more).message
+
+
+def test_a_limit_is_told() -> None:
+    """By name, with what there is and when it is worth another try, as far as that is said."""
+    full = {"limit": "limit", "value": "2", "current": "3"}
+    known = {"limit": "dedup_ids_max", "value": "4", "current": "4"}
+
+    assert line(QueueFull("it is full", metadata=full)) == (
+        "cannot add: RESOURCE_EXHAUSTED: it is full (limit 2, current 3)"
+    )
+    assert line(DedupFull("too many", metadata=known, retry_after_s=2.5), "nothing is stored") == (
+        "cannot add: RESOURCE_EXHAUSTED: too many (dedup_ids_max 4, current 4, retry after 2.5 s);"
+        " nothing is stored"
+    )
+    assert line(LimitReached("full")) == "cannot add: RESOURCE_EXHAUSTED: full"
+
+
+def test_who_finds_no_server_is_told_how_to_start_one() -> None:
+    """The status tells that from what a server refuses."""
+    nobody = failure_of("cannot add", ServerNotReached("no server at :1"))
+    refusal = failure_of("cannot add", QmqError("oh dear", code="INTERNAL"))
+
+    assert nobody.message.startswith("cannot add: UNAVAILABLE: no server at :1; start one with ")
+    assert refusal.message == "cannot add: INTERNAL: oh dear"
+    assert (nobody.exit_code, refusal.exit_code) == (4, 1)
