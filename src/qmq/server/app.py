@@ -21,6 +21,7 @@ from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
+from qmq.observe.schedules import ScheduleCollector
 from qmq.server.admin import Admin, AdminError
 from qmq.server.config import Config
 from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
@@ -115,10 +116,12 @@ class Server:
             queues=disk.queues if disk else (),
             last_queue_number=disk.last_queue_number if disk else 0,
             redrives=disk.redrives if disk else (),
+            schedules=disk.schedules if disk else (),
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
+        self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
         service = Api(broker)
