@@ -22,8 +22,14 @@ $(INSTALLED): requirements/dev.lock pyproject.toml scripts/setup
 run: setup ## Run q with its data in ./data; more flags: make run ARGS="--debug"
 	@exec $(BIN)/q --data ./data $(ARGS)
 
+# All tests run in so many processes, of which some wait at any time: four keep two cores busy.
+# With ARGS, tests run in one process. Python's bytecode is kept even where containers forbid
+# it: every process, and every program that a test starts, would compile all that it imports.
+WORKERS := 4
+
 test: setup packages lint ## Pass every check; tests of one file: make test ARGS=tests/test_tidy.py
-	$(BIN)/pytest $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
+		$(or $(ARGS),--numprocesses=$(WORKERS) --dist=worksteal)
 
 packages:
 	@scripts/debian-packages $(TEST_PACKAGES)

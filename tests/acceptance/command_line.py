@@ -1,49 +1,92 @@
 """qcli against a q, as tests run it."""
 
-import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, TypeAlias
 
+from qmq.limits import BATCH_MESSAGES_MAX
+from qmq.wire import q_pb2 as pb
 from tests.acceptance.running import environment, program
+from tests.acceptance.stock import StockClient, connected
 
 Done: TypeAlias = subprocess.CompletedProcess[bytes]
-
-#: Runs qcli with its arguments, and what it is to read as `payload`.
-Qcli: TypeAlias = Callable[..., Done]
 
 #: Seconds that a command may take to end after it was asked to.
 _END_TIMEOUT_S = 20.0
 
+#: Seconds that anything else may take that is waited for.
+_PATIENCE_S = 60.0
 
-def qcli_of(address: str) -> Qcli:
-    """A function that runs qcli against the q at `address`."""
 
-    def run(*arguments: str, payload: bytes = b"") -> Done:
+class Qcli:
+    """Runs qcli against a q.
+
+    What a test only needs to be there, or wants to know afterwards, it asks of the stock
+    client: a process takes a hundred times as long as a call.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __call__(self, *arguments: str, payload: bytes = b"") -> Done:
+        """Run it with its arguments, and what it is to read as `payload`."""
         return subprocess.run(
             [program("qcli"), *arguments],
             input=payload,
             capture_output=True,
-            env=environment(QCLI_SERVER=address),
+            env=environment(QCLI_SERVER=self._address),
             check=False,
         )
 
-    return run
+    def stock(self) -> AbstractContextManager[StockClient]:
+        """A stock client of the same q."""
+        return connected(self._address)
 
 
-def made(qcli: Qcli, *arguments: str) -> str:
-    """The id of a queue made by `qcli new` with `arguments`."""
-    done = qcli("new", *arguments)
-    assert done.returncode == 0, done.stderr
-    queue_id: str = json.loads(done.stdout)["queue"]["meta"]["id"]
-    return queue_id
+def made(qcli: Qcli, store: str = "MEMORY", **fields: object) -> str:
+    """The id of a new queue, with the fields of a NewQueueRequest."""
+    with qcli.stock() as client:
+        return client.made(pb.Queue.Store.Value(store), **fields)
+
+
+def put(qcli: Qcli, queue: str, *payloads: bytes) -> None:
+    """Add messages to a queue."""
+    messages = [pb.NewMessage(payload=payload) for payload in payloads]
+    with qcli.stock() as client:
+        for first in range(0, len(messages), BATCH_MESSAGES_MAX):
+            batch = messages[first : first + BATCH_MESSAGES_MAX]
+            client.add_batch(queue_id=queue, messages=batch)
+
+
+def fill(qcli: Qcli, queue: str, count: int) -> None:
+    """Put the numbers from 0 into a queue."""
+    put(qcli, queue, *(b"%d" % number for number in range(count)))
 
 
 def stats(qcli: Qcli, queue: str) -> dict[str, int]:
     """What a queue holds and what went through it."""
-    counts: dict[str, int] = json.loads(qcli("stats", queue).stdout)
-    return counts
+    with qcli.stock() as client:
+        [counts] = client.stats(queue_id=queue).queues
+    return {
+        field.name: getattr(counts, field.name)
+        for field in counts.DESCRIPTOR.fields
+        if field.cpp_type == field.CPPTYPE_INT64
+    }
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Look again and again until something holds."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def until_waiting(qcli: Qcli, queue: str) -> None:
+    """Return when a call waits for a message."""
+    until(lambda: stats(qcli, queue)["waiting"])
 
 
 class Running:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command_line import Qcli, made, qcli_of
+from qmq.wire import q_pb2 as pb
+from tests.acceptance.command_line import Qcli, made
 from tests.acceptance.running import RunningQ
 from tests.acceptance.stock import StockClient, connected
 
@@ -41,12 +42,28 @@ def client(shared_q: RunningQ) -> Iterator[StockClient]:
 @pytest.fixture
 def qcli(shared_q: RunningQ) -> Qcli:
     """Runs qcli against a q that other tests use too."""
-    return qcli_of(shared_q.address)
+    return Qcli(shared_q.address)
 
 
 @pytest.fixture
 def queue(qcli: Qcli) -> Iterator[str]:
     """The id of a MEMORY queue without messages, on that q."""
-    queue_id = made(qcli, "MEMORY", "-1")
+    queue_id = made(qcli)
     yield queue_id
-    qcli("delete", queue_id)
+    with qcli.stock() as client:
+        client.delete_queue(queue_id=queue_id)
+
+
+@pytest.fixture
+def dead(qcli: Qcli, queue: str) -> Iterator[str]:
+    """The id of the queue's dead-letter queue, for messages that failed twice."""
+    dead = made(qcli)
+    settings = pb.QueueSettings(dead_letter_queue_id=dead, delivery_count_max=2)
+    settings.back_off.base.FromSeconds(0)
+    none = pb.QueueSettings(dead_letter_queue_id="", delivery_count_max=0)
+    with qcli.stock() as client:
+        client.update_queue(queue_id=queue, settings=settings)
+    yield dead
+    with qcli.stock() as client:
+        client.update_queue(queue_id=queue, settings=none)
+        client.delete_queue(queue_id=dead)

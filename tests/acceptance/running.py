@@ -19,11 +19,14 @@ def program(name: str) -> str:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment of a test, free of what configures the programs, with `variables`."""
+    """The environment of a test, free of what configures the programs, with `variables`.
+
+    That includes the size of a terminal, which is that of the one the tests may run in.
+    """
     clean = {
         name: value
         for name, value in os.environ.items()
-        if not re.match("Q_|QCLI_|QREST_|GRPC_", name)
+        if not re.match("Q_|QCLI_|QREST_|GRPC_|COLUMNS$|LINES$", name)
     }
     return {**clean, "XDG_CONFIG_HOME": "/nonexistent", **variables}
 
@@ -57,6 +60,12 @@ class RunningQ:
         """The process id. q must be running."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of processor time that q has taken so far, whatever else the machine does."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def log(self) -> str:

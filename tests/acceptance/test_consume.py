@@ -517,7 +517,7 @@ def test_client_that_does_not_read_holds_up_only_itself(
 
         def holds_still() -> bool:
             nonlocal held
-            time.sleep(0.2)
+            time.sleep(0.5)
             before, held = held, stats(client, queue_id).leased
             return 0 < held == before
 

@@ -226,14 +226,14 @@ def test_cancelled_stream_leaves_the_count(q_server: RunningQ) -> None:
 
 
 def test_ten_thousand_queues_are_scraped_within_a_second(q_server: RunningQ) -> None:
-    """A scrape stays quick however many queues there are."""
+    """Of q's processor: a scrape stays quick however many queues there are."""
     with connected(q_server.address) as client, ThreadPoolExecutor(16) as threads:
         made = set(threads.map(lambda _: client.made(), range(10_000)))
     scrape(q_server)
 
-    start = time.monotonic()
+    before_s = q_server.cpu_s
     body = scrape(q_server).body
-    took_s = time.monotonic() - start
+    took_s = q_server.cpu_s - before_s
 
     assert body.count(b"queue_messages_enqueued_total{") == len(made) == 10_000
     assert took_s < 1

@@ -6,18 +6,15 @@ import signal
 
 import pytest
 
-from tests.acceptance.command_line import Qcli, made, running_qcli, stats
+from qmq.wire import q_pb2 as pb
+from tests.acceptance.command_line import Qcli, fill, made, put, running_qcli, stats, until
 from tests.acceptance.running import RunningQ
-from tests.acceptance.test_qcli_leases import (
-    dead,
-    fill,
-    leased,
-    on_a_terminal,
-    payloads,
-    records,
-)
+from tests.acceptance.test_qcli_leases import leased, on_a_terminal, payloads, records
 
-__all__ = ["dead"]  # A fixture.
+
+def tagged(payload: bytes, tags: dict[str, str]) -> pb.NewMessage:
+    """A message with tags."""
+    return pb.NewMessage(payload=payload, tags=[pb.Tag(key=k, value=v) for k, v in tags.items()])
 
 
 def test_messages_are_browsed(qcli: Qcli, queue: str) -> None:
@@ -57,9 +54,10 @@ def test_messages_are_browsed(qcli: Qcli, queue: str) -> None:
 )
 def test_browsing_is_narrowed(qcli: Qcli, queue: str, options: list[str], found: list[str]) -> None:
     """Nothing to show is no error."""
-    for payload, tags in ((b"0", []), (b"1", ["-tk=v"]), (b"2", ["-tk=w"])):
-        qcli("add", queue, *tags, payload=payload)
-    leased(qcli, queue)
+    with qcli.stock() as client:
+        for payload, tags in ((b"0", {}), (b"1", {"k": "v"}), (b"2", {"k": "w"})):
+            client.add(queue_id=queue, message=tagged(payload, tags))
+        client.lease(queue_id=queue)
 
     assert payloads(records(qcli("browse", queue, *options))) == found
 
@@ -84,7 +82,7 @@ def test_an_empty_queue_is_a_table_without_rows(qcli: Qcli, queue: str) -> None:
 
 def test_messages_are_a_table_on_a_terminal(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
     """No wider than that is."""
-    qcli("add", queue, payload=b"x" * 1_000)
+    put(qcli, queue, b"x" * 1_000)
 
     shown, status = on_a_terminal(shared_q.address, "", "browse", queue)
 
@@ -122,11 +120,13 @@ def test_a_message_that_is_not_there_is_not_explained(qcli: Qcli, queue: str) ->
 
 def bury(qcli: Qcli, queue: str, reasons: list[str]) -> None:
     """Make a dead letter for each reason, with that as its payload, too."""
-    for reason in reasons:
-        qcli("add", queue, "-tk=v", payload=reason.encode())
-        (message,) = leased(qcli, queue)
-        rejected = ["--kind", "reject", "--reason", reason]
-        assert qcli("nack", queue, message["lease_id"], *rejected).returncode == 0
+    with qcli.stock() as client:
+        for reason in reasons:
+            client.add(queue_id=queue, message=tagged(reason.encode(), {"k": "v"}))
+            [message] = client.lease(queue_id=queue).messages
+            rejected = {"kind": pb.NackRequest.REJECT, "reason": reason}
+            done = client.nack(queue_id=queue, lease_ids=[message.lease_id], **rejected)
+            assert not done.results[0].code
 
 
 def test_dead_letters_go_back(qcli: Qcli, queue: str, dead: str) -> None:
@@ -150,7 +150,7 @@ def test_dead_letters_go_back(qcli: Qcli, queue: str, dead: str) -> None:
 def test_dead_letters_go_elsewhere(qcli: Qcli, queue: str, dead: str) -> None:
     """By tag, reason and age, no more than are asked for."""
     bury(qcli, queue, ["1", "2", "3"])
-    other = made(qcli, "MEMORY", "-1")
+    other = made(qcli)
     options = ["--to", other, "-tk=v", "--reason", "rejected", "--newer-than", "1h", "--max", "2"]
 
     done = qcli("redrive", "start", dead, *options, "--follow", "-o", "table")
@@ -167,8 +167,7 @@ def test_a_redrive_is_stopped(shared_q: RunningQ, qcli: Qcli, queue: str, dead: 
     bury(qcli, queue, ["1", "2", "3"])
     slow = ["--rate", "0.5", "--follow"]
     with running_qcli(shared_q.address, "redrive", "start", dead, *slow) as running:
-        while not stats(qcli, queue)["ready"]:
-            assert running.process.poll() is None
+        until(lambda: stats(qcli, queue)["ready"])
         status, said = running.end(signal.SIGINT)
 
     found = re.fullmatch(r"qcli: the redrive goes on; to stop it: qcli redrive stop (\S+)\n", said)

@@ -5,16 +5,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.command_line import Done, Qcli, made, running_qcli, stats
+from qmq.wire import q_pb2 as pb
+from tests.acceptance.command_line import Done, Qcli, fill, made, put, running_qcli, stats
 from tests.acceptance.running import RunningQ
 
 
 @pytest.fixture
 def durable(qcli: Qcli) -> Iterator[str]:
     """The id of a DISK queue without messages, whose failed messages come back at once."""
-    queue_id = made(qcli, "DISK", "-1", "--back-off-base", "0")
+    settings = pb.QueueSettings()
+    settings.back_off.base.FromSeconds(0)
+    queue_id = made(qcli, "DISK", settings=settings)
     yield queue_id
-    qcli("delete", queue_id)
+    with qcli.stock() as client:
+        client.delete_queue(queue_id=queue_id)
 
 
 def told(done: Done) -> list[str | None]:
@@ -28,10 +32,9 @@ def told(done: Done) -> list[str | None]:
 def test_json_says_what_was_reached(qcli: Qcli, durable: str, level: str) -> None:
     """Of an add and a pop to those who ask, of a lease and an extension to everybody."""
     reached = level.upper()
-    for _ in range(5):
-        added = qcli("add", durable, "--durability", level, payload=b"x")
-        assert told(added) == [reached]
+    fill(qcli, durable, 4)
 
+    assert told(qcli("add", durable, "--durability", level, payload=b"x")) == [reached]
     assert told(qcli("pop", durable, "--durability", level)) == [reached]
     assert told(qcli("pop", durable, "-n", "2", "--durability", level)) == [reached, reached]
     lease = qcli("lease", durable, "--durability", level, "-o", "json")
@@ -73,7 +76,7 @@ def test_all_work_is_done_at_any_level(
         assert running.end(15) == (143, "")
     assert stats(qcli, durable)["acked_total"] == 4
 
-    qcli("add", durable, payload=b"5")
+    put(qcli, durable, b"5")
     with running_qcli(shared_q.address, "tail", durable, "--pop", "--raw", *option) as running:
         assert running.stdout.readline() == b"5\n"
         running.end(15)
@@ -99,8 +102,9 @@ def test_more_than_the_store_can_do_is_refused(
     qcli: Qcli, queue: str, command: list[str], what: str
 ) -> None:
     """It says what it can do, and nothing has happened."""
-    qcli("add", queue, "--lines", payload=b"1\n2\n")
-    leased = json.loads(qcli("lease", queue).stdout)["lease_id"]
+    fill(qcli, queue, 2)
+    with qcli.stock() as client:
+        leased = client.lease(queue_id=queue).messages[0].lease_id
     name, *rest = command
     arguments = [{"ID": queue, "LEASE": leased}.get(word, word) for word in rest]
 

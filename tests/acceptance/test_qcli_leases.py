@@ -6,13 +6,21 @@ import pty
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.command_line import Done, Qcli, made, qcli_of, running_qcli, stats
+from tests.acceptance.command_line import (
+    Done,
+    Qcli,
+    fill,
+    made,
+    put,
+    running_qcli,
+    stats,
+    until_waiting,
+)
 from tests.acceptance.running import RunningQ, environment, program
 
 #: Leases that no queue has.
@@ -31,26 +39,9 @@ def leased(qcli: Qcli, queue: str, *options: str) -> list[dict[str, Any]]:
     return records(qcli("lease", queue, *options))
 
 
-def fill(qcli: Qcli, queue: str, count: int) -> None:
-    """Put the numbers from 0 into a queue."""
-    payload = b"".join(b"%d\n" % number for number in range(count))
-    assert qcli("add", queue, "--lines", payload=payload).returncode == 0
-
-
 def payloads(messages: list[dict[str, Any]]) -> list[str]:
     """The payloads of messages."""
     return [message["payload"] for message in messages]
-
-
-@pytest.fixture
-def dead(qcli: Qcli, queue: str) -> Iterator[str]:
-    """The id of the queue's dead-letter queue, for messages that failed twice."""
-    dead = made(qcli, "MEMORY", "-1")
-    settings = ["--dead-letter-queue", dead, "--delivery-count-max", "2", "--back-off-base", "0"]
-    assert qcli("update", queue, *settings).returncode == 0
-    yield dead
-    qcli("update", queue, "--dead-letter-queue", "", "--delivery-count-max", "0")
-    qcli("delete", dead)
 
 
 def test_a_leased_message_is_acked(qcli: Qcli, queue: str) -> None:
@@ -133,9 +124,8 @@ def test_lease_and_ack_are_one_line(shared_q: RunningQ, qcli: Qcli, queue: str) 
 def test_a_lease_is_waited_for(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
     """Until there is a message."""
     with running_qcli(shared_q.address, "lease", queue, "--raw", "--wait", "60") as running:
-        while not stats(qcli, queue)["waiting"]:
-            pass
-        qcli("add", queue, payload=b"hello")
+        until_waiting(qcli, queue)
+        put(qcli, queue, b"hello")
 
         assert running.wait() == (0, "")
         assert running.stdout.read().endswith(b"\thello\n")
@@ -149,8 +139,7 @@ def test_waiting_ends(qcli: Qcli, queue: str) -> None:
 def test_waiting_can_be_interrupted(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
     """At once."""
     with running_qcli(shared_q.address, "lease", queue, "--wait", "inf") as running:
-        while not stats(qcli, queue)["waiting"]:
-            pass
+        until_waiting(qcli, queue)
 
         assert running.end(signal.SIGINT) == (130, "")
 
@@ -317,7 +306,7 @@ def test_settings_are_shown_and_changed(qcli: Qcli, queue: str, dead: str) -> No
 
 def test_a_new_queue_has_settings(qcli: Qcli) -> None:
     """Its dead-letter queue may be named."""
-    qcli("new", "MEMORY", "-1", "--name", "dead-jobs")
+    made(qcli, name="dead-jobs")
     options = ["--dead-letter-queue", "dead-jobs", "--delivery-count-max", "3"]
 
     title, row = qcli("new", "MEMORY", "-1", *options, "-o", "table").stdout.decode().splitlines()
@@ -392,8 +381,8 @@ def on_a_terminal(address: str, typed: str, *arguments: str) -> tuple[str, int]:
 
 def test_a_purge_asks_for_the_name(q_server: RunningQ) -> None:
     """On a terminal, where it says how many messages are concerned."""
-    qcli = qcli_of(q_server.address)
-    queue = made(qcli, "MEMORY", "-1", "--name", "jobs")
+    qcli = Qcli(q_server.address)
+    queue = made(qcli, name="jobs")
     fill(qcli, "jobs", 1_234)
 
     thought_better, first = on_a_terminal(q_server.address, "\n", "purge", queue)
@@ -437,8 +426,8 @@ def test_what_the_server_refuses_is_one_line(
 
 def test_leases_outlive_a_kill(q_server: RunningQ) -> None:
     """On disk: nobody else gets the message, and it can be acked."""
-    qcli = qcli_of(q_server.address)
-    qcli("new", "DISK", "-1", "--name", "jobs")
+    qcli = Qcli(q_server.address)
+    made(qcli, "DISK", name="jobs")
     fill(qcli, "jobs", 2)
     (message,) = leased(qcli, "jobs", "--lease-duration", "1h")
 

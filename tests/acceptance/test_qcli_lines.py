@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from qmq.limits import BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX
-from tests.acceptance.command_line import Qcli, Running, qcli_of, running_qcli, stats
+from tests.acceptance.command_line import Qcli, Running, made, running_qcli, stats, until
 from tests.acceptance.running import RunningQ, environment, program
 
 LINES = 100_000
@@ -79,7 +79,7 @@ def memory_kib(*arguments: str, address: str, stdin: Path, stdout: Path) -> int:
 
 def test_a_hundred_thousand_lines_come_back(q_server: RunningQ, tmp_path: Path) -> None:
     """Byte for byte from a queue on disk, and neither way takes more memory than a few do."""
-    qcli_of(q_server.address)("new", "DISK", "-1", "--name", "lines")
+    made(Qcli(q_server.address), "DISK", name="lines")
     some = random.Random(4)
     lines, few, out = tmp_path / "lines", tmp_path / "few", tmp_path / "out"
     lines.write_bytes(
@@ -177,7 +177,7 @@ def test_every_line_has_the_tags_that_are_given(qcli: Qcli, queue: str) -> None:
 
 def test_a_full_queue_takes_the_first_lines(qcli: Qcli) -> None:
     """It is said how many, and --skip goes on from there."""
-    qcli("new", "MEMORY", "1500", "--name", "narrow")
+    made(qcli, limit=1_500, name="narrow")
     text = b"".join(b"%d\n" % number for number in range(2_500))
 
     done = qcli("add", "narrow", "--lines", payload=text)
@@ -186,8 +186,8 @@ def test_a_full_queue_takes_the_first_lines(qcli: Qcli) -> None:
     assert done.returncode == 1
     assert re.fullmatch(
         r"qcli: error: cannot add message to queue: RESOURCE_EXHAUSTED: queue \S+ has reached"
-        r" limit of 1500 messages; the first 1500 lines are stored; to go on, give the same"
-        r" lines with --skip 1500\n",
+        r" limit of 1500 messages \(limit 1500, current 1500, retry after 1 s\); the first 1500"
+        r" lines are stored; to go on, give the same lines with --skip 1500\n",
         said,
     )
     first = qcli("pop", "narrow", "--all", "--raw").stdout
@@ -248,8 +248,8 @@ def test_a_server_with_a_smaller_limit_gets_smaller_batches(tmp_path: Path) -> N
     q = RunningQ(tmp_path)
     q.start("--message-bytes-max", "2000")
     try:
-        qcli = qcli_of(q.address)
-        qcli("new", "MEMORY", "-1", "--name", "small")
+        qcli = Qcli(q.address)
+        made(qcli, name="small")
         text = b"".join(b"%01000d\n" % number for number in range(300))
 
         done = qcli("add", "small", "--lines", payload=text)
@@ -328,8 +328,7 @@ def test_an_add_without_end_is_interrupted_with_the_right_count(
 ) -> None:
     """Whatever it was doing at that moment."""
     with running_qcli(shared_q.address, "add", queue, "--lines") as running, endless(running):
-        while ready(qcli, queue) < 10_000:
-            assert running.process.poll() is None
+        until(lambda: ready(qcli, queue) >= 10_000)
         status, said = running.end(signal.SIGINT)
 
     stored = re.search(r"the first (\d+) lines are stored; to go on, .* --skip (\d+)\n", said)
@@ -340,11 +339,10 @@ def test_an_add_without_end_is_interrupted_with_the_right_count(
 
 def test_a_server_that_dies_leaves_a_count(q_server: RunningQ) -> None:
     """What was acknowledged is there after a restart, and of the rest it is said how much."""
-    qcli = qcli_of(q_server.address)
-    qcli("new", "DISK", "-1", "--name", "lines")
+    qcli = Qcli(q_server.address)
+    made(qcli, "DISK", name="lines")
     with running_qcli(q_server.address, "add", "lines", "--lines") as running, endless(running):
-        while ready(qcli, "lines") < 10_000:
-            assert running.process.poll() is None
+        until(lambda: ready(qcli, "lines") >= 10_000)
         q_server.kill()
         status, said = running.wait()
     q_server.start()
@@ -363,8 +361,8 @@ def test_a_server_that_dies_leaves_a_count(q_server: RunningQ) -> None:
 
 def test_a_restarted_server_is_waited_for(q_server: RunningQ) -> None:
     """Who restarts q in good order does not notice in the lines."""
-    qcli = qcli_of(q_server.address)
-    qcli("new", "DISK", "-1", "--name", "lines")
+    qcli = Qcli(q_server.address)
+    made(qcli, "DISK", name="lines")
     with running_qcli(q_server.address, "add", "lines", "--lines") as running:
         for number in range(3):
             running.stdin.write(b"%d\n" % number)

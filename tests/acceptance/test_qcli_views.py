@@ -16,17 +16,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.acceptance.command_line import Qcli, qcli_of
+from tests.acceptance.command_line import Qcli, fill, made, put
 from tests.acceptance.running import RunningQ, environment, program
 
 
 @pytest.fixture
 def qcli(q_server: RunningQ) -> Qcli:
     """Runs qcli against a q without queues."""
-    return qcli_of(q_server.address)
+    return Qcli(q_server.address)
 
 
-def made(qcli: Qcli, *arguments: str) -> dict[str, object]:
+def shown(qcli: Qcli, *arguments: str) -> dict[str, object]:
     """A queue made with `arguments`, as `new -o jsonl` prints it."""
     queue: dict[str, object] = json.loads(qcli("new", *arguments, "-o", "jsonl").stdout)
     return queue
@@ -41,8 +41,8 @@ def lines(qcli: Qcli, *arguments: str) -> list[str]:
 
 def test_queues_are_lines(qcli: Qcli) -> None:
     """`new`, `get` and `list` print the same one."""
-    first = made(qcli, "MEMORY", "1", "-tk=v", "-tk=w", "-ta=b")
-    second = made(qcli, "DISK", "-1", "--name", "jobs")
+    first = shown(qcli, "MEMORY", "1", "-tk=v", "-tk=w", "-ta=b")
+    second = shown(qcli, "DISK", "-1", "--name", "jobs")
 
     listed = [json.loads(line) for line in lines(qcli, "list", "-o", "jsonl")]
 
@@ -53,14 +53,14 @@ def test_queues_are_lines(qcli: Qcli) -> None:
         "",
         {"k": ["v", "w"], "a": "b"},
     ]
-    shown = json.loads(qcli("get", "jobs").stdout)["queue"]
-    assert (second["id"], second["name"]) == (shown["meta"]["id"], "jobs")
+    reply = json.loads(qcli("get", "jobs").stdout)["queue"]
+    assert (second["id"], second["name"]) == (reply["meta"]["id"], "jobs")
 
 
 def test_queues_are_a_table(qcli: Qcli) -> None:
     """A line for each; what could move the cursor is spelled out."""
-    first = made(qcli, "MEMORY", "1", "-tk=v", "-tcolour=\x1b[31m")
-    made(qcli, "DISK", "-1", "--name", "jobs")
+    first = shown(qcli, "MEMORY", "1", "-tk=v", "-tcolour=\x1b[31m")
+    made(qcli, "DISK", name="jobs")
 
     title, unnamed, named = lines(qcli, "list", "-o", "table")
 
@@ -76,9 +76,9 @@ def test_queues_are_a_table(qcli: Qcli) -> None:
 
 def test_stats_count_messages(qcli: Qcli) -> None:
     """As numbers, zeros included, one queue a line."""
-    made(qcli, "MEMORY", "5", "--name", "some")
-    made(qcli, "DISK", "-1", "--name", "none")
-    qcli("add", "some", "--lines", payload=b"a\nb\nc\n")
+    made(qcli, limit=5, name="some")
+    made(qcli, "DISK", name="none")
+    put(qcli, "some", b"a", b"b", b"c")
     qcli("pop", "some")
 
     some, none = (json.loads(line) for line in lines(qcli, "stats"))
@@ -100,8 +100,8 @@ def test_stats_count_messages(qcli: Qcli) -> None:
 
 def test_stats_are_a_table_or_the_reply(qcli: Qcli) -> None:
     """The reply is the one that REST gives, too."""
-    made(qcli, "MEMORY", "5", "--name", "some")
-    made(qcli, "DISK", "-1", "--name", "none")
+    made(qcli, limit=5, name="some")
+    made(qcli, "DISK", name="none")
 
     title, some, none = lines(qcli, "stats", "-o", "table")
     reply = json.loads(qcli("stats", "some", "-o", "json").stdout)
@@ -129,7 +129,7 @@ def test_a_view_that_fails_says_so(
     shared_q: RunningQ, arguments: list[str], server: str | None, status: int
 ) -> None:
     """What the server refuses, and that it is not there, are two statuses."""
-    done = qcli_of(server or shared_q.address)(*arguments)
+    done = Qcli(server or shared_q.address)(*arguments)
 
     assert done.stderr.startswith(b"qcli: error: cannot ")
     assert done.stderr.count(b"\n") == 1
@@ -139,8 +139,8 @@ def test_a_view_that_fails_says_so(
 def test_top_is_one_table_where_there_is_no_terminal(qcli: Qcli) -> None:
     """The queue with the most comes first, and every column is there."""
     for name, count in (("few", 1), ("many", 2)):
-        made(qcli, "MEMORY", "-1", "--name", name)
-        qcli("add", name, "--lines", payload=b"x\n" * count)
+        made(qcli, name=name)
+        fill(qcli, name, count)
 
     title, first, second = lines(qcli, "top", "--interval", "0.2")
 
@@ -213,11 +213,11 @@ def screen(
 
 def test_top_is_drawn_again_and_again(q_server: RunningQ, qcli: Qcli) -> None:
     """With what has changed; it leaves the terminal as it found it."""
-    made(qcli, "MEMORY", "-1", "--name", "jobs")
+    made(qcli, name="jobs")
     with screen(q_server.address, "top", "--interval", "0.2") as top:
         first = top.until(r"jobs +MEMORY +0 .+ 0\.0 +0\.0 +0\.0 +0")
-        qcli("add", "jobs", "--lines", payload=b"x\n" * 500)
-        top.until(r"jobs +MEMORY +500 +0 +0 +[\d.]+ KiB +0\.\ds +[1-9]\d+ +0\.0 +0\.0 +0")
+        put(qcli, "jobs", *[b"x"] * 500)
+        top.until(r"jobs +MEMORY +500 +0 +0 +[\d.]+ KiB +[\d.]+s +[1-9]\d+ +0\.0 +0\.0 +0")
         status = top.end(signal.SIGINT)
 
     assert first.startswith("\x1b[?1049h\x1b[?25l")
@@ -240,7 +240,7 @@ def test_top_leaves_the_terminal_alone_when_it_is_ended(q_server: RunningQ) -> N
 def test_top_fits_a_narrow_terminal(q_server: RunningQ, qcli: Qcli) -> None:
     """It does without some columns, and the rows that there is no room for."""
     for number in range(9):
-        made(qcli, "MEMORY", "-1", "--name", f"queue-{number}")
+        made(qcli, name=f"queue-{number}")
 
     with screen(q_server.address, "top", "--sort", "name", size=(6, 30)) as top:
         drawn = top.until(r"\x1b\[J")
@@ -255,8 +255,8 @@ def test_top_fits_a_narrow_terminal(q_server: RunningQ, qcli: Qcli) -> None:
 
 def test_top_outlives_the_server(q_server: RunningQ, qcli: Qcli) -> None:
     """It says so while the server is away; rates begin anew."""
-    made(qcli, "DISK", "-1", "--name", "jobs")
-    qcli("add", "jobs", payload=b"x")
+    made(qcli, "DISK", name="jobs")
+    put(qcli, "jobs", b"x")
     with screen(q_server.address, "top", "--interval", "0.2", size=(10, 200)) as top:
         top.until(r"jobs +DISK +1 ")
         q_server.kill()
@@ -276,7 +276,7 @@ def test_top_is_printed_once_on_a_terminal_that_cannot_be_drawn_on(q_server: Run
 
 def test_stats_are_a_table_on_a_terminal(q_server: RunningQ, qcli: Qcli) -> None:
     """Where a person reads them."""
-    made(qcli, "MEMORY", "-1", "--name", "jobs")
+    made(qcli, name="jobs")
 
     with screen(q_server.address, "stats") as stats:
         drawn = stats.until("jobs")

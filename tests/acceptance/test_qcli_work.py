@@ -6,31 +6,23 @@ import pty
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.command_line import Qcli, Running, made, qcli_of, running_qcli, stats
+from tests.acceptance.command_line import (
+    Qcli,
+    Running,
+    fill,
+    made,
+    put,
+    running_qcli,
+    stats,
+    until,
+    until_waiting,
+)
 from tests.acceptance.running import RunningQ, environment, program
-
-#: Seconds that what is waited for may take.
-PATIENCE_S = 60.0
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Look again and again until something holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline
-
-
-def fill(qcli: Qcli, queue: str, count: int) -> None:
-    """Put the numbers from 0 into a queue."""
-    payload = b"".join(b"%d\n" % number for number in range(count))
-    assert qcli("add", queue, "--lines", payload=payload).returncode == 0
 
 
 def acked(qcli: Qcli, queue: str) -> int:
@@ -41,17 +33,6 @@ def acked(qcli: Qcli, queue: str) -> int:
 def letters(qcli: Qcli, queue: str) -> list[dict[str, Any]]:
     """The messages of a dead-letter queue."""
     return [json.loads(line) for line in qcli("browse", queue).stdout.splitlines()]
-
-
-@pytest.fixture
-def dead(qcli: Qcli, queue: str) -> Iterator[str]:
-    """The id of the queue's dead-letter queue, for messages that failed twice."""
-    dead = made(qcli, "MEMORY", "-1")
-    settings = ["--dead-letter-queue", dead, "--delivery-count-max", "2", "--back-off-base", "0"]
-    assert qcli("update", queue, *settings).returncode == 0
-    yield dead
-    qcli("update", queue, "--dead-letter-queue", "", "--delivery-count-max", "0")
-    qcli("delete", dead)
 
 
 def test_a_command_runs_for_each_message(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
@@ -67,7 +48,7 @@ def test_a_command_runs_for_each_message(shared_q: RunningQ, qcli: Qcli, queue: 
 
 def test_a_command_knows_its_message(shared_q: RunningQ, qcli: Qcli) -> None:
     """By its environment, and by its arguments."""
-    qcli("new", "MEMORY", "-1", "--name", "parcels")
+    made(qcli, name="parcels")
     added = qcli("add", "parcels", "-tkind=a b", "-tkind=c", "-tx-y=1", payload=b"it's $HOME\n")
     message_id = json.loads(added.stdout)["message"]["meta"]["id"]
     script = 'echo "$Q_QUEUE $Q_MESSAGE_ID $Q_DELIVERY_COUNT $Q_TAG_KIND $Q_TAG_X_Y"; echo "$1"'
@@ -136,7 +117,7 @@ def test_a_payload_that_is_no_argument_is_rejected(
     shared_q: RunningQ, qcli: Qcli, queue: str, dead: str, payload: bytes
 ) -> None:
     """The command does not run for it, and goes on with the next one."""
-    qcli("add", queue, payload=payload)
+    put(qcli, queue, payload)
     fill(qcli, queue, 1)
     with running_qcli(shared_q.address, "work", queue, "--", "echo", "{}") as running:
         until(lambda: acked(qcli, queue) == 1)
@@ -156,7 +137,8 @@ def test_commands_run_side_by_side(
     command = ["sh", "-c", script, "sh", "{}"]
     with running_qcli(shared_q.address, "work", queue, "-c", "3", "--", *command) as running:
         until(lambda: len([*tmp_path.iterdir()]) == 3)
-        held = stats(qcli, queue)
+        # A command that is one too many would have begun by the time that this one ends.
+        held = json.loads(qcli("stats", queue).stdout)
         (tmp_path / "go").touch()
         until(lambda: acked(qcli, queue) == 4)
 
@@ -169,7 +151,7 @@ def test_a_lease_lasts_as_long_as_the_command(
 ) -> None:
     """However short it was asked to be: nobody else gets the message."""
     fill(qcli, queue, 1)
-    duration = ["--lease-duration", "500ms"]
+    duration = ["--lease-duration", "1s"]
     with running_qcli(shared_q.address, "work", queue, *duration, "--", "sleep", "3") as running:
         until(lambda: acked(qcli, queue) == 1)
         assert running.end(signal.SIGINT) == (130, "")
@@ -245,7 +227,7 @@ def test_a_person_is_told_what_is_waited_for(shared_q: RunningQ, qcli: Qcli, que
             process.send_signal(signal.SIGINT)
             said = os.read(watcher, 4096).decode()
             process.send_signal(signal.SIGINT)
-            status = process.wait(PATIENCE_S)
+            status = process.wait(20)
         finally:
             process.kill()
             os.close(watcher)
@@ -270,10 +252,10 @@ def test_a_worker_that_is_killed_loses_nothing(shared_q: RunningQ, qcli: Qcli, q
 
 def test_work_outlives_the_server(q_server: RunningQ) -> None:
     """It says that the server is away, and goes on when it is back."""
-    qcli = qcli_of(q_server.address)
-    qcli("new", "DISK", "-1", "--name", "jobs")
+    qcli = Qcli(q_server.address)
+    made(qcli, "DISK", name="jobs")
     with running_qcli(q_server.address, "work", "jobs", "--", "cat") as running:
-        until(lambda: stats(qcli, "jobs")["waiting"])
+        until_waiting(qcli, "jobs")
         q_server.kill()
         said = running.stderr.readline().decode()
         q_server.start()
@@ -288,9 +270,9 @@ def test_work_outlives_the_server(q_server: RunningQ) -> None:
 
 def test_a_deleted_queue_ends_the_work(shared_q: RunningQ, qcli: Qcli) -> None:
     """There is nothing to wait for."""
-    queue = made(qcli, "MEMORY", "-1")
+    queue = made(qcli)
     with running_qcli(shared_q.address, "work", queue, "--", "true") as running:
-        until(lambda: stats(qcli, queue)["waiting"])
+        until_waiting(qcli, queue)
         qcli("delete", queue)
         status, said = running.wait()
 

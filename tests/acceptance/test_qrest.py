@@ -194,7 +194,7 @@ def test_a_preflight_names_the_methods(gateway: Gateway) -> None:
 
     assert reply.status == 200
     assert reply.headers["access-control-allow-origin"] == ORIGIN
-    assert reply.headers["access-control-allow-methods"] == "GET, POST, PATCH, DELETE"
+    assert reply.headers["access-control-allow-methods"] == "GET, POST, PUT, PATCH, DELETE"
     assert reply.headers["access-control-allow-headers"] == "content-type"
 
 
@@ -275,7 +275,7 @@ def test_a_server_that_is_not_there_is_unavailable_at_once(
     before = time.monotonic()
     reply = gateway("GET", "/v1/queues")
 
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 5
     assert (reply.status, reply.json["code"]) == (503, 14)
     assert reply.json["message"].startswith(f"cannot reach the server {q_server.address}: ")
 
