@@ -2,8 +2,8 @@
 
     make bench-leases
 
-Four processes lease and ack, on the same cores as the server; each has a lease and up to
-three acks in flight.
+Four processes lease and ack, on the same cores as the server; each has up to two leases and
+three acks in flight, as a consumer has that leases ahead.
 They know the encoding of the replies well enough to find the lease ids without decoding
 the messages, so that it is the server that is measured. At depth, a queue that holds
 1,000,000 leased and 1,000,000 ready messages takes turns with one that never holds
@@ -37,7 +37,8 @@ Method: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 
 _BATCH = 100
 _CLIENTS = 4
-#: Acks of one client that are on their way.
+#: Leases and acks of one client that are on their way while it works on others.
+_LEASES_AHEAD = 2
 _ACKS_MAX = 2
 _PAYLOAD = b"x" * 64
 _LEASE_ID = re.compile(rb"\x12\x19([0-9a-f]{16}-[0-9a-f]{8})\x1a")
@@ -122,7 +123,7 @@ def measure(q: Running, queue: str, messages: int) -> float:
 
 
 def work(address: str, queue: str, count: int) -> None:
-    """Be one client: lease and ack, one call at a time."""
+    """Be one client: lease ahead, and ack what came."""
     request = pb.LeaseRequest(queue_id=queue, messages_max=_BATCH).SerializeToString()
     with grpc.insecure_channel(address) as channel:
         lease: Method = channel.unary_unary("/proto.Q/Lease")
@@ -131,12 +132,12 @@ def work(address: str, queue: str, count: int) -> None:
         print(flush=True)
         sys.stdin.readline()
         acks: deque[Any] = deque()
-        leased = lease.future(request)
-        for left in reversed(range(count // _BATCH)):
-            ids = _LEASE_ID.findall(leased.result())
-            if left:
-                # As a consumer does that leases ahead: the next come while these are acked.
-                leased = lease.future(request)
+        batches = count // _BATCH
+        leases = deque(lease.future(request) for _ in range(min(_LEASES_AHEAD, batches)))
+        for left in reversed(range(batches)):
+            ids = _LEASE_ID.findall(leases.popleft().result())
+            if left >= _LEASES_AHEAD:
+                leases.append(lease.future(request))
             acks.append(
                 ack.future(pb.AckRequest(queue_id=queue, lease_ids=ids).SerializeToString())
             )
