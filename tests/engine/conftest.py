@@ -1,11 +1,27 @@
 """What the tests of the engine share."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from qmq.testing import ManualClock
+from qmq.values import Store
+from tests.engine.servers import Server
 
 
 @pytest.fixture
 def clock() -> ManualClock:
     """Return the time, which stands still until the test lets it pass."""
     return ManualClock()
+
+
+@pytest.fixture(params=[Store.MEMORY, Store.DISK], ids=["MEMORY", "DISK"])
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
+    """Return a server with the queue "jobs", whose dead letters go to the queue "dead"."""
+    server = Server(request.param, tmp_path)
+    await server.start()
+    dead = await server.new_queue("dead")
+    await server.new_queue("jobs", dead_letter_queue_id=dead)
+    yield server
+    await server.end()

@@ -33,7 +33,7 @@ def memory_broker(clock: ManualClock, store: QueueStore | None = None) -> Broker
 
 
 def disk_broker(clock: ManualClock, disk: DiskStore, new_id: RandomIds) -> Broker:
-    """Make a broker of what is in a data directory, and let its redrives go on."""
+    """Make a broker of what is in a data directory, and let its redrives and schedules go on."""
     broker = Broker(
         {Store.MEMORY: MemoryStore(), Store.DISK: disk},
         clock=clock,
@@ -42,6 +42,7 @@ def disk_broker(clock: ManualClock, disk: DiskStore, new_id: RandomIds) -> Broke
         queues=disk.queues,
         last_queue_number=disk.last_queue_number,
         redrives=disk.redrives,
+        schedules=disk.schedules,
     )
     broker.start()
     return broker

@@ -1,19 +1,23 @@
 """The check of a queue finds what must not be, and nothing else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from qmq.limits import ATTEMPTS_MAX
 from qmq.model.check import problems_of
+from qmq.model.dedup import Known
 from qmq.model.delivery import Delivery, State
-from qmq.model.index import entry
+from qmq.model.index import entry, seq_of
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
-from qmq.values import Attempt, NackKind, Outcome
+from qmq.values import Attempt, NackKind, Outcome, QueueSettings
 from tests.model.queues import LEASE_NS, SIZE, filled, leased, queue
 
 FRESH, LEASED, RETURNED, DELAYED, EXPIRED = 15, 14, 12, 13, 11
+#: Of use until a moment, in a queue with options; and kept back, but of use for a shorter time.
+EXPIRING, KEPT_BACK = 21, 22
 
 
 def queue_with_everything() -> Queue:
@@ -24,7 +28,25 @@ def queue_with_everything() -> Queue:
     leased(q, 1, now_ns=START_NS + 1, consumer="b")
     q.leases.give_back(returned, NackKind.RELEASE, START_NS + 2, 0, "")
     q.leases.give_back(delayed, NackKind.FAIL, START_NS + 2, 2 * LEASE_NS, "")
-    assert q.pass_time(START_NS + LEASE_NS) == []
+    assert q.pass_time(START_NS + LEASE_NS) == ([], [], [])
+    return q
+
+
+def queue_with_options() -> Queue:
+    """Make a queue of messages with options, numbered from 20 and 30 on."""
+    q = filled(queue(settings=QueueSettings(ttl_ns=10 * LEASE_NS)), range(31, 33))
+    for seq, priority, expires_ns, until_ns in (
+        (20, 7, 0, 0),
+        (EXPIRING, 0, 1_005, 0),
+        (KEPT_BACK, 1, 1_006, 1_009),
+    ):
+        delivery = Delivery(entry(seq, SIZE))
+        delivery.priority, delivery.expires_ns = priority, expires_ns
+        if until_ns:
+            delivery.state, delivery.until_ns = State.DELAYED, until_ns
+        q.add_known(delivery)
+    for seq, dedup_id in ((20, "a"), (31, "b"), (32, "a")):
+        q.dedup.add(Known(seq, dedup_id, b"", START_NS + seq))
     return q
 
 
@@ -38,6 +60,24 @@ def test_queue_in_order_has_no_problem() -> None:
     q = queue_with_everything()
     assert {delivery.state for delivery in q.leases.by_seq.values()} == set(State)
 
+    assert problems_of(q) == []
+    q.drop_all()
+    assert problems_of(q) == []
+
+
+def test_queue_with_options_has_no_problem() -> None:
+    """Priorities, whether they age or not, times of use, delays and dedup_ids."""
+    q = queue_with_options()
+    orders = []
+
+    for ageing_ns in (0, 2, 10):
+        ageing = replace(q.info.settings, priority_ageing_ns=ageing_ns)
+        q.set_info(replace(q.info, settings=ageing))
+        assert problems_of(q) == []
+        orders.append([seq_of(each) for each in q.ready])
+
+    assert orders == [[20, EXPIRING, 31, 32]] * 3
+    leased(q, 2)
     assert problems_of(q) == []
     q.drop_all()
     assert problems_of(q) == []
@@ -101,6 +141,11 @@ def back_from_nowhere(q: Queue) -> None:
 def purged_and_there(q: Queue) -> None:
     """Say of messages that they are gone."""
     q.purged_seq = RETURNED
+
+
+def bytes_of_leases_off(q: Queue) -> None:
+    """Count what one message takes that is not there."""
+    q.leases.bytes += SIZE
 
 
 def leased_off(q: Queue) -> None:
@@ -194,6 +239,10 @@ def expired_by_another_name(q: Queue) -> None:
         (fresh_with_history, "message 15 stands in the line as if it had never been handed out"),
         (back_from_nowhere, "message 3 has come back, and nothing is known of its deliveries"),
         (purged_and_there, "message 12 was purged, and is still there"),
+        (
+            bytes_of_leases_off,
+            "the leased and delayed messages count as 300 bytes, and take 200",
+        ),
         (leased_off, "2 messages count as leased, and 1 are"),
         (delayed_off, "0 messages count as delayed, and 1 are"),
         (held_off, "consumer 'b' counts as holding 2 messages, and holds 1"),
@@ -231,6 +280,71 @@ def expired_by_another_name(q: Queue) -> None:
 def test_problem_is_found(break_it: Callable[[Queue], None], problem: str) -> None:
     """Each by a sentence of its own."""
     q = queue_with_everything()
+
+    break_it(q)
+
+    assert problem in problems_of(q)
+
+
+def low_before_high(q: Queue) -> None:
+    """Let a message have a higher priority than its place in the line says."""
+    known(q, EXPIRING).priority = 9
+
+
+def priority_too_high(q: Queue) -> None:
+    """Let a message have a priority that there is not."""
+    known(q, KEPT_BACK).priority = 256
+
+
+def of_use_for_a_shorter_time(q: Queue) -> None:
+    """Let the use of a message end earlier than anybody looks."""
+    known(q, EXPIRING).expires_ns -= 1
+
+
+def of_use_for_a_shorter_time_than_it_is_kept_back(q: Queue) -> None:
+    """Do the same with one that is kept back."""
+    known(q, KEPT_BACK).expires_ns -= 1
+
+
+def of_use_for_a_time_by_another_measure(q: Queue) -> None:
+    """Let messages expire at another time than their queue says."""
+    q.leases.ttl_ns += 1
+
+
+def used_up_unseen(q: Queue) -> None:
+    """Say that none expires."""
+    q.leases.may_expire = False
+
+
+def ids_out_of_order(q: Queue) -> None:
+    """Remember an old message after a younger one."""
+    q.dedup.add(Known(5, "c", b"", START_NS))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "problem"),
+    [
+        (low_before_high, "message 20 stands in the line before message 21"),
+        (priority_too_high, "message 22 has the priority 256"),
+        (
+            of_use_for_a_shorter_time,
+            "message 21 is RETURNED until 1004, and is looked at when it is 1005",
+        ),
+        (
+            of_use_for_a_shorter_time_than_it_is_kept_back,
+            "message 22 is DELAYED until 1005, and is looked at when it is 1006",
+        ),
+        (
+            of_use_for_a_time_by_another_measure,
+            f"messages expire after {10 * LEASE_NS + 1}, and the queue says after {10 * LEASE_NS}",
+        ),
+        (used_up_unseen, "message 21 expires, and none is said to do so"),
+        (ids_out_of_order, "the dedup_id of message 32 came before that of message 5"),
+    ],
+)
+def test_problem_with_options_is_found(break_it: Callable[[Queue], None], problem: str) -> None:
+    """Each by a sentence of its own."""
+    q = queue_with_options()
 
     break_it(q)
 

@@ -50,8 +50,8 @@ def test_batch_stands_at_the_end_in_order() -> None:
 @pytest.mark.parametrize("count", [0, 1, 3, 1_000])
 def test_queue_without_limit_has_room_for_all(count: int) -> None:
     """However many there are."""
-    assert queue().room_for(count, partial=False) == count
-    assert queue().room_for(count, partial=True) == count
+    assert queue().room_for([1] * count, partial=False) == count
+    assert queue().room_for([1] * count, partial=True) == count
 
 
 @pytest.mark.parametrize(("held", "count"), [(0, 5), (2, 3), (4, 1), (5, 0), (2, 1)])
@@ -59,8 +59,8 @@ def test_what_fits_has_room(held: int, count: int) -> None:
     """Up to the limit, and nothing always fits."""
     q = queue_of(*[1] * held, limit=5)
 
-    assert q.room_for(count, partial=False) == count
-    assert q.room_for(count, partial=True) == count
+    assert q.room_for([1] * count, partial=False) == count
+    assert q.room_for([1] * count, partial=True) == count
     assert q.full_total == 0
 
 
@@ -70,7 +70,7 @@ def test_batch_that_does_not_fit_whole_is_refused(held: int, count: int) -> None
     q = queue_of(*[1] * held, limit=5)
 
     with pytest.raises(QueueFull) as refusal:
-        q.room_for(count, partial=False)
+        q.room_for([1] * count, partial=False)
 
     assert refusal.value.message == f"queue {queue_id(1)} has reached limit of 5 messages"
     assert refusal.value.metadata == {"limit": "limit", "value": "5", "current": f"{held}"}
@@ -82,7 +82,7 @@ def test_partial_batch_gets_the_room_that_there_is(held: int, count: int, room: 
     """Fewer than asked for is no refusal."""
     q = queue_of(*[1] * held, limit=5)
 
-    assert q.room_for(count, partial=True) == room
+    assert q.room_for([1] * count, partial=True) == room
     assert q.full_total == 0
 
 
@@ -91,7 +91,7 @@ def test_partial_batch_without_any_room_is_refused() -> None:
     q = queue_of(1, 1, limit=2)
 
     with pytest.raises(QueueFull):
-        q.room_for(3, partial=True)
+        q.room_for([1] * 3, partial=True)
 
     assert q.full_total == 1
 
@@ -209,7 +209,7 @@ class Accounts(RuleBasedStateMachine):
         """Add those that there is room for."""
         left = 20 - len(self.messages)
         try:
-            room = self.queue.room_for(len(given), partial=partial)
+            room = self.queue.room_for(given, partial=partial)
         except QueueFull:
             assert left < len(given)
             assert not partial or left == 0

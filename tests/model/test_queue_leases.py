@@ -103,7 +103,7 @@ def test_batch_finds_no_room_beside_leased_messages(*, partial: bool) -> None:
     leased(q, 2)
 
     with pytest.raises(QueueFull):
-        q.room_for(1, partial=partial)
+        q.room_for([SIZE], partial=partial)
 
 
 def test_pop_tells_whether_a_message_was_on_lease() -> None:
@@ -174,7 +174,7 @@ def test_queue_that_is_paused_for_adds_takes_none() -> None:
     with pytest.raises(AddsPaused) as refusal:
         q.add(entry(1, SIZE))
     with pytest.raises(AddsPaused):
-        q.room_for(1, partial=True)
+        q.room_for([SIZE], partial=True)
 
     assert refusal.value.message == (
         f"queue {queue_id(7)} is paused and takes no messages; it does after Resume"
@@ -288,7 +288,7 @@ def test_message_whose_last_lease_runs_out_is_to_be_moved() -> None:
     for _ in range(2):
         leased(q, now_ns=now_ns)
         now_ns += LEASE_NS
-        told.append([each.seq for each in q.pass_time(now_ns)])
+        told.append([each.seq for each in q.pass_time(now_ns).worn_out])
 
     assert told == [[], [1]]
 
@@ -300,7 +300,7 @@ def test_count_means_nothing_without_a_dead_letter_queue() -> None:
     for _ in range(5):
         leased(q, now_ns=now_ns)
         now_ns += LEASE_NS
-        assert q.pass_time(now_ns) == []
+        assert q.pass_time(now_ns) == ([], [], [])
 
 
 def test_rejected_message_is_to_be_moved() -> None:
@@ -339,7 +339,7 @@ def test_everything_can_be_dropped() -> None:
     assert sorted(q.drop_all()) == entries(1, [SIZE] * 6)
 
     assert (q.message_count, len(q.ready), q.ready.bytes) == (0, 0, 0)
-    assert q.pass_time(START_NS + LEASE_NS) == []
+    assert q.pass_time(START_NS + LEASE_NS) == ([], [], [])
 
 
 def test_stats_tell_what_is_where() -> None:

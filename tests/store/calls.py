@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
+from qmq.engine import adding
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument, LeaseLost, QError, QueueEmpty, StoresDiffer
 from qmq.values import (
@@ -14,13 +16,16 @@ from qmq.values import (
     BackOff,
     DeadLetter,
     DeadLetterReason,
+    MessageOptions,
     NackKind,
     Outcome,
     QueueSettings,
 )
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
-from tests.store.naive import NaiveBroker, NaiveLease, Shown
+from tests.store.asked import Some, asked, changed_settings, options_of
+from tests.store.naive import Added, NaiveBroker, Repeat
+from tests.store.naive_queue import NaiveLease, Shown
 
 #: Commands of the broker that are in its part for leases.
 _OF_LEASING = frozenset({"lease", "ack", "nack", "extend", "complete"})
@@ -56,6 +61,8 @@ class Call:
     by_name: bool
     is_cancelled: bool
     sizes: Sequence[int] = ()
+    #: What each message is added with, as `asked.asked` has it; nothing for those that are missing.
+    options: Sequence[Some] = ()
     partial: bool = False
     most: int = 1
     leases: Sequence[int] = ()
@@ -76,6 +83,8 @@ class Change(NamedTuple):
     base_s: int
     lease_s: int
     limit: int | None
+    #: Others, as `asked.new_settings` has them.
+    others: Some
 
     def settings(self, known: QueueSettings, dead_letter_queue_id: str) -> QueueSettings:
         """Change settings."""
@@ -86,6 +95,7 @@ class Change(NamedTuple):
             dead_letter_queue_id=dead_letter_queue_id,
             back_off=back_off,
             lease_duration_ns=self.lease_s * NS_PER_S,
+            **self.others,
         )
 
 
@@ -96,6 +106,7 @@ changes = st.builds(
     base_s=st.sampled_from([0, 2]),
     lease_s=st.sampled_from([2, 10]),
     limit=st.sampled_from([None, None, 0, 2, 4]),
+    others=changed_settings,
 )
 
 
@@ -114,9 +125,13 @@ def _sizes(most: int) -> st.SearchStrategy[list[int]]:
     return st.lists(sizes, min_size=1, max_size=most)
 
 
+def _options(most: int) -> st.SearchStrategy[list[Some]]:
+    return st.one_of(st.just([]), st.lists(asked, min_size=1, max_size=most))
+
+
 _BY_VERB: Final = {
-    "add": _calls("add", sizes=_sizes(1)),
-    "add_batch": _calls("add_batch", sizes=_sizes(6), partial=st.booleans()),
+    "add": _calls("add", sizes=_sizes(1), options=_options(1)),
+    "add_batch": _calls("add_batch", sizes=_sizes(6), options=_options(6), partial=st.booleans()),
     "lease": _calls(
         "lease",
         most=st.integers(1, 4),
@@ -137,6 +152,7 @@ _BY_VERB: Final = {
         leases=st.one_of(st.lists(st.integers(0, 9), max_size=3), lease_numbers),
         targets=st.lists(places, max_size=2),
         sizes=_sizes(2),
+        options=_options(2),
         partial=st.booleans(),
     ),
     "pop": _calls("pop"),
@@ -177,6 +193,8 @@ class Ready(NamedTuple):
     """A call with all that it says, to be made of a server and of the naive model."""
 
     call: Call
+    #: What it is called there.
+    verb: str
     #: The id of the queue that it is about, or one that no queue has.
     queue_id: str
     arguments: Sequence[Any]
@@ -188,18 +206,19 @@ class Ready(NamedTuple):
         """Call a broker or the naive model, and return what it returns."""
         keywords = self.keywords
         if isinstance(server, NaiveBroker):
-            return getattr(server, self.call.verb)(*self.arguments, **keywords)
-        if self.call.verb == "lease":
+            return getattr(server, self.verb)(*self.arguments, **keywords)
+        if self.verb == "lease":
             keywords = keywords | {"wait_s": 0.0, "is_gone": None}
-        part = server.leasing if self.call.verb in _OF_LEASING else server
-        return getattr(part, self.call.verb)(*self.arguments, **keywords)
+        part = server.leasing if self.verb in _OF_LEASING else server
+        return getattr(part, self.verb)(*self.arguments, **keywords)
 
 
-def ready(  # noqa: C901 - A table.
+def ready(  # noqa: C901, PLR0912 - A table.
     call: Call,
     reference: Callable[[int, bool], str],
     lease_ids: Callable[[str, Sequence[int]], list[str]],
     new_payload: Callable[[int], bytes],
+    now_ns: int,
 ) -> Ready:
     """Say of a call what queues and leases it is about, as things are.
 
@@ -208,19 +227,32 @@ def ready(  # noqa: C901 - A table.
         reference: returns the id or name of a queue in a place.
         lease_ids: returns leases of a queue, given its id.
         new_payload: returns a payload that there is only once, of about that size.
+        now_ns: the present, as people know it.
     """
     name, queue_id = reference(call.place, call.by_name), reference(call.place, False)  # noqa: FBT003
     messages = [(b"", new_payload(size)) for size in call.sizes]
+    options = {
+        at: options_of(found, now_ns)
+        for at, found in enumerate(call.options[: len(messages)])
+        if found
+    }
     leases = lease_ids(queue_id, call.leases)
+    verb = call.verb
     duration_ns = None if call.seconds is None else call.seconds * NS_PER_S
     arguments: list[Any] = [name]
     keywords: dict[str, Any] = {}
     match call.verb:
+        case "add" if options:
+            verb = "add_with"
+            arguments += [messages[0][1], b"", options[0]]
         case "add":
             arguments.append(messages[0][1])
         case "add_batch":
             arguments.append(messages)
             keywords = {"partial": call.partial}
+            if options:
+                verb = "add_batch_with"
+                arguments.append(options)
         case "pop_batch":
             arguments.append(call.most)
         case "lease":
@@ -239,6 +271,8 @@ def ready(  # noqa: C901 - A table.
             # Who takes care names no lease twice.
             leases = leases if call.partial else list(dict.fromkeys(leases))
             arguments = [[(name, leases)], output]
+            if options:
+                arguments.append([options for _ in output])
         case "pause":
             keywords = {"adds": call.partial}
         case "update_queue":
@@ -247,7 +281,7 @@ def ready(  # noqa: C901 - A table.
             if change.dead_letters is not None:
                 dead = reference(change.dead_letters, False)  # noqa: FBT003
             arguments += [lambda known: change.settings(known, dead), change.limit]
-    return Ready(call, queue_id, arguments, keywords, leases)
+    return Ready(call, verb, queue_id, arguments, keywords, leases)
 
 
 class Told(NamedTuple):
@@ -258,7 +292,7 @@ class Told(NamedTuple):
     delivery_count: int
 
 
-def outcome(result: object) -> object:  # noqa: PLR0911 - A table.
+def outcome(result: object) -> object:  # noqa: C901, PLR0911 - A table.
     """Reduce what was returned or raised to what the naive model can say of it."""
     match result:
         case InvalidArgument():
@@ -278,15 +312,27 @@ def outcome(result: object) -> object:  # noqa: PLR0911 - A table.
             return [outcome(each) for each in result]
         case NaiveLease():
             return Told(result.shown, result.until_ns, result.count)
+        case Added():
+            return [outcome(each) for each in result.told]
+        case Repeat():
+            return Repeat
         case _:
             return result
 
 
-def answer(verb: str, result: object) -> object:
+def answer(verb: str, result: object) -> object:  # noqa: PLR0911 - A table.
     """Do the same for what a broker returned or raised, which is encoded."""
     match result:
         case list() if verb in {"add_batch", "complete"}:
             return len(result)
+        case adding.Added():
+            envelopes = iter(result.envelopes)
+            return [
+                Repeat if at in result.known else answer(verb, next(envelopes))
+                for at in range(len(result.metas))
+            ]
+        case (bytes() as envelope, bool() as was_known):
+            return Repeat if was_known else answer(verb, envelope)
         case list() if verb == "lease":
             return [
                 Told(
@@ -302,6 +348,27 @@ def answer(verb: str, result: object) -> object:
             return shown(pb.Message.FromString(result))
         case _:
             return outcome(result)
+
+
+def ids_of(result: object, right: object) -> list[tuple[bytes, str]]:
+    """Return what messages that were added are called, or those that are there already.
+
+    Args:
+        result: what a broker returned; of a plain batch, it is not looked at.
+        right: what the naive model did.
+    """
+    match result, right:
+        case bytes() as envelope, Shown():
+            return [(right.payload, pb.Message.FromString(envelope).meta.id)]
+        case (bytes() as envelope, bool()), (Shown() | Repeat()):
+            return [(right.payload, pb.Message.FromString(envelope).meta.id)]
+        case adding.Added(), Added():
+            return [
+                (told.payload, pb.Message.FromString(meta).meta.id)
+                for told, meta in zip(right.told, result.metas, strict=True)
+            ]
+        case _:
+            return []
 
 
 def shown(message: pb.Message) -> Shown:
@@ -329,4 +396,15 @@ def shown(message: pb.Message) -> Shown:
             )
             for each in message.attempts
         ],
+        MessageOptions(
+            available_ns=_moment(message.options, "available_at"),
+            expires_ns=_moment(message.options, "expires_at"),
+            priority=message.options.priority,
+            dedup_id=message.options.dedup_id,
+        ),
     )
+
+
+def _moment(options: pb.MessageOptions, name: str) -> int | None:
+    found: Timestamp = getattr(options, name)
+    return found.ToNanoseconds() if options.HasField(name) else None

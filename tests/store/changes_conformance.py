@@ -23,13 +23,14 @@ EVERYTHING = 2**40
 LEASE_NS = 30 * NS_PER_S
 
 
-def changed(
+def changed(  # noqa: PLR0913 - One for each kind of change.
     *,
     added: Sequence[tuple[int, int, bytes]] = (),
     saved: Sequence[Delivery] = (),
     moved: Sequence[Move] = (),
     removed: Sequence[int] = (),
     redrives: Sequence[tuple[str, str]] = (),
+    schedules: Sequence[tuple[str, str]] = (),
 ) -> Changes:
     """Make changes."""
     changes = Changes()
@@ -38,6 +39,7 @@ def changed(
     changes.moved += moved
     changes.removed += removed
     changes.redrives += redrives
+    changes.schedules += schedules
     return changes
 
 

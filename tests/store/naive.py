@@ -1,44 +1,38 @@
-"""What q should do, in the simplest way there is: lists, and no thought of speed.
+"""What q should do, in the simplest way there is: lists, and no thought of speed."""
 
-A queue is a list of messages, in order. None ever changes its place: one that is on lease
-or kept back is just passed over.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from qmq.errors import (
-    AddsPaused,
     InvalidArgument,
     LeaseLost,
-    NameTaken,
     NoDeadLetterQueue,
     QError,
     QueueEmpty,
     QueueFull,
-    QueueInUse,
-    QueueNotFound,
     QueuePaused,
     StoresDiffer,
 )
 from qmq.limits import ATTEMPTS_MAX
-from qmq.testing import ManualClock
 from qmq.values import (
-    UNBOUNDED,
-    Attempt,
-    DeadLetter,
     DeadLetterReason,
-    MessageState,
+    MessageOptions,
     NackKind,
     Outcome,
-    Pause,
-    QueueInfo,
+    Overflow,
     QueueSettings,
-    Store,
-    Tag,
 )
-
-READY, LEASED, DELAYED = MessageState.READY, MessageState.LEASED, MessageState.DELAYED
+from tests.store.naive_queue import (
+    DELAYED,
+    LEASED,
+    PLAIN,
+    NaiveLease,
+    NaiveMessage,
+    NaiveQueue,
+    Shown,
+    envelope_bytes,
+)
+from tests.store.naive_queues import NaiveQueues
 
 _OUTCOMES = {
     NackKind.RELEASE: Outcome.RELEASED,
@@ -48,318 +42,183 @@ _OUTCOMES = {
 
 
 @dataclass
-class NaiveMessage:
-    """A message, and what happened to it in the queue that it is in."""
+class Repeat:
+    """What is told of a message that is there already: which one that is."""
 
     payload: bytes
-    #: What q calls it; 0 as long as that is not known.
-    seq: int = 0
-    state: MessageState = READY
-    #: When its last lease or delay ends, or ended.
-    until_ns: int = 0
-    leased_ns: int = 0
-    consumer: str = ""
-    #: How often it was leased, and how often that counts.
-    fence: int = 0
-    count: int = 0
-    attempts: list[Attempt] = field(default_factory=list)
-    #: The state that has ended by itself since q last wrote one down, if one has.
-    before: MessageState | None = None
-    #: What happened to it in queues before.
-    dead: DeadLetter | None = None
-    dead_attempts: list[Attempt] = field(default_factory=list)
+
+
+@dataclass
+class Added:
+    """What is told of several messages."""
+
+    #: What became of each that was not refused.
+    told: list[Shown | Repeat]
+
+
+@dataclass
+class Prepared:
+    """Messages that can join a queue if there is room for them."""
+
+    queue: NaiveQueue
+    #: Each by its place, or which one it repeats.
+    messages: list[NaiveMessage | Repeat]
 
     @property
-    def lease_id(self) -> str:
-        """The name of its last lease."""
-        return f"{self.seq:016x}-{self.fence:08x}"
+    def fresh(self) -> list[NaiveMessage]:
+        """Those that are no repeats."""
+        return [each for each in self.messages if isinstance(each, NaiveMessage)]
 
     @property
-    def is_acknowledgeable(self) -> bool:
-        """Whether its last lease goes on, or ran out while nobody else has it."""
-        return LEASED in (self.state, self.before)
+    def sizes(self) -> list[int]:
+        """What these take."""
+        return [each.size for each in self.fresh]
 
-    def stored(self) -> "Shown":
-        """Say what who pops it is told."""
-        return Shown(
-            self.payload, self.dead, [each._replace(fence=0) for each in self.dead_attempts]
-        )
-
-    def end(self, outcome: Outcome, ended_ns: int, reason: str = "") -> None:
-        """End its lease."""
-        attempt = Attempt(self.fence, self.consumer, self.leased_ns, ended_ns, outcome, reason)
-        self.attempts.append(attempt)
-        self.state, self.before = READY, None
+    def first(self, count: int) -> "Prepared":
+        """Leave out what comes from one on that is no repeat, given how many such come before."""
+        end = len(self.messages)
+        if count < len(self.fresh):
+            end = next(at for at, each in enumerate(self.messages) if each is self.fresh[count])
+        return Prepared(self.queue, self.messages[:end])
 
 
-@dataclass
-class Shown:
-    """What is told of a message."""
+class NaiveBroker(NaiveQueues):
+    """A server; its methods return what q answers, or the error."""
 
-    payload: bytes
-    dead: DeadLetter | None
-    #: Without numbers.
-    attempts: list[Attempt]
+    def prepared(
+        self,
+        queue: NaiveQueue,
+        messages: Sequence[tuple[bytes, MessageOptions]],
+        name: Callable[[int], str],
+    ) -> Prepared | QError:
+        """Say which messages are to be added, and which are there already."""
+        now_ns, steady_ns = self.clock.now_ns(), self.timer.now_ns()
+        found: list[NaiveMessage | Repeat] = []
+        first: dict[str, bytes] = {}
+        for at, (payload, asked) in enumerate(messages):
+            known = queue.known_id(asked.dedup_id, steady_ns) or first.get(asked.dedup_id)
+            if asked.dedup_id and known:
+                found.append(Repeat(known))
+                continue
+            first[asked.dedup_id] = payload
+            if asked.delay_ns is not None:
+                delay_ns = asked.delay_ns
+            elif asked.available_ns is not None:
+                delay_ns = max(0, asked.available_ns - now_ns)
+            else:
+                delay_ns = queue.info.settings.delay_ns
+            ttl_ns = asked.ttl_ns or 0
+            if asked.expires_ns is not None:
+                ttl_ns = asked.expires_ns - now_ns
+                if ttl_ns <= 0:
+                    return InvalidArgument(f"{name(at)}.options.expires_at", "")
+            told = MessageOptions(
+                available_ns=now_ns + delay_ns if delay_ns else None,
+                expires_ns=now_ns + ttl_ns if ttl_ns else None,
+                priority=asked.priority,
+                dedup_id=asked.dedup_id,
+            )
+            message = NaiveMessage(payload, 0, envelope_bytes(payload, now_ns, told), options=told)
+            message.is_known = bool(delay_ns or ttl_ns or asked.priority)
+            message.priority = asked.priority
+            message.expires_ns = steady_ns + ttl_ns if ttl_ns else 0
+            if delay_ns:
+                message.state, message.until_ns = DELAYED, steady_ns + delay_ns
+            found.append(message)
+        return Prepared(queue, found)
 
-
-@dataclass
-class NaiveLease:
-    """What is told of a message to who leases it."""
-
-    message: NaiveMessage
-    fence: int
-    until_ns: int
-    count: int
-    shown: Shown
-
-
-@dataclass
-class NaiveQueue:
-    """A queue and the messages in it."""
-
-    info: QueueInfo
-    messages: list[NaiveMessage] = field(default_factory=list)
-
-    def counts(self) -> dict[MessageState, int]:
-        """Count the messages in each state."""
-        return {
-            state: sum(each.state is state for each in self.messages)
-            for state in (READY, LEASED, DELAYED)
-        }
-
-    def holders(self) -> dict[str, int]:
-        """Count the messages that each consumer has on lease."""
-        names = sorted({each.consumer for each in self.messages if each.state is LEASED})
-        return {
-            name: sum(each.state is LEASED and each.consumer == name for each in self.messages)
-            for name in names
-        }
-
-    def ready(self) -> list[NaiveMessage]:
-        """Return those that can be handed out, unless the queue is paused."""
-        return [each for each in self.messages if each.state is READY]
-
-    def to_be_acked(self) -> list[NaiveMessage]:
-        """Return those whose last lease can be acked."""
-        return [each for each in self.messages if each.is_acknowledgeable]
-
-    def add_error(self, count: int) -> QError | None:
-        """Say why so many messages cannot be added."""
-        if self.info.pause and self.info.pause.adds:
-            return AddsPaused(self.info.id)
-        held, limit = len(self.messages), self.info.limit
-        if count and limit != UNBOUNDED and held + count > limit:
-            return QueueFull(self.info.id, limit, held)
-        return None
-
-
-@dataclass
-class NaiveBroker:
-    """All queues, in order of creation; its methods return what q answers, or the error."""
-
-    #: The clock that people set, and the one that nobody sets.
-    clock: ManualClock
-    timer: ManualClock
-    queues: list[NaiveQueue] = field(default_factory=list)
-    #: Leases that were acked, with the ids of their queues.
-    acked: set[tuple[str, str]] = field(default_factory=set)
-    #: When leases and delays were to end.
-    moments: set[int] = field(default_factory=set)
-
-    def infos(self) -> list[QueueInfo]:
-        """Describe all queues."""
-        return [queue.info for queue in self.queues]
-
-    def restart(self, timer: ManualClock) -> None:
-        """Lose what was in memory only: what has ended by itself is not written down."""
-        self.timer = timer
-        self.queues = [queue for queue in self.queues if queue.info.store is Store.DISK]
-        self.acked.clear()
-        for queue in self.queues:
-            for message in queue.messages:
-                if message.before is LEASED:
-                    message.attempts.pop()
-                if message.before is not None:
-                    message.state, message.before = message.before, None
-        self.pass_time()
-
-    def pass_time(self) -> None:
-        """End the leases and delays that end by now."""
+    def put(self, prepared: Prepared) -> Added:
+        """Put messages at the end, those that are to make room for them aside."""
+        queue, fresh = prepared.queue, prepared.fresh
+        settings = queue.info.settings
+        for message in queue.displaced(prepared.sizes):
+            queue.overflowed_total += 1
+            if settings.overflow is Overflow.DEAD_LETTER_OLDEST:
+                self.bury(queue, message, DeadLetterReason.OVERFLOW)
+            else:
+                queue.messages.remove(message)
         now_ns = self.timer.now_ns()
-        for queue in self.queues:
-            due = [
-                each
-                for each in queue.messages
-                if each.state is not READY and each.until_ns <= now_ns
+        if any(message.options.dedup_id for message in fresh):
+            queue.forget_ids(now_ns)
+        for message in fresh:
+            message.seq = self.number(queue.info.store)
+            queue.messages.append(message)
+            if dedup_id := message.options.dedup_id:
+                queue.ids.append((dedup_id, message.payload, now_ns + settings.dedup_window_ns))
+        queue.deduplicated_total += len(prepared.messages) - len(fresh)
+        self.note_moments()
+        return Added(
+            [
+                each.stored() if isinstance(each, NaiveMessage) else each
+                for each in prepared.messages
             ]
-            for message in sorted(due, key=lambda each: each.until_ns):
-                ended = message.state
-                if ended is LEASED:
-                    message.end(Outcome.EXPIRED, message.until_ns)
-                message.state, message.before = READY, ended
-                most = queue.info.settings.delivery_count_max
-                if ended is LEASED and 0 < most <= message.count:
-                    self.bury(queue, message, DeadLetterReason.DELIVERY_COUNT_MAX)
-
-    def bury(self, queue: NaiveQueue, message: NaiveMessage, reason: DeadLetterReason) -> None:
-        """Move a message to the end of the dead-letter queue."""
-        target = self.find(queue.info.settings.dead_letter_queue_id)
-        assert isinstance(target, NaiveQueue)
-        queue.messages.remove(message)
-        dead = DeadLetter(
-            reason,
-            message.attempts[-1].reason,
-            queue.info.id,
-            self.clock.now_ns(),
-            message.count,
-        )
-        history = message.dead_attempts + message.attempts[-ATTEMPTS_MAX:]
-        target.messages.append(NaiveMessage(message.payload, dead=dead, dead_attempts=history))
-
-    def find(self, reference: str) -> NaiveQueue | QError:
-        """Find a queue by its id or its name."""
-        for queue in self.queues:
-            if reference in (queue.info.id, queue.info.name or queue.info.id):
-                return queue
-        if len(reference) == len("00000000-0000-0000-0000-000000000000"):
-            return QueueNotFound(reference)
-        return InvalidArgument(
-            "queue_id", f"{reference!r} is neither a UUID nor the name of a queue"
         )
 
-    def name_error(self, name: str) -> QError | None:
-        """Say why a new queue cannot have a name, if so."""
-        for queue in self.queues:
-            if name and queue.info.name == name:
-                return NameTaken(name, queue.info.id)
-        return None
+    def add(self, reference: str, payload: bytes) -> Shown | Repeat | QError:
+        """Put a message at the end."""
+        return self.add_with(reference, payload, b"", PLAIN)
 
-    def settings_error(self, info: QueueInfo, settings: QueueSettings) -> QError | None:
-        """Say why a queue cannot have settings, if so."""
-        if not settings.dead_letter_queue_id:
-            most = settings.delivery_count_max
-            return InvalidArgument("settings.delivery_count_max", "") if most else None
-        target = self.find(settings.dead_letter_queue_id)
-        if isinstance(target, QError):
-            return target
-        if target.info.store is not info.store:
-            return InvalidArgument("settings.dead_letter_queue_id", "")
-        while isinstance(target, NaiveQueue):
-            if target.info.id == info.id:
-                return InvalidArgument("settings.dead_letter_queue_id", "")
-            target = self.find(target.info.settings.dead_letter_queue_id)
-        return None
+    def add_with(
+        self, reference: str, payload: bytes, tags: bytes, options: MessageOptions
+    ) -> Shown | Repeat | QError:
+        """Put a message with options at the end."""
+        added = self.add_several(
+            reference, [(tags, payload)], {0: options}, lambda _: "message", partial=False
+        )
+        return added.told[0] if isinstance(added, Added) else added
 
-    def new_queue(self, info: QueueInfo) -> None:
-        """Create a queue, which nothing was to be said against."""
-        self.queues.append(NaiveQueue(info))
-
-    def update_queue(
+    def add_batch_with(
         self,
         reference: str,
-        change: Callable[[QueueSettings], QueueSettings],
-        limit: int | None = None,
-    ) -> QueueInfo | QError:
-        """Change a queue."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        settings = change(queue.info.settings)
-        if error := self.settings_error(queue.info, settings):
-            return error
-        new_limit = queue.info.limit if limit is None else limit or UNBOUNDED
-        queue.info = replace(queue.info, settings=settings, limit=new_limit)
-        return queue.info
-
-    def pause(self, reference: str, *, adds: bool) -> QueueInfo | QError:
-        """Hand out nothing, and take nothing if so wanted."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        since_ns = queue.info.pause.since_ns if queue.info.pause else self.clock.now_ns()
-        queue.info = replace(queue.info, pause=Pause(since_ns=since_ns, adds=adds))
-        return queue.info
-
-    def resume(self, reference: str) -> QueueInfo | QError:
-        """Go on."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        queue.info = replace(queue.info, pause=None)
-        return queue.info
-
-    def purge(self, reference: str) -> int | QError:
-        """Remove all messages."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        count = len(queue.messages)
-        queue.messages.clear()
-        return count
-
-    def delete_queue(self, reference: str) -> QError | None:
-        """Delete a queue and its messages."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        id_ = queue.info.id
-        sources = [
-            each.info.id for each in self.queues if each.info.settings.dead_letter_queue_id == id_
-        ]
-        if sources:
-            return QueueInUse(id_, min(sources))
-        self.queues.remove(queue)
-        return None
-
-    def add_queue_tag(self, reference: str, tag: Tag) -> QError | None:
-        """Add a tag at the end."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        if tag not in queue.info.tags:
-            queue.info = replace(queue.info, tags=(*queue.info.tags, tag))
-        return None
-
-    def delete_queue_tag(self, reference: str, tag: Tag) -> QError | None:
-        """Remove a tag."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        queue.info = replace(queue.info, tags=tuple(t for t in queue.info.tags if t != tag))
-        return None
-
-    def add(self, reference: str, payload: bytes) -> Shown | QError:
-        """Put a message at the end."""
-        queue = self.find(reference)
-        if isinstance(queue, QError):
-            return queue
-        if error := queue.add_error(1):
-            return error
-        queue.messages.append(NaiveMessage(payload))
-        return queue.messages[-1].stored()
+        messages: Sequence[tuple[bytes, bytes]],
+        options: Mapping[int, MessageOptions],
+        *,
+        partial: bool,
+    ) -> Added | QError:
+        """Put messages at the end: all of them or none, or the first ones that fit."""
+        return self.add_several(
+            reference, messages, options, lambda at: f"messages[{at}]", partial=partial
+        )
 
     def add_batch(
         self, reference: str, messages: Sequence[tuple[bytes, bytes]], *, partial: bool
     ) -> int | QError:
-        """Put messages at the end: all of them or none, or the first ones that fit."""
+        """Do so with plain ones."""
+        added = self.add_batch_with(reference, messages, {}, partial=partial)
+        return len(added.told) if isinstance(added, Added) else added
+
+    def add_several(
+        self,
+        reference: str,
+        messages: Sequence[tuple[bytes, bytes]],
+        options: Mapping[int, MessageOptions],
+        name: Callable[[int], str],
+        *,
+        partial: bool,
+    ) -> Added | QError:
+        """Look whether there is room, and add what there is room for."""
         queue = self.find(reference)
         if isinstance(queue, QError):
             return queue
-        count = len(messages)
-        while partial and count > 1 and queue.add_error(count):
-            count -= 1
-        if error := queue.add_error(count):
-            return error
-        queue.messages += [NaiveMessage(payload) for _, payload in messages[:count]]
-        return count
+        asked = [(payload, options.get(at, PLAIN)) for at, (_, payload) in enumerate(messages)]
+        prepared = self.prepared(queue, asked, name)
+        if isinstance(prepared, QError):
+            return prepared
+        if not prepared.fresh:
+            return self.put(prepared)
+        room, error = queue.room(prepared.sizes)
+        is_first_known = isinstance(prepared.messages[0], Repeat)
+        if isinstance(error, QueueFull) and partial and (room or is_first_known):
+            return self.put(prepared.first(room))
+        return error or self.put(prepared)
 
     def peek(self, reference: str) -> Shown | QError:
         """Return the message at the head."""
         queue = self.find(reference)
         if isinstance(queue, QError):
             return queue
-        ready = queue.ready()
-        return ready[0].stored() if ready else QueueEmpty(queue.info.id)
+        line = queue.line()
+        return line[0].stored() if line else QueueEmpty(queue.info.id)
 
     def pop(self, reference: str) -> Shown | QError:
         """Take the message at the head."""
@@ -377,7 +236,7 @@ class NaiveBroker:
         queue = self.find(reference)
         if isinstance(queue, QError):
             return queue
-        popped = [] if queue.info.pause else queue.ready()[:messages_max]
+        popped = queue.handed_out(messages_max, self.timer.now_ns())
         for message in popped:
             queue.messages.remove(message)
         return [message.stored() for message in popped]
@@ -392,36 +251,26 @@ class NaiveBroker:
         now_ns = self.timer.now_ns()
         if duration_ns is None:
             duration_ns = queue.info.settings.lease_duration_ns
-        leased = [] if queue.info.pause else queue.ready()[:messages_max]
+        leased = queue.handed_out(messages_max, now_ns)
         for message in leased:
             message.state, message.before = LEASED, None
             message.fence += 1
             message.count += 1
             message.consumer = consumer
             message.leased_ns = now_ns
-            self.keep(message, LEASED, now_ns + duration_ns)
+            message.until_ns = now_ns + duration_ns
+            message.is_known = True
+        self.note_moments()
         return [
             NaiveLease(
                 message,
                 message.fence,
                 message.until_ns,
                 message.count,
-                Shown(
-                    message.payload,
-                    message.dead,
-                    [
-                        each._replace(fence=0)
-                        for each in message.dead_attempts + message.attempts[-ATTEMPTS_MAX:]
-                    ],
-                ),
+                message.shown(message.dead_attempts + message.attempts[-ATTEMPTS_MAX:]),
             )
             for message in leased
         ]
-
-    def keep(self, message: NaiveMessage, state: MessageState, until_ns: int) -> None:
-        """Have a message on lease, or keep it back, until a moment."""
-        message.state, message.until_ns = state, until_ns
-        self.moments.add(until_ns)
 
     def known(self, queue: NaiveQueue, lease_id: str) -> NaiveMessage | QError:
         """Return the message that a lease is or was on, if it is still in its queue."""
@@ -461,7 +310,9 @@ class NaiveBroker:
         queue = self.find(reference)
         if isinstance(queue, QError):
             return queue
-        return [command(queue, lease_id) for lease_id in lease_ids]
+        results = [command(queue, lease_id) for lease_id in lease_ids]
+        self.pass_time_of(queue)
+        return results
 
     def ack(self, reference: str, lease_ids: Sequence[str]) -> list[int | QError | None] | QError:
         """Remove messages whose work is done."""
@@ -524,7 +375,7 @@ class NaiveBroker:
         if kind is NackKind.RELEASE:
             message.count -= 1
         if delay_ns:
-            self.keep(message, DELAYED, self.timer.now_ns() + delay_ns)
+            message.state, message.until_ns = DELAYED, self.timer.now_ns() + delay_ns
 
     def extend(
         self, reference: str, lease_ids: Sequence[str], duration_ns: int | None
@@ -536,7 +387,8 @@ class NaiveBroker:
             if isinstance(message, QError):
                 return message
             lasts_ns = queue.info.settings.lease_duration_ns if duration_ns is None else duration_ns
-            self.keep(message, LEASED, self.timer.now_ns() + lasts_ns)
+            message.until_ns = self.timer.now_ns() + lasts_ns
+            self.note_moments()
             return message.until_ns
 
         return self.each(reference, lease_ids, extend)
@@ -545,6 +397,7 @@ class NaiveBroker:
         self,
         acks: Sequence[tuple[str, Sequence[str]]],
         adds: Sequence[tuple[str, Sequence[tuple[bytes, bytes]]]],
+        options: Sequence[Mapping[int, MessageOptions]] = (),
     ) -> int | QError:
         """Ack and add: look at everything first, and then do it."""
         queues: list[NaiveQueue] = []
@@ -569,18 +422,36 @@ class NaiveBroker:
                     return InvalidArgument(f"acks[{at}].lease_ids[{index}]", "")
                 done.append((queue, message))
         targets = queues[len(acks) :]
-        for queue in targets:
-            wanted = sum(
-                len(messages)
-                for target, (_, messages) in zip(targets, adds, strict=True)
-                if target is queue
-            )
-            freed = sum(source is queue for source, _ in done)
-            if error := queue.add_error(max(0, wanted - freed)):
+        made: list[Prepared] = []
+        for queue in {id(target): target for target in targets}.values():
+            # What is for one queue is taken together.
+            asked: list[tuple[bytes, MessageOptions]] = []
+            places: list[tuple[int, int]] = []
+            for at, (target, (_, messages)) in enumerate(zip(targets, adds, strict=True)):
+                if target is queue:
+                    found = options[at] if at < len(options) else {}
+                    for index, (_, payload) in enumerate(messages):
+                        asked.append((payload, found.get(index, PLAIN)))
+                        places.append((at, index))
+            prepared = self.prepared(queue, asked, _name_of(places))
+            if isinstance(prepared, QError):
+                return prepared
+            made.append(prepared)
+        for prepared in made:
+            leaving = [message for queue, message in done if queue is prepared.queue]
+            error = prepared.queue.room(prepared.sizes, leaving)[1]
+            if prepared.fresh and error:
                 return error
         for queue, message in done:
             queue.messages.remove(message)
             self.acked.add((queue.info.id, message.lease_id))
-        for queue, (_, messages) in zip(targets, adds, strict=True):
-            queue.messages += [NaiveMessage(payload) for _, payload in messages]
+        for prepared in made:
+            self.put(prepared)
+        for queue in {id(queue): queue for queue in queues}.values():
+            self.pass_time_of(queue)
         return sum(len(messages) for _, messages in adds)
+
+
+def _name_of(places: Sequence[tuple[int, int]]) -> Callable[[int], str]:
+    """Return what names the messages of a Complete in errors."""
+    return lambda at: "adds[{}].messages[{}]".format(*places[at])

@@ -57,7 +57,7 @@ def known(delivery: Delivery) -> dict[str, object]:
 #: All that a store has to keep of a delivery.
 FIELDS = (
     *("entry", "seq", "fence", "count", "state", "until_ns"),
-    *("leased_ns", "consumer", "attempts", "redrive_id"),
+    *("leased_ns", "consumer", "attempts", "redrive_id", "priority", "expires_ns"),
 )
 
 
@@ -107,7 +107,7 @@ async def test_what_was_handed_out_is_known_after_the_end(
     leases = found.leases
     assert (len(found.ready), leases.leased, leases.delayed, leases.held_by) == counts
     assert leases.next_moment_ns() == START_NS + 9 * NS_PER_S
-    assert found.pass_time(START_NS + LEASE_NS + 2) == []
+    assert found.pass_time(START_NS + LEASE_NS + 2) == ([], [], [])
     assert await reopened.pop_batch(found, 9, EVERYTHING) == [b"%d" % n for n in range(6)]
     await reopened.close()
     assert (rows(data, "message"), rows(data, "delivery")) == (0, 0)
@@ -217,6 +217,7 @@ async def test_changes_that_belong_together_are_all_there_or_none(
             moved=[move(store, source, failed, two, b"!")],
             removed=ack(source, [done]).removed,
             redrives=[("r", "{}")],
+            schedules=[("s", "{}")],
         )
     )
     shutil.copytree(data, tmp_path / "after")
@@ -225,26 +226,34 @@ async def test_changes_that_belong_together_are_all_there_or_none(
     assert [queue.message_count for queue in before.queues] == [3, 0, 0]
     assert [len(queue.leases.by_seq) for queue in before.queues] == [2, 0, 0]
     assert (before.redrives, after.redrives) == ([], [("r", "{}")])
+    assert (before.schedules, after.schedules) == ([], [("s", "{}")])
     assert [await after.pop_batch(queue, 9, EVERYTHING) for queue in after.queues] == [
         *([b"stays"], [b"1"], [b"2", b"bad!"])
     ]
 
 
-async def test_redrives_are_kept_until_they_are_to_be_forgotten(
-    disks: Disks, data: Path, store: DiskStore
+@pytest.mark.parametrize("kind", ["redrives", "schedules"])
+async def test_jobs_are_kept_until_they_are_to_be_forgotten(
+    disks: Disks, data: Path, store: DiskStore, kind: str
 ) -> None:
     """In the order of their starts, however often they were written since."""
+
+    async def keep(*jobs: tuple[str, str]) -> None:
+        changes = changed()
+        getattr(changes, kind).extend(jobs)
+        await store.commit(changes)
+
     for id_ in ("b", "a", "c", "d"):
-        await store.commit(changed(redrives=[(id_, '{"at": "\u4e16"}')]))
-    await store.commit(changed(redrives=[("a", "changed"), ("d", "")]))
-    await store.commit(changed(redrives=[("b", "again"), ("b", "last"), ("none", "")]))
+        await keep((id_, '{"at": "\u4e16"}'))
+    await keep(("a", "changed"), ("d", ""))
+    await keep(("b", "again"), ("b", "last"), ("none", ""))
     await store.close()
 
     store = disks.open(data)
-    assert store.redrives == [("b", "last"), ("a", "changed"), ("c", '{"at": "\u4e16"}')]
-    await store.commit(changed(redrives=[("e", "new"), ("b", "")]))
+    assert getattr(store, kind) == [("b", "last"), ("a", "changed"), ("c", '{"at": "\u4e16"}')]
+    await keep(("e", "new"), ("b", ""))
     await store.close()
-    assert [id_ for id_, _ in disks.open(data).redrives] == ["a", "c", "e"]
+    assert [id_ for id_, _ in getattr(disks.open(data), kind)] == ["a", "c", "e"]
 
 
 async def filled_for_purge(store: DiskStore) -> list[Queue]:

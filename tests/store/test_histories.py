@@ -40,9 +40,10 @@ from qmq.model.index import seq_of
 from qmq.model.queue import Queue
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import NS_PER_S, UNBOUNDED, QueueInfo, QueueSettings, Store, Tag
+from qmq.values import NS_PER_S, UNBOUNDED, QueueInfo, QueueSettings, Rate, Store, Tag
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
+from tests.store.asked import Some, new_settings
 from tests.store.calls import (
     NOWHERE,
     Call,
@@ -51,6 +52,7 @@ from tests.store.calls import (
     answer,
     anything,
     changes,
+    ids_of,
     outcome,
     places,
     ready,
@@ -58,11 +60,11 @@ from tests.store.calls import (
 )
 from tests.store.disk import Commits, Disks
 from tests.store.ledger import Ledger
-from tests.store.naive import (
+from tests.store.naive import NaiveBroker
+from tests.store.naive_queue import (
     DELAYED,
     LEASED,
     READY,
-    NaiveBroker,
     NaiveLease,
     NaiveMessage,
     NaiveQueue,
@@ -100,6 +102,8 @@ class MemoryServer(RuleBasedStateMachine):
         self.ledger = Ledger()
         self.broker = self.run(self.open())
         self.last_deleted_id = "00000000-0000-4000-8000-000000000000"
+        #: What messages are called, by their payloads.
+        self.ids: dict[bytes, str] = {}
         #: Leases that were given, by the ids of their queues.
         self.known: dict[str, list[str]] = {}
         self.payloads = 0
@@ -160,7 +164,7 @@ class MemoryServer(RuleBasedStateMachine):
         """Let a call be about a queue for which it is of use, if there is one."""
         match call.verb:
             case "lease" | "pop" | "pop_batch":
-                is_of_use = NaiveQueue.ready
+                is_of_use = NaiveQueue.line
             case "ack" | "nack" | "extend" | "complete":
                 is_of_use = NaiveQueue.to_be_acked
             case _:
@@ -183,17 +187,23 @@ class MemoryServer(RuleBasedStateMachine):
 
     def made_ready(self, some: Sequence[Call]) -> list[Ready]:
         """Say of calls what they are about, as things are."""
+        now_ns = self.clock.now_ns()
         return [
-            ready(self.apt(call), self.reference, self.lease_ids, self.new_payload) for call in some
+            ready(self.apt(call), self.reference, self.lease_ids, self.new_payload, now_ns)
+            for call in some
         ]
 
-    @initialize(most=st.sampled_from([1, 2, 3]))
-    def make_queues(self, most: int) -> None:
+    @initialize(
+        most=st.sampled_from([1, 2, 3]),
+        limit=st.sampled_from([-1, -1, 3, 5]),
+        others=new_settings,
+    )
+    def make_queues(self, most: int, limit: int, others: Some) -> None:
         """Begin with a queue and one for its dead letters."""
-        dead = Change(delivery_count_max=0, dead_letters=None, base_s=0, lease_s=10, limit=None)
-        jobs = Change(delivery_count_max=most, dead_letters=0, base_s=2, lease_s=10, limit=None)
-        for name, change in (("dead", dead), ("work", jobs)):
-            self.new_queue(Store.UNKNOWN, -1, name, [], change)
+        plain = Change(0, None, base_s=0, lease_s=10, limit=None, others={})
+        jobs = Change(most, 0, base_s=2, lease_s=10, limit=None, others=others)
+        for name, most_held, change in (("dead", -1, plain), ("work", limit, jobs)):
+            self.new_queue(Store.UNKNOWN, most_held, name, [], change)
 
     @rule(
         kind=st.sampled_from([Store.UNKNOWN, Store.UNKNOWN, Store.MEMORY]),
@@ -246,7 +256,7 @@ class MemoryServer(RuleBasedStateMachine):
         """Add messages."""
         self.make(some)
 
-    @precondition(lambda self: self.any_queue(NaiveQueue.ready))
+    @precondition(lambda self: self.any_queue(NaiveQueue.line))
     @rule(some=several(3, lease=1))
     def lease(self, some: list[Call]) -> None:
         """Lease messages."""
@@ -286,6 +296,8 @@ class MemoryServer(RuleBasedStateMachine):
                 self.ledger.note_unanswered(each)
                 continue
             assert answer(each.call.verb, result) == outcome(right)
+            for payload, id_ in ids_of(result, right):
+                assert self.ids.setdefault(payload, id_) == id_
             if each.call.verb == "lease" and isinstance(right, list):
                 _are_named(leased_messages(result), right)
             self.ledger.note(each, result, self.timer.now_ns())
@@ -304,8 +316,9 @@ class MemoryServer(RuleBasedStateMachine):
         What ends in one step ends queue by queue: the order among them is nobody's business.
         """
         now_ns = self.timer.now_ns()
-        moments = [moment for moment in self.naive.moments if now_ns < moment < until_ns]
-        for moment in (*sorted(moments), until_ns):
+        while now_ns < until_ns:
+            moment = min(each for each in (*self.naive.moments, until_ns) if each > now_ns)
+            moment = min(moment, until_ns)
             for clock in (self.clock, self.timer):
                 clock.advance((moment - now_ns) / NS_PER_S)
             now_ns = moment
@@ -334,6 +347,13 @@ class MemoryServer(RuleBasedStateMachine):
                 DELAYED: told.delayed,
             } == naive.counts()
             assert dict(told.consumers) == naive.holders()
+            assert told.bytes == sum(each.size for each in naive.messages)
+            assert told.dedup_ids == len(naive.ids)
+            assert (told.expired_total, told.overflowed_total, told.deduplicated_total) == (
+                naive.expired_total,
+                naive.overflowed_total,
+                naive.deduplicated_total,
+            )
 
     @invariant()
     def messages_are_those_of_the_model(self) -> None:
@@ -341,15 +361,14 @@ class MemoryServer(RuleBasedStateMachine):
         self.learn_numbers()
         for queue, naive in zip(self.broker.catalog, self.naive.queues, strict=True):
             assert problems_of(queue) == []
-            line = [each for each in naive.messages if each.state is READY]
-            assert [seq_of(entry) for entry in queue.ready] == [each.seq for each in line]
+            assert [seq_of(entry) for entry in queue.ready] == [each.seq for each in naive.line()]
             for message in naive.messages:
                 _is_like(queue, message)
             head = self.try_to(self.broker.peek(naive.info.id))
             assert answer("peek", head) == outcome(self.naive.peek(naive.info.id))
 
     def learn_numbers(self) -> None:
-        """Learn how the server numbers its messages, whose order never changes."""
+        """Learn the names of leases; messages have the numbers that they should have."""
         for queue, naive in zip(self.broker.catalog, self.naive.queues, strict=True):
             out = [
                 seq
@@ -357,9 +376,8 @@ class MemoryServer(RuleBasedStateMachine):
                 if delivery.state in (State.LEASED, State.DELAYED)
             ]
             seqs = sorted([*out, *(seq_of(entry) for entry in queue.ready)])
-            for seq, message in zip(seqs, naive.messages, strict=True):
-                assert message.seq in (0, seq)
-                message.seq = seq
+            assert seqs == [message.seq for message in naive.messages]
+            for message in naive.messages:
                 self.learn_lease(naive, message)
 
     def learn_lease(self, queue: NaiveQueue, message: NaiveMessage) -> None:
@@ -376,6 +394,7 @@ class MemoryServer(RuleBasedStateMachine):
             for id_ in [info.id for info in self.naive.infos()]:
                 for server in (self.broker, self.naive):
                     self.result_of(server.resume(id_))
+                    self.result_of(server.update_queue(id_, _handing_out_all))
                 left = self.result_of(self.broker.pop_batch(id_, 1_000))
                 assert answer("pop_batch", left) == outcome(self.naive.pop_batch(id_, 1_000))
                 assert self.broker.catalog.find(id_).message_count == 0
@@ -390,6 +409,11 @@ class MemoryServer(RuleBasedStateMachine):
     async def close(self) -> None:
         """Leave nothing open."""
         await self.broker.close()
+
+
+def _handing_out_all(known: QueueSettings) -> QueueSettings:
+    """Return settings of a queue that hands out whatever is ready."""
+    return replace(known, leased_max=0, rate=Rate())
 
 
 def _fields(info: QueueInfo) -> dict[str, object]:
@@ -407,9 +431,11 @@ def _are_named(leased: Sequence[pb.LeasedMessage], rights: Sequence[NaiveLease])
 def _is_like(queue: Queue, message: NaiveMessage) -> None:
     """What a queue knows of a message is what the model does."""
     delivery = queue.leases.by_seq.get(message.seq)
+    assert message.is_known == (delivery is not None)
     if delivery is None:
         assert (message.state, message.fence) == (READY, 0)
         return
+    assert (delivery.priority, delivery.expires_ns) == (message.priority, message.expires_ns)
     assert (_STATES[delivery.state], delivery.fence, delivery.count) == (
         message.state,
         message.fence,
@@ -438,7 +464,9 @@ class DiskServer(MemoryServer):
     async def open(self) -> Broker:
         """Start a server on what the one before has left."""
         self.commits = Commits()
-        disk = self.disks.open(self.data, self.commits, cache_bytes_max=self.cache_bytes_max)
+        disk = self.disk = self.disks.open(
+            self.data, self.commits, cache_bytes_max=self.cache_bytes_max
+        )
         broker = Broker(
             {Store.MEMORY: MemoryStore(), Store.DISK: disk},
             clock=self.clock,
@@ -450,6 +478,10 @@ class DiskServer(MemoryServer):
         )
         broker.start()
         return broker
+
+    def last_numbers(self) -> dict[Store, int]:
+        """Return the highest numbers of the stores."""
+        return {Store.MEMORY: 0, Store.DISK: self.disk.number(0, 0) - 1}
 
     def default_store(self) -> Store:
         """Return where a queue lives when nobody says."""
@@ -472,6 +504,7 @@ class DiskServer(MemoryServer):
         self.timer = ManualClock(self.clock.now_ns())
         self.naive.restart(self.timer)
         self.broker = self.run(self.open())
+        self.naive.last = self.last_numbers()
         # With a clock that was set back, the number of a message that is gone may come again.
         self.known = {
             queue.info.id: [

@@ -5,13 +5,13 @@ from qmq.model.index import entry
 from qmq.store.local.together import Together
 
 
-def leased(seq: int, *, fence: int = 1, redrive_id: str = "") -> Delivery:
+def leased(seq: int, *, fence: int = 1, was_known: bool = False) -> Delivery:
     """Make a message of ten bytes that "w" has on lease."""
     delivery = Delivery(entry(seq, 10))
     delivery.fence = delivery.count = fence
     delivery.state = State.LEASED
     delivery.until_ns, delivery.leased_ns, delivery.consumer = 90, 60, "w"
-    delivery.redrive_id = redrive_id
+    delivery.was_known = was_known
     return delivery
 
 
@@ -27,14 +27,45 @@ def test_first_leases_of_one_call_are_one_row() -> None:
 
 
 def test_who_has_a_history_has_a_row_of_his_own() -> None:
-    """From an earlier lease, or from a redrive."""
-    again, redriven = leased(2, fence=2), leased(4, redrive_id="some-redrive")
+    """A shared one would not tell of the lease before."""
+    again = leased(2, fence=2)
 
-    row, others = Together().begin([leased(1), again, leased(3), redriven])
+    row, others = Together().begin([leased(1), again, leased(3)])
 
     assert row is not None
     assert row[0] == 1
-    assert others == [again, redriven]
+    assert others == [again]
+
+
+def test_who_was_known_keeps_his_own_row_besides() -> None:
+    """It is forgotten with the message, whether or not the shared one is."""
+    together = Together()
+
+    row, others = together.begin([leased(1), leased(4, was_known=True)])
+
+    assert row is not None
+    assert row[-1] == b"\1\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0"
+    assert others == []
+    assert together.leave([4]) == ([], [4])
+    assert together.leave([4, 1]) == ([1], [4])
+
+
+def test_shared_row_counts_where_his_own_tells_of_no_lease() -> None:
+    """Any later one is in his own, which counts then."""
+    row, _ = Together().begin([leased(1), leased(3), leased(4)])
+    assert row
+    loading = (together := Together()).load([row])
+    waiting, again = Delivery(entry(1, 10)), leased(3, fence=2)
+    waiting.priority, waiting.expires_ns = 7, 99
+
+    for known in (waiting, again):
+        loading.take_own(known)
+
+    assert (waiting.state, waiting.fence, waiting.count) == (State.LEASED, 1, 1)
+    assert (waiting.until_ns, waiting.leased_ns, waiting.consumer) == (90, 60, "w")
+    assert (waiting.priority, waiting.expires_ns) == (7, 99)
+    assert (again.fence, len(together)) == (2, 1)
+    assert together.leave([1]) == ([row[0]], [1])
 
 
 def test_one_alone_has_a_row_of_his_own() -> None:
