@@ -5,7 +5,8 @@
 Four processes lease and ack, on the same cores as the server; each has up to two leases and
 three acks in flight, as a consumer has that leases ahead.
 They know the encoding of the replies well enough to find the lease ids without decoding
-the messages, so that it is the server that is measured. At depth, a queue that holds
+the messages, so that it is the server that is measured. A queue is measured alone, and then
+at depth: one that holds
 1,000,000 leased and 1,000,000 ready messages takes turns with one that never holds
 more than some thousands. Memory is that of the server's process with and without a million
 messages, less their payloads.
@@ -41,7 +42,8 @@ _CLIENTS = 4
 _LEASES_AHEAD = 2
 _ACKS_MAX = 2
 _PAYLOAD = b"x" * 64
-_LEASE_ID = re.compile(rb"\x12\x19([0-9a-f]{16}-[0-9a-f]{8})\x1a")
+#: The lease id of a LeasedMessage, as it stands in a LeaseResponse, and in an AckRequest as well.
+_LEASE_ID = re.compile(rb"\x12\x19[0-9a-f]{16}-[0-9a-f]{8}(?=\x1a)")
 _LONG = Duration(seconds=12 * 3600)
 
 
@@ -70,12 +72,15 @@ def measure_store(q: Running, store: int, arguments: argparse.Namespace) -> None
     with grpc.insecure_channel(q.url.removeprefix("http://")) as channel:
         server = Stub(channel)
         small, deep = server.new_queue(store), server.new_queue(store)
+        alone = [filled(q, server, small, arguments) for _ in range(arguments.repetitions)]
+        tell(name, "a queue alone", alone)
+        # The first ones also make room for what every call needs.
+        server.fill(deep, arguments.depth)
         before_mib = q.resident_mib()
         server.fill(deep, arguments.depth)
         per_message = (q.resident_mib() - before_mib) * 2**20 / arguments.depth
         own = per_message - (len(_PAYLOAD) if name == "MEMORY" else 0)
         print(f"{name}: {own:.0f} bytes a ready message, payload apart")
-        server.fill(deep, arguments.depth)
         before_mib = q.resident_mib()
         server.lease_all(deep, arguments.depth)
         leased = (q.resident_mib() - before_mib) * 2**20 / arguments.depth
@@ -83,16 +88,26 @@ def measure_store(q: Running, store: int, arguments: argparse.Namespace) -> None
         rates: dict[str, list[float]] = {small: [], deep: []}
         for _ in range(arguments.repetitions):
             for queue in (small, deep):
-                server.fill(queue, arguments.messages)
-                rates[queue].append(measure(q, queue, arguments.messages))
-        for title, queue in (("small queue", small), ("deep queue", deep)):
-            found = rates[queue]
-            print(
-                f"{name}, {title}: {statistics.median(found):,.0f} messages/s leased and acked"
-                f" ({min(found):,.0f} to {max(found):,.0f})"
-            )
+                rates[queue].append(filled(q, server, queue, arguments))
+        for title, queue in (("small queue beside it", small), ("deep queue", deep)):
+            tell(name, title, rates[queue])
         ratio = statistics.median(rates[deep]) / statistics.median(rates[small])
         print(f"{name}: deep : small = {ratio:.2f}", flush=True)
+
+
+def filled(q: Running, server: "Stub", queue: str, arguments: argparse.Namespace) -> float:
+    """Fill a queue and measure it."""
+    server.fill(queue, arguments.messages)
+    return measure(q, queue, arguments.messages)
+
+
+def tell(name: str, title: str, rates: list[float]) -> None:
+    """Print what was measured."""
+    print(
+        f"{name}, {title}: {statistics.median(rates):,.0f} messages/s leased and acked"
+        f" ({min(rates):,.0f} to {max(rates):,.0f})",
+        flush=True,
+    )
 
 
 def measure(q: Running, queue: str, messages: int) -> float:
@@ -125,6 +140,7 @@ def measure(q: Running, queue: str, messages: int) -> float:
 def work(address: str, queue: str, count: int) -> None:
     """Be one client: lease ahead, and ack what came."""
     request = pb.LeaseRequest(queue_id=queue, messages_max=_BATCH).SerializeToString()
+    ack_head = pb.AckRequest(queue_id=queue).SerializeToString()
     with grpc.insecure_channel(address) as channel:
         lease: Method = channel.unary_unary("/proto.Q/Lease")
         ack: Method = channel.unary_unary("/proto.Q/Ack")
@@ -138,9 +154,7 @@ def work(address: str, queue: str, count: int) -> None:
             ids = _LEASE_ID.findall(leases.popleft().result())
             if left >= _LEASES_AHEAD:
                 leases.append(lease.future(request))
-            acks.append(
-                ack.future(pb.AckRequest(queue_id=queue, lease_ids=ids).SerializeToString())
-            )
+            acks.append(ack.future(ack_head + b"".join(ids)))
             while len(acks) > _ACKS_MAX:
                 check(acks.popleft().result())
         for each in acks:
