@@ -9,6 +9,11 @@ from qmq.testing import ManualClock
 from qmq.values import Store
 from tests.engine.servers import Server
 
+# The tests of pairs are in no test modules of their own, but should be as talkative.
+pytest.register_assert_rewrite(
+    "tests.engine.pairs_of_time", "tests.engine.pairs_of_order", "tests.engine.pairs_of_flow"
+)
+
 
 @pytest.fixture
 def clock() -> ManualClock:

@@ -152,7 +152,7 @@ async def test_displaced_messages_go_with_the_commit_of_what_displaces_them(
 ) -> None:
     """No crash leaves the queue without either, nor over its limit."""
     await broker.update_queue(
-        "jobs", lambda known: QueueSettings(overflow=Overflow.DROP_OLDEST), limit=2
+        "jobs", lambda _: QueueSettings(overflow=Overflow.DROP_OLDEST), limit=2
     )
     await broker.add_with("jobs", b"1", b"", MessageOptions(priority=1, dedup_id="1"))
     await broker.add("jobs", b"2")

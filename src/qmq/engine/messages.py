@@ -309,8 +309,8 @@ class Messages:
             raise
 
     def _count_out(self, queue: Queue, count: int) -> None:
-        """Count popped messages against the queue's rate, if it has one."""
-        if queue.has_rate:
+        """Count popped messages, where that decides whether there are others to hand out."""
+        if queue.is_gated:
             self._queues.count_out(queue, count)
 
     async def peek(self, reference: str) -> bytes:

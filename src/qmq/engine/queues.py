@@ -145,7 +145,10 @@ class Queues:
         self.leave_to_itself(self.stores[queue.info.store].commit(changes))
 
     def count_out(self, queue: Queue, count: int) -> None:
-        """Count popped messages against the rate of their queue; more may be due than it knew."""
+        """Count popped messages against the rate of their queue, and look for more.
+
+        More may be due than it knew; and what is popped takes no place among those on lease.
+        """
         queue.count_out(count, self.steady_ns())
         self.set_alarm(queue)
         self.waiting.serve(queue)

@@ -60,7 +60,6 @@ class Queue:
     __slots__ = (
         "_bucket",
         "_is_behind",
-        "_is_gated",
         "_level",
         "acked_total",
         "consumed_total",
@@ -73,6 +72,7 @@ class Queue:
         "failed_total",
         "full_total",
         "info",
+        "is_gated",
         "is_limited",
         "leases",
         "number",
@@ -149,7 +149,7 @@ class Queue:
 
     def _set_gate(self) -> None:
         #: Whether more than the line decides how many messages can be handed out.
-        self._is_gated = bool(
+        self.is_gated = bool(
             self.info.pause or self.info.settings.leased_max or self._bucket or self._is_behind
         )
 
@@ -178,14 +178,9 @@ class Queue:
         )
 
     @property
-    def has_rate(self) -> bool:
-        """Whether time decides how many messages can be handed out."""
-        return self._bucket is not None
-
-    @property
     def available(self) -> int:
         """How many messages can be handed out now."""
-        if not self._is_gated:
+        if not self.is_gated:
             return len(self.ready)
         if self.info.pause or self._is_behind:
             return 0
