@@ -1,6 +1,6 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench-unary bench-client bench-lines bench-leases bench-shape soak-leases proto sync docs lock clean
+.PHONY: help setup run test packages lint fmt bench-unary bench-client bench-lines bench-leases bench-shape bench-delay soak-leases proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +63,9 @@ bench-leases: setup ## Measure Lease and Ack in batches, at depth, and memory a 
 
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)
+
+bench-delay: setup ## Measure how late delayed messages come, under load
+	$(BIN)/python bench/delay.py $(ARGS)
 
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)

@@ -180,8 +180,9 @@ async def test_clients_outlive_the_server(q_server: RunningQ, kill: bool) -> Non
 
     assert load.popped == sorted(set(load.popped))
     assert set(load.popped) <= {*load.added, *load.unknown}
-    # A producer has one batch on its way, and this one a message in it; a consumer one pop.
-    assert len(load.unknown) <= 3
+    # A producer has one batch on its way, and this one a message in it; a consumer one pop. The
+    # next one may still reach a server that is about to die as well, three times.
+    assert len(load.unknown) <= 6
     lost = set(load.added) - set(load.popped)
     assert len(lost) <= (3 if kill else 0)
 
