@@ -26,6 +26,7 @@ from tests.engine.consumers import (
     stats,
 )
 from tests.engine.looking import browsed
+from tests.engine.pairs import dead_letter, redriven
 from tests.engine.servers import Server, options
 
 
@@ -379,14 +380,29 @@ async def test_dead_letter_does_not_expire_by_the_word_of_its_former_queue(
     """What it was of use for is over already; its new queue may say something else."""
     await server.change("jobs", dead_letter_expired=True)
     await server.change("dead", ttl=20)
+    dead = server.broker.catalog.find("dead")
     await server.put(b"brief", ttl=5)
     await server.pass_time(5)
 
     await server.pass_time(19)
-    assert await states(server.broker, "dead") == (1, 0, 0)
-    await server.pass_time(1)
+    assert dead.message_count == 1
     # By itself, without anybody who looks.
-    assert server.broker.catalog.find("dead").expired_total == 1
+    await server.pass_time(1)
+    assert (dead.message_count, dead.expired_total) == (0, 1)
+
+
+async def test_message_that_is_moved_back_expires_by_itself(server: Server) -> None:
+    """Without anybody who looks at its queue."""
+    jobs = server.broker.catalog.find("jobs")
+    await dead_letter(server, b"1")
+    await server.change("jobs", ttl=20)
+    await redriven(server)
+
+    await server.pass_time(19)
+    assert jobs.message_count == 1
+    await server.pass_time(1.001)
+
+    assert (jobs.message_count, jobs.expired_total) == (0, 1)
 
 
 async def test_waiting_consumer_is_not_given_what_expires_as_it_comes(server: Server) -> None:

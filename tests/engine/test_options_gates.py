@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from qmq.engine.consuming import Consumer
-from qmq.errors import QueueEmpty
+from qmq.errors import QueueEmpty, ShuttingDown
 from qmq.values import NackKind, Rate
 from tests.engine.callers import Caller, payload_of, turns
 from tests.engine.consumers import (
@@ -313,24 +313,93 @@ async def test_explain_tells_what_a_message_waits_for(server: Server) -> None:
 # What becomes of promises.
 
 
-@pytest.mark.parametrize("slowness", range(8))
-async def test_promised_message_that_expires_is_not_handed_out(
-    server: Server, slowness: int
-) -> None:
-    """However long it takes to find out that who was promised it is still there."""
-    caller = Caller(server.broker, slowness=slowness)
+@pytest.mark.parametrize("verb", ["pop", "pop_batch", "lease"])
+async def test_promised_message_that_expires_is_not_handed_out(server: Server, verb: str) -> None:
+    """Also if that happens while q finds out that who was promised it is still there."""
+    broker = server.broker
+    looks = 0
+
+    async def is_gone() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            # From here on nothing comes between, not even an alarm.
+            server.timer.advance(5)
+        return False
+
+    call: Awaitable[bytes | list[bytes]]
+    match verb:
+        case "pop":
+            call = broker.pop("jobs", 60, is_gone)
+        case "pop_batch":
+            call = broker.pop_batch("jobs", 9, 60, is_gone)
+        case _:
+            call = broker.leasing.lease("jobs", 9, wait_s=60, is_gone=is_gone)
+    waits = asyncio.ensure_future(call)
     await turns()
-    adding = asyncio.ensure_future(server.put(b"brief", ttl=5))
-    await asyncio.sleep(0)
-    server.timer.advance(5)
+    await server.put(b"brief", ttl=5)
+    await turns()
+    assert looks > 0
+    await add(broker, b"1")
 
-    await adding
-    await add(server.broker, b"1")
+    found = await waits
+    [envelope] = found if isinstance(found, list) else [found]
+    assert envelope.count(b"brief") == 0
+    assert (await stats(broker)).expired_total == 1
+
+
+@pytest.mark.parametrize("slowness", [0, 10])
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_who_was_promised_what_is_gone_keeps_the_place_in_line(
+    server: Server, count: int, slowness: int
+) -> None:
+    """Those whose messages are gone come before all others, in the order in which they came.
+
+    Nobody waits for one whose message is gone to take it.
+    """
+    broker = server.broker
+    is_over = False
+
+    async def first_is_gone() -> bool:
+        nonlocal is_over
+        if broker.catalog.find("jobs").message_count and not is_over:
+            await turns(slowness)
+            is_over = True
+            await broker.purge("jobs")
+        return False
+
+    asks = [first_is_gone, *[never_gone] * 4]
+    line = [asyncio.ensure_future(broker.pop("jobs", 60, is_gone)) for is_gone in asks]
+    await turns()
+    await broker.add_batch("jobs", [(b"", b"purged")] * count)
     async with asyncio.timeout(10):
-        while caller.is_waiting:
+        while not is_over or broker.catalog.find("jobs").message_count:
             await turns()
+    await broker.get_queue("jobs")
+    await turns(40)
+    assert not any(each.done() for each in line)
+    for n, each in enumerate(line):
+        await add(broker, b"%d" % n)
+        async with asyncio.timeout(10):
+            assert payload_of(await each) == b"%d" % n
 
-    assert caller.payloads == [b"1"]
+
+async def test_end_of_the_server_is_told_to_who_was_promised_what_is_gone(server: Server) -> None:
+    """Rather than that nothing has come in time."""
+    broker = server.broker
+
+    async def is_gone() -> bool:
+        if broker.catalog.find("jobs").message_count:
+            server.timer.advance(5)
+            broker.stop_waiting()
+        return False
+
+    waits = asyncio.ensure_future(broker.pop("jobs", 60, is_gone))
+    await turns()
+    await server.put(b"brief", ttl=5)
+
+    with pytest.raises(ShuttingDown):
+        await waits
 
 
 async def test_promise_of_a_place_can_be_lost_to_a_smaller_number(server: Server) -> None:

@@ -101,9 +101,6 @@ class Leasing:
         now_ns = queues.steady_ns()
         deliveries = queue.lease(now_ns, duration_ns, count_max, queues.message_bytes_max, consumer)
         queues.set_alarm(queue)
-        if queue.is_gated:
-            # More may be due than was known when the last ones were promised.
-            queues.waiting.serve(queue)
         if holder:
             queue.leases.hold(deliveries, holder)
         changes = Changes()

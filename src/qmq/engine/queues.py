@@ -52,7 +52,7 @@ class Queues:
         self.message_bytes_max = message_bytes_max
         self.envelope_bytes_max = message_bytes_max - HANDED_OUT_OVERHEAD_BYTES
         self.sealer = Sealer()
-        self.waiting = Waiting(timer)
+        self.waiting = Waiting(timer, self._may_take)
         self.alarms = Alarms(timer, self.pass_time)
         #: Told of each dead letter that a redrive had moved: the redrive's id.
         self.on_failed_again: Callable[[str], None] = _nobody_asks
@@ -145,9 +145,9 @@ class Queues:
         self.leave_to_itself(self.stores[queue.info.store].commit(changes))
 
     def count_out(self, queue: Queue, count: int) -> None:
-        """Count popped messages against the rate of their queue, and look for more.
+        """Count popped messages against the rate of their queue.
 
-        More may be due than it knew; and what is popped takes no place among those on lease.
+        Others may be promised more: what is popped takes no place among those on lease.
         """
         queue.count_out(count, self.steady_ns())
         self.set_alarm(queue)
@@ -199,16 +199,8 @@ class Queues:
         """
         if wait_s > 0 and self.is_stopping:
             raise shutting_down()
-        deadline_ns = self.steady_ns() + round(wait_s * NS_PER_S)
         try:
             await self.waiting.turn(queue, wait_s, is_gone)
-            # Since it was promised, it may have come to be of no use.
-            self.pass_time(queue)
-            while not queue.available and self.catalog.get(queue.info.id) is queue:
-                # Or it was purged, or acked late, or the queue was paused.
-                left_s = (deadline_ns - self.steady_ns()) / NS_PER_S
-                await self.waiting.turn(queue, left_s, is_gone)
-                self.pass_time(queue)
         except QueueEmpty:
             await self.stores[queue.info.store].settle(durability)
             return False
@@ -224,6 +216,21 @@ class Queues:
             self.waiting.serve(queue)
             raise
         return True
+
+    def _may_take(self, queue: Queue) -> bool:
+        """Tell whether a message is still there that was promised to somebody.
+
+        It may have come to be of no use, or was purged, or acked late, or the queue was paused.
+
+        Raises:
+            ShuttingDown: so it is, and no other message will be promised.
+        """
+        self.pass_time(queue)
+        if queue.available or self.catalog.get(queue.info.id) is not queue:
+            return True
+        if self.is_stopping:
+            raise shutting_down()
+        return False
 
     def check_size(self, envelope: bytes, field: str) -> None:
         """Refuse a message that no reply could carry.

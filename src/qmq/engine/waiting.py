@@ -3,13 +3,14 @@
 A message that arrives is promised to who waits first, and is not for anybody else from
 then on. It stays in its queue until that one comes to take it, so one who leaves instead
 loses nothing: the promise goes to the next. Those who were promised messages take them in
-the order in which they came.
+the order in which they came; one whose message is gone by then waits on at its old place.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import Final, Protocol
 
 from qmq.errors import QError, QueueEmpty
@@ -68,10 +69,12 @@ def _passed_ns() -> int:
 class _Place:
     """The place of one caller in a line."""
 
-    __slots__ = ("left", "promise")
+    __slots__ = ("left", "number", "promise")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
         loop = asyncio.get_running_loop()
+        #: The lower, the earlier the caller came.
+        self.number = number
         #: Done when the caller is promised a message, or dismissed with an error.
         self.promise: asyncio.Future[None] = loop.create_future()
         #: Done when the caller has taken its message, or left without one.
@@ -81,9 +84,10 @@ class _Place:
 class _Line:
     """Those who wait for messages of one queue."""
 
-    __slots__ = ("promised", "waiting")
+    __slots__ = ("numbers", "promised", "waiting")
 
     def __init__(self) -> None:
+        self.numbers = count()
         #: Not promised anything yet, in order of arrival.
         self.waiting: deque[_Place] = deque()
         #: Promised a message that they have not taken yet, in the same order.
@@ -93,8 +97,17 @@ class _Line:
 class Waiting:
     """The lines of all queues."""
 
-    def __init__(self, timer: Timer) -> None:
+    def __init__(self, timer: Timer, may_take: Callable[[Queue], bool]) -> None:
+        """Make lines in which nobody waits.
+
+        Args:
+            timer: measures how long callers wait.
+            may_take: asked when a caller's turn has come; tells whether what it was promised is
+                still there. If not, the caller goes on waiting at its old place, unless an error
+                is raised.
+        """
         self._timer = timer
+        self._may_take = may_take
         self._lines: dict[int, _Line] = {}
 
     def count(self, queue: Queue) -> int:
@@ -147,25 +160,38 @@ class Waiting:
             raise QueueEmpty(queue.info.id)
         deadline_ns = self._timer.now_ns() + round(wait_s * NS_PER_S)
         line = self._lines.setdefault(queue.number, _Line())
-        place = _Place()
+        place = _Place(next(line.numbers))
         line.waiting.append(place)
         # There may be messages that came since the caller looked.
         self.serve(queue)
         has_turn = False
         try:
-            while not place.promise.done():
-                left_s = (deadline_ns - self._timer.now_ns()) / NS_PER_S
-                if left_s <= 0:
-                    raise QueueEmpty(queue.info.id)
-                look_s = min(left_s, _LOOK_AGAIN_S) if is_gone else left_s
-                await self._timer.wait(place.promise, look_s)
-                if is_gone and await is_gone():
-                    raise Gone
-            place.promise.result()
-            await self._after_those_before(place, line.promised)
-            has_turn = True
+            while not has_turn:
+                while not place.promise.done():
+                    left_s = (deadline_ns - self._timer.now_ns()) / NS_PER_S
+                    if left_s <= 0:
+                        raise QueueEmpty(queue.info.id)
+                    look_s = min(left_s, _LOOK_AGAIN_S) if is_gone else left_s
+                    await self._timer.wait(place.promise, look_s)
+                    if is_gone and await is_gone():
+                        raise Gone
+                place.promise.result()
+                await self._after_those_before(place, line.promised)
+                has_turn = self._may_take(queue)
+                if not has_turn:
+                    self._take_back(line, place)
         finally:
             self._leave(queue, line, place, has_turn=has_turn)
+
+    def _take_back(self, line: _Line, place: _Place) -> None:
+        """Let one wait again, before all who came later, since its message is gone."""
+        line.promised.remove(place)
+        # Those who wait for it to take something need not any more.
+        place.left.set_result(None)
+        loop = asyncio.get_running_loop()
+        place.promise, place.left = loop.create_future(), loop.create_future()
+        before = sum(each.number < place.number for each in line.waiting)
+        line.waiting.insert(before, place)
 
     async def _after_those_before(self, place: _Place, promised: Sequence[_Place]) -> None:
         """Wait until those who came before have taken their messages, but not for long.
@@ -173,9 +199,9 @@ class Waiting:
         How soon it is known that a caller is still there differs from one to the next.
         """
         while (at := promised.index(place)) > 0:
-            before = promised[at - 1]
-            await self._timer.wait(before.left, _LOOK_AGAIN_S)
-            if not before.left.done():
+            left = promised[at - 1].left
+            await self._timer.wait(left, _LOOK_AGAIN_S)
+            if not left.done():
                 return
 
     def _leave(self, queue: Queue, line: _Line, place: _Place, *, has_turn: bool) -> None:
