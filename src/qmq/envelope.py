@@ -284,14 +284,24 @@ def encode_browsed(  # noqa: PLR0913 - The fields of the message.
     )
 
 
-def encode_options(*, available_ns: int, expires_ns: int, priority: int, dedup_id: str) -> bytes:
+def encode_options(  # noqa: PLR0913 - All that a message can have.
+    *,
+    available_ns: int,
+    expires_ns: int,
+    priority: int,
+    dedup_id: str,
+    group_id: str,
+    fair_key: str,
+) -> bytes:
     """Encode what a message was added with, as it stands in a `proto.Message`: field 5.
 
     Args:
         available_ns: until when it is kept back, in nanoseconds since the Unix epoch; 0 if not.
         expires_ns: until when it is of use, likewise; 0 for ever.
         priority: 0 to 255.
-        dedup_id: up to 128 bytes, or empty.
+        dedup_id: up to 128 bytes, or empty, as are those that follow.
+        group_id: likewise.
+        fair_key: likewise.
 
     Returns:
         Nothing if there is nothing to say.
@@ -302,6 +312,8 @@ def encode_options(*, available_ns: int, expires_ns: int, priority: int, dedup_i
             _moment(b"\x22", expires_ns) if expires_ns else b"",
             b"\x28" + varint(priority) if priority else b"",
             _text(b"\x32", dedup_id),
+            _text(b"\x3a", group_id),
+            _text(b"\x42", fair_key),
         )
     )
     return _LEN_5 + varint(len(body)) + body if body else b""

@@ -58,6 +58,32 @@ PRIORITY_AGEING_S_MAX: Final = 24 * 3600
 #: in memory for as long as its queue knows it.
 DEDUP_ID_BYTES_MAX: Final = 128
 
+#: Bytes of a message's group_id and fair_key, UTF-8: as for dedup_ids.
+GROUP_ID_BYTES_MAX: Final = 128
+FAIR_KEY_BYTES_MAX: Final = 128
+
+#: The highest weight of a fair_key, or of a queue among those that a selector matches.
+WEIGHT_MAX: Final = 1_000
+
+#: Fair_keys of a queue that have a weight of their own: they travel with its settings.
+WEIGHTS_MAX: Final = 1_000
+
+#: Failures of one message after which its group is parked, at most.
+PARK_AFTER_MAX: Final = 1_000
+
+#: Groups of one queue that are paused or parked: each is in memory, also if it is empty.
+GROUPS_HELD_MAX: Final = 100_000
+
+#: Bytes of a selector, UTF-8, and its terms: it is looked at for each queue.
+SELECTOR_BYTES_MAX: Final = 1_024
+SELECTOR_TERMS_MAX: Final = 20
+
+#: Selectors that are in use at one time: each is looked at when a queue comes or changes.
+SELECTIONS_MAX: Final = 1_000
+
+#: Seconds for which a selector is remembered that nobody uses.
+SELECTION_IDLE_S: Final = 60
+
 #: Seconds for which a queue knows a dedup_id. Those that come again later than in a week do
 #: not come from a program that tries again.
 DEDUP_WINDOW_S_MIN: Final = 1

@@ -65,6 +65,8 @@ class DeadLetterReason(IntEnum):
     EXPIRED = 3
     #: It was the oldest one in a queue that was full.
     OVERFLOW = 4
+    #: Somebody took it out of its group.
+    SKIPPED = 5
 
 
 class Overflow(IntEnum):
@@ -84,6 +86,21 @@ class MessageState(IntEnum):
     READY = 1
     LEASED = 2
     DELAYED = 3
+
+
+class GroupState(IntEnum):
+    """Whether a group of messages goes on; the numbers are those of the wire."""
+
+    #: Its first message can be handed out.
+    READY = 1
+    #: Some of its messages are on lease.
+    LEASED = 2
+    #: Its first message is kept back until a moment.
+    DELAYED = 3
+    #: Somebody has paused it.
+    PAUSED = 4
+    #: A message has failed too often.
+    PARKED = 5
 
 
 class Attempt(NamedTuple):
@@ -168,6 +185,22 @@ class MessageOptions:
     priority: int = 0
     #: Stands for what the message is about; empty for nothing.
     dedup_id: str = ""
+    #: Messages of one group are handed out one after the other; empty for none.
+    group_id: str = ""
+    #: Messages with different ones are handed out in turns; empty is one like the others.
+    fair_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fairness:
+    """How messages with different fair_keys share a queue."""
+
+    #: How many of one key may be on lease at a time; 0 is any number.
+    leased_max: int = 0
+    #: How fast those of one key are handed out.
+    rate: Rate = Rate()
+    #: How many of a key are handed out at its turn, by key, in the order of the keys; 1 of others.
+    weights: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +232,11 @@ class QueueSettings:
     #: How many messages may be on lease at a time; 0 is any number.
     leased_max: int = 0
     rate: Rate = Rate()
+    #: How often a message of a group may fail before its group is parked; 0 is for never.
+    park_after: int = 0
+    fairness: Fairness = Fairness()
+    #: The queue's share among those that a selector matches.
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,11 +269,35 @@ class QueueInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupInfo:
+    """What a group is, and what it holds."""
+
+    id: str
+    state: GroupState
+    #: Messages that are not on lease.
+    waiting: int
+    leased: int
+    #: Since when it is paused or parked, in nanoseconds since the Unix epoch; 0 if it is not.
+    since_ns: int = 0
+
+
+class FairKeyStats(NamedTuple):
+    """What a queue holds with one fair_key."""
+
+    #: Empty stands for the messages that have none.
+    fair_key: str
+    weight: int
+    #: Messages that are not on lease.
+    waiting: int
+    leased: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
     """What a queue holds, and what went through it since the server started."""
 
     info: QueueInfo
-    #: Messages that can be handed out.
+    #: Messages that are neither on lease nor kept back.
     ready: int
     #: What those take, in bytes.
     ready_bytes: int
@@ -261,6 +323,15 @@ class QueueStats:
     deduplicated_total: int = 0
     #: How many dedup_ids the queue knows.
     dedup_ids: int = 0
+    #: How many of those that are ready wait for others of their group, or for it to go on.
+    blocked: int = 0
+    groups: int = 0
+    groups_paused: int = 0
+    groups_parked: int = 0
+    #: How many fair_keys its messages have.
+    fair_keys: int = 0
+    #: Those that most messages have; left out where many queues are told of.
+    top_fair_keys: tuple[FairKeyStats, ...] = ()
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -179,6 +179,8 @@ class Adding:
                 expires_ns=now_ns + ttl_ns if ttl_ns else 0,
                 priority=asked.priority,
                 dedup_id=asked.dedup_id,
+                group_id=asked.group_id,
+                fair_key=asked.fair_key,
             )
             fresh.append(
                 _Fresh(

@@ -41,20 +41,24 @@ class NewMessage(_message.Message):
     def __init__(self, tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., payload: _Optional[bytes] = ..., options: _Optional[_Union[MessageOptions, _Mapping]] = ...) -> None: ...
 
 class MessageOptions(_message.Message):
-    __slots__ = ("delay", "available_at", "ttl", "expires_at", "priority", "dedup_id")
+    __slots__ = ("delay", "available_at", "ttl", "expires_at", "priority", "dedup_id", "group_id", "fair_key")
     DELAY_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_AT_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     DEDUP_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    FAIR_KEY_FIELD_NUMBER: _ClassVar[int]
     delay: _duration_pb2.Duration
     available_at: _timestamp_pb2.Timestamp
     ttl: _duration_pb2.Duration
     expires_at: _timestamp_pb2.Timestamp
     priority: int
     dedup_id: str
-    def __init__(self, delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., available_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., dedup_id: _Optional[str] = ...) -> None: ...
+    group_id: str
+    fair_key: str
+    def __init__(self, delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., available_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., dedup_id: _Optional[str] = ..., group_id: _Optional[str] = ..., fair_key: _Optional[str] = ...) -> None: ...
 
 class Message(_message.Message):
     __slots__ = ("meta", "payload", "dead_letter", "attempts", "options")
@@ -105,11 +109,13 @@ class DeadLetter(_message.Message):
         DELIVERY_COUNT_MAX: _ClassVar[DeadLetter.Reason]
         EXPIRED: _ClassVar[DeadLetter.Reason]
         OVERFLOW: _ClassVar[DeadLetter.Reason]
+        SKIPPED: _ClassVar[DeadLetter.Reason]
     UNKNOWN: DeadLetter.Reason
     REJECTED: DeadLetter.Reason
     DELIVERY_COUNT_MAX: DeadLetter.Reason
     EXPIRED: DeadLetter.Reason
     OVERFLOW: DeadLetter.Reason
+    SKIPPED: DeadLetter.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SOURCE_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -149,7 +155,7 @@ class Queue(_message.Message):
     def __init__(self, meta: _Optional[_Union[Metadata, _Mapping]] = ..., store: _Optional[_Union[Queue.Store, str]] = ..., name: _Optional[str] = ..., settings: _Optional[_Union[QueueSettings, _Mapping]] = ..., limit: _Optional[int] = ..., paused: _Optional[_Union[PausedQueue, _Mapping]] = ...) -> None: ...
 
 class QueueSettings(_message.Message):
-    __slots__ = ("lease_duration", "delivery_count_max", "dead_letter_queue_id", "back_off", "durability_min", "delay", "ttl", "dead_letter_expired", "dedup_window", "priority_ageing", "bytes_limit", "overflow", "leased_max", "rate")
+    __slots__ = ("lease_duration", "delivery_count_max", "dead_letter_queue_id", "back_off", "durability_min", "delay", "ttl", "dead_letter_expired", "dedup_window", "priority_ageing", "bytes_limit", "overflow", "leased_max", "rate", "park_after", "fairness", "weight")
     LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     DEAD_LETTER_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +170,9 @@ class QueueSettings(_message.Message):
     OVERFLOW_FIELD_NUMBER: _ClassVar[int]
     LEASED_MAX_FIELD_NUMBER: _ClassVar[int]
     RATE_FIELD_NUMBER: _ClassVar[int]
+    PARK_AFTER_FIELD_NUMBER: _ClassVar[int]
+    FAIRNESS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     lease_duration: _duration_pb2.Duration
     delivery_count_max: int
     dead_letter_queue_id: str
@@ -178,7 +187,27 @@ class QueueSettings(_message.Message):
     overflow: Overflow.Policy
     leased_max: int
     rate: Rate
-    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., delivery_count_max: _Optional[int] = ..., dead_letter_queue_id: _Optional[str] = ..., back_off: _Optional[_Union[BackOff, _Mapping]] = ..., durability_min: _Optional[_Union[Durability.Level, str]] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., dead_letter_expired: _Optional[bool] = ..., dedup_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., priority_ageing: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., bytes_limit: _Optional[int] = ..., overflow: _Optional[_Union[Overflow.Policy, str]] = ..., leased_max: _Optional[int] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ...) -> None: ...
+    park_after: int
+    fairness: Fairness
+    weight: int
+    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., delivery_count_max: _Optional[int] = ..., dead_letter_queue_id: _Optional[str] = ..., back_off: _Optional[_Union[BackOff, _Mapping]] = ..., durability_min: _Optional[_Union[Durability.Level, str]] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., dead_letter_expired: _Optional[bool] = ..., dedup_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., priority_ageing: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., bytes_limit: _Optional[int] = ..., overflow: _Optional[_Union[Overflow.Policy, str]] = ..., leased_max: _Optional[int] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., park_after: _Optional[int] = ..., fairness: _Optional[_Union[Fairness, _Mapping]] = ..., weight: _Optional[int] = ...) -> None: ...
+
+class Fairness(_message.Message):
+    __slots__ = ("leased_max", "rate", "weights")
+    class WeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    LEASED_MAX_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    leased_max: int
+    rate: Rate
+    weights: _containers.ScalarMap[str, int]
+    def __init__(self, leased_max: _Optional[int] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., weights: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class Overflow(_message.Message):
     __slots__ = ()
@@ -239,12 +268,14 @@ class Durability(_message.Message):
     def __init__(self) -> None: ...
 
 class ListQueuesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
+    __slots__ = ("page_size", "page_token", "selector")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    selector: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., selector: _Optional[str] = ...) -> None: ...
 
 class ListQueuesResponse(_message.Message):
     __slots__ = ("queues", "next_page_token")
@@ -399,24 +430,28 @@ class PopResponse(_message.Message):
     def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class PopBatchRequest(_message.Message):
-    __slots__ = ("queue_id", "messages_max", "wait", "durability")
+    __slots__ = ("queue_id", "messages_max", "wait", "durability", "selector")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_MAX_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     messages_max: int
     wait: _duration_pb2.Duration
     durability: Durability.Level
-    def __init__(self, queue_id: _Optional[str] = ..., messages_max: _Optional[int] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+    selector: str
+    def __init__(self, queue_id: _Optional[str] = ..., messages_max: _Optional[int] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ..., selector: _Optional[str] = ...) -> None: ...
 
 class PopBatchResponse(_message.Message):
-    __slots__ = ("messages", "durability")
+    __slots__ = ("messages", "durability", "queue_ids")
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_IDS_FIELD_NUMBER: _ClassVar[int]
     messages: _containers.RepeatedCompositeFieldContainer[Message]
     durability: Durability.Level
-    def __init__(self, messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+    queue_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ..., queue_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PeekRequest(_message.Message):
     __slots__ = ("queue_id",)
@@ -431,20 +466,22 @@ class PeekResponse(_message.Message):
     def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ...) -> None: ...
 
 class LeaseRequest(_message.Message):
-    __slots__ = ("queue_id", "messages_max", "wait", "lease_duration", "consumer", "durability")
+    __slots__ = ("queue_id", "messages_max", "wait", "lease_duration", "consumer", "durability", "selector")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_MAX_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
     LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
     CONSUMER_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     messages_max: int
     wait: _duration_pb2.Duration
     lease_duration: _duration_pb2.Duration
     consumer: str
     durability: Durability.Level
-    def __init__(self, queue_id: _Optional[str] = ..., messages_max: _Optional[int] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., consumer: _Optional[str] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
+    selector: str
+    def __init__(self, queue_id: _Optional[str] = ..., messages_max: _Optional[int] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., consumer: _Optional[str] = ..., durability: _Optional[_Union[Durability.Level, str]] = ..., selector: _Optional[str] = ...) -> None: ...
 
 class LeaseResponse(_message.Message):
     __slots__ = ("messages", "durability")
@@ -455,16 +492,18 @@ class LeaseResponse(_message.Message):
     def __init__(self, messages: _Optional[_Iterable[_Union[LeasedMessage, _Mapping]]] = ..., durability: _Optional[_Union[Durability.Level, str]] = ...) -> None: ...
 
 class LeasedMessage(_message.Message):
-    __slots__ = ("message", "lease_id", "lease_expires_at", "delivery_count")
+    __slots__ = ("message", "lease_id", "lease_expires_at", "delivery_count", "queue_id")
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     message: Message
     lease_id: str
     lease_expires_at: _timestamp_pb2.Timestamp
     delivery_count: int
-    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., lease_id: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delivery_count: _Optional[int] = ...) -> None: ...
+    queue_id: str
+    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., lease_id: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delivery_count: _Optional[int] = ..., queue_id: _Optional[str] = ...) -> None: ...
 
 class LeaseResult(_message.Message):
     __slots__ = ("code", "message", "lease_expires_at", "reason")
@@ -585,16 +624,18 @@ class CompleteResponse(_message.Message):
 class ConsumeRequest(_message.Message):
     __slots__ = ("open", "credit", "ack", "nack", "extend")
     class Open(_message.Message):
-        __slots__ = ("queue_id", "lease_duration", "consumer", "credit")
+        __slots__ = ("queue_id", "lease_duration", "consumer", "credit", "selector")
         QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
         LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
         CONSUMER_FIELD_NUMBER: _ClassVar[int]
         CREDIT_FIELD_NUMBER: _ClassVar[int]
+        SELECTOR_FIELD_NUMBER: _ClassVar[int]
         queue_id: str
         lease_duration: _duration_pb2.Duration
         consumer: str
         credit: int
-        def __init__(self, queue_id: _Optional[str] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., consumer: _Optional[str] = ..., credit: _Optional[int] = ...) -> None: ...
+        selector: str
+        def __init__(self, queue_id: _Optional[str] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., consumer: _Optional[str] = ..., credit: _Optional[int] = ..., selector: _Optional[str] = ...) -> None: ...
     class Credit(_message.Message):
         __slots__ = ("credit",)
         CREDIT_FIELD_NUMBER: _ClassVar[int]
@@ -625,7 +666,7 @@ class ConsumeResponse(_message.Message):
     def __init__(self, messages: _Optional[_Union[LeaseResponse, _Mapping]] = ..., ack: _Optional[_Union[AckResponse, _Mapping]] = ..., nack: _Optional[_Union[NackResponse, _Mapping]] = ..., extend: _Optional[_Union[ExtendResponse, _Mapping]] = ...) -> None: ...
 
 class BrowseRequest(_message.Message):
-    __slots__ = ("queue_id", "page_size", "page_token", "states", "tags", "age_min", "age_max")
+    __slots__ = ("queue_id", "page_size", "page_token", "states", "tags", "age_min", "age_max", "selector", "group_id", "fair_key")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[BrowseRequest.State]
@@ -643,6 +684,9 @@ class BrowseRequest(_message.Message):
     TAGS_FIELD_NUMBER: _ClassVar[int]
     AGE_MIN_FIELD_NUMBER: _ClassVar[int]
     AGE_MAX_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    FAIR_KEY_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     page_size: int
     page_token: str
@@ -650,7 +694,10 @@ class BrowseRequest(_message.Message):
     tags: _containers.RepeatedCompositeFieldContainer[Tag]
     age_min: _duration_pb2.Duration
     age_max: _duration_pb2.Duration
-    def __init__(self, queue_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[BrowseRequest.State, str]]] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., age_min: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., age_max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    selector: str
+    group_id: str
+    fair_key: str
+    def __init__(self, queue_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[BrowseRequest.State, str]]] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., age_min: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., age_max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., selector: _Optional[str] = ..., group_id: _Optional[str] = ..., fair_key: _Optional[str] = ...) -> None: ...
 
 class BrowseResponse(_message.Message):
     __slots__ = ("messages", "next_page_token")
@@ -857,7 +904,7 @@ class StatsResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class QueueStats(_message.Message):
-    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit", "leased", "delayed", "acked_total", "redelivered_total", "dead_lettered_total", "added_per_second", "done_per_second", "consumers", "bytes", "expired_total", "overflowed_total", "deduplicated_total", "dedup_ids")
+    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit", "leased", "delayed", "acked_total", "redelivered_total", "dead_lettered_total", "added_per_second", "done_per_second", "consumers", "bytes", "expired_total", "overflowed_total", "deduplicated_total", "dedup_ids", "blocked", "groups", "groups_paused", "groups_parked", "fair_keys", "top_fair_keys")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     READY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -879,6 +926,12 @@ class QueueStats(_message.Message):
     OVERFLOWED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     DEDUPLICATED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     DEDUP_IDS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_PAUSED_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_PARKED_FIELD_NUMBER: _ClassVar[int]
+    FAIR_KEYS_FIELD_NUMBER: _ClassVar[int]
+    TOP_FAIR_KEYS_FIELD_NUMBER: _ClassVar[int]
     queue: Queue
     ready: int
     ready_bytes: int
@@ -900,7 +953,119 @@ class QueueStats(_message.Message):
     overflowed_total: int
     deduplicated_total: int
     dedup_ids: int
-    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., acked_total: _Optional[int] = ..., redelivered_total: _Optional[int] = ..., dead_lettered_total: _Optional[int] = ..., added_per_second: _Optional[float] = ..., done_per_second: _Optional[float] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStats, _Mapping]]] = ..., bytes: _Optional[int] = ..., expired_total: _Optional[int] = ..., overflowed_total: _Optional[int] = ..., deduplicated_total: _Optional[int] = ..., dedup_ids: _Optional[int] = ...) -> None: ...
+    blocked: int
+    groups: int
+    groups_paused: int
+    groups_parked: int
+    fair_keys: int
+    top_fair_keys: _containers.RepeatedCompositeFieldContainer[FairKeyStats]
+    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., acked_total: _Optional[int] = ..., redelivered_total: _Optional[int] = ..., dead_lettered_total: _Optional[int] = ..., added_per_second: _Optional[float] = ..., done_per_second: _Optional[float] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStats, _Mapping]]] = ..., bytes: _Optional[int] = ..., expired_total: _Optional[int] = ..., overflowed_total: _Optional[int] = ..., deduplicated_total: _Optional[int] = ..., dedup_ids: _Optional[int] = ..., blocked: _Optional[int] = ..., groups: _Optional[int] = ..., groups_paused: _Optional[int] = ..., groups_parked: _Optional[int] = ..., fair_keys: _Optional[int] = ..., top_fair_keys: _Optional[_Iterable[_Union[FairKeyStats, _Mapping]]] = ...) -> None: ...
+
+class FairKeyStats(_message.Message):
+    __slots__ = ("fair_key", "weight", "waiting", "leased")
+    FAIR_KEY_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    fair_key: str
+    weight: int
+    waiting: int
+    leased: int
+    def __init__(self, fair_key: _Optional[str] = ..., weight: _Optional[int] = ..., waiting: _Optional[int] = ..., leased: _Optional[int] = ...) -> None: ...
+
+class Group(_message.Message):
+    __slots__ = ("group_id", "state", "waiting", "leased", "since")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Group.State]
+        READY: _ClassVar[Group.State]
+        LEASED: _ClassVar[Group.State]
+        DELAYED: _ClassVar[Group.State]
+        PAUSED: _ClassVar[Group.State]
+        PARKED: _ClassVar[Group.State]
+    UNKNOWN: Group.State
+    READY: Group.State
+    LEASED: Group.State
+    DELAYED: Group.State
+    PAUSED: Group.State
+    PARKED: Group.State
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    group_id: str
+    state: Group.State
+    waiting: int
+    leased: int
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, group_id: _Optional[str] = ..., state: _Optional[_Union[Group.State, str]] = ..., waiting: _Optional[int] = ..., leased: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListGroupsRequest(_message.Message):
+    __slots__ = ("queue_id", "page_size", "page_token", "states")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    page_size: int
+    page_token: str
+    states: _containers.RepeatedScalarFieldContainer[Group.State]
+    def __init__(self, queue_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[Group.State, str]]] = ...) -> None: ...
+
+class ListGroupsResponse(_message.Message):
+    __slots__ = ("groups", "next_page_token")
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[Group]
+    next_page_token: str
+    def __init__(self, groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class PauseGroupRequest(_message.Message):
+    __slots__ = ("queue_id", "group_id")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    group_id: str
+    def __init__(self, queue_id: _Optional[str] = ..., group_id: _Optional[str] = ...) -> None: ...
+
+class PauseGroupResponse(_message.Message):
+    __slots__ = ("group",)
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    group: Group
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
+
+class ResumeGroupRequest(_message.Message):
+    __slots__ = ("queue_id", "group_id")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    group_id: str
+    def __init__(self, queue_id: _Optional[str] = ..., group_id: _Optional[str] = ...) -> None: ...
+
+class ResumeGroupResponse(_message.Message):
+    __slots__ = ("group",)
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    group: Group
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
+
+class SkipGroupRequest(_message.Message):
+    __slots__ = ("queue_id", "group_id", "messages_max")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_MAX_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    group_id: str
+    messages_max: int
+    def __init__(self, queue_id: _Optional[str] = ..., group_id: _Optional[str] = ..., messages_max: _Optional[int] = ...) -> None: ...
+
+class SkipGroupResponse(_message.Message):
+    __slots__ = ("skipped", "group")
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    skipped: int
+    group: Group
+    def __init__(self, skipped: _Optional[int] = ..., group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
 
 class ConsumerStats(_message.Message):
     __slots__ = ("consumer", "leased")
