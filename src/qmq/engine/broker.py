@@ -12,6 +12,7 @@ from qmq.engine.queues import Queues, random_chance, shutting_down
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
 from qmq.engine.scheduling import Scheduling
+from qmq.engine.selecting import Selecting
 from qmq.engine.waiting import SteadyTimer, Timer
 from qmq.errors import (
     InvalidArgument,
@@ -103,6 +104,8 @@ class Broker:
         self.peek = self._messages.peek
         #: Commands about messages on lease.
         self.leasing = Leasing(self._queues)
+        #: Commands on the queues that a selector matches.
+        self.selecting = Selecting(self._queues)
         #: Commands about redrives.
         self.redriving = Redriving(self._queues, redrives)
         #: Commands about schedules.
@@ -191,10 +194,12 @@ class Broker:
         store = self._queues.store_of(queue)
         # The name is taken from now on, also while the store still works.
         self.catalog.add(queue)
+        self.selecting.look(queue)
         try:
             await store.new_queue(queue)
         except Exception:
             self.catalog.remove(queue)
+            self.selecting.drop(queue)
             raise
         return info
 
@@ -364,6 +369,7 @@ class Broker:
         self.catalog.remove(queue)
         # In one turn, so that it is one commit with what follows.
         self.scheduling.drop(queue)
+        self.selecting.drop(queue)
         deleted = store.delete_queue(queue)
         self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
         await deleted
@@ -376,13 +382,17 @@ class Broker:
         """
         queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
-        await (store.save_info(queue) if queue.add_tag(tag) else store.settle())
+        saved = store.save_info(queue) if queue.add_tag(tag) else store.settle()
+        self.selecting.look(queue)
+        await saved
 
     async def delete_queue_tag(self, reference: str, tag: Tag) -> None:
         """Remove a tag from a queue, if it has it."""
         queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
-        await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
+        saved = store.save_info(queue) if queue.delete_tag(tag) else store.settle()
+        self.selecting.look(queue)
+        await saved
 
     def stop_waiting(self) -> None:
         """Let everybody go who waits for a message, since q is shutting down.
@@ -392,6 +402,7 @@ class Broker:
         self._queues.is_stopping = True
         for queue in self.catalog:
             self._waiting.dismiss(queue, shutting_down())
+        self.selecting.stop_waiting(shutting_down())
 
     async def close(self) -> None:
         """Take no more calls, and close the stores when what is under way is durable."""
@@ -400,6 +411,7 @@ class Broker:
         await self._queues.alarms.close()
         await self.redriving.close()
         await self.scheduling.close()
+        await self.selecting.close()
         await self._rates.close()
         for store in self._queues.stores.values():
             await store.close()
