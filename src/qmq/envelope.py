@@ -329,6 +329,19 @@ def priority_of(envelope: bytes) -> int:
     return 0
 
 
+def group_and_fair_key_of(envelope: bytes) -> tuple[str, str]:
+    """Return the group_id and the fair_key that a message was added with; empty for none."""
+    for number, start, end in _fields(envelope, 0, len(envelope)):
+        if number == 5:  # noqa: PLR2004 - Message.options
+            texts = {
+                part: envelope[first:last].decode()
+                for part, first, last in _fields(envelope, start, end)
+                if part in {7, 8}  # MessageOptions.group_id and fair_key
+            }
+            return texts.get(7, ""), texts.get(8, "")
+    return "", ""
+
+
 def as_added(envelope: bytes) -> bytes:
     """Return an envelope without what was put at its end since the message was added."""
     return envelope[: _size_as_added(envelope)]

@@ -81,6 +81,8 @@ EXAMPLES: Final = {
         "qcli browse jobs",
         "qcli browse jobs --state leased --older-than 1h",
         "qcli browse jobs -t kind=image -n 10 -o jsonl",
+        "qcli browse jobs --selector 'kind in (image,video),!small'",
+        "qcli browse jobs --group order-17",
     ),
     "explain": ("qcli explain jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608",),
     "redrive": (
