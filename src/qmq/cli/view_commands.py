@@ -150,14 +150,15 @@ def explain_message(
     help="Time between two looks.",
 )
 @click.option("--once", "is_once", is_flag=True, help="Look twice, print the table, and end.")
+@selector_option("Only queues whose tags it matches, as of `qcli list`.")
 @server_option()
-def show_top(sort: Sort, interval_s: float, *, is_once: bool) -> Top:
+def show_top(sort: Sort, interval_s: float, *, is_once: bool, selector: str) -> Top:
     """Show what all queues hold and how fast it changes, until Ctrl-C.
 
     Rates are messages a second since the look before. Where standard output is no
     terminal, the table is printed once.
     """
-    return Top(sort=sort, interval_s=interval_s, is_once=is_once)
+    return Top(sort=sort, interval_s=interval_s, is_once=is_once, selector=selector)
 
 
 @click.command("config", cls=CommandWithExamples)
