@@ -58,8 +58,8 @@ def test_terms_of_the_page_are_terms() -> None:
 
     assert len(found) == 6
     for term, example in found:
-        assert parse(term)
-        assert parse(example)
+        assert str(parse(term))
+        assert str(parse(example))
     with pytest.raises(InvalidArgument) as refusal:
         parse("team=mail room")
     assert f"`{refusal.value.message}`" in terms
