@@ -11,7 +11,7 @@ from qmq.envelope import (
     encode_dead_letter,
     encode_options,
     encode_tags,
-    group_and_fair_key_of,
+    place_of,
     tags_of,
 )
 from qmq.values import Attempt, DeadLetter, DeadLetterReason, Outcome, Tag
@@ -54,10 +54,10 @@ def test_tags_are_those_that_were_written(tags: list[Tag], payload: bytes) -> No
 @given(st.binary(max_size=300), st.integers(0, 255), text, text, text)
 @example(b"", 0, "", "g", "")
 @example(b"\x2a\x03\x3a\x01x", 0, "", "", "k")
-def test_group_and_fair_key_are_those_that_were_written(
+def test_place_is_the_one_that_was_written(
     payload: bytes, priority: int, dedup_id: str, group_id: str, fair_key: str
 ) -> None:
-    """Each of them empty if there is none; also if the message has no options at all."""
+    """Priority, group and fair key; empty ones too, also if the message has no options at all."""
     options = encode_options(
         available_ns=0,
         expires_ns=0,
@@ -69,8 +69,8 @@ def test_group_and_fair_key_are_those_that_were_written(
     envelope = sealed(payload, []) + options
 
     read = pb.Message.FromString(envelope).options
-    assert group_and_fair_key_of(envelope) == (group_id, fair_key)
-    assert (read.group_id, read.fair_key) == (group_id, fair_key)
+    assert place_of(envelope) == (priority, group_id, fair_key)
+    assert (read.priority, read.group_id, read.fair_key) == place_of(envelope)
 
 
 @given(st.binary(max_size=300), tag_lists, dead_letters, attempt_lists)
