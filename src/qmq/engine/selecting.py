@@ -192,6 +192,9 @@ class Selecting:
         if asked.holders:
             queue.leases.hold(deliveries, asked.holders.of(queue.info.id))
         self._waiting.count_out(selection, queue, len(deliveries))
+        if queue.lines.is_active:
+            # As in `Leasing.lease`: more may be free than was known.
+            self._waiting.serve(queue)
         return _Part(queue, deliveries, now_ns + duration_ns)
 
     async def _keep(
@@ -428,7 +431,7 @@ class Selecting:
         queue = self._next(selection)
         if queue is None or queue.info.store is not before.info.store:
             return None
-        head = queue.ready.head()
+        head = queue.head()
         fits = head is not None and _leased_bytes_of(queue, head) <= bytes_left
         return queue if fits else None
 
