@@ -65,6 +65,8 @@ async def answer(method: str, path: str) -> Answer:
         ("/v1/queues/some-id/schedules/some-name", ("DELETE", "GET", "PUT")),
         ("/v1/schedules", ("GET",)),
         ("/v1/complete", ("POST",)),
+        ("/v1/messages:lease", ("POST",)),
+        ("/v1/messages:pop", ("POST",)),
         ("/v1/queues/some-id/stats", ("GET",)),
         ("/v1/stats", ("GET",)),
         ("/v1/queues/some-id/nope", ()),
@@ -109,8 +111,8 @@ def test_a_stream_has_no_route() -> None:
     """Consume is for gRPC alone."""
     paths = ["/".join(segment or "*" for segment in route.segments) for route in ROUTES]
 
-    # Two methods have two routes each: Stats and ListSchedules.
-    assert len(ROUTES) == len(q_pb2.DESCRIPTOR.services_by_name["Q"].methods) - 1 + 2
+    # Four methods have two routes each: Stats, ListSchedules, Lease and PopBatch.
+    assert len(ROUTES) == len(q_pb2.DESCRIPTOR.services_by_name["Q"].methods) - 1 + 4
     assert not [path for path in paths if "consume" in path.lower()]
 
 
@@ -143,6 +145,8 @@ def test_routes_know_the_types_of_their_bodies() -> None:
         ("POST", "v1/redrives/*/stop"): "proto.StopRedriveRequest",
         ("PUT", "v1/queues/*/schedules/*"): "proto.Schedule",
         ("POST", "v1/complete"): "proto.CompleteRequest",
+        ("POST", "v1/messages:lease"): "proto.LeaseRequest",
+        ("POST", "v1/messages:pop"): "proto.PopBatchRequest",
     }
 
 
