@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from qmq.client.queue_values import (
         BackOff,
         ConsumerStats,
+        Fairness,
+        GroupInfo,
         Pause,
         QueueInfo,
         QueueSettings,
@@ -93,6 +95,8 @@ if TYPE_CHECKING:
     from qmq.values import (
         DeadLetterReason,
         Durability,
+        FairKeyStats,
+        GroupState,
         MessageState,
         NackKind,
         Outcome,
@@ -132,6 +136,10 @@ __all__ = [
     "DurabilityNotReached",
     "Explanation",
     "FailedAdd",
+    "FairKeyStats",
+    "Fairness",
+    "GroupInfo",
+    "GroupState",
     "InvalidArgument",
     "JsonCodec",
     "LeaseLost",
@@ -256,6 +264,8 @@ _NAMES: Final = {
     "qmq.client.queue_values": {
         "BackOff",
         "ConsumerStats",
+        "Fairness",
+        "GroupInfo",
         "Pause",
         "QueueInfo",
         "QueueSettings",
@@ -277,6 +287,8 @@ _NAMES: Final = {
     "qmq.values": {
         "DeadLetterReason",
         "Durability",
+        "FairKeyStats",
+        "GroupState",
         "MessageState",
         "NackKind",
         "Outcome",

@@ -76,6 +76,8 @@ class Queue(Oversight[T]):
         expires_at: datetime | None = None,
         priority: int = 0,
         dedup_id: str = "",
+        group_id: str = "",
+        fair_key: str = "",
         durability: DurabilityName | None = None,
     ) -> Metadata:
         """Put a message at the end. On return it is as durable as the queue's store promises.
@@ -95,6 +97,10 @@ class Queue(Oversight[T]):
             priority: 0 to 255: the higher, the sooner it is handed out.
             dedup_id: stands for what the message is about, up to 128 bytes: while the queue
                 knows it, another message with the same one is not added.
+            group_id: messages of one group are handed out strictly in their order, and none
+                while others of it are on lease; up to 128 bytes.
+            fair_key: messages with different ones are handed out in turns, however many there
+                are of each; up to 128 bytes.
             durability: how durable it is on return, at least, to return sooner: MEMORY, OS or
                 FSYNC. None is the most that the queue's store can do: FSYNC for DISK.
 
@@ -123,6 +129,8 @@ class Queue(Oversight[T]):
                     expires_at=expires_at,
                     priority=priority,
                     dedup_id=dedup_id or made_id,
+                    group_id=group_id,
+                    fair_key=fair_key,
                 ),
             ),
             durability=durability_level(durability).name,
