@@ -2,7 +2,7 @@
 
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument
-from qmq.limits import BATCH_MESSAGES_MAX, GROUP_ID_BYTES_MAX
+from qmq.limits import BATCH_MESSAGES_MAX, GROUP_ID_BYTES_MAX, PAGE_SIZE_MAX
 from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
 from qmq.values import GroupState
@@ -37,6 +37,10 @@ class GroupService:
     async def list_groups(self, data: bytes) -> bytes:
         """List groups in the order of their ids."""
         request = decode(pb.ListGroupsRequest, data)
+        if not 0 <= request.page_size <= PAGE_SIZE_MAX:
+            raise InvalidArgument(
+                "page_size", f"must be 1 to {PAGE_SIZE_MAX}, or 0 for 100; got {request.page_size}"
+            )
         page, token = await self._grouping.list_groups(
             request.queue_id,
             page_size=request.page_size,

@@ -60,7 +60,7 @@ class Grouping(Scheduling[T]):
         What is on lease can still be acked. The group need not have messages yet.
 
         Raises:
-            LimitReached: as many groups of the queue are paused or parked as may be.
+            GroupsFull: as many groups of the queue are paused or parked as may be.
         """
         request = pb.PauseGroupRequest(queue_id=self.queue_id, group_id=group_id)
         reply = self._connection.ask("PauseGroup", request, pb.PauseGroupResponse, repeatable=True)
