@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from qmq.clock import Clock
 from qmq.engine.browsing import Browsing
+from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
 from qmq.engine.queues import Queues, random_chance, shutting_down
@@ -23,9 +24,12 @@ from qmq.errors import (
 )
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
+from qmq.model.changes import Changes
 from qmq.model.dead_letters import check_dead_letter_queue
 from qmq.model.durability import check_durability_min, durability_of, durability_reached
 from qmq.model.queue import Queue
+from qmq.model.stats import stats_of
+from qmq.model.tags import with_tag, without_tag
 from qmq.store.base import QueueStore
 from qmq.values import (
     UNBOUNDED,
@@ -107,6 +111,8 @@ class Broker:
         self.redriving = Redriving(self._queues, redrives)
         #: Commands about schedules.
         self.scheduling = Scheduling(self._queues, schedules)
+        #: Commands about groups of messages.
+        self.grouping = Grouping(self._queues)
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
         self._rates = RateSampler(self.catalog, timer)
@@ -284,7 +290,11 @@ class Broker:
         queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
         count = queue.message_count
-        await store.purge(queue)
+        purged = store.purge(queue)
+        changes = Changes()
+        changes.note_groups(queue)
+        await store.commit(changes)
+        await purged
         return count
 
     async def get_queue(self, reference: str) -> QueueInfo:
@@ -337,7 +347,13 @@ class Broker:
             self._queues.pass_time(queue)
         now_ns = self._now_ns()
         counts = [
-            queue.stats(now_ns, self._waiting.count(queue), *self._rates.of(queue))
+            stats_of(
+                queue,
+                now_ns,
+                waiting=self._waiting.count(queue),
+                rates=self._rates.of(queue),
+                with_top=bool(reference),
+            )
             for queue in queues
         ]
         await self._queues.settle()
@@ -375,14 +391,21 @@ class Broker:
             InvalidArgument: the queue's tags would be more, or longer, than q allows.
         """
         queue = await self._queues.find(reference)
-        store = self._queues.store_of(queue)
-        await (store.save_info(queue) if queue.add_tag(tag) else store.settle())
+        await self._set_tags(queue, with_tag(queue.info, tag))
 
     async def delete_queue_tag(self, reference: str, tag: Tag) -> None:
         """Remove a tag from a queue, if it has it."""
         queue = await self._queues.find(reference)
+        await self._set_tags(queue, without_tag(queue.info, tag))
+
+    async def _set_tags(self, queue: Queue, info: QueueInfo) -> None:
+        """Keep what a queue is from now on, if its tags have changed."""
         store = self._queues.store_of(queue)
-        await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
+        if info is queue.info:
+            await store.settle()
+            return
+        queue.info = info
+        await store.save_info(queue)
 
     def stop_waiting(self) -> None:
         """Let everybody go who waits for a message, since q is shutting down.

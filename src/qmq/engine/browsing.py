@@ -15,6 +15,7 @@ from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery
 from qmq.model.index import seq_of, size_of
 from qmq.model.leases import attempts_bytes
+from qmq.model.obstacles import obstacle_in_line
 from qmq.model.queue import Queue
 from qmq.values import MessageState, Outcome, Tag, utc
 
@@ -211,8 +212,7 @@ class Browsing:
             raise MessageNotFound(queue.info.id, id_)
         delivery = queue.leases.by_seq.get(seq)
         is_ready = state_of(delivery) is MessageState.READY
-        priority = delivery.priority if delivery else 0
-        ahead = queue.ready.count_before(entry, priority) if is_ready else 0
+        ahead = queue.count_before(entry) if is_ready else 0
         reasons = self._fitting(self._reasons(queue, delivery, ahead), entry)
         size = sum(len(text) + _SENTENCE_BYTES for text in reasons)
         browsed = _browsed(entry, delivery, queues.now_ns(), self._bytes_max - size)
@@ -260,9 +260,9 @@ class Browsing:
         elif delivery and state is MessageState.DELAYED:
             yield _why_delayed(delivery)
         else:
-            yield from self._why_ready(queue, ahead)
+            yield from self._why_ready(queue, delivery, ahead)
 
-    def _why_ready(self, queue: Queue, ahead: int) -> Iterator[str]:
+    def _why_ready(self, queue: Queue, delivery: Delivery | None, ahead: int) -> Iterator[str]:
         """Say why a message is not being handed out that could be, but for a pause."""
         if ahead == 1:
             yield "1 message is handed out before it"
@@ -270,8 +270,8 @@ class Browsing:
             yield f"{ahead} messages are handed out before it"
         if queue.info.pause:
             return
-        if gate := queue.gate():
-            yield gate
+        if obstacle := queue.gate() or obstacle_in_line(queue, delivery):
+            yield obstacle
             return
         waiting = self._queues.waiting
         promised = queue.available - waiting.free(queue)

@@ -39,7 +39,7 @@ _RARE: Final = (
 _DEFAULTS: Final = QueueSettings()
 
 #: A row of the table delivery.
-DeliveryRow = tuple[int, int, int, int, int, int, str, str, str, int, int]
+DeliveryRow = tuple[int, int, int, int, int, int, str, str, str, int, int, str, str]
 
 
 def queue_columns(queue: Queue) -> dict[str, str | int]:
@@ -130,6 +130,8 @@ def delivery_row(delivery: Delivery) -> DeliveryRow:
         delivery.redrive_id,
         delivery.priority,
         delivery.expires_ns,
+        delivery.group_id,
+        delivery.fair_key,
     )
 
 
@@ -148,5 +150,5 @@ def delivery_of(row: DeliveryRow, size: int) -> Delivery:
         for number, who, since_ns, ended_ns, outcome, reason in json.loads(attempts or "[]")
     )
     delivery.redrive_id = redrive_id
-    delivery.priority, delivery.expires_ns = row[9:]
+    delivery.priority, delivery.expires_ns, delivery.group_id, delivery.fair_key = row[9:]
     return delivery

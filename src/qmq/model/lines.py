@@ -1,0 +1,244 @@
+"""What decides which message of a queue is next, where there is more than one line.
+
+Messages without group and fair_key stand in one line, and most queues know no others: for them
+nothing of this is active, and nothing of it is looked at.
+"""
+
+from collections.abc import Callable, Mapping
+
+from qmq.model.delivery import READY, Delivery
+from qmq.model.fair_keys import FairKeys
+from qmq.model.groups import Group, Groups
+from qmq.model.index import seq_of, size_of
+from qmq.model.ready import Ready
+from qmq.model.standing import Standing, entry_of
+from qmq.values import Fairness
+
+
+class Lines:
+    """The lines of a queue: one for each fair_key, in which the heads of groups stand as well.
+
+    Once it is active, it is told all that becomes of messages of which something is known.
+    """
+
+    __slots__ = (
+        "_by_seq",
+        "_bytes",
+        "_count",
+        "_plain",
+        "groups",
+        "is_active",
+        "keys",
+        "park_after",
+    )
+
+    def __init__(self, plain: Ready, by_seq: Mapping[int, Delivery]) -> None:
+        """Make one that is not active.
+
+        Args:
+            plain: the line of the messages without a fair_key.
+            by_seq: all messages that something is known of, by sequence number.
+        """
+        self._plain = plain
+        self._by_seq = by_seq
+        #: Whether there is more to look at than the one line.
+        self.is_active = False
+        self.keys = FairKeys(plain)
+        self.groups = Groups(by_seq, self._stand, self._withdraw)
+        #: How often a message of a group may fail before its group is parked; 0 is for never.
+        self.park_after = 0
+        #: How many messages stand in the lines of fair_keys, and what they take.
+        self._count = 0
+        self._bytes = 0
+
+    @property
+    def outside(self) -> int:
+        """How many messages are ready that are not in the line of those without a fair_key."""
+        return self._count + self.groups.blocked
+
+    @property
+    def bytes(self) -> int:
+        """What these take."""
+        return self._bytes + self.groups.bytes
+
+    def set_rules(self, fairness: Fairness, park_after: int, leased: int) -> None:
+        """Do as the settings of the queue say; `leased` is as for `activate`."""
+        self.park_after = park_after
+        self.keys.set_fairness(fairness)
+        if self.keys.is_limited:
+            self.activate(leased)
+
+    def activate(self, leased: int) -> None:
+        """Look at more than one line from now on.
+
+        Args:
+            leased: how many messages are on lease; none of them has a group or fair_key.
+        """
+        if not self.is_active:
+            self.is_active = True
+            self.keys.add_leased(self.keys.without, leased)
+
+    def plain_changed(self) -> None:
+        """Take note that messages came into the line of those without a fair_key, or left it."""
+        self.keys.recount(self.keys.without)
+
+    def join(self, delivery: Delivery) -> None:
+        """Let a message wait that comes to the queue."""
+        self._count_waiting(delivery, 1)
+        self._put(delivery)
+
+    def let_wait_again(self, delivery: Delivery) -> None:
+        """Let a message wait whose lease has ended."""
+        key = self.keys.get(delivery.fair_key)
+        self.keys.add_leased(key, -1)
+        self._count_waiting(delivery, 1)
+        if delivery.group_id:
+            self.groups.let_wait_again(delivery)
+        elif delivery.state in READY:
+            self._stand(delivery)
+
+    def is_due(self, delivery: Delivery) -> None:
+        """Take note that a message is not kept back any more."""
+        if delivery.group_id:
+            self.groups.is_due(delivery)
+        else:
+            self._stand(delivery)
+
+    def leave(self, delivery: Delivery) -> None:
+        """Let a message leave for good that waited; it is not in `by_seq` any more."""
+        self._count_waiting(delivery, -1)
+        if delivery.group_id:
+            self.groups.leave(delivery)
+        elif delivery.state in READY:
+            self._withdraw(delivery)
+
+    def lease_began(self, delivery: Delivery) -> None:
+        """Take note of a message that is on lease and did not wait before."""
+        self.keys.add_leased(self.keys.get(delivery.fair_key), 1)
+        if delivery.group_id:
+            self.groups.lease_began(delivery)
+
+    def lease_ended(self, delivery: Delivery) -> None:
+        """Take note that a message leaves for good that was on lease."""
+        self.keys.add_leased(self.keys.get(delivery.fair_key), -1)
+        if delivery.group_id:
+            self.groups.lease_ended(delivery)
+
+    def failed(self, delivery: Delivery, now_ns: int) -> None:
+        """Take note that a message waits again since its work was not done."""
+        if delivery.group_id and 0 < self.park_after <= delivery.count:
+            self.groups.park(delivery.group_id, now_ns)
+
+    def head(self) -> int | None:
+        """Return the entry of the message that is next, if any may be handed out."""
+        key = self.keys.first()
+        return key.line.head() if key else None
+
+    def take_batch(
+        self,
+        count_max: int,
+        bytes_max: int,
+        cost: Callable[[int], int],
+        *,
+        on_lease: bool,
+    ) -> list[int]:
+        """Take the messages that are next, one after the other, and return their entries.
+
+        Args:
+            count_max: how many at most.
+            bytes_max: what they may take in a reply; one is taken in any case.
+            cost: what one takes there.
+            on_lease: whether they stay in the queue, and in `by_seq`.
+        """
+        keys, by_seq = self.keys, self._by_seq
+        taken: list[int] = []
+        groups: list[Group] = []
+        left = bytes_max
+        while len(taken) < count_max and (key := keys.first()):
+            head = key.line.head()
+            assert head is not None
+            left -= cost(head)
+            if left < 0 and taken:
+                break
+            taken.append(keys.take(key, on_lease=on_lease))
+            if key.name:
+                self._count -= 1
+                self._bytes -= size_of(head)
+            delivery = by_seq.get(seq_of(head))
+            if delivery and delivery.group_id:
+                groups.append(self.groups.take(delivery, on_lease=on_lease))
+            keys.recount(key)
+        for group in groups:
+            self.groups.end_take(group)
+        return taken
+
+    def set_ageing(self) -> None:
+        """Bring the lines of fair_keys into the order that the other one has from now on."""
+        for key in self.keys.all():
+            if isinstance(key.line, Standing):
+                entries = map(entry_of, key.line)
+                key.line.replace([self._key_of(self._by_seq[seq_of(each)]) for each in entries])
+
+    def count_before(self, delivery: Delivery) -> int:
+        """Count the messages of its fair_key, or of its group, that go before a ready one."""
+        group = self.groups.get(delivery.group_id)
+        if group and group.standing is not delivery:
+            return self.groups.count_before(delivery)
+        line = self.keys.get(delivery.fair_key).line
+        if isinstance(line, Standing):
+            return line.count_before(self._key_of(delivery))
+        return line.count_before(delivery.entry, delivery.priority)
+
+    def clear(self) -> list[int]:
+        """Take all messages out of the lines of fair_keys, and return their entries."""
+        entries = [
+            delivery.entry
+            for delivery in self._by_seq.values()
+            if delivery.state in READY and self._is_outside(delivery)
+        ]
+        self.groups.clear()
+        self.keys.clear()
+        self._count = self._bytes = 0
+        return entries
+
+    def _is_outside(self, delivery: Delivery) -> bool:
+        group = self.groups.get(delivery.group_id)
+        return bool(delivery.fair_key or (group and group.standing is not delivery))
+
+    def _put(self, delivery: Delivery) -> None:
+        if delivery.group_id:
+            self.groups.join(delivery)
+        elif delivery.state in READY:
+            self._stand(delivery)
+
+    def _count_waiting(self, delivery: Delivery, count: int) -> None:
+        if delivery.fair_key:
+            key = self.keys.get(delivery.fair_key)
+            # One text for all of them, rather than one each.
+            delivery.fair_key = key.name
+            self.keys.add_waiting(key, count)
+
+    def _stand(self, delivery: Delivery) -> None:
+        """Put a message into the line that it belongs to."""
+        key = self.keys.get(delivery.fair_key)
+        if isinstance(key.line, Standing):
+            key.line.put(self._key_of(delivery))
+            self._count += 1
+            self._bytes += size_of(delivery.entry)
+        else:
+            key.line.put_back(delivery.entry, delivery.priority)
+        self.keys.recount(key)
+
+    def _withdraw(self, delivery: Delivery) -> None:
+        """Take it out of there."""
+        key = self.keys.get(delivery.fair_key)
+        if isinstance(key.line, Standing):
+            key.line.withdraw(self._key_of(delivery))
+            self._count -= 1
+            self._bytes -= size_of(delivery.entry)
+        else:
+            key.line.withdraw(delivery.entry, delivery.priority)
+        self.keys.recount(key)
+
+    def _key_of(self, delivery: Delivery) -> int:
+        return self._plain.key(delivery.entry, delivery.priority)
