@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from qmq.envelope import reply_with
-from qmq.errors import QueueNotFound
+from qmq.errors import GroupsFull, QueueNotFound
+from qmq.limits import GROUPS_HELD_MAX
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
@@ -119,10 +120,32 @@ async def test_messages_of_a_group_are_skipped(service: Service) -> None:
     assert {letter.dead_letter.reason for letter in dead} == {pb.DeadLetter.SKIPPED}
 
 
+async def test_so_many_groups_are_paused_and_no_more(service: Service) -> None:
+    """One that is paused may be paused again; each that goes on makes room for another."""
+    queue = service.broker.catalog.find("jobs")
+    assert queue is not None
+    for number in range(GROUPS_HELD_MAX - 1):
+        queue.hold_group(f"g{number}", START_NS, 0)
+    await service.call("PauseGroup", queue_id="jobs", group_id="last")
+
+    with pytest.raises(GroupsFull) as refusal:
+        await service.call("PauseGroup", queue_id="jobs", group_id="more")
+    await service.call("PauseGroup", queue_id="jobs", group_id="last")
+    await service.call("ResumeGroup", queue_id="jobs", group_id="g0")
+    await service.call("PauseGroup", queue_id="jobs", group_id="more")
+
+    assert refusal.value.metadata == {
+        "limit": "groups_held_max",
+        "value": "100000",
+        "current": "100000",
+    }
+    assert len(await listed(service, "PAUSED")) == 100
+
+
 @pytest.mark.parametrize("method", ["ListGroups", "PauseGroup", "ResumeGroup", "SkipGroup"])
 async def test_queue_that_is_not_there_is_not_found(service: Service, method: str) -> None:
     """Whatever is asked of its groups."""
-    group = {} if method == "ListGroups" else {"group_id": "a"}
+    group: dict[str, Any] = {} if method == "ListGroups" else {"group_id": "a"}
     with pytest.raises(QueueNotFound):
         await service.call(method, queue_id="00000000-0000-0000-0000-000000000000", **group)
 
