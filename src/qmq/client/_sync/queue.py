@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -33,7 +34,7 @@ from qmq.client.values import (
     durability_level,
     tag_pairs,
 )
-from qmq.values import NackKind
+from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
@@ -117,31 +118,30 @@ class Queue(Oversight[T]):
             ValueError: a duration is negative or no number, or a moment has no time zone.
         """
         made_id = "" if dedup_id or not self._connection.makes_dedup_ids else next(made_ids())
-        request = pb.AddRequest(
-            queue_id=self.queue_id,
-            message=pb.NewMessage(
-                payload=self._codec.encode(payload),
-                tags=tags_of(tags),
-                options=message_options(
-                    delay=delay,
-                    available_at=available_at,
-                    ttl=ttl,
-                    expires_at=expires_at,
-                    priority=priority,
-                    dedup_id=dedup_id or made_id,
-                    group_id=group_id,
-                    fair_key=fair_key,
-                ),
-            ),
-            durability=durability_level(durability).name,
+        options = message_options(
+            delay=delay,
+            available_at=available_at,
+            ttl=ttl,
+            expires_at=expires_at,
+            priority=priority,
+            dedup_id=dedup_id or made_id,
+            group_id=group_id,
+            fair_key=fair_key,
         )
-        reply = self._connection.ask(
-            "Add", request, pb.AddResponse, repeatable=bool(dedup_id or made_id)
+        added = self._add(payload, tags, options, durability_level(durability))
+        return replace(added, deduplicated=False) if made_id else added
+
+    def _add(
+        self, payload: T, tags: Tags, options: pb.MessageOptions | None, durability: Durability
+    ) -> Metadata:
+        message = pb.NewMessage(
+            payload=self._codec.encode(payload), tags=tags_of(tags), options=options
         )
+        request = pb.AddRequest(queue_id=self.queue_id, message=message, durability=durability.name)
+        is_safe = bool(message.options.dedup_id)
+        reply = self._connection.ask("Add", request, pb.AddResponse, repeatable=is_safe)
         return metadata(
-            reply.message.meta,
-            durability_of(reply.durability),
-            deduplicated=reply.deduplicated and not made_id,
+            reply.message.meta, durability_of(reply.durability), deduplicated=reply.deduplicated
         )
 
     def add_batch(
