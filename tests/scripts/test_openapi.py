@@ -92,6 +92,7 @@ def test_message_in_a_query_is_described_by_its_fields() -> None:
     assert [*parameters] == [
         *("queue_id", "page_size", "page_token", "states"),
         *("tags.key", "tags.value", "age_min", "age_max"),
+        *("selector", "group_id", "fair_key"),
     ]
     assert parameters["tags.key"] == {
         "name": "tags.key",
