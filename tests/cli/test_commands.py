@@ -47,6 +47,14 @@ def new_queue(*arguments: str) -> dict[str, object]:
     [
         (["list"], Call(failure="cannot list queues", method="ListQueues", fields={})),
         (
+            ["list", "--selector", "team=mail,!old"],
+            Call(
+                failure="cannot list queues",
+                method="ListQueues",
+                fields={"selector": "team=mail,!old"},
+            ),
+        ),
+        (
             ["get", "ID"],
             Call(failure="cannot get queue", method="GetQueue", fields={"queue_id": "ID"}),
         ),
@@ -393,6 +401,9 @@ def test_top_looks_every_second() -> None:
     assert action_of("top") == Top(sort="ready", interval_s=1.0, is_once=False)
     assert action_of("top", "--sort", "rate", "--interval", "0.5", "--once") == Top(
         sort="rate", interval_s=0.5, is_once=True
+    )
+    assert action_of("top", "-l", "team=mail") == Top(
+        sort="ready", interval_s=1.0, is_once=False, selector="team=mail"
     )
 
 

@@ -111,6 +111,26 @@ async def test_queue_is_made_with_settings(service: Service) -> None:
     assert made in (await service.call("ListQueues")).queues
 
 
+async def test_queues_are_listed_by_selector(service: Service) -> None:
+    """Page by page, and refused with the place where it is wrong."""
+    for n in range(3):
+        tags = [pb.Tag(key="team", value="mail"), pb.Tag(key="n", value=str(n))]
+        await service.call("NewQueue", name=f"mail-{n}", tags=tags)
+
+    first = await service.call("ListQueues", selector="team=mail", page_size=2)
+    rest = await service.call(
+        "ListQueues", selector="team=mail", page_size=2, page_token=first.next_page_token
+    )
+    others = await service.call("ListQueues", selector="n notin (0,2),team")
+
+    assert [queue.name for queue in first.queues] == ["mail-0", "mail-1"]
+    assert [queue.name for queue in rest.queues] == ["mail-2"]
+    assert rest.next_page_token == ""
+    assert [queue.name for queue in others.queues] == ["mail-1"]
+    refusal = await refusal_of(service.call("ListQueues", selector="team=mail room"))
+    assert refusal.message == ("selector: at character 11: expected a comma or the end, got 'room'")
+
+
 async def test_update_changes_what_it_names_and_nothing_else(service: Service) -> None:
     """One setting after the other, down to one of the back-off."""
     expected = pb.QueueSettings()

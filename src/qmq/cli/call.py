@@ -216,6 +216,8 @@ class Top:
     interval_s: float
     #: Whether it is shown once.
     is_once: bool
+    #: What the tags of the queues are like; empty for all queues.
+    selector: str = ""
 
 
 #: Those about queues and what belongs to them.

@@ -14,7 +14,12 @@ EXAMPLES: Final = {
         "qcli work jobs --concurrency 4 -- ./resize",
         "qcli --server q.example:10002 list",
     ),
-    "list": ("qcli list", "qcli list -o table", "qcli list | jq -r '.queues[].meta.id'"),
+    "list": (
+        "qcli list",
+        "qcli list -o table",
+        "qcli list --selector 'team=mail,env in (prod,stage),!old' -o table",
+        "qcli list | jq -r '.queues[].meta.id'",
+    ),
     "get": ("qcli get jobs", "qcli get jobs -o json"),
     "delete": ("qcli delete 63ee5c6a-585c-4aef-a2ec-66d8f5b68e28",),
     "new": (
@@ -83,6 +88,8 @@ EXAMPLES: Final = {
         "qcli browse jobs",
         "qcli browse jobs --state leased --older-than 1h",
         "qcli browse jobs -t kind=image -n 10 -o jsonl",
+        "qcli browse jobs --selector 'kind in (image,video),!small'",
+        "qcli browse jobs --group order-17",
     ),
     "explain": ("qcli explain jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608",),
     "group": (
@@ -121,7 +128,11 @@ EXAMPLES: Final = {
     "schedule pause": ("qcli schedule pause reports nightly",),
     "schedule resume": ("qcli schedule resume reports nightly",),
     "stats": ("qcli stats", "qcli stats jobs | jq .ready", "qcli stats -o table"),
-    "top": ("qcli top", "qcli top --sort rate --interval 5", "qcli top --once"),
+    "top": (
+        "qcli top",
+        "qcli top --sort rate --interval 5",
+        "qcli top --once --selector team=mail",
+    ),
     "config": ("qcli config", "qcli --server q.example:10002 config"),
     "help": ("qcli help new", "qcli help redrive start"),
 }

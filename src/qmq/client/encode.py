@@ -217,6 +217,9 @@ def browse_request(  # noqa: PLR0913 - All that it may ask for, each by name.
     *,
     states: Iterable[MessageStateName],
     tags: Tags,
+    selector: str,
+    group_id: str,
+    fair_key: str,
     age_min: Duration | None,
     age_max: Duration | None,
     page_size: int,
@@ -230,6 +233,9 @@ def browse_request(  # noqa: PLR0913 - All that it may ask for, each by name.
             for each in states
         ],
         tags=tags_of(tags),
+        selector=selector,
+        group_id=group_id,
+        fair_key=fair_key,
         age_min=_duration(age_min, "age_min"),
         age_max=_duration(age_max, "age_max"),
     )

@@ -1,5 +1,6 @@
 """The broker: finds the queue that a call is about and lets its store carry it out."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,11 +24,13 @@ from qmq.errors import (
     UnknownStore,
 )
 from qmq.ids import RandomIds
-from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
+from qmq.limits import MESSAGE_BYTES_MAX, PAGE_SIZE_MAX, QUEUES_MAX
+from qmq.model.catalog import check_page_size
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import check_dead_letter_queue
 from qmq.model.durability import check_durability_min, durability_of, durability_reached
 from qmq.model.queue import Queue
+from qmq.model.selector import Selector, parse
 from qmq.model.stats import stats_of
 from qmq.model.tags import with_tag, without_tag
 from qmq.store.base import QueueStore
@@ -304,23 +307,53 @@ class Broker:
         await self._queues.stores[info.store].settle()
         return info
 
-    async def list_queues(self, page_size: int, page_token: str) -> tuple[list[QueueInfo], str]:
+    async def list_queues(
+        self, page_size: int, page_token: str, selector: str = ""
+    ) -> tuple[list[QueueInfo], str]:
         """Describe queues in order of creation.
 
         Args:
             page_size: how many at most; 0 for all.
             page_token: what the call before returned; empty for the first page.
+            selector: only those whose tags it matches, see `qmq.model.selector`; empty for
+                all. A page is full then, too, unless it is the last one.
 
         Returns:
             The queues, and the token of the next page or "".
 
         Raises:
-            InvalidArgument: page_size is out of range, or page_token is none of ours.
+            InvalidArgument: page_size is out of range, page_token is none of ours, or selector
+                is none.
         """
-        queues, next_token = self._page(page_size, page_token)
-        infos = [queue.info for queue in queues]
+        if selector:
+            infos, next_token = await self._select(parse(selector), page_size, page_token)
+        else:
+            queues, next_token = self._page(page_size, page_token)
+            infos = [queue.info for queue in queues]
         await self._queues.settle()
         return infos, next_token
+
+    async def _select(
+        self, selector: Selector, page_size: int, page_token: str
+    ) -> tuple[list[QueueInfo], str]:
+        """Describe queues that a selector matches; the arguments are as in `list_queues`."""
+        check_page_size(page_size)
+        infos: list[QueueInfo] = []
+        last_number, token = 0, page_token
+        while True:
+            queues, token = self._page(PAGE_SIZE_MAX, token)
+            for queue in queues:
+                if not selector.matches(queue.info.tags):
+                    continue
+                # Only one that is left over tells that there is another page.
+                if page_size and len(infos) == page_size:
+                    return infos, str(last_number)
+                infos.append(queue.info)
+                last_number = queue.number
+            if not token:
+                return infos, ""
+            # Others have their turn: there may be a hundred thousand queues.
+            await asyncio.sleep(0)
 
     async def stats(
         self, reference: str, page_size: int, page_token: str

@@ -27,11 +27,14 @@ T = TypeVar("T")
 class AsyncOversight(AsyncGrouping[T]):
     """What an AsyncQueue has for those who look after the queue."""
 
-    async def browse(
+    async def browse(  # noqa: PLR0913 - What is to be shown, each by name.
         self,
         *,
         states: Iterable[MessageStateName] = (),
         tags: Tags = (),
+        selector: str = "",
+        group_id: str = "",
+        fair_key: str = "",
         age_min: Duration | None = None,
         age_max: Duration | None = None,
         page_size: int = 100,
@@ -43,17 +46,23 @@ class AsyncOversight(AsyncGrouping[T]):
         Args:
             states: only messages that are READY, LEASED or DELAYED; all if left out.
             tags: only messages that have all these tags.
+            selector: only messages whose tags it matches, such as `kind in (a,b),!old`.
+            group_id: only messages that were added with this group_id.
+            fair_key: only messages that were added with this fair_key.
             age_min: only messages that have been in the queue for so many seconds at least.
             age_max: only messages that have been in it for so many seconds at most.
             page_size: how many to ask for at a time, up to 1,000.
 
         Raises:
-            InvalidArgument: `page_size` or a tag is out of range.
+            InvalidArgument: `page_size` or a tag is out of range, or the selector is none.
         """
         request = browse_request(
             self.queue_id,
             states=states,
             tags=tags,
+            selector=selector,
+            group_id=group_id,
+            fair_key=fair_key,
             age_min=age_min,
             age_max=age_max,
             page_size=page_size,
