@@ -54,6 +54,11 @@ class OversightConformance:
             overflow="REJECT",
             leased_max=0,
             rate=qmq.Rate(messages_per_second=0, burst=0),
+            park_after=0,
+            fairness=qmq.Fairness(
+                leased_max=0, rate=qmq.Rate(messages_per_second=0, burst=0), weights={}
+            ),
+            weight=1,
         )
         assert (info.limit, info.paused) == (-1, None)
 

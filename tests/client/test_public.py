@@ -22,7 +22,8 @@ NAMES = set(
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncWorker Attempt BackOff
     BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer ConsumerStats
     DeadLetter DeadLetterReason DeadlineExceeded DedupFull Durability DurabilityNotReached
-    Explanation FailedAdd InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached Message
+    Explanation FailedAdd FairKeyStats Fairness GroupInfo GroupsFull GroupState InvalidArgument
+    JsonCodec LeasedMessage LeaseLost LimitReached Message
     MessageNotFound MessageState MessageTooLarge Metadata Missed MsgspecCodec NackKind NameTaken
     NewMessage NoDeadLetterQueue NotSent Outcome Overflow Pause PendingAdd Popping Producer
     PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo QueueInUse QueueNotFound

@@ -205,6 +205,12 @@ class DedupFull(LimitReached):
     reason = "DEDUP_FULL"
 
 
+class GroupsFull(LimitReached):
+    """As many groups of the queue are paused or parked as may be."""
+
+    reason = "GROUPS_FULL"
+
+
 class MessageTooLarge(LimitReached):
     """A message, or a request as a whole, is larger than the server carries."""
 

@@ -62,8 +62,9 @@ class Grouping:
         self._queues.store_of(queue)
         self._queues.pass_time(queue)
         groups = queue.lines.groups
-        held = groups.paused + groups.parked
-        if held >= GROUPS_HELD_MAX:
+        group, held = groups.get(group_id), groups.paused + groups.parked
+        # One that is held already takes no further room.
+        if held >= GROUPS_HELD_MAX and not (group and group.is_held):
             raise GroupsFull(queue.info.id, GROUPS_HELD_MAX, held)
         queue.pause_group(group_id, self._queues.steady_ns())
         return await self._keep(queue, group_id, Changes())

@@ -12,6 +12,9 @@ from qmq.values import FairKeyStats, Fairness
 #: So many keys without messages may be known, besides as many as others.
 _EMPTY_MAX: Final = 1_024
 
+#: More messages than any queue holds.
+_ANY_NUMBER: Final = 1 << 62
+
 #: Keys that are told of, those with the most messages.
 _TOP_MAX: Final = 10
 
@@ -27,6 +30,7 @@ class FairKey:
         "level",
         "line",
         "name",
+        "standing",
         "turn",
         "waiting",
     )
@@ -38,7 +42,8 @@ class FairKey:
         #: Messages that are not on lease, in the line or not; not counted for the key "".
         self.waiting = 0
         self.leased = 0
-        #: How many of those in the line may be handed out now.
+        #: How many messages stand in the line, and how many of them may be handed out now.
+        self.standing = 0
         self.count = 0
         #: How fast messages are handed out, and how many may be now; None if as fast as may be.
         self.bucket: Bucket | None = None
@@ -59,6 +64,7 @@ class FairKeys:
         "_by_name",
         "_emptied",
         "_fairness",
+        "_is_limited",
         "_moments",
         "_turns",
         "_weights",
@@ -75,6 +81,7 @@ class FairKeys:
             plain: the line of the messages that have none.
         """
         self._fairness = Fairness()
+        self._is_limited = False
         self._weights: dict[str, int] = {}
         #: The messages that have no key, which share one as well.
         self.without = FairKey("", plain, 1)
@@ -97,14 +104,20 @@ class FairKeys:
         return bool(self._fairness.rate.messages_per_second)
 
     @property
+    def are_used(self) -> bool:
+        """Whether any message may have a key."""
+        return len(self._by_name) > 1
+
+    @property
     def is_limited(self) -> bool:
         """Whether any key, also that of messages without one, may have to wait."""
-        return bool(self._fairness.leased_max) or self.has_rate
+        return self._is_limited
 
     def set_fairness(self, fairness: Fairness) -> None:
         """Let keys share the queue as its settings say."""
         is_other_rate = fairness.rate != self._fairness.rate
         self._fairness = fairness
+        self._is_limited = bool(fairness.leased_max or fairness.rate.messages_per_second)
         self._weights = dict(fairness.weights)
         for key in self._by_name.values():
             key.turn.weight = self._weights.get(key.name, 1)
@@ -163,42 +176,63 @@ class FairKeys:
         is_full = not key.bucket or key.bucket.level(self.now_ns) >= key.bucket.rate.burst_max
         return is_full and self._turns.is_idle(key.turn)
 
-    def recount(self, key: FairKey) -> None:
-        """Take note of what has changed with a key: whether it waits for its turn."""
-        count = len(key.line)
-        if self._fairness.leased_max:
-            count = min(count, max(0, self._fairness.leased_max - key.leased))
-        if key.bucket:
-            if count and not key.level and not key.is_reminded:
+    def recount(self, key: FairKey, change: int = 0) -> None:
+        """Take note of what has changed with a key: whether it waits for its turn.
+
+        Args:
+            key: the key.
+            change: how many messages more stand in its line.
+        """
+        key.standing += change
+        count = key.standing
+        if self._is_limited:
+            if count and key.bucket and not key.level and not key.is_reminded:
                 key.is_reminded = True
                 heappush(self._moments, (key.bucket.next_ns(), key.name))
-            count = min(count, key.level)
+            count = min(count, self.allowance(key))
         self.available += count - key.count
         key.count = count
         if count:
-            if not key.turn.is_waiting:
+            if not key.turn.number:
                 self._turns.enter(key.turn)
-        elif key.turn.is_waiting:
+        elif key.turn.number:
             self._turns.leave(key.turn)
+
+    def allowance(self, key: FairKey) -> int:
+        """Return how many messages of a key may be handed out now, if there are so many."""
+        count = _ANY_NUMBER
+        if self._fairness.leased_max:
+            count = max(0, self._fairness.leased_max - key.leased)
+        return min(count, key.level) if key.bucket else count
 
     def first(self) -> FairKey | None:
         """Return the key whose turn it is; None if nothing can be handed out."""
         return self._turns.first()
 
-    def take(self, key: FairKey, *, on_lease: bool) -> int:
-        """Take the first message of the key whose turn it is, and return its entry.
+    def take(self, key: FairKey, *, on_lease: bool) -> None:
+        """Take the first message of the key whose turn it is.
 
         To be followed by `recount`.
         """
-        taken = key.line.take()
-        self._turns.take(key.turn)
-        if key.bucket:
-            key.bucket.take(1, self.now_ns)
-            key.level = key.bucket.level(self.now_ns)
+        key.line.take()
         self._note_use(key, -1, on_lease)
         key.waiting -= 1
-        key.leased += on_lease
-        return taken
+        key.standing -= 1
+        self._count_out(key, 1, on_lease=on_lease)
+
+    def took(self, key: FairKey, count: int, *, on_lease: bool) -> None:
+        """Take note that messages of the key were taken, where no others have one."""
+        if count:
+            self._count_out(key, count, on_lease=on_lease)
+            self.recount(key, len(key.line) - key.standing)
+
+    def _count_out(self, key: FairKey, count: int, *, on_lease: bool) -> None:
+        self._turns.take(key.turn, count)
+        if key.bucket:
+            key.bucket.take(count, self.now_ns)
+            key.level = key.bucket.level(self.now_ns)
+        if on_lease:
+            key.leased += count
 
     def next_moment_ns(self) -> int | None:
         """Return before when no key may be handed out of by itself; None if none ever is."""
@@ -259,5 +293,5 @@ class FairKeys:
         for key in self._by_name.values():
             key.line.clear()
             key.waiting = key.leased = 0
-            self.recount(key)
+            self.recount(key, -key.standing)
         self.used = 0

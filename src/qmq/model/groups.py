@@ -124,23 +124,32 @@ class Groups:
             self._unblock(delivery)
         self._settle(group)
 
-    def take(self, delivery: Delivery, *, on_lease: bool) -> Group:
-        """Take note that a message was taken that stood in the line.
+    def take(self, delivery: Delivery, *, on_lease: bool) -> Delivery | None:
+        """Take note that the first message of a group was taken.
 
-        The next one stands there, as long as the same call takes messages; `end_take` ends that.
+        Returns:
+            The one that the same call may take next: the one behind it, if that is ready.
         """
         group = self._by_id[delivery.group_id]
-        group.standing = None
-        # It is the first one: that was made sure of when it came to stand.
+        if group.standing is delivery:
+            group.standing = None
+        else:
+            self._unblock(delivery)
+        # It is the first one: that was made sure of when it came to be.
         heappop(group.waiting)
         group.count -= 1
         group.leased += on_lease
-        self._let_stand(group, self._first(group))
-        return group
+        following = self._first(group) if group.count else None
+        return following if following and following.state in READY else None
 
-    def end_take(self, group: Group) -> None:
+    def end_take(self, group_id: str) -> None:
         """End a call that took messages of a group."""
-        self._settle(group)
+        if group := self._by_id.get(group_id):
+            self._settle(group)
+
+    def let_stand(self, delivery: Delivery) -> None:
+        """Let a message stand in the line that the same call may take next."""
+        self._let_stand(self._by_id[delivery.group_id], delivery)
 
     def lease_began(self, delivery: Delivery) -> None:
         """Take note of a message that is on lease and did not wait before."""

@@ -127,7 +127,7 @@ class Leases:
         handed_out: list[Delivery] = []
         end = until_ns << _SEQ_BITS
         if self.lines.is_active:
-            taken = self.lines.take_batch(count_max, bytes_max, self._reply_bytes, on_lease=True)
+            taken = self.lines.take_batch(count_max, bytes_max, _lease_bytes, on_lease=True)
         else:
             taken = self._ready.take_batch(count_max, bytes_max, self._reply_bytes)
         for entry, seq in zip(taken, seqs_of(taken), strict=True):
@@ -160,9 +160,7 @@ class Leases:
 
     def _reply_bytes(self, entry: int) -> int:
         """Return what a message takes in a reply that hands it out."""
-        delivery = self.by_seq.get(seq_of(entry))
-        history = attempts_bytes(delivery) if delivery else 0
-        return size_of(entry) + HANDED_OUT_OVERHEAD_BYTES + history
+        return _lease_bytes(entry, self.by_seq.get(seq_of(entry)))
 
     def find(self, seq: int, fence: int) -> Delivery | None:
         """Return the message that a lease is on; None if the queue holds no such message.
@@ -212,8 +210,7 @@ class Leases:
             for delivery in held:
                 self._tell_holder(delivery.seq)
         if self.lines.is_active:
-            for delivery in held:
-                self.lines.lease_ended(delivery)
+            self.lines.leases_ended(held)
 
     def forget(self, delivery: Delivery) -> None:
         """Take a message out of the queue, in whatever state it is."""
@@ -491,6 +488,12 @@ class Leases:
                 if (moment_ns := self._moment_ns(delivery)) is not None
             ]
             heapify(moments)
+
+
+def _lease_bytes(entry: int, delivery: Delivery | None) -> int:
+    """Return what a message takes in a reply that hands it out on lease."""
+    history = attempts_bytes(delivery) if delivery and delivery.attempts else 0
+    return size_of(entry) + HANDED_OUT_OVERHEAD_BYTES + history
 
 
 def attempts_bytes(delivery: Delivery) -> int:

@@ -4,15 +4,19 @@ Messages without group and fair_key stand in one line, and most queues know no o
 nothing of this is active, and nothing of it is looked at.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from heapq import heappop, heappush
 
 from qmq.model.delivery import READY, Delivery
 from qmq.model.fair_keys import FairKeys
-from qmq.model.groups import Group, Groups
+from qmq.model.groups import Groups
 from qmq.model.index import seq_of, size_of
 from qmq.model.ready import Ready
 from qmq.model.standing import Standing, entry_of
 from qmq.values import Fairness
+
+#: What a message takes in a reply, given its entry and what is known of it.
+Cost = Callable[[int, Delivery | None], int]
 
 
 class Lines:
@@ -77,10 +81,12 @@ class Lines:
         if not self.is_active:
             self.is_active = True
             self.keys.add_leased(self.keys.without, leased)
+            self.plain_changed()
 
     def plain_changed(self) -> None:
         """Take note that messages came into the line of those without a fair_key, or left it."""
-        self.keys.recount(self.keys.without)
+        without = self.keys.without
+        self.keys.recount(without, len(self._plain) - without.standing)
 
     def join(self, delivery: Delivery) -> None:
         """Let a message wait that comes to the queue."""
@@ -124,6 +130,17 @@ class Lines:
         if delivery.group_id:
             self.groups.lease_ended(delivery)
 
+    def leases_ended(self, deliveries: Sequence[Delivery]) -> None:
+        """Take note of several."""
+        if self.keys.are_used:
+            for delivery in deliveries:
+                self.lease_ended(delivery)
+            return
+        self.keys.add_leased(self.keys.without, -len(deliveries))
+        for delivery in deliveries:
+            if delivery.group_id:
+                self.groups.lease_ended(delivery)
+
     def failed(self, delivery: Delivery, now_ns: int) -> None:
         """Take note that a message waits again since its work was not done."""
         if delivery.group_id and 0 < self.park_after <= delivery.count:
@@ -135,12 +152,7 @@ class Lines:
         return key.line.head() if key else None
 
     def take_batch(
-        self,
-        count_max: int,
-        bytes_max: int,
-        cost: Callable[[int], int],
-        *,
-        on_lease: bool,
+        self, count_max: int, bytes_max: int, cost: Cost, *, on_lease: bool
     ) -> list[int]:
         """Take the messages that are next, one after the other, and return their entries.
 
@@ -150,27 +162,78 @@ class Lines:
             cost: what one takes there.
             on_lease: whether they stay in the queue, and in `by_seq`.
         """
+        if self.keys.are_used:
+            taken, groups = self._take_by_turns(count_max, bytes_max, cost, on_lease=on_lease)
+        else:
+            taken, groups = self._take_from_one(count_max, bytes_max, cost, on_lease=on_lease)
+        for group_id in groups:
+            self.groups.end_take(group_id)
+        return taken
+
+    def _take_by_turns(
+        self, count_max: int, bytes_max: int, cost: Cost, *, on_lease: bool
+    ) -> tuple[list[int], set[str]]:
+        """Do so where there are fair_keys; return the groups of which something was taken too."""
         keys, by_seq = self.keys, self._by_seq
         taken: list[int] = []
-        groups: list[Group] = []
+        groups: set[str] = set()
         left = bytes_max
         while len(taken) < count_max and (key := keys.first()):
             head = key.line.head()
             assert head is not None
-            left -= cost(head)
+            delivery = by_seq.get(seq_of(head))
+            left -= cost(head, delivery)
             if left < 0 and taken:
                 break
-            taken.append(keys.take(key, on_lease=on_lease))
+            taken.append(head)
+            keys.take(key, on_lease=on_lease)
             if key.name:
                 self._count -= 1
                 self._bytes -= size_of(head)
-            delivery = by_seq.get(seq_of(head))
             if delivery and delivery.group_id:
-                groups.append(self.groups.take(delivery, on_lease=on_lease))
+                groups.add(delivery.group_id)
+                if following := self.groups.take(delivery, on_lease=on_lease):
+                    self.groups.let_stand(following)
             keys.recount(key)
-        for group in groups:
-            self.groups.end_take(group)
-        return taken
+        return taken, groups
+
+    def _take_from_one(
+        self, count_max: int, bytes_max: int, cost: Cost, *, on_lease: bool
+    ) -> tuple[list[int], set[str]]:
+        """Do so where there are none: the one line, and what follows in the groups of it."""
+        key, plain, by_seq = self.keys.without, self._plain, self._by_seq
+        count_max = min(count_max, self.keys.allowance(key))
+        taken: list[int] = []
+        groups: set[str] = set()
+        #: A heap: what may be taken besides what stands in the line.
+        following: list[tuple[int, Delivery]] = []
+        left = bytes_max
+        while len(taken) < count_max:
+            head_key = plain.head_key()
+            is_following = bool(following) and (head_key is None or following[0][0] < head_key)
+            if is_following:
+                delivery: Delivery | None = following[0][1]
+                entry = following[0][1].entry
+            elif head_key is None:
+                break
+            else:
+                entry = entry_of(head_key)
+                delivery = by_seq.get(seq_of(entry))
+            left -= cost(entry, delivery)
+            if left < 0 and taken:
+                break
+            if is_following:
+                heappop(following)
+            else:
+                plain.take()
+            taken.append(entry)
+            if delivery and delivery.group_id:
+                groups.add(delivery.group_id)
+                if after := self.groups.take(delivery, on_lease=on_lease):
+                    heappush(following, (self._key_of(after), after))
+        self.keys.took(key, len(taken), on_lease=on_lease)
+        # What is on lease lets nothing else of its group stand.
+        return taken, set() if on_lease else groups
 
     def set_ageing(self) -> None:
         """Bring the lines of fair_keys into the order that the other one has from now on."""
@@ -227,7 +290,7 @@ class Lines:
             self._bytes += size_of(delivery.entry)
         else:
             key.line.put_back(delivery.entry, delivery.priority)
-        self.keys.recount(key)
+        self.keys.recount(key, 1)
 
     def _withdraw(self, delivery: Delivery) -> None:
         """Take it out of there."""
@@ -238,7 +301,7 @@ class Lines:
             self._bytes -= size_of(delivery.entry)
         else:
             key.line.withdraw(delivery.entry, delivery.priority)
-        self.keys.recount(key)
+        self.keys.recount(key, -1)
 
     def _key_of(self, delivery: Delivery) -> int:
         return self._plain.key(delivery.entry, delivery.priority)

@@ -37,7 +37,7 @@ def _of_group(queue: Queue, delivery: Delivery) -> str:
                 " often: ResumeGroup tries that again, SkipGroup leaves it out"
             )
         case GroupState.LEASED:
-            return f"{info.leased} messages of {name} are on lease, and it waits for these"
+            return f"{name} has {info.leased} on lease, and waits for that"
         case GroupState.DELAYED:
             [first] = queue.lines.groups.first(info.id, 1)
             return (

@@ -617,6 +617,6 @@ def _bytes_of(deliveries: Sequence[Delivery]) -> int:
     return sum(size_of(delivery.entry) for delivery in deliveries)
 
 
-def _pop_bytes(entry: int) -> int:
+def _pop_bytes(entry: int, delivery: Delivery | None = None) -> int:  # noqa: ARG001
     """Return what a message takes in a reply that pops it."""
     return size_of(entry) + REPLY_OVERHEAD_BYTES

@@ -93,9 +93,14 @@ class Ready:
 
     def head(self) -> int | None:
         """Return the first one, if any, and leave it."""
+        key = self.head_key()
+        return None if key is None else entry_of(key)
+
+    def head_key(self) -> int | None:
+        """Return its key."""
         if self._is_returned_first():
-            return self._returned.head()
-        return self._fresh[0] if self._fresh else None
+            return self._returned.keys[0]
+        return self._fresh_key(self._fresh[0]) if self._fresh else None
 
     def take(self) -> int:
         """Take the first one, of at least one."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from qmq.client._async.scheduling import AsyncScheduling
+from qmq.client._async.grouping import AsyncGrouping
 from qmq.client.decode import browsed, explanation, queue_info, queue_stats, redrive
 from qmq.client.encode import browse_request, queue_settings, redrive_request
 from qmq.client.errors import QueueNotFound
@@ -24,7 +24,7 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 
 
-class AsyncOversight(AsyncScheduling[T]):
+class AsyncOversight(AsyncGrouping[T]):
     """What an AsyncQueue has for those who look after the queue."""
 
     async def browse(  # noqa: PLR0913 - What is to be shown, each by name.
@@ -168,8 +168,8 @@ class AsyncOversight(AsyncScheduling[T]):
             target_queue_id: where to, by id or name; left out, each goes to the queue it came
                 from.
             tags: only dead letters that have all these tags.
-            reasons: only those with one of these reasons: REJECTED, DELIVERY_COUNT_MAX, EXPIRED
-                or OVERFLOW.
+            reasons: only those with one of these reasons: REJECTED, DELIVERY_COUNT_MAX, EXPIRED,
+                OVERFLOW or SKIPPED.
             text: only those whose text contains this.
             age_min: only those that have been here for so many seconds at least.
             age_max: only those that have been here for so many seconds at most.

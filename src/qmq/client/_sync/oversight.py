@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from qmq.client._sync.scheduling import Scheduling
+from qmq.client._sync.grouping import Grouping
 from qmq.client.decode import browsed, explanation, queue_info, queue_stats, redrive
 from qmq.client.encode import browse_request, queue_settings, redrive_request
 from qmq.client.errors import QueueNotFound
@@ -25,7 +25,7 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 
 
-class Oversight(Scheduling[T]):
+class Oversight(Grouping[T]):
     """What an Queue has for those who look after the queue."""
 
     def browse(  # noqa: PLR0913 - What is to be shown, each by name.
@@ -167,8 +167,8 @@ class Oversight(Scheduling[T]):
             target_queue_id: where to, by id or name; left out, each goes to the queue it came
                 from.
             tags: only dead letters that have all these tags.
-            reasons: only those with one of these reasons: REJECTED, DELIVERY_COUNT_MAX, EXPIRED
-                or OVERFLOW.
+            reasons: only those with one of these reasons: REJECTED, DELIVERY_COUNT_MAX, EXPIRED,
+                OVERFLOW or SKIPPED.
             text: only those whose text contains this.
             age_min: only those that have been here for so many seconds at least.
             age_max: only those that have been here for so many seconds at most.
