@@ -12,6 +12,7 @@ from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure, failure_of
 from qmq.cli.message_output import Unprinted, is_read, message_texts, print_messages
 from qmq.cli.settings import Settings
+from qmq.cli.sources import check_there
 from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.client import Client
 from qmq.client._sync.connection import Connection
@@ -38,12 +39,14 @@ def take(action: Take, settings: Settings) -> None:
     with connected(settings, what) as channel, Stop() as stop:
         try:
             # At once: repeating is for a server that was there.
-            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
+            check_there(Client.over(channel, retry=Retry(duration=0)), action)
             connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
             if action.is_peek:
                 print_messages(message_texts(action, _peek(connection, action.queue_id)), stop)
             else:
-                taker = Taker(connection, action.queue_id, AS_IS, action.durability)
+                taker = Taker(
+                    connection, action.queue_id, AS_IS, action.durability, selector=action.selector
+                )
                 _Taking(action, taker, stop).run()
         except QmqError as error:
             raise failure_of(what, error) from error
@@ -90,8 +93,10 @@ class _Taking:
         except QmqError as error:
             raise failure_of(_POP, error, self._state(error)) from error
         if not self._printed:
-            message = f"{_POP}: NOT_FOUND: queue {self._action.queue_id} is empty"
-            raise Failure(message, EMPTY)
+            what = f"NOT_FOUND: queue {self._action.queue_id} is empty"
+            if self._action.selector:
+                what = f"no queue that {self._action.selector} matches has one to hand out now"
+            raise Failure(f"{_POP}: {what}", EMPTY)
 
     def _take_some(self) -> bool:
         """Print a batch; return whether there may be more.
