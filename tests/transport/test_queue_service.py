@@ -30,6 +30,9 @@ DEFAULTS = pb.QueueSettings(
     overflow=pb.Overflow.REJECT,
     leased_max=0,
     rate=pb.Rate(messages_per_second=0, burst=0),
+    park_after=0,
+    fairness=pb.Fairness(leased_max=0, rate=pb.Rate(messages_per_second=0, burst=0)),
+    weight=1,
 )
 
 #: All that settings can say, each other than by default, but for the dead-letter queue and
@@ -46,6 +49,13 @@ OTHERS = pb.QueueSettings(
     overflow=pb.Overflow.DROP_OLDEST,
     leased_max=2**31 - 1,
     rate=pb.Rate(messages_per_second=1_000_000, burst=1_000_000),
+    park_after=1_000,
+    fairness=pb.Fairness(
+        leased_max=2**31 - 1,
+        rate=pb.Rate(messages_per_second=1_000_000, burst=1_000_000),
+        weights={"a": 1_000},
+    ),
+    weight=1_000,
 )
 
 
@@ -74,7 +84,7 @@ def merged(settings: pb.QueueSettings, change: pb.QueueSettings) -> pb.QueueSett
         *((getattr(found, name), getattr(change, name)) for name in groups),
     ):
         for field, _ in new.ListFields():
-            if field.name not in groups:
+            if field.name not in (*groups, "fairness"):
                 old.ClearField(field.name)
     found.MergeFrom(change)
     return found
@@ -147,6 +157,8 @@ async def test_update_changes_what_it_names_and_nothing_else(service: Service) -
         pb.QueueSettings(overflow=pb.Overflow.DEAD_LETTER_OLDEST, rate=pb.Rate(burst=0)),
         pb.QueueSettings(dead_letter_expired=False, overflow=pb.Overflow.REJECT, leased_max=0),
         pb.QueueSettings(ttl=Duration(), rate=pb.Rate(messages_per_second=0)),
+        pb.QueueSettings(fairness=pb.Fairness(leased_max=7, weights={"a": 3}), weight=1),
+        pb.QueueSettings(fairness=pb.Fairness(rate=pb.Rate(burst=0)), park_after=0),
         pb.QueueSettings(delivery_count_max=0, dead_letter_queue_id=""),
     ]
     for change in changes:
