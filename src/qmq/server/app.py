@@ -20,7 +20,13 @@ from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
 from qmq.observe.logs import configure_logs
-from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
+from qmq.observe.metrics import (
+    CallCollector,
+    QueueCollector,
+    SelectionCollector,
+    process_registry,
+    render,
+)
 from qmq.observe.schedules import ScheduleCollector
 from qmq.server.admin import Admin, AdminError
 from qmq.server.config import Config
@@ -121,6 +127,7 @@ class Server:
             message_bytes_max=config.message_bytes_max,
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
+        self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
