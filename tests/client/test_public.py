@@ -28,8 +28,8 @@ NAMES = set(
     NewMessage NoDeadLetterQueue NotSent Outcome Overflow Pause PendingAdd Popping Producer
     PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo QueueInUse QueueNotFound
     QueuePaused QueueSettings QueueStats Rate Redrive RedriveNotFound RedriveState Reject
-    Release Retry Schedule ScheduleNotFound Selection ServerBusy ServerNotReached ServerShuttingDown
-    Store StoreFailed StoreNotConfigured StoresDiffer Tag TextCodec TLS Unavailable Unimplemented
+    Release Retry Schedule ScheduleNotFound Selection SelectionsFull ServerBusy
+    ServerNotReached ServerShuttingDown Store StoreFailed StoreNotConfigured StoresDiffer Tag TextCodec TLS Unavailable Unimplemented
     UnknownStore Worker
     """.split()  # noqa: SIM905 - One a line would be a page.
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qmq.engine.broker import Broker
-from qmq.errors import DurabilityNotReached, InvalidArgument, LimitReached
+from qmq.errors import DurabilityNotReached, InvalidArgument, SelectionsFull
 from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
 from qmq.store.base import QueueStore
 from qmq.store.local.memory import MemoryStore
@@ -408,7 +408,7 @@ async def test_no_more_selectors_than_may_be(server: Server) -> None:
         await lease(server, selector=f"n={n}")
     await server.pass_time(20)
 
-    with pytest.raises(LimitReached) as refusal:
+    with pytest.raises(SelectionsFull) as refusal:
         await lease(server, selector="one=more")
 
     assert refusal.value.metadata == {

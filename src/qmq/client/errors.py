@@ -211,6 +211,12 @@ class GroupsFull(LimitReached):
     reason = "GROUPS_FULL"
 
 
+class SelectionsFull(LimitReached):
+    """Messages are taken by as many different selectors as may be in use at a time."""
+
+    reason = "SELECTIONS_FULL"
+
+
 class MessageTooLarge(LimitReached):
     """A message, or a request as a whole, is larger than the server carries."""
 

@@ -160,7 +160,7 @@ class Consumer:
         Raises:
             QueueNotFound: the queue is not there any more.
             Unavailable: q is shutting down, or the store takes no calls any more.
-            LimitReached: as many other selectors are in use as may be.
+            SelectionsFull: as many other selectors are in use as may be.
         """
         while True:
             await self.holding.room_comes()

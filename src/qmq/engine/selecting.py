@@ -22,7 +22,7 @@ from qmq.envelope import (
     encode_leases,
     encode_queue_id,
 )
-from qmq.errors import LimitReached, QError, Unavailable
+from qmq.errors import QError, SelectionsFull, Unavailable
 from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
 from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery, lease_ids_of
@@ -133,7 +133,7 @@ class Selecting:
             InvalidArgument: it is no selector, or there is no such durability.
             DurabilityNotReached: the store of the queue whose turn it is cannot make it so
                 durable.
-            LimitReached: as many other selectors are in use as may be.
+            SelectionsFull: as many other selectors are in use as may be.
             Gone: the caller has left.
         """
         level = durability_of(durability)
@@ -247,7 +247,7 @@ class Selecting:
         Raises:
             InvalidArgument: as in `lease`, as are those that follow.
             DurabilityNotReached: likewise.
-            LimitReached: likewise.
+            SelectionsFull: likewise.
             Gone: likewise.
         """
         asked = durability_of(durability)
@@ -329,7 +329,7 @@ class Selecting:
 
         Raises:
             InvalidArgument: it is no selector.
-            LimitReached: as many other selectors are in use as may be.
+            SelectionsFull: as many other selectors are in use as may be.
         """
         selector = parse(text)
         selection = self._selections.get(selector) or self._begin(selector)
@@ -346,16 +346,8 @@ class Selecting:
         """Begin to find the queues that a selector matches."""
         now_ns = self._queues.steady_ns()
         if len(self._selections) >= SELECTIONS_MAX:
-            error = LimitReached(
-                f"the server has reached selections_max of {SELECTIONS_MAX} different selectors"
-                " that are in use, or were in the last minute, by Lease, PopBatch and Consume;"
-                " use fewer, or try again when some have come out of use",
-                "selections_max",
-                SELECTIONS_MAX,
-                len(self._selections),
-            )
-            error.retry_after_s = self._idle_in_ns(now_ns) / NS_PER_S
-            raise error
+            idle_in_s = self._idle_in_ns(now_ns) / NS_PER_S
+            raise SelectionsFull(SELECTIONS_MAX, len(self._selections), idle_in_s)
         selection = self._selections[selector] = Selection(selector, now_ns)
         selection.building = asyncio.create_task(self._build(selection))
         if self._forgetting is None:

@@ -31,7 +31,7 @@ class Selection(Leasable[T]):
     It holds nothing but the selector, so making one asks the server nothing. `T` is what its
     codec encodes and decodes. That no queue matches is no error: there are no messages then.
 
-    Each call raises InvalidArgument if the selector is none, and LimitReached if very many
+    Each call raises InvalidArgument if the selector is none, and SelectionsFull if very many
     different ones are in use; it may raise Unavailable and its kin, DeadlineExceeded and
     ClientUnusable. One that has a `durability` raises DurabilityNotReached, and does nothing,
     if the queue whose turn it is cannot be as durable as that, and KeyError if there is no
