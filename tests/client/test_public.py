@@ -29,7 +29,8 @@ NAMES = set(
     PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo QueueInUse QueueNotFound
     QueuePaused QueueSettings QueueStats Rate Redrive RedriveNotFound RedriveState Reject
     Release Retry Schedule ScheduleNotFound Selection SelectionsFull ServerBusy
-    ServerNotReached ServerShuttingDown Store StoreFailed StoreNotConfigured StoresDiffer Tag TextCodec TLS Unavailable Unimplemented
+    ServerNotReached ServerShuttingDown Store StoreFailed StoreNotConfigured StoresDiffer Tag
+    TextCodec TLS Unavailable Unimplemented
     UnknownStore Worker
     """.split()  # noqa: SIM905 - One a line would be a page.
 )

@@ -37,7 +37,7 @@ from qmq.values import NS_PER_S, Durability
 _IDLE_NS: Final = SELECTION_IDLE_S * NS_PER_S
 
 #: Queues to look at before others have their turn.
-_SLICE_QUEUES: Final = 1_000
+_SLICE_QUEUES: Final = 200
 
 
 class Holders(Protocol):
