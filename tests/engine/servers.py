@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from qmq.engine.adding import Added
 from qmq.engine.broker import Broker
+from qmq.engine.clock_offset import ClockOffset
 from qmq.model.check import problems_of
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
@@ -59,6 +60,7 @@ class Server:
         #: What people set, and what nobody sets.
         self.clock, self.timer = ManualClock(), ManualClock()
         self._new_id = seeded_ids()
+        self._clock_offset: ClockOffset | None = None
 
     async def start(self) -> None:
         """Start it, on what the one before has left."""
@@ -66,6 +68,10 @@ class Server:
         known: dict[str, Any] = {}
         if self.kind is Store.DISK:
             store = disk = DiskStore.open(self.data)
+            self.timer = ManualClock(self.clock.now_ns() + disk.clock_offset_ns)
+            self._clock_offset = ClockOffset(
+                self.clock, self.timer, disk.clock_offset_ns, disk.keep_clock_offset
+            )
             known = {
                 "queues": disk.queues,
                 "last_queue_number": disk.last_queue_number,
@@ -85,11 +91,13 @@ class Server:
     async def end(self) -> None:
         """End it; every queue is in order then."""
         problems = [problem for queue in self.broker.catalog for problem in problems_of(queue)]
+        if self._clock_offset:
+            await self._clock_offset.close()
         await self.broker.close()
         assert problems == []
 
     async def start_again(self, *, after_s: float = 0.0) -> None:
-        """End it, and start it after a time on a machine whose clock is right."""
+        """End it, and start it after a time."""
         await self.end()
         self.clock.advance(after_s)
         self.timer = ManualClock(self.clock.now_ns())

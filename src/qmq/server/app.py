@@ -14,6 +14,8 @@ from typing import Final
 
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
+from qmq.engine.clock_offset import ClockOffset
+from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError, ShuttingDown
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
@@ -56,6 +58,7 @@ class Server:
         self._calls = CallCollector()
         self._registry.register(self._calls)
         self._broker: Broker | None = None
+        self._clock_offset: ClockOffset | None = None
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
 
@@ -90,6 +93,8 @@ class Server:
             os._exit(1)
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._clock_offset:
+            await self._clock_offset.close()
         if self._broker:
             await self._broker.close()
         shutil.rmtree(self._runtime, ignore_errors=True)
@@ -109,9 +114,16 @@ class Server:
                 cache_bytes_max=config.cache_bytes_max,
                 on_failure=self._on_store_failure,
             )
+        timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
+        if disk:
+            self._clock_offset = ClockOffset(
+                clock, timer, disk.clock_offset_ns, disk.keep_clock_offset
+            )
+            self._clock_offset.start()
         broker = self._broker = Broker(
             stores,
             clock=clock,
+            timer=timer,
             new_id=RandomIds(),
             queues=disk.queues if disk else (),
             last_queue_number=disk.last_queue_number if disk else 0,

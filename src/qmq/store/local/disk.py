@@ -1,6 +1,6 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
@@ -90,6 +90,9 @@ class DiskStore:
         self.schedules: list[tuple[str, str]] = []
         #: The highest number that a queue, or what is left over of one, ever had.
         self.last_queue_number = 0
+        #: How far ahead of the machine's clock the one is by which moments were written: see
+        #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
+        self.clock_offset_ns = 0
         found = self._load()
         self._journal = Journal(connection, on_failure, pending_bytes_max)
         self._journal.last_number = found.last_number
@@ -180,6 +183,7 @@ class DiskStore:
                 home.take_in(entry(seq, size))
             last_number = max(last_number, seq)
         strangers = self._load_known(by_number)
+        self._load_clock_offset(self.queues)
         return _Found(last_number, orphans + list(deliveries), together.left_over(), strangers)
 
     def _load_known(self, by_number: Mapping[int, Queue]) -> list[int]:
@@ -192,6 +196,23 @@ class DiskStore:
                 strangers.append(known[0])
                 self.last_queue_number = max(self.last_queue_number, number)
         return strangers
+
+    def _load_clock_offset(self, queues: Iterable[Queue]) -> None:
+        """Read by which clock moments were written; forget it if none is there any more.
+
+        Then the machine's clock is the better one: moments are shown as people know them.
+        """
+        self.clock_offset_ns = self._connection.execute(_SQL["select_clock_offset"]).get or 0
+        if self.clock_offset_ns and not any(
+            queue.leases.by_seq or len(queue.dedup) or queue.info.settings.ttl_ns
+            for queue in queues
+        ):
+            self.clock_offset_ns = 0
+            self._connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
+
+    def keep_clock_offset(self, offset_ns: int) -> Awaitable[None]:
+        """Keep how far ahead of the machine's clock the one is by which moments are written."""
+        return self._journal.change_queue("save_clock_offset", {"offset_ns": offset_ns})
 
     def check(self) -> None:
         """Refuse calls that could not be made durable."""

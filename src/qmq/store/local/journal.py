@@ -267,7 +267,7 @@ class Journal:
         batch.delivery_deletes += deliveries
 
     def change_queue(self, statement: str, parameters: Mapping[str, str | int]) -> Awaitable[None]:
-        """Run one of the named statements that change a queue's row, and wait for a sync."""
+        """Run one of the named statements about a queue or the clock, and wait for a sync."""
         batch = self._open()
         batch.queue_changes.append((_SQL[statement], parameters))
         return self._wait_for(batch, None, Durability.FSYNC)
