@@ -99,6 +99,26 @@ class QueueEmpty(QError):
     def __init__(self, queue_id: str) -> None:
         super().__init__(f"queue {queue_id} is empty", queue_id=queue_id)
 
+    @classmethod
+    def held_back(cls, queue_id: str, count: int, why: str, retry_after_s: float) -> Self:
+        """Make one about a queue that has messages ready, and hands out none of them now.
+
+        Args:
+            queue_id: the queue's id.
+            count: how many messages are ready.
+            why: what holds them back, as a sentence.
+            retry_after_s: seconds after which that may be over.
+        """
+        error = cls(queue_id)
+        messages = "the message that is" if count == 1 else f"any of the {count} messages that are"
+        QError.__init__(
+            error,
+            f"queue {queue_id} does not hand out {messages} ready now: {why}",
+            queue_id=queue_id,
+        )
+        error.retry_after_s = retry_after_s
+        return error
+
 
 class QueuePaused(QueueEmpty):
     """The queue is paused, and hands out no message until it is resumed."""

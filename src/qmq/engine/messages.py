@@ -258,7 +258,7 @@ class Messages:
             if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
                 queue, wait_s, is_gone, level
             ):
-                raise queue.nothing_to_hand_out()
+                raise queue.nothing_to_hand_out(self._steady_ns())
             pending = store.pop(queue, level)
             self._count_out(queue, 1)
             return await pending
