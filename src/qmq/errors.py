@@ -41,6 +41,18 @@ class InvalidArgument(QError):
         self.field = field
         self.rule = rule
 
+    @classmethod
+    def over(cls, field: str, rule: str, limit_name: str, limit: int, current: int) -> Self:
+        """Make one about a field that holds more than it may, as `LimitReached` tells it."""
+        error = cls(field, rule)
+        error.metadata = {
+            **error.metadata,
+            "limit": limit_name,
+            "value": str(limit),
+            "current": str(current),
+        }
+        return error
+
 
 class QueueNotFound(QError):
     """No queue has the id."""
@@ -237,6 +249,8 @@ class LimitReached(QError):
     """A limit on how much q holds would be passed."""
 
     reason = "LIMIT_REACHED"
+    #: Somebody has to delete something: people mostly, who take their time.
+    retry_after_s: float | None = 10.0
 
     def __init__(self, message: str, limit_name: str, limit: int, current: int) -> None:
         super().__init__(message, limit=limit_name, value=str(limit), current=str(current))
@@ -284,10 +298,30 @@ class DedupFull(LimitReached):
         self.retry_after_s = retry_after_s
 
 
+class MemoryFull(LimitReached):
+    """What the messages of all queues take in memory would pass memory_max."""
+
+    reason = "MEMORY_FULL"
+    #: As of a full queue: messages have to leave, of whichever queue.
+    retry_after_s = 1.0
+
+    def __init__(self, limit: int, current: int, needed: int) -> None:
+        super().__init__(
+            f"the server's messages take {current} bytes of memory, and {needed} more would pass"
+            f" memory_max of {limit}; take messages out, of whichever queue, or start q with a"
+            " higher --memory-max",
+            "memory_max",
+            limit,
+            current,
+        )
+
+
 class TooLarge(LimitReached):
     """A message or request is larger than q carries."""
 
     reason = "TOO_LARGE"
+    #: It will be as large then.
+    retry_after_s = None
 
 
 class Unavailable(QError):

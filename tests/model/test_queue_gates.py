@@ -189,7 +189,7 @@ def test_gate_tells_what_stands_in_the_way() -> None:
     [
         ({"leased_max": 2}, "the queue has 2 on lease, as many as its leased_max", 1.0),
         ({"rate": 4.0, "burst": 2}, "the queue hands out no more than 4 messages a second", 0.15),
-        ({"leased_max": 2, "rate": 4.0, "burst": 2}, "the queue has 2 on lease", 1.0),
+        ({"leased_max": 2, "rate": 4.0, "burst": 2}, "the queue has 2 on lease", 0.15),
     ],
 )
 def test_pop_that_is_held_back_is_told_by_what(

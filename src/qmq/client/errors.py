@@ -209,6 +209,12 @@ class DedupFull(LimitReached):
     reason = "DEDUP_FULL"
 
 
+class MemoryFull(LimitReached):
+    """The messages of all queues take as much of the server's memory as they may."""
+
+    reason = "MEMORY_FULL"
+
+
 class MessageTooLarge(LimitReached):
     """A message, or a request as a whole, is larger than the server carries."""
 

@@ -39,6 +39,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.LimitReached,
         errors.QueueFull,
         errors.DedupFull,
+        errors.MemoryFull,
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,

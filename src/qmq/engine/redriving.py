@@ -309,6 +309,7 @@ class Redriving:
         if step.redrive != before:
             self._change(job, step.redrive)
             saved = self._save(job, step.changes)
+            queues.footprint.recount(source)
             for target in step.targets:
                 queues.set_alarm(target)
                 queues.waiting.serve(target)

@@ -241,11 +241,9 @@ class Queue:
             return QueuePaused(id_)
         if not count or not (why := self.gate()):
             return QueueEmpty(id_)
-        # Of a lease nobody knows when it ends; the bucket fills by the clock.
         retry_after_s = _RETRY_HELD_BACK_S
-        leased_max = self.info.settings.leased_max
-        is_at_most = 0 < leased_max <= self.leases.leased
-        if self._bucket and not self._level and not is_at_most and now_ns is not None:
+        # Of a lease nobody knows when it ends; a bucket fills by the clock.
+        if self._bucket and not self._level and now_ns is not None:
             retry_after_s = max(0, self._bucket.next_ns() - now_ns) / NS_PER_S
         return QueueEmpty.held_back(id_, count, why, retry_after_s)
 
@@ -571,14 +569,15 @@ class Queue:
             return False
         tags = (*self.info.tags, tag)
         if len(tags) > TAGS_MAX:
-            raise InvalidArgument("tag", f"queue {self.info.id} has {TAGS_MAX} tags, the most")
+            rule = f"queue {self.info.id} has {TAGS_MAX} tags, the most"
+            raise InvalidArgument.over("tag", rule, "tags_max", TAGS_MAX, len(tags))
         size = len(encode_tags(tags))
         if size > TAGS_BYTES_MAX:
-            raise InvalidArgument(
-                "tag",
+            rule = (
                 f"the tags of queue {self.info.id} would take {size} bytes, more than"
-                f" tags_bytes_max of {TAGS_BYTES_MAX}",
+                f" tags_bytes_max of {TAGS_BYTES_MAX}"
             )
+            raise InvalidArgument.over("tag", rule, "tags_bytes_max", TAGS_BYTES_MAX, size)
         self.info = replace(self.info, tags=tags)
         return True
 

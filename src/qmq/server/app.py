@@ -19,8 +19,10 @@ from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError, ShuttingDown
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.model.footprint import Footprint
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.footprint import FootprintCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
 from qmq.observe.schedules import ScheduleCollector
@@ -106,13 +108,15 @@ class Server:
         config = self._config
         clock = SystemClock()
         health = self._health = HealthService(_SERVICES)
-        stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore()}
+        footprint = Footprint(config.memory_max)
+        stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore(footprint)}
         disk = None
         if config.data:
             disk = stores[Store.DISK] = DiskStore.open(
                 config.data,
                 cache_bytes_max=config.cache_bytes_max,
                 on_failure=self._on_store_failure,
+                footprint=footprint,
             )
         timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
         if disk:
@@ -131,8 +135,10 @@ class Server:
             schedules=disk.schedules if disk else (),
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
+            footprint=footprint,
         )
         self._registry.register(QueueCollector(broker.catalog, clock))
+        self._registry.register(FootprintCollector(footprint))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()

@@ -86,7 +86,13 @@ def _moment_ns(message: pb.MessageOptions, name: str, field: str) -> int | None:
 
 def _dedup_id(text: str, field: str) -> str:
     if (size := len(text.encode())) > DEDUP_ID_BYTES_MAX:
-        raise InvalidArgument(field, f"takes {size} bytes, more than {DEDUP_ID_BYTES_MAX}")
+        raise InvalidArgument.over(
+            field,
+            f"takes {size} bytes, more than {DEDUP_ID_BYTES_MAX}",
+            "dedup_id_bytes_max",
+            DEDUP_ID_BYTES_MAX,
+            size,
+        )
     if control := _CONTROL.search(text):
         raise InvalidArgument(
             field,

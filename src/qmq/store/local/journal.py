@@ -191,7 +191,10 @@ class Journal:
         ):
             raise Busy(
                 f"{pending} bytes wait for the disk, more than"
-                f" journal_pending_bytes_max of {self._pending_bytes_max}"
+                f" journal_pending_bytes_max of {self._pending_bytes_max}",
+                limit="journal_pending_bytes_max",
+                value=str(self._pending_bytes_max),
+                current=str(pending),
             )
 
     def insert(
