@@ -20,6 +20,7 @@ from qmq.model.leases import Leases
 from qmq.model.rate import Bucket
 from qmq.model.ready import Ready
 from qmq.values import (
+    NS_PER_S,
     UNBOUNDED,
     DeadLetterReason,
     NackKind,
@@ -31,6 +32,9 @@ from qmq.values import (
 
 #: More messages than any queue holds.
 _ANY_NUMBER: Final = 1 << 62
+
+#: Seconds after which to ask again for messages that are held back until somebody acts.
+_RETRY_HELD_BACK_S: Final = 1.0
 
 
 class Ended(NamedTuple):
@@ -222,8 +226,8 @@ class Queue:
         settings = self.info.settings
         if 0 < settings.leased_max <= self.leases.leased:
             return (
-                f"the queue has {self.leases.leased} messages on lease, as many as its leased_max"
-                f" of {settings.leased_max} allows"
+                f"the queue has {self.leases.leased} on lease, as many as its leased_max of"
+                f" {settings.leased_max} allows"
             )
         if self._bucket and not self._level:
             return (
@@ -255,10 +259,23 @@ class Queue:
             self._bucket.take(count, now_ns)
             self._level = self._bucket.level(now_ns)
 
-    def nothing_to_hand_out(self) -> QueueEmpty:
-        """Return the error that says why there is no message, and count it."""
+    def nothing_to_hand_out(self, now_ns: int | None = None) -> QueueEmpty:
+        """Return the error that says why there is no message, and count it.
+
+        Args:
+            now_ns: the moment, to tell when a rate lets the next message out.
+        """
         self.empty_total += 1
-        return QueuePaused(self.info.id) if self.info.pause else QueueEmpty(self.info.id)
+        id_, count = self.info.id, len(self.ready)
+        if self.info.pause:
+            return QueuePaused(id_)
+        if not count or not (why := self.gate()):
+            return QueueEmpty(id_)
+        retry_after_s = _RETRY_HELD_BACK_S
+        # Of a lease nobody knows when it ends; a bucket fills by the clock.
+        if self._bucket and not self._level and now_ns is not None:
+            retry_after_s = max(0, self._bucket.next_ns() - now_ns) / NS_PER_S
+        return QueueEmpty.held_back(id_, count, why, retry_after_s)
 
     def add(self, added: int) -> None:
         """Put a message at the end.
