@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import (
@@ -27,9 +27,6 @@ from qmq.values import (
     Overflow,
     QueueInfo,
 )
-
-#: More messages than any queue holds.
-_ANY_NUMBER: Final = 1 << 62
 
 
 class Ended(NamedTuple):
