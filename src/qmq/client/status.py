@@ -41,6 +41,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.DedupFull,
         errors.GroupsFull,
         errors.SelectionsFull,
+        errors.MemoryFull,
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,

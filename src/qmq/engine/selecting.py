@@ -273,6 +273,7 @@ class Selecting:
             pending.append(store.pop_batch(queue, count_max, bytes_left, level_here))
             count = queue.consumed_total - count_before
             self._waiting.count_out(selection, queue, count)
+            self._queues.footprint.recount(queue)
             if queue.is_gated:
                 self._queues.count_out(queue, count)
             queue_ids += [queue.info.id] * count
