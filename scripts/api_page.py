@@ -45,6 +45,7 @@ _ABOUT_A_CHANGE: Final[Sequence[Error]] = (*_ABOUT_A_QUEUE, errors.DurabilityNot
 _NO_ROOM: Final[Sequence[Error]] = (
     errors.QueueFull,
     errors.DedupFull,
+    errors.MemoryFull,
     errors.TooLarge,
     errors.AddsPaused,
 )

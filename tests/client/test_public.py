@@ -23,7 +23,7 @@ NAMES = set(
     BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer ConsumerStats
     DeadLetter DeadLetterReason DeadlineExceeded DedupFull Durability DurabilityNotReached
     Explanation FailedAdd FairKeyStats Fairness GroupInfo GroupsFull GroupState InvalidArgument
-    JsonCodec LeasedMessage LeaseLost LimitReached Message
+    JsonCodec LeasedMessage LeaseLost LimitReached MemoryFull Message
     MessageNotFound MessageState MessageTooLarge Metadata Missed MsgspecCodec NackKind NameTaken
     NewMessage NoDeadLetterQueue NotSent Outcome Overflow Pause PendingAdd Popping Producer
     PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo QueueInUse QueueNotFound

@@ -29,6 +29,7 @@ from qmq.model.catalog import check_page_size
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import check_dead_letter_queue
 from qmq.model.durability import check_durability_min, durability_of, durability_reached
+from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.selector import Selector, parse
 from qmq.model.stats import stats_of
@@ -70,6 +71,7 @@ class Broker:
         schedules: Iterable[tuple[str, str]] = (),
         queues_max: int = QUEUES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
+        footprint: Footprint | None = None,
         timer: Timer = SteadyTimer(),  # noqa: B008 - It has no state that changes.
         chance: Callable[[], float] = random_chance,
     ) -> None:
@@ -85,6 +87,7 @@ class Broker:
             schedules: the schedules that the stores hold, as `Scheduling` takes them.
             queues_max: most queues.
             message_bytes_max: most bytes of a reply that carries one message.
+            footprint: where the stores count what messages take in memory; None for no limit.
             timer: measures how long callers wait, and leases and delays last.
             chance: returns numbers from 0 to 1, for the jitter of back-offs.
         """
@@ -97,6 +100,7 @@ class Broker:
             queues=queues,
             queues_max=queues_max,
             message_bytes_max=message_bytes_max,
+            footprint=footprint or Footprint(),
         )
         self.catalog = self._queues.catalog
         self._messages = Messages(self._queues)
@@ -294,6 +298,7 @@ class Broker:
         store = self._queues.store_of(queue)
         count = queue.message_count
         purged = store.purge(queue)
+        self._queues.footprint.recount(queue)
         changes = Changes()
         changes.note_groups(queue)
         await store.commit(changes)
@@ -414,6 +419,7 @@ class Broker:
         # In one turn, so that it is one commit with what follows.
         self.scheduling.drop(queue)
         deleted = store.delete_queue(queue)
+        self._queues.footprint.forget(queue)
         self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
         await deleted
 

@@ -13,6 +13,7 @@ from qmq.errors import (
     DedupFull,
     InvalidArgument,
     LeaseLost,
+    MemoryFull,
     NoDeadLetterQueue,
     QError,
     QueueFull,
@@ -252,6 +253,7 @@ class Leasing:
             InvalidArgument: one of the leases is none, or there twice.
             StoresDiffer: the queues do not all live in the same store.
             QueueFull: there is no room for the messages, once the acked ones are gone.
+            MemoryFull: the server has no room for them, once the acked ones are gone.
             TooLarge: no reply could carry one of the messages, or the metadata of all.
         """
         queues = self._queues
@@ -274,7 +276,12 @@ class Leasing:
                 if made.fresh:
                     leaving = [each for source, each in held if source is made.queue]
                     made.queue.room_for(made.sizes, partial=False, leaving=leaving)
-        except (LeaseLost, QueueFull, AddsPaused, DedupFull):
+            self._adding.check_memory(
+                (*sources, *targets)[0].info.store,
+                (made for made, _ in prepared),
+                [delivery for _, delivery in held],
+            )
+        except (LeaseLost, QueueFull, MemoryFull, AddsPaused, DedupFull):
             await store.settle(level)
             raise
         for queue, delivery in held:

@@ -15,6 +15,7 @@ from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
+from qmq.model.footprint import Footprint
 from qmq.model.queue import Ended, Queue
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
@@ -38,6 +39,7 @@ class Queues:
         queues: Iterable[Queue],
         queues_max: int,
         message_bytes_max: int,
+        footprint: Footprint,
     ) -> None:
         """See `qmq.engine.broker.Broker`."""
         self.catalog = Catalog(queues_max)
@@ -50,6 +52,8 @@ class Queues:
         self.new_id = new_id
         self.chance = chance
         self.message_bytes_max = message_bytes_max
+        #: What the messages take in memory.
+        self.footprint = footprint
         self.envelope_bytes_max = message_bytes_max - HANDED_OUT_OVERHEAD_BYTES
         self.sealer = Sealer()
         self.waiting = Waiting(timer, self._may_take)
@@ -105,6 +109,7 @@ class Queues:
 
     def pass_time(self, queue: Queue) -> None:
         """End what ends by now: leases and delays. Messages may be ready after that."""
+        self.footprint.recount(queue)
         moment_ns = queue.next_moment_ns()
         if moment_ns is None and not queue.is_timed:
             return
@@ -127,6 +132,7 @@ class Queues:
         changes = Changes()
         if any(ended):
             self._take_out(queue, ended, changes)
+            self.footprint.recount(queue)
         changes.note_groups(queue)
         if any(ended) or changes.groups:
             self.leave_to_itself(self.stores[queue.info.store].commit(changes))

@@ -310,6 +310,7 @@ class Redriving:
             self._change(job, step.redrive)
             step.changes.note_groups(source)
             saved = self._save(job, step.changes)
+            queues.footprint.recount(source)
             for target in step.targets:
                 queues.set_alarm(target)
                 queues.waiting.serve(target)

@@ -34,7 +34,8 @@ class Timer(Protocol):
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch, by a clock that nobody sets.
 
-        It is right when the process starts, and goes at an even pace from then on.
+        It goes at an even pace, and is right when the process starts, unless moments were kept
+        by a clock that was not: see `qmq.engine.clock_offset`.
         """
         ...
 
@@ -46,8 +47,13 @@ class Timer(Protocol):
 class SteadyTimer:
     """The time that really passes."""
 
-    def __init__(self) -> None:
-        self._start_ns = time.time_ns() - _passed_ns()
+    def __init__(self, offset_ns: int = 0) -> None:
+        """Start a clock.
+
+        Args:
+            offset_ns: how far ahead of the machine's clock it starts, in nanoseconds.
+        """
+        self._start_ns = time.time_ns() + offset_ns - _passed_ns()
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch, by a clock that nobody sets."""

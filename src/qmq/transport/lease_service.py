@@ -141,10 +141,13 @@ class LeaseService:
             ("adds", "messages", sum(len(add.messages) for add in request.adds)),
         ):
             if count > BATCH_MESSAGES_MAX:
-                raise InvalidArgument(
+                raise InvalidArgument.over(
                     field,
                     f"has {count} {kind} together, more than batch_messages_max of"
                     f" {BATCH_MESSAGES_MAX}",
+                    "batch_messages_max",
+                    BATCH_MESSAGES_MAX,
+                    count,
                 )
         queue_ids = [ack.queue_id for ack in request.acks] + [add.queue_id for add in request.adds]
         levels = [self._reached(queue_id, request.durability) for queue_id in queue_ids]

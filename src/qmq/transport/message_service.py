@@ -66,9 +66,12 @@ class MessageService:
         request = decode(pb.AddBatchRequest, data)
         count = len(request.messages)
         if count > BATCH_MESSAGES_MAX:
-            raise InvalidArgument(
+            raise InvalidArgument.over(
                 "messages",
                 f"has {count} messages, more than batch_messages_max of {BATCH_MESSAGES_MAX}",
+                "batch_messages_max",
+                BATCH_MESSAGES_MAX,
+                count,
             )
         level = self._broker.reached(request.queue_id, request.durability)
         messages, options = encoded_messages(request.messages, "messages")

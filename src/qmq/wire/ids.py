@@ -24,7 +24,9 @@ def checked_id(text: str, field: str, bytes_max: int) -> str:
     if not text:
         return text
     if (size := len(text.encode())) > bytes_max:
-        raise InvalidArgument(field, f"takes {size} bytes, more than {bytes_max}")
+        rule = f"takes {size} bytes, more than {bytes_max}"
+        name = f"{field.rpartition('.')[2]}_bytes_max"
+        raise InvalidArgument.over(field, rule, name, bytes_max, size)
     if control := _CONTROL.search(text):
         raise InvalidArgument(
             field,

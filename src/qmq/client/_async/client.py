@@ -254,6 +254,7 @@ class AsyncClient:
         Raises:
             LeaseLost: one of the messages is not the caller's any more, or acked already.
             QueueFull: there is no room for the messages, once the acked ones are gone.
+            MemoryFull: likewise, in the server's memory.
             StoresDiffer: the queues live in different stores.
             DurabilityNotReached: their store cannot be as durable as that.
             QueueNotFound: there is no such queue.

@@ -111,6 +111,7 @@ class AsyncQueue(AsyncOversight[T]):
         Raises:
             QueueFull: the queue holds as many messages, or bytes, as its limit allows.
             DedupFull: it knows as many dedup_ids as it may.
+            MemoryFull: the messages of all queues take as much memory as they may.
             AddsPaused: the queue is paused, and takes none either.
             InvalidArgument: a tag or an option breaks a rule.
             MessageTooLarge: the message is larger than the server carries.
@@ -172,6 +173,7 @@ class AsyncQueue(AsyncOversight[T]):
         Raises:
             QueueFull: there is no room for all of them, or for any with `partial`.
             DedupFull: the queue knows as many dedup_ids as it may.
+            MemoryFull: the messages of all queues take as much memory as they may.
             InvalidArgument: there are more than 1,000, or a tag or an option breaks a rule.
             MessageTooLarge: one message, or all of them together, are too large.
         """

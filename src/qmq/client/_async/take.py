@@ -48,6 +48,10 @@ class AsyncTaker(Generic[T]):
 
         Raises QueueEmpty and other QmqErrors.
         """
+        return popped((await self.take_one(wait_s)).message, self.codec)
+
+    async def take_one(self, wait_s: float | None) -> pb.PopResponse:
+        """Do what `pop` does, and return the server's reply."""
         while True:
             turn_s, wait_s = next_turn(wait_s)
             request = pb.PopRequest(queue_id=self.queue_id, durability=self.durability.name)
@@ -61,7 +65,7 @@ class AsyncTaker(Generic[T]):
                 if wait_s == 0:
                     raise
             else:
-                return popped(pb.PopResponse.FromString(reply).message, self.codec)
+                return pb.PopResponse.FromString(reply)
 
     async def pop_batch(self, messages_max: int, wait_s: float | None) -> list[Message[T]]:
         """Take messages from the head, oldest first; none if there is none in time.

@@ -49,6 +49,10 @@ class Taker(Generic[T]):
 
         Raises QueueEmpty and other QmqErrors.
         """
+        return popped((self.take_one(wait_s)).message, self.codec)
+
+    def take_one(self, wait_s: float | None) -> pb.PopResponse:
+        """Do what `pop` does, and return the server's reply."""
         while True:
             turn_s, wait_s = next_turn(wait_s)
             request = pb.PopRequest(queue_id=self.queue_id, durability=self.durability.name)
@@ -60,7 +64,7 @@ class Taker(Generic[T]):
                 if wait_s == 0:
                     raise
             else:
-                return popped(pb.PopResponse.FromString(reply).message, self.codec)
+                return pb.PopResponse.FromString(reply)
 
     def pop_batch(self, messages_max: int, wait_s: float | None) -> list[Message[T]]:
         """Take messages from the head, oldest first; none if there is none in time.
