@@ -180,11 +180,18 @@ class Stub:
             "/proto.Q/AddBatch", pb.AddBatchRequest.SerializeToString
         )
         self._lease: Call = channel.unary_unary("/proto.Q/Lease", pb.LeaseRequest.SerializeToString)
+        self._pause_group: Call = channel.unary_unary(
+            "/proto.Q/PauseGroup", pb.PauseGroupRequest.SerializeToString
+        )
 
     def new_queue(self, store: int) -> str:
         """Create a queue and return its id."""
         request = pb.NewQueueRequest(store=pb.Queue.Store.Name(store))
         return str(self._new_queue(request).queue.meta.id)
+
+    def pause_group(self, queue: str, group_id: str) -> None:
+        """Let a group hand out nothing."""
+        self._pause_group(pb.PauseGroupRequest(queue_id=queue, group_id=group_id))
 
     def fill(self, queue: str, count: int) -> None:
         """Add messages."""

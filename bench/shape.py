@@ -49,6 +49,21 @@ def delayed(_: int) -> pb.MessageOptions:
     return pb.MessageOptions(delay=_LONG)
 
 
+def grouped(number: int) -> pb.MessageOptions:
+    """Ask for one of 100,000 groups in turn."""
+    return pb.MessageOptions(group_id=f"group {number % 100_000}")
+
+
+def fair(number: int) -> pb.MessageOptions:
+    """Ask for one of 10,000 fair keys in turn."""
+    return pb.MessageOptions(fair_key=f"key {number % 10_000}")
+
+
+def of_one_group(_: int) -> pb.MessageOptions:
+    """Ask for a group of which nothing is handed out."""
+    return pb.MessageOptions(group_id="stuck")
+
+
 def deduplicated(number: int) -> pb.MessageOptions:
     """Ask to be added once."""
     return pb.MessageOptions(dedup_id=f"{os.getpid()}-{number}")
@@ -60,6 +75,9 @@ SHAPES: dict[str, tuple[Options, Options]] = {
     "a ttl each": (expiring, expiring),
     "all others are delayed": (plain, delayed),
     "a dedup_id each": (deduplicated, plain),
+    "100,000 groups": (grouped, grouped),
+    "all others are of one stuck group": (plain, of_one_group),
+    "10,000 fair keys": (fair, fair),
 }
 
 
@@ -92,6 +110,8 @@ def shape_rates(
     """Return how many messages a second a shaped and a plain queue of a depth lease and ack."""
     leased, standing = SHAPES[title]
     with two_queues(store) as (q, server, shaped, bare):
+        if standing is of_one_group:
+            server.pause_group(shaped, "stuck")
         fill(server, shaped, depth, standing)
         fill(server, bare, depth, plain)
         rates: dict[str, list[float]] = {shaped: [], bare: []}

@@ -8,7 +8,12 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -44,6 +49,12 @@ class Binding:
         if f"{{{field.name}}}" in self.path:
             return "path"
         return "body" if self.body in {"*", field.name} else "query"
+
+
+def map_of(field: FieldDescriptor) -> Descriptor | None:
+    """The message whose fields are key and value, if a field is a map; None otherwise."""
+    type_: Descriptor | None = field.message_type
+    return type_ if type_ is not None and type_.GetOptions().map_entry else None
 
 
 def parameters_of(field: FieldDescriptor) -> tuple[tuple[str, FieldDescriptor], ...]:

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from qmq import errors
 from qmq.transport.status import CODES, Code
-from scripts.api import SERVICE, Binding, Comments, bindings_of, parameters_of
+from scripts.api import SERVICE, Binding, Comments, bindings_of, map_of, parameters_of
 
 _TEMPLATE: Final = Path(__file__).with_suffix(".md")
 _DIRECTIVE: Final = re.compile(r"<!-- (\w+)(?: (\w+))? -->")
@@ -88,6 +88,10 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "Purge": _ABOUT_A_QUEUE,
     "Pause": _ABOUT_A_QUEUE,
     "Resume": _ABOUT_A_QUEUE,
+    "ListGroups": _ABOUT_A_QUEUE,
+    "PauseGroup": (*_ABOUT_A_QUEUE, errors.GroupsFull),
+    "ResumeGroup": _ABOUT_A_QUEUE,
+    "SkipGroup": _ABOUT_A_QUEUE,
     "StartRedrive": (*_ABOUT_A_QUEUE, errors.StoresDiffer, errors.LimitReached),
     "GetRedrive": (errors.InvalidArgument, errors.RedriveNotFound),
     "ListRedrives": (),
@@ -230,10 +234,15 @@ def _place(binding: Binding, field: FieldDescriptor) -> str:
 def _own_type(field: FieldDescriptor) -> Descriptor | EnumDescriptor | None:
     """The message or enum of q that a field holds, if it does."""
     type_ = field.message_type or field.enum_type
+    if map_of(field):
+        return None
     return type_ if type_ is not None and type_.file.package == SERVICE.file.package else None
 
 
 def _type(field: FieldDescriptor) -> str:
+    if entry := map_of(field):
+        key, value = (_SCALARS[entry.fields_by_name[each].type] for each in ("key", "value"))
+        return f"map from {key} to {value}"
     type_ = _own_type(field)
     if type_ is not None:
         name = _link(_name(type_))

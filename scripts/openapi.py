@@ -17,7 +17,7 @@ from google.protobuf.descriptor import (
     MethodDescriptor,
 )
 
-from scripts.api import SERVICE, Binding, Comments, bindings_of, parameters_of
+from scripts.api import SERVICE, Binding, Comments, bindings_of, map_of, parameters_of
 
 Json = dict[str, object]
 
@@ -77,9 +77,13 @@ class Schemas:
 
     def of_field(self, field: FieldDescriptor) -> Json:
         """The schema of one field of a message."""
-        schema = self._of_value(field)
-        if field.is_repeated:
-            schema = {"type": "array", "items": schema}
+        if entry := map_of(field):
+            value = self._of_value(entry.fields_by_name["value"])
+            schema: Json = {"type": "object", "additionalProperties": value}
+        elif field.is_repeated:
+            schema = {"type": "array", "items": self._of_value(field)}
+        else:
+            schema = self._of_value(field)
         return {**schema, **_description(self._comments, field.full_name)}
 
     def reference(self, type_: Descriptor | EnumDescriptor) -> Json:

@@ -9,7 +9,9 @@ from qmq.envelope import (
     dead_letter_of,
     encode_attempts,
     encode_dead_letter,
+    encode_options,
     encode_tags,
+    place_of,
     tags_of,
 )
 from qmq.values import Attempt, DeadLetter, DeadLetterReason, Outcome, Tag
@@ -47,6 +49,28 @@ def sealed(payload: bytes, tags: list[Tag]) -> bytes:
 def test_tags_are_those_that_were_written(tags: list[Tag], payload: bytes) -> None:
     """In their order; whatever the payload looks like."""
     assert tags_of(sealed(payload, tags)) == tags
+
+
+@given(st.binary(max_size=300), st.integers(0, 255), text, text, text)
+@example(b"", 0, "", "g", "")
+@example(b"\x2a\x03\x3a\x01x", 0, "", "", "k")
+def test_place_is_the_one_that_was_written(
+    payload: bytes, priority: int, dedup_id: str, group_id: str, fair_key: str
+) -> None:
+    """Priority, group and fair key; empty ones too, also if the message has no options at all."""
+    options = encode_options(
+        available_ns=0,
+        expires_ns=0,
+        priority=priority,
+        dedup_id=dedup_id,
+        group_id=group_id,
+        fair_key=fair_key,
+    )
+    envelope = sealed(payload, []) + options
+
+    read = pb.Message.FromString(envelope).options
+    assert place_of(envelope) == (priority, group_id, fair_key)
+    assert (read.priority, read.group_id, read.fair_key) == place_of(envelope)
 
 
 @given(st.binary(max_size=300), tag_lists, dead_letters, attempt_lists)

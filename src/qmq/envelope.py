@@ -17,6 +17,12 @@ _LEN_5 = b"\x2a"
 #: Length of a UUID in its canonical form.
 ID_BYTES = 36
 
+#: Numbers of fields: Message.options, and of MessageOptions.
+_OPTIONS = 5
+_PRIORITY = 5
+_GROUP_ID = 7
+_FAIR_KEY = 8
+
 #: What `reply_with` adds to an envelope of up to 256 MiB.
 REPLY_OVERHEAD_BYTES = 5
 
@@ -290,8 +296,8 @@ def encode_options(  # noqa: PLR0913 - All that a message can have.
     expires_ns: int,
     priority: int,
     dedup_id: str,
-    group_id: str,
-    fair_key: str,
+    group_id: str = "",
+    fair_key: str = "",
 ) -> bytes:
     """Encode what a message was added with, as it stands in a `proto.Message`: field 5.
 
@@ -319,14 +325,19 @@ def encode_options(  # noqa: PLR0913 - All that a message can have.
     return _LEN_5 + varint(len(body)) + body if body else b""
 
 
-def priority_of(envelope: bytes) -> int:
-    """Return the priority that a message was added with."""
+def place_of(envelope: bytes) -> tuple[int, str, str]:
+    """Return the priority, the group_id and the fair_key that a message was added with."""
+    priority, group_id, fair_key = 0, "", ""
     for number, start, end in _fields(envelope, 0, len(envelope)):
-        if number == 5:  # noqa: PLR2004 - Message.options
-            for part, first, _ in _fields(envelope, start, end):
-                if part == 5:  # noqa: PLR2004 - MessageOptions.priority
-                    return first
-    return 0
+        if number == _OPTIONS:
+            for part, first, last in _fields(envelope, start, end):
+                if part == _PRIORITY:
+                    priority = first
+                elif part == _GROUP_ID:
+                    group_id = envelope[first:last].decode()
+                elif part == _FAIR_KEY:
+                    fair_key = envelope[first:last].decode()
+    return priority, group_id, fair_key
 
 
 def as_added(envelope: bytes) -> bytes:

@@ -298,6 +298,21 @@ class DedupFull(LimitReached):
         self.retry_after_s = retry_after_s
 
 
+class GroupsFull(LimitReached):
+    """As many groups of the queue are paused or parked as may be."""
+
+    reason = "GROUPS_FULL"
+
+    def __init__(self, queue_id: str, limit: int, current: int) -> None:
+        super().__init__(
+            f"{current} groups of queue {queue_id} are paused or parked, as many as"
+            f" groups_held_max of {limit} allows; resume some, or pause the queue",
+            "groups_held_max",
+            limit,
+            current,
+        )
+
+
 class MemoryFull(LimitReached):
     """What the messages of all queues take in memory would pass memory_max."""
 

@@ -29,6 +29,7 @@ STORY = (
     *("Add", "Stats", "Peek", "Pop", "AddBatch", "PopBatch", "UpdateQueue"),
     *("AddBatch", "Browse", "Lease", "Explain", "Extend", "Nack", "Ack"),
     *("StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause", "Resume", "Purge"),
+    *("PauseGroup", "ListGroups", "ResumeGroup", "SkipGroup"),
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
     *("AddBatch", "Lease", "Complete", "AddBatch", "Consume", "DeleteQueue"),
 )
@@ -39,6 +40,7 @@ WITHOUT_QCLI = {
     *("Nack", "Ack", "StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause"),
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
     *("Resume", "Purge", "Complete", "Consume"),
+    *("ListGroups", "PauseGroup", "ResumeGroup", "SkipGroup"),
 }
 STREAMS = {"Consume"}
 
@@ -273,6 +275,10 @@ FAILING = (
             ("Purge", "POST", "/messages:purge", {}),
             ("Pause", "POST", "/pause", {}),
             ("Resume", "POST", "/resume", {}),
+            ("ListGroups", "GET", "/groups", None),
+            ("PauseGroup", "POST", "/groups:pause", {"group_id": "a"}),
+            ("ResumeGroup", "POST", "/groups:resume", {"group_id": "a"}),
+            ("SkipGroup", "POST", "/groups:skip", {"group_id": "a"}),
             ("StartRedrive", "POST", "/redrives", {}),
             ("PutSchedule", "PUT", "/schedules/a", {"interval": "60s"}),
             ("GetSchedule", "GET", "/schedules/a", None),
@@ -394,10 +400,12 @@ def test_streams_fail_as_documented(
     assert documented_statuses()[reason][1] == refusal.code.value[0]
 
 
-#: What takes a million messages, or a thousand schedules; tests/transport and tests/engine
-#: have it.
+#: What takes a million messages, a hundred thousand groups, or a thousand schedules;
+#: tests/transport and tests/engine have it. Memory is full in a test of its own.
 TOO_MUCH_TO_TRY = {
     *((method, "DEDUP_FULL") for method in ("Add", "AddBatch", "Complete")),
+    *((method, "MEMORY_FULL") for method in ("Add", "AddBatch", "Complete")),
+    ("PauseGroup", "GROUPS_FULL"),
     ("PutSchedule", "LIMIT_REACHED"),
 }
 

@@ -1,5 +1,6 @@
 """Looking into a queue of a running q: Browse and Explain, by gRPC and by REST."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from urllib.parse import quote, urlencode
 
@@ -161,6 +162,34 @@ def test_rest_shows_and_explains(shared_q: RunningQ, queue_id: str) -> None:
     assert explained["reasons"][0].endswith(": no such table")
     missing = rest(shared_q.address, "GET", f"{path}/{UNKNOWN_ID}")
     assert missing.refusal[:2] == (404, 5)
+
+
+def test_messages_are_shown_by_selector_group_and_fair_key(
+    shared_q: RunningQ, client: StockClient, queue_id: str
+) -> None:
+    """By gRPC and by REST, from memory and from disk."""
+    for group_id, fair_key in (("g", ""), ("g", "k"), ("h", "k")):
+        options = pb.MessageOptions(group_id=group_id, fair_key=fair_key)
+        payload = f"{group_id}{fair_key}".encode()
+        client.add(queue_id=queue_id, message=pb.NewMessage(payload=payload, options=options))
+
+    def shown(**wanted: str) -> list[bytes]:
+        messages = client.browse(queue_id=queue_id, **wanted).messages
+        query = urlencode(wanted)
+        path = f"/v1/queues/{queue_id}/messages?{query}"
+        by_rest = rest(shared_q.address, "GET", path).json.get("messages", [])
+        payloads = [each.message.payload for each in messages]
+        assert [b64decode(each["message"]["payload"]) for each in by_rest] == payloads
+        return payloads
+
+    assert shown(selector="kind in (odd,other),n!=1") == [b"3"]
+    assert shown(selector="!kind") == [b"g", b"gk", b"hk"]
+    assert shown(group_id="g") == [b"g", b"gk"]
+    assert shown(fair_key="k") == [b"gk", b"hk"]
+    assert shown(group_id="h", fair_key="k", selector="!n") == [b"hk"]
+    assert shown(group_id="h", selector="n") == []
+    refusal = refused(client.browse, queue_id=queue_id, selector="n=")
+    assert list(refusal.violations) == ["selector"]
 
 
 def test_rest_pages(shared_q: RunningQ, queue_id: str) -> None:

@@ -17,6 +17,7 @@ from tests.client.conformance_consuming import (
     ConsumingThreadsConformance,
     WorkerConformance,
 )
+from tests.client.conformance_groups import GroupsConformance
 from tests.client.conformance_leases import CompleteConformance, LeasesConformance
 from tests.client.conformance_many import ProducerConformance, ThreadsConformance
 from tests.client.conformance_options import OptionsConformance, QueueOptionsConformance
@@ -69,6 +70,10 @@ class TestLeases(LeasesConformance):
 
 
 class TestComplete(CompleteConformance):
+    """Over the wire."""
+
+
+class TestGroups(GroupsConformance):
     """Over the wire."""
 
 

@@ -74,6 +74,7 @@ def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
     call_about_leases(call)
     call_about_dead_letters(call)
     call_about_schedules(call)
+    call_about_groups(call)
     call("DeleteQueue", queue_id="o")
 
     assert {*answers} == {
@@ -192,6 +193,33 @@ def call_about_schedules(call: Call) -> None:
     token = listed["next_page_token"]
     assert call("ListSchedules", None, f"?page_token={token}")["schedules"] == [made]
     call("DeleteSchedule", queue_id="o", name="nightly")
+
+
+def call_about_groups(call: Call) -> None:
+    """Let messages of the queue "o" be one after the other, and in turns."""
+    call("Purge", {}, queue_id="o")
+    settings = {
+        "park_after": 3,
+        "fairness": {
+            "leased_max": 5,
+            "rate": {"messages_per_second": 1000.0},
+            "weights": {"k": 2, "l": 3},
+        },
+        "weight": 7,
+    }
+    told = call("UpdateQueue", {"settings": settings}, queue_id="o")["queue"]["settings"]
+    assert told["fairness"]["weights"] == {"k": 2, "l": 3}
+    options = {"group_id": "g", "fair_key": "k"}
+    call("AddBatch", {"messages": [{"options": options}] * 3}, queue_id="o")
+    (counts,) = call("Stats2", queue_id="o")["queues"]
+    assert (counts["blocked"], counts["groups"], counts["fair_keys"]) == ("2", "1", "1")
+    assert counts["top_fair_keys"] == [{"fair_key": "k", "weight": 2, "waiting": "3"}]
+    paused = call("PauseGroup", {"group_id": "g"}, queue_id="o")["group"]
+    query = "?states=PAUSED&states=PARKED&page_size=1"
+    assert call("ListGroups", None, query, queue_id="o") == {"groups": [paused]}
+    assert call("SkipGroup", {"group_id": "g", "messages_max": 2}, queue_id="o")["skipped"] == 2
+    resumed = call("ResumeGroup", {"group_id": "g"}, queue_id="o")["group"]
+    assert resumed == {"group_id": "g", "state": "READY", "waiting": "1"}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def shown(q: RunningQ) -> dict[str, set[str]]:
         ("/a/messages:lease", {}, 200),
         ("/a/pause", {}, 200),
         ("", {"name": "b", "settings": ending}, 200),
-        ("/b", {"options": {"dedup_id": "x"}}, 200),
+        ("/b", {"options": {"dedup_id": "x", "group_id": "g"}}, 200),
     ):
         assert rest(q.address, "POST", f"/v1/queues{path}", body).status == status
     schedule = "/v1/queues/a/schedules/hourly"

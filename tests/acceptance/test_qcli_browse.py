@@ -47,6 +47,8 @@ def test_messages_are_browsed(qcli: Qcli, queue: str) -> None:
         (["--state", "leased"], ["0"]),
         (["--state", "leased", "--state", "ready"], ["0", "1", "2"]),
         (["-t", "k=v"], ["1"]),
+        (["--selector", "k in (v,w)"], ["1", "2"]),
+        (["-l", "k,k!=v"], ["2"]),
         (["-n", "2"], ["0", "1"]),
         (["--older-than", "1h"], []),
         (["--newer-than", "1h"], ["0", "1", "2"]),

@@ -57,6 +57,23 @@ def test_queues_are_lines(qcli: Qcli) -> None:
     assert (second["id"], second["name"]) == (reply["meta"]["id"], "jobs")
 
 
+def test_queues_are_selected_by_their_tags(qcli: Qcli) -> None:
+    """In the same way by `list` and `top`."""
+    shown(qcli, "MEMORY", "-1", "--name", "mail", "-tteam=mail", "-tenv=prod")
+    shown(qcli, "MEMORY", "-1", "--name", "test", "-tteam=mail", "-tenv=test")
+    shown(qcli, "MEMORY", "-1", "--name", "other")
+    selector = "team=mail,env in (prod,stage)"
+
+    listed = [json.loads(line) for line in lines(qcli, "list", "-l", selector, "-o", "jsonl")]
+    _, *rows = lines(qcli, "top", "--once", "--interval", "0.1", "--selector", selector)
+    refused = qcli("list", "--selector", "team=")
+
+    assert [queue["name"] for queue in listed] == ["mail"]
+    assert [row.split()[0] for row in rows] == ["mail"]
+    assert b"selector: at its end: expected a value" in refused.stderr
+    assert (refused.returncode, refused.stdout) == (1, b"")
+
+
 def test_queues_are_a_table(qcli: Qcli) -> None:
     """A line for each; what could move the cursor is spelled out."""
     first = shown(qcli, "MEMORY", "1", "-tk=v", "-tcolour=\x1b[31m")

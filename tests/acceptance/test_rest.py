@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Protocol
+from urllib.parse import quote
 
 import pytest
 
@@ -169,6 +170,25 @@ def test_list_has_pages(call: Call, client: StockClient) -> None:
 
     assert first["queues"] == whole[:2]
     assert rest_of_it["queues"] == whole[2:]
+
+
+def test_queues_are_selected_by_their_tags(call: Call, client: StockClient) -> None:
+    """The selector goes into the query, with its marks and spaces encoded."""
+    for env in ("prod", "stage", "test"):
+        client.new_queue(tags=[pb.Tag(key="rest", value="yes"), pb.Tag(key="env", value=env)])
+    query = quote('rest=yes,env in (prod,"stage")')
+
+    listed = call("GET", f"/v1/queues?selector={query}&page_size=1").json
+    rest_of_it = call(
+        "GET", f"/v1/queues?selector={query}&page_token={listed['next_page_token']}"
+    ).json
+    refusal = call("GET", "/v1/queues?selector=rest%3D").refusal
+
+    envs = [queue["meta"]["tags"][1]["value"] for queue in listed["queues"] + rest_of_it["queues"]]
+    assert envs == ["prod", "stage"]
+    assert "next_page_token" not in rest_of_it
+    assert refusal[:2] == (400, 3)
+    assert refusal[2].startswith("selector: at its end: expected a value")
 
 
 def test_what_rest_adds_grpc_pops(call: Call, client: StockClient) -> None:

@@ -47,6 +47,14 @@ def new_queue(*arguments: str) -> dict[str, object]:
     [
         (["list"], Call(failure="cannot list queues", method="ListQueues", fields={})),
         (
+            ["list", "--selector", "team=mail,!old"],
+            Call(
+                failure="cannot list queues",
+                method="ListQueues",
+                fields={"selector": "team=mail,!old"},
+            ),
+        ),
+        (
             ["get", "ID"],
             Call(failure="cannot get queue", method="GetQueue", fields={"queue_id": "ID"}),
         ),
@@ -293,6 +301,8 @@ def test_add_reads_many_messages(arguments: list[str], action: AddMany) -> None:
             ["--expires-at", "2026-12-01T09:00:00.5+01:00"],
             {"expires_at": {"seconds": MOMENT_S, "nanos": 500_000_000}},
         ),
+        (["--group", "a b", "--fair-key", "c"], {"group_id": "a b", "fair_key": "c"}),
+        (["--group", "", "--fair-key", ""], {}),
     ],
 )
 def test_add_has_options(arguments: list[str], options: dict[str, object]) -> None:
@@ -322,6 +332,17 @@ def test_add_has_options(arguments: list[str], options: dict[str, object]) -> No
         (
             ["--rate", "100", "--burst", "0"],
             {"rate": {"messages_per_second": 100.0, "burst": 0}},
+        ),
+        (["--park-after", "3"], {"park_after": 3}),
+        (["--weight", "5"], {"weight": 5}),
+        (["--fair-leased-max", "0"], {"fairness": {"leased_max": 0}}),
+        (
+            ["--fair-rate", "0.5", "--fair-burst", "2"],
+            {"fairness": {"rate": {"messages_per_second": 0.5, "burst": 2}}},
+        ),
+        (
+            ["--fair-weight", "a=b=3", "--fair-weight", "=0", "--fair-weight", "\u00e9=1000"],
+            {"fairness": {"weights": {"a=b": 3, "": 0, "\u00e9": 1_000}}},
         ),
     ],
 )
@@ -381,6 +402,9 @@ def test_top_looks_every_second() -> None:
     assert action_of("top", "--sort", "rate", "--interval", "0.5", "--once") == Top(
         sort="rate", interval_s=0.5, is_once=True
     )
+    assert action_of("top", "-l", "team=mail") == Top(
+        sort="ready", interval_s=1.0, is_once=False, selector="team=mail"
+    )
 
 
 @pytest.mark.parametrize(
@@ -404,6 +428,10 @@ def test_top_looks_every_second() -> None:
         (["add", "ID", "--jsonl", "--dedup-id", "x"], '"options": {"dedup_id": "text"}'),
         (["update", "ID", "--overflow", "burn"], "'burn' is not one of 'reject', 'drop-oldest'"),
         (["update", "ID", "--rate", "fast"], "'fast' is not a valid float"),
+        (["update", "ID", "--fair-weight", "a"], "expected KEY=N, N a number, got 'a'"),
+        (["update", "ID", "--fair-weight", "7"], "expected KEY=N, N a number, got '7'"),
+        (["update", "ID", "--fair-weight", "a=b"], "expected KEY=N, N a number, got 'a=b'"),
+        (["update", "ID", "--fair-weight", f"a={2**31}"], "expected KEY=N, N a number, got"),
         (["pop", "ID", "--count", "0"], "0 is not in the range x>=1"),
         (["pop", "ID", "--count", "1", "--all"], "--count and --all exclude each other"),
         (["pop", "ID", "--raw", "--jsonl"], "--raw and --jsonl exclude each other"),

@@ -41,6 +41,7 @@ def offered(*words: str) -> list[str]:
         (["qcli", "pop", "jobs", "--co"], ["--count"]),
         (["qcli", "top", "--sort", "r"], ["ready", "rate"]),
         (["qcli", "redrive", "st"], ["start", "stop"]),
+        (["qcli", "group", "list", "jobs", "--state", "pa"], ["paused", "parked"]),
         (["qcli", "nack", "jobs", "--kind", "re"], ["release", "reject"]),
         (["qcli", "list", "-o", ""], ["json", "jsonl", "table"]),
         (["qcli", "pop", ""], []),

@@ -194,6 +194,18 @@ def test_leases_are_settled(arguments: list[str], action: Settle) -> None:
             ),
         ),
         (
+            ["--selector", "k in (v,w),!old", "--group", "order-17", "--fair-key", "ann"],
+            replace(
+                BROWSE,
+                fields={
+                    **BROWSE.fields,
+                    "selector": "k in (v,w),!old",
+                    "group_id": "order-17",
+                    "fair_key": "ann",
+                },
+            ),
+        ),
+        (
             ["--older-than", "1h", "--newer-than", "2h"],
             replace(
                 BROWSE,

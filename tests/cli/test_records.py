@@ -12,6 +12,7 @@ from qmq.cli.records import (
     BadLine,
     browsed_record,
     explained_record,
+    group_record,
     leased_record,
     line_of,
     message_record,
@@ -24,6 +25,8 @@ from qmq.client.codecs import AS_IS
 from qmq.client.queue_values import (
     BackOff,
     ConsumerStats,
+    Fairness,
+    GroupInfo,
     Pause,
     QueueInfo,
     QueueSettings,
@@ -33,7 +36,15 @@ from qmq.client.queue_values import (
     RedriveState,
 )
 from qmq.client.values import Attempt, BrowsedMessage, DeadLetter, Explanation, Message
-from qmq.values import DeadLetterReason, MessageState, Outcome, Store, Tag
+from qmq.values import (
+    DeadLetterReason,
+    FairKeyStats,
+    GroupState,
+    MessageState,
+    Outcome,
+    Store,
+    Tag,
+)
 from qmq.wire import q_pb2 as pb
 
 CREATED_NS = 1_795_528_582_008_101_953
@@ -102,7 +113,7 @@ def test_a_line_has_options() -> None:
     """As the wire's JSON has them; what is null is not there."""
     line = (
         b'{"payload": "x", "options": {"delay": "1.5s", "expires_at": "2026-12-01T09:00:00+01:00",'
-        b' "priority": 9, "dedup_id": "17", "ttl": null}}'
+        b' "priority": 9, "dedup_id": "17", "group_id": "18", "fair_key": "19", "ttl": null}}'
     )
 
     assert read_message(line).options == pb.MessageOptions(
@@ -110,6 +121,8 @@ def test_a_line_has_options() -> None:
         expires_at=Timestamp(seconds=1_796_112_000),
         priority=9,
         dedup_id="17",
+        group_id="18",
+        fair_key="19",
     )
 
 
@@ -121,6 +134,8 @@ def test_options_come_back_but_for_the_dedup_id() -> None:
         available_ns=CREATED_NS - 1,
         expires_ns=CREATED_NS,
         dedup_id="17",
+        group_id="18",
+        fair_key="19",
     )
 
     record = message_record(taken)
@@ -135,6 +150,8 @@ def test_options_come_back_but_for_the_dedup_id() -> None:
             "available_at": "2026-11-24T13:56:22.008101952Z",
             "expires_at": CREATED,
             "priority": 9,
+            "group_id": "18",
+            "fair_key": "19",
         },
         "dedup_id": "17",
     }
@@ -142,6 +159,8 @@ def test_options_come_back_but_for_the_dedup_id() -> None:
         available_at=Timestamp(seconds=CREATED_NS // 10**9, nanos=8_101_952),
         expires_at=Timestamp(seconds=CREATED_NS // 10**9, nanos=8_101_953),
         priority=9,
+        group_id="18",
+        fair_key="19",
     )
 
 
@@ -204,6 +223,11 @@ def test_a_queue_is_one_flat_object() -> None:
         overflow="DROP_OLDEST",
         leased_max=7,
         rate=Rate(messages_per_second=0.5, burst=3),
+        park_after=8,
+        fairness=Fairness(
+            leased_max=9, rate=Rate(messages_per_second=0.25, burst=10), weights={"": 11, "a": 12}
+        ),
+        weight=13,
     )
 
     assert queue_record(replace(INFO, settings=settings, paused=Pause(CREATED_NS, adds=True))) == {
@@ -231,6 +255,12 @@ def test_a_queue_is_one_flat_object() -> None:
         "leased_max": 7,
         "messages_per_second": 0.5,
         "burst": 3,
+        "park_after": 8,
+        "fair_leased_max": 9,
+        "fair_messages_per_second": 0.25,
+        "fair_burst": 10,
+        "fair_weights": {"": 11, "a": 12},
+        "weight": 13,
         "paused": CREATED,
         "adds_paused": True,
     }
@@ -258,6 +288,12 @@ def test_counts_are_numbers(age: timedelta | None, seconds: float | None) -> Non
         overflowed_total=7,
         deduplicated_total=8,
         dedup_ids=9,
+        blocked=10,
+        groups=11,
+        groups_paused=12,
+        groups_parked=13,
+        fair_keys=14,
+        top_fair_keys=(FairKeyStats("", 1, 15, 16),),
     )
 
     assert json.loads(line_of(stats_record(stats))) == {
@@ -284,7 +320,28 @@ def test_counts_are_numbers(age: timedelta | None, seconds: float | None) -> Non
         "done_per_second": 0.5,
         "limit": -1,
         "consumers": {"me": 2},
+        "blocked": 10,
+        "groups": 11,
+        "groups_paused": 12,
+        "groups_parked": 13,
+        "fair_keys": 14,
+        "top_fair_keys": [{"fair_key": "", "weight": 1, "waiting": 15, "leased": 16}],
     }
+
+
+def test_a_group_is_one_flat_object() -> None:
+    """Every field is there; a moment that there is not is null, and a state may be unknown."""
+    group = GroupInfo(id="a", state=GroupState.PARKED, waiting=1, leased=0, since_ns=CREATED_NS)
+
+    assert group_record(group) == {
+        "group_id": "a",
+        "state": "PARKED",
+        "waiting": 1,
+        "leased": 0,
+        "since": CREATED,
+    }
+    other = group_record(replace(group, state=None, since_ns=None))
+    assert (other["state"], other["since"]) == ("UNKNOWN", None)
 
 
 def test_a_message_tells_of_its_past() -> None:

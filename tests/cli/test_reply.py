@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.message import Message
 
 from qmq.cli.reply import plain_json, reply_json
-from qmq.values import BackOff, QueueInfo, QueueSettings, Store
+from qmq.values import BackOff, Fairness, QueueInfo, QueueSettings, Store
 from qmq.wire import q_pb2
 from qmq.wire.convert import queue_message
 
@@ -146,3 +146,17 @@ def test_text_is_printed_as_it_is() -> None:
     queue = q_pb2.Queue(name="é<&>\n")
 
     assert '"name": "é<&>\\n"' in reply_json(q_pb2.GetQueueResponse(queue=queue))
+
+
+def test_weights_may_be_called_as_anything_is() -> None:
+    """What is written of tags, and left out of queues, is not taken from them."""
+    weights = (("", 1), ("limit", 2), ("settings", 3), ("tags", 4))
+    settings = QueueSettings(fairness=Fairness(weights=weights))
+    reply = q_pb2.GetQueueResponse(queue=described(settings))
+
+    plain, whole = (
+        json.loads(text(reply))["queue"]["settings"] for text in (plain_json, reply_json)
+    )
+
+    assert plain == {"fairness": {"weights": dict(weights)}}
+    assert whole["fairness"]["weights"] == dict(weights)

@@ -8,6 +8,7 @@ import pytest
 from qmq.cli.reply_tables import (
     browse_table,
     explanation_text,
+    group_table,
     preview,
     queue_table,
     redrive_table,
@@ -15,6 +16,8 @@ from qmq.cli.reply_tables import (
 )
 from qmq.client.codecs import AS_IS
 from qmq.client.queue_values import (
+    Fairness,
+    GroupInfo,
     Pause,
     QueueInfo,
     QueueSettings,
@@ -24,7 +27,15 @@ from qmq.client.queue_values import (
     RedriveState,
 )
 from qmq.client.values import Attempt, BrowsedMessage, DeadLetter, Explanation
-from qmq.values import DeadLetterReason, MessageState, Outcome, Store, Tag
+from qmq.values import (
+    DeadLetterReason,
+    FairKeyStats,
+    GroupState,
+    MessageState,
+    Outcome,
+    Store,
+    Tag,
+)
 
 CREATED_NS = 1_795_528_582_008_101_953
 CREATED = "2026-11-24 13:56:22Z"
@@ -88,6 +99,13 @@ def test_messages_with_options_have_columns_for_them() -> None:
         "an id  ready  5.0s          0         -  -                     a\\x1b     hello",
     ]
     assert browse_table([urgent, MESSAGE], None)[0].split()[4:] == ["PRIORITY", "TAGS", "PAYLOAD"]
+    one = replace(MESSAGE, group_id="b\n", tags=())
+    of_somebody = replace(MESSAGE, fair_key="c", tags=())
+    assert browse_table([one, of_somebody], None) == [
+        "ID     STATE   AGE  DELIVERED  GROUP  FAIR-KEY  PAYLOAD",
+        "an id  ready  5.0s          0  b\\n    -         hello",
+        "an id  ready  5.0s          0  -      c         hello",
+    ]
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
@@ -115,12 +133,21 @@ def test_a_ready_message_is_explained() -> None:
 
 def test_options_are_explained() -> None:
     """Those that a message has."""
-    message = replace(MESSAGE, priority=9, expires_ns=CREATED_NS, dedup_id="invoice 17")
+    message = replace(
+        MESSAGE,
+        priority=9,
+        expires_ns=CREATED_NS,
+        dedup_id="invoice 17",
+        group_id="account 4",
+        fair_key="acme\r",
+    )
 
     assert explanation_text(Explanation(message, 0, ()), {})[6:] == [
         "priority     9",
         f"expires      {CREATED}",
         "dedup id     invoice 17",
+        "group        account 4",
+        "fair key     acme\\r",
     ]
 
 
@@ -183,6 +210,9 @@ def test_settings_that_somebody_chose_have_columns() -> None:
         overflow="REJECT",
         leased_max=0,
         rate=Rate(messages_per_second=0, burst=0),
+        park_after=0,
+        fairness=Fairness(leased_max=0, rate=Rate(messages_per_second=0, burst=0), weights={}),
+        weight=1,
     )
     chosen = QueueSettings(
         delay=1.5,
@@ -194,18 +224,24 @@ def test_settings_that_somebody_chose_have_columns() -> None:
         overflow="DEAD_LETTER_OLDEST",
         leased_max=7,
         rate=Rate(messages_per_second=0.5, burst=3),
+        park_after=8,
+        fairness=Fairness(
+            leased_max=9, rate=Rate(messages_per_second=10), weights={"a": 2, "b": 3}
+        ),
+        weight=11,
     )
 
     title, *rows = queue_table([plain, replace(plain, settings=chosen)], {})
 
     assert title.split()[7:-3] == [
         *("DELAY", "TTL", "EXPIRED", "DEDUP-WINDOW", "AGEING", "BYTES-LIMIT", "OVERFLOW"),
-        *("LEASED-MAX", "RATE"),
+        *("LEASED-MAX", "RATE", "PARK-AFTER", "FAIR-LEASED-MAX", "FAIR-RATE", "FAIR-WEIGHTS"),
+        "WEIGHT",
     ]
-    assert rows[0].split()[7:16] == ["-"] * 9
-    assert rows[1].split()[7:17] == [
+    assert rows[0].split()[7:21] == ["-"] * 14
+    assert rows[1].split()[7:22] == [
         *("1.5s", "1h00m", "dead-letter", "1m00s", "5.0s", "1.0", "MiB", "dead-letter-oldest"),
-        *("7", "0.5/s"),
+        *("7", "0.5/s", "8", "9", "10/s", "2", "11"),
     ]
     assert queue_table([replace(plain, settings=default)], {})[0] == queue_table([plain], {})[0]
 
@@ -231,6 +267,54 @@ def test_counts_that_are_not_nothing_have_columns() -> None:
     assert row.split()[-4:] == ["0", "1", "3", "4"]
     assert stats_table([replace(stats, overflowed_total=2)])[0].split()[-1] == "OVERFLOWED"
     assert stats_table([stats])[0].split()[-1] == "DEAD"
+
+
+def test_groups_and_fair_keys_are_counted() -> None:
+    """Below the counts of one queue stand the fair keys that most messages have."""
+    stats = QueueStats(
+        info=QueueInfo("an id", "jobs", Store.DISK, CREATED_NS),
+        ready=0,
+        ready_bytes=0,
+        oldest_age=None,
+        waiting=0,
+        enqueued_total=0,
+        consumed_total=0,
+        limit=-1,
+        blocked=1,
+        groups=2,
+        groups_paused=3,
+        groups_parked=4,
+        fair_keys=5,
+        top_fair_keys=(FairKeyStats("a\x1b", 6, 70, 8), FairKeyStats("", 1, 0, 0)),
+    )
+
+    title, row, *below = stats_table([stats])
+
+    assert title.split()[-5:] == ["GROUPS", "PAUSED", "PARKED", "BLOCKED", "FAIR-KEYS"]
+    assert row.split()[-5:] == ["2", "3", "4", "1", "5"]
+    assert below == [
+        "",
+        "FAIR-KEY  WEIGHT  WAITING  LEASED",
+        "a\\x1b          6       70       8",
+        "(none)         1        0       0",
+    ]
+
+
+def test_groups_are_a_table() -> None:
+    """With the moments since which they are paused or parked, if one is."""
+    parked = GroupInfo(id="a\n", state=GroupState.PARKED, waiting=10, leased=0, since_ns=CREATED_NS)
+    unknown = GroupInfo(id="b", state=None, waiting=1, leased=2)
+
+    assert group_table([parked, unknown], None) == [
+        "GROUP  STATE    WAITING  LEASED  SINCE",
+        f"a\\n    parked        10       0  {CREATED}",
+        "b      unknown        1       2  -",
+    ]
+    assert group_table([unknown], 3) == [
+        "GROUP  STATE    WAITING  LEASED  SKIPPED",
+        "b      unknown        1       2        3",
+    ]
+    assert group_table([], None) == ["GROUP  STATE  WAITING  LEASED"]
 
 
 def test_redrives_are_a_table() -> None:

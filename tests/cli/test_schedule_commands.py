@@ -48,6 +48,7 @@ def test_a_schedule_has_options() -> None:
     put = call_of(
         *("schedule", "put", "jobs", "check", "--every", "90s", "--missed", "skip", "--paused"),
         *("-t", "k=v", "--delay", "5s", "--ttl", "1m", "--priority", "9", "--dedup-id", "x"),
+        *("--group", "g", "--fair-key", "f"),
     )
     zone = call_of(
         *("schedule", "put", "jobs", "a", "--cron", "0 9 * * 1", "--time-zone", "Asia/Tokyo"),
@@ -65,6 +66,8 @@ def test_a_schedule_has_options() -> None:
                 "ttl": {"seconds": 60, "nanos": 0},
                 "priority": 9,
                 "dedup_id": "x",
+                "group_id": "g",
+                "fair_key": "f",
             },
         },
         "missed": "SKIP",

@@ -154,6 +154,20 @@ class QueuesConformance:
 
         assert listed == counted == ids
 
+    async def test_queues_are_listed_by_selector(self, client: qmq.AsyncClient) -> None:
+        """By their tags; one that is wrong is refused."""
+        team = a_name()
+        for env in ("prod", "stage", "test"):
+            await client.new_queue(tags={"team": team, "env": env})
+
+        selector = f"team={team},env in (prod,stage)"
+        listed = await client.list_queues(selector=selector)
+
+        envs = [tag.value for info in listed for tag in info.tags if tag.key == "env"]
+        assert envs == ["prod", "stage"]
+        with pytest.raises(qmq.InvalidArgument, match="selector: at its end: expected a value"):
+            await client.list_queues(selector="team=")
+
     async def test_stats_count(self, client: qmq.AsyncClient) -> None:
         """What is there, and what went through."""
         queue = await client.new_queue()

@@ -28,6 +28,11 @@ SETTINGS = qmq.QueueSettings(
     overflow="DROP_OLDEST",
     leased_max=7,
     rate=qmq.Rate(messages_per_second=0.5, burst=3),
+    park_after=4,
+    fairness=qmq.Fairness(
+        leased_max=5, rate=qmq.Rate(messages_per_second=0.25, burst=6), weights={"a": 7, "b": 8}
+    ),
+    weight=9,
 )
 
 
@@ -104,6 +109,8 @@ class OptionsConformance:
             ({"priority": 256}, "priority"),
             ({"priority": -1}, "priority"),
             ({"dedup_id": "x" * 129}, "dedup_id"),
+            ({"group_id": "x\n"}, "group_id"),
+            ({"fair_key": "x" * 129}, "fair_key"),
             ({"delay": timedelta(days=4_000)}, "delay"),
         ],
     )
@@ -284,7 +291,12 @@ class QueueOptionsConformance:
 
         made = (await queue.info()).settings
         updated = await queue.update(
-            qmq.QueueSettings(delay=0, overflow="REJECT", rate=qmq.Rate(burst=4))
+            qmq.QueueSettings(
+                delay=0,
+                overflow="REJECT",
+                rate=qmq.Rate(burst=4),
+                fairness=qmq.Fairness(weights={"a": 0, "c": 10}),
+            )
         )
         back = await queue.update(
             qmq.QueueSettings(
@@ -294,6 +306,13 @@ class QueueOptionsConformance:
                 bytes_limit=0,
                 leased_max=0,
                 rate=qmq.Rate(messages_per_second=0, burst=0),
+                park_after=0,
+                fairness=qmq.Fairness(
+                    leased_max=0,
+                    rate=qmq.Rate(messages_per_second=0, burst=0),
+                    weights={"b": 0, "c": 0},
+                ),
+                weight=1,
             )
         )
 
@@ -304,7 +323,13 @@ class QueueOptionsConformance:
         )
         assert (made.bytes_limit, made.leased_max) == (2**40, 7)
         assert (made.overflow, made.rate) == (qmq.Overflow.DROP_OLDEST, SETTINGS.rate)
+        assert (made.park_after, made.fairness, made.weight) == (4, SETTINGS.fairness, 9)
         assert updated.settings.rate == qmq.Rate(messages_per_second=0.5, burst=4)
+        assert updated.settings.fairness == qmq.Fairness(
+            leased_max=5,
+            rate=qmq.Rate(messages_per_second=0.25, burst=6),
+            weights={"b": 8, "c": 10},
+        )
         assert (updated.settings.overflow, updated.settings.ttl) == (
             qmq.Overflow.REJECT,
             made.ttl,

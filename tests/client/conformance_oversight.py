@@ -54,6 +54,11 @@ class OversightConformance:
             overflow="REJECT",
             leased_max=0,
             rate=qmq.Rate(messages_per_second=0, burst=0),
+            park_after=0,
+            fairness=qmq.Fairness(
+                leased_max=0, rate=qmq.Rate(messages_per_second=0, burst=0), weights={}
+            ),
+            weight=1,
         )
         assert (info.limit, info.paused) == (-1, None)
 
@@ -173,6 +178,8 @@ class OversightConformance:
         assert await texts_of(queue.browse(states=["LEASED"])) == ["a"]
         ready = queue.browse(states=[qmq.MessageState.READY], tags={"n": "1"})
         assert await texts_of(ready) == ["b"]
+        assert await texts_of(queue.browse(selector="n in (1,2)")) == ["a", "b"]
+        assert await texts_of(queue.browse(states=["READY"], selector="!n")) == ["c"]
         assert await texts_of(queue.browse(age_min=3600)) == []
         assert await texts_of(queue.browse(age_max=3600)) == ["a", "b", "c"]
         with pytest.raises(qmq.InvalidArgument, match="page_size"):

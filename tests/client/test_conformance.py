@@ -12,6 +12,7 @@ from tests.client.conformance_consuming import (
     ConsumingThreadsConformance,
     WorkerConformance,
 )
+from tests.client.conformance_groups import GroupsConformance
 from tests.client.conformance_leases import CompleteConformance, LeasesConformance
 from tests.client.conformance_many import ProducerConformance, ThreadsConformance
 from tests.client.conformance_options import OptionsConformance, QueueOptionsConformance
@@ -71,6 +72,10 @@ class TestLeases(LeasesConformance):
 
 
 class TestComplete(CompleteConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestGroups(GroupsConformance):
     """Over the broker of `qmq.testing`."""
 
 

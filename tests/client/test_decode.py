@@ -75,6 +75,7 @@ def test_a_message_says_what_it_was_added_with() -> None:
     wire.options.available_at.FromNanoseconds(1_700_000_000_123_456_789)
     wire.options.expires_at.FromNanoseconds(1_800_000_000_000_000_000)
     wire.options.priority, wire.options.dedup_id = 9, "invoice 17"
+    wire.options.group_id, wire.options.fair_key = "account 4", "customer 5"
     codec = qmq.BytesCodec()
 
     for message in (
@@ -82,13 +83,14 @@ def test_a_message_says_what_it_was_added_with() -> None:
         decode.browsed(pb.BrowsedMessage(message=wire), codec),
     ):
         assert (message.priority, message.dedup_id) == (9, "invoice 17")
+        assert (message.group_id, message.fair_key) == ("account 4", "customer 5")
         assert message.available_ns == 1_700_000_000_123_456_789
         assert message.available_at == datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC)
         assert message.expires_ns == 1_800_000_000_000_000_000
         assert message.expires_at == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
         assert (message.dead_letter, message.attempts) == (None, ())
     plain = decode.popped(pb.Message(payload=b"x"), codec)
-    assert (plain.priority, plain.dedup_id) == (0, "")
+    assert (plain.priority, plain.dedup_id, plain.group_id, plain.fair_key) == (0, "", "", "")
     assert (plain.available_ns, plain.available_at) == (plain.expires_ns, plain.expires_at)
     assert plain.expires_at is None
 
@@ -113,10 +115,20 @@ def test_what_is_known_of_a_queue_is_all_there() -> None:
             overflow="DEAD_LETTER_OLDEST",
             leased_max=7,
             rate=pb.Rate(messages_per_second=0.5, burst=4),
+            park_after=8,
+            fairness=pb.Fairness(
+                leased_max=9,
+                rate=pb.Rate(messages_per_second=0.25, burst=10),
+                weights={"b": 11, "": 12},
+            ),
+            weight=13,
         )
     )
     wire = pb.QueueStats(queue=queue, bytes=1, expired_total=2, overflowed_total=3)
     wire.deduplicated_total, wire.dedup_ids = 4, 5
+    wire.blocked, wire.groups, wire.groups_paused, wire.groups_parked = 6, 7, 8, 9
+    wire.fair_keys = 10
+    wire.top_fair_keys.add(fair_key="a", weight=11, waiting=12, leased=13)
 
     stats = decode.queue_stats(wire)
 
@@ -138,6 +150,33 @@ def test_what_is_known_of_a_queue_is_all_there() -> None:
         overflow=qmq.Overflow.DEAD_LETTER_OLDEST,
         leased_max=7,
         rate=qmq.Rate(messages_per_second=0.5, burst=4),
+        park_after=8,
+        fairness=qmq.Fairness(
+            leased_max=9,
+            rate=qmq.Rate(messages_per_second=0.25, burst=10),
+            weights={"b": 11, "": 12},
+        ),
+        weight=13,
     )
     assert (stats.bytes, stats.expired_total, stats.overflowed_total) == (1, 2, 3)
     assert (stats.deduplicated_total, stats.dedup_ids) == (4, 5)
+    assert (stats.blocked, stats.groups) == (6, 7)
+    assert (stats.groups_paused, stats.groups_parked, stats.fair_keys) == (8, 9, 10)
+    assert stats.top_fair_keys == (qmq.FairKeyStats("a", 11, 12, 13),)
+
+
+def test_a_group_says_what_it_is_and_holds() -> None:
+    """Since when, if it is paused or parked; a state that the client does not know is None."""
+    wire = pb.Group(group_id="a", state=pb.Group.PARKED, waiting=1, leased=2)
+    wire.since.FromNanoseconds(1_800_000_000_000_000_001)
+
+    parked = decode.group_info(wire)
+    ready = decode.group_info(pb.Group(group_id="b", state=pb.Group.READY))
+    unknown = decode.group_info(pb.Group(state=99))  # type: ignore[arg-type]
+
+    assert (parked.id, parked.state) == ("a", qmq.GroupState.PARKED)
+    assert (parked.waiting, parked.leased) == (1, 2)
+    assert parked.since_ns == 1_800_000_000_000_000_001
+    assert parked.since == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+    assert ready == qmq.GroupInfo(id="b", state=qmq.GroupState.READY, waiting=0, leased=0)
+    assert (ready.since, unknown.state) == (None, None)

@@ -39,6 +39,8 @@ messages = st.builds(
     expires_at=moments,
     priority=st.integers(0, 255),
     dedup_id=st.text(max_size=5),
+    group_id=st.text(max_size=5),
+    fair_key=st.text(max_size=5),
 )
 
 MOMENT = datetime(2026, 12, 1, 8, 0, 0, 123_456, tzinfo=UTC)
@@ -93,16 +95,19 @@ def test_a_batch_is_encoded_as_by_the_library(
         ),
         ({"priority": 255}, {"priority": 255}),
         ({"dedup_id": "x"}, {"dedup_id": "x"}),
+        ({"group_id": "x"}, {"group_id": "x"}),
+        ({"fair_key": "x"}, {"fair_key": "x"}),
     ],
 )
 def test_options_are_those_of_the_wire(told: dict[str, Any], fields: dict[str, Any]) -> None:
     """Seconds or timedeltas, moments of any zone; a delay of 0 is one that was given."""
     nothing: dict[str, Any] = dict.fromkeys(("delay", "available_at", "ttl", "expires_at"))
+    nothing |= {"priority": 0, "dedup_id": "", "group_id": "", "fair_key": ""}
 
-    options = message_options(**{**nothing, "priority": 0, "dedup_id": "", **told})
+    options = message_options(**{**nothing, **told})
 
     assert options == options_of(qmq.NewMessage(b"", **told)) == pb.MessageOptions(**fields)
-    assert message_options(**nothing, priority=0, dedup_id="") is None
+    assert message_options(**nothing) is None
 
 
 def test_a_message_of_a_batch_has_tags_and_ids_of_its_own() -> None:
@@ -135,6 +140,8 @@ def test_settings_that_are_left_out_are_left_out() -> None:
             bytes_limit=0,
             leased_max=0,
             rate=qmq.Rate(burst=0),
+            park_after=0,
+            fairness=qmq.Fairness(leased_max=0, weights={}),
         )
     )
     some = queue_settings(
@@ -148,13 +155,18 @@ def test_settings_that_are_left_out_are_left_out() -> None:
             overflow="DROP_OLDEST",
             leased_max=7,
             rate=qmq.Rate(messages_per_second=0.5),
+            park_after=8,
+            fairness=qmq.Fairness(rate=qmq.Rate(burst=9), weights={"a": 10, "b": 0}),
+            weight=11,
         )
     )
 
     assert nothing == pb.QueueSettings()
     assert {field.name for field, _ in zero.ListFields()} == {
         *("delay", "ttl", "dead_letter_expired", "bytes_limit", "leased_max", "rate"),
+        *("park_after", "fairness"),
     }
+    assert zero.fairness == pb.Fairness(leased_max=0)
     assert zero.rate.HasField("burst")
     assert not zero.rate.HasField("messages_per_second")
     assert some == pb.QueueSettings(
@@ -167,4 +179,7 @@ def test_settings_that_are_left_out_are_left_out() -> None:
         overflow="DROP_OLDEST",
         leased_max=7,
         rate=pb.Rate(messages_per_second=0.5),
+        park_after=8,
+        fairness=pb.Fairness(rate=pb.Rate(burst=9), weights={"a": 10, "b": 0}),
+        weight=11,
     )

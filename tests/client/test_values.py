@@ -135,6 +135,18 @@ def test_settings_are_written_in_seconds_or_timedeltas() -> None:
         settings.lease_duration = None  # type: ignore[misc]
 
 
+def test_weights_are_a_copy_of_those_that_were_given() -> None:
+    """Settings do not change with them; they are compared, and go to other processes."""
+    weights = {"a": 2}
+    settings = qmq.QueueSettings(fairness=qmq.Fairness(leased_max=1, weights=weights))
+    weights["a"] = 3
+
+    assert settings.fairness == qmq.Fairness(leased_max=1, weights={"a": 2})
+    assert settings.fairness != qmq.Fairness(leased_max=1, weights=weights)
+    assert (qmq.Fairness().weights, qmq.Fairness().rate) == (None, None)
+    assert hash(settings) == hash(pickle.loads(pickle.dumps(settings)))  # noqa: S301 - Ours.
+
+
 def test_settings_are_checked_where_they_are_given() -> None:
     """By name, as far as the client knows the rules."""
     for make, name in (
@@ -171,14 +183,29 @@ def test_a_message_that_is_to_be_added_says_all_in_one_way() -> None:
     moment = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
     message = qmq.NewMessage(
-        "x", tags={"a": "1"}, delay=1.5, ttl=timedelta(days=1), priority=9, dedup_id="17"
+        "x",
+        tags={"a": "1"},
+        delay=1.5,
+        ttl=timedelta(days=1),
+        priority=9,
+        dedup_id="17",
+        group_id="18",
+        fair_key="19",
     )
     other = qmq.NewMessage("x", available_at=moment, expires_at=moment)
 
     assert (message.tags, message.delay) == ((("a", "1"),), timedelta(seconds=1.5))
     assert message == qmq.NewMessage(
-        "x", tags=[qmq.Tag("a", "1")], delay=1.5, ttl=86_400, priority=9, dedup_id="17"
+        "x",
+        tags=[qmq.Tag("a", "1")],
+        delay=1.5,
+        ttl=86_400,
+        priority=9,
+        dedup_id="17",
+        group_id="18",
+        fair_key="19",
     )
+    assert (message.group_id, message.fair_key) == ("18", "19")
     assert (other.available_at, other.delay, other.priority) == (moment, None, 0)
     assert pickle.loads(pickle.dumps(message)) == message  # noqa: S301 - Ours.
     with pytest.raises(AttributeError):

@@ -11,7 +11,11 @@ from tests.engine.servers import Server
 
 # The tests of pairs are in no test modules of their own, but should be as talkative.
 pytest.register_assert_rewrite(
-    "tests.engine.pairs_of_time", "tests.engine.pairs_of_order", "tests.engine.pairs_of_flow"
+    "tests.engine.pairs_of_time",
+    "tests.engine.pairs_of_order",
+    "tests.engine.pairs_of_groups",
+    "tests.engine.pairs_of_keys",
+    "tests.engine.pairs_of_flow",
 )
 
 

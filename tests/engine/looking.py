@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from qmq.engine.broker import Broker
 from qmq.envelope import encode_tags, id_of
@@ -17,6 +17,7 @@ from qmq.values import (
     NS_PER_S,
     BackOff,
     Durability,
+    MessageOptions,
     MessageState,
     NackKind,
     QueueSettings,
@@ -100,6 +101,14 @@ async def put(broker: Broker, *payloads: bytes, tags: tuple[Tag, ...] = ()) -> l
     return [id_of(await broker.add("jobs", payload, encode_tags(tags))) for payload in payloads]
 
 
+async def put_with(
+    broker: Broker, payload: bytes, *, group_id: str = "", fair_key: str = ""
+) -> None:
+    """Add a message of a group, or with a fair_key, to the queue "jobs"."""
+    options = MessageOptions(group_id=group_id, fair_key=fair_key)
+    await broker.add_with("jobs", payload, b"", options)
+
+
 async def leased(
     broker: Broker, count: int = 1, consumer: str = "", queue: str = "jobs"
 ) -> list[str]:
@@ -116,6 +125,9 @@ async def page(  # noqa: PLR0913 - As `Browsing.browse` has them.
     page_size: int = 0,
     states: tuple[MessageState, ...] = (),
     tags: tuple[Tag, ...] = (),
+    selector: str = "",
+    group_id: str = "",
+    fair_key: str = "",
     age_min_s: float = 0,
     age_max_s: float | None = None,
 ) -> tuple[list[pb.BrowsedMessage], str]:
@@ -126,6 +138,9 @@ async def page(  # noqa: PLR0913 - As `Browsing.browse` has them.
         page_token=page_token,
         states=states,
         tags=tags,
+        selector=selector,
+        group_id=group_id,
+        fair_key=fair_key,
         age_min_ns=round(age_min_s * NS_PER_S),
         age_max_ns=None if age_max_s is None else round(age_max_s * NS_PER_S),
     )
@@ -134,18 +149,12 @@ async def page(  # noqa: PLR0913 - As `Browsing.browse` has them.
 
 async def browsed(
     broker: Broker,
-    *,
-    queue: str = "jobs",
-    page_size: int = 0,
-    states: tuple[MessageState, ...] = (),
-    tags: tuple[Tag, ...] = (),
+    **shown: Any,  # noqa: ANN401 - As `page` has it.
 ) -> list[pb.BrowsedMessage]:
     """Browse all pages."""
-    found, token = await page(broker, queue=queue, page_size=page_size, states=states, tags=tags)
+    found, token = await page(broker, **shown)
     while token:
-        more, token = await page(
-            broker, token, queue=queue, page_size=page_size, states=states, tags=tags
-        )
+        more, token = await page(broker, token, **shown)
         found += more
     return found
 

@@ -1,5 +1,6 @@
 """What the broker decides itself, whichever store a queue lives in."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from qmq.limits import MESSAGE_BYTES_MAX, PAGE_SIZE_MAX, QUEUES_MAX
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import Store, Tag
+from qmq.values import QueueInfo, Store, Tag
 
 
 def memory_broker(
@@ -166,6 +167,80 @@ async def test_pages_go_on_where_the_last_one_ended() -> None:
     assert first == infos[:2]
     assert second == infos[3:]
     assert end == ""
+
+
+async def test_queues_are_selected_by_their_tags() -> None:
+    """As they are now; an empty selector selects all."""
+    broker = memory_broker()
+    mail, stage = Tag("team", "mail"), Tag("env", "stage")
+    infos = [
+        await broker.new_queue(Store.MEMORY, tags=tags)
+        for tags in ((mail,), (mail, stage), (), (stage,))
+    ]
+
+    async def selected(selector: str) -> list[QueueInfo]:
+        return (await broker.list_queues(0, "", selector))[0]
+
+    assert await selected("team=mail") == infos[:2]
+    assert await selected("!team") == infos[2:]
+    assert await selected("env in (stage,prod),team!=mail") == [infos[3]]
+    assert await selected("") == infos
+    await broker.add_queue_tag(infos[2].id, mail)
+    assert [info.id for info in await selected("team=mail")] == [info.id for info in infos[:3]]
+    await broker.delete_queue(infos[0].id)
+    assert [info.id for info in await selected("team=mail")] == [info.id for info in infos[1:3]]
+
+
+@pytest.mark.parametrize("page_size", [0, 1, 2, 3, 4, 999])
+async def test_pages_of_selected_queues_are_full(page_size: int) -> None:
+    """Also where those that are looked at are more than a page; the last page has no token."""
+    broker = memory_broker()
+    queues_looked_at = 2 * PAGE_SIZE_MAX + 10
+    every = 700
+    expected = []
+    for n in range(queues_looked_at):
+        tags = (Tag("n", "every"),) if n % every == 0 else ()
+        info = await broker.new_queue(Store.MEMORY, tags=tags)
+        if tags:
+            expected.append(info)
+
+    found, token = await broker.list_queues(page_size, "", "n")
+    pages = [found]
+    while token:
+        found, token = await broker.list_queues(page_size, token, "n")
+        pages.append(found)
+
+    assert [info for found in pages for info in found] == expected
+    assert all(len(found) == page_size for found in pages[:-1])
+    assert pages[-1]
+
+
+async def test_others_have_their_turn_while_queues_are_selected() -> None:
+    """What is added behind those that were looked at is found; so is what is deleted not."""
+    broker = memory_broker()
+    infos = [await broker.new_queue(Store.MEMORY, tags=(Tag("k", "v"),)) for _ in range(1_001)]
+
+    listing = asyncio.create_task(broker.list_queues(0, "", "k=v"))
+    await asyncio.sleep(0)
+    await broker.delete_queue(infos[-1].id)
+    last = await broker.new_queue(Store.MEMORY, tags=(Tag("k", "v"),))
+
+    assert await listing == ([*infos[:-1], last], "")
+
+
+@pytest.mark.parametrize(
+    ("page_size", "token", "selector", "field"),
+    [(0, "", "a=", "selector"), (0, "", " ", "selector"), (1_001, "", "a", "page_size"),
+     (-1, "", "a", "page_size"), (0, "x", "a", "page_token")],
+)  # fmt: skip
+async def test_selection_that_breaks_a_rule_is_refused(
+    page_size: int, token: str, selector: str, field: str
+) -> None:
+    """By the name of the field."""
+    with pytest.raises(InvalidArgument) as refusal:
+        await memory_broker().list_queues(page_size, token, selector)
+
+    assert refusal.value.field == field
 
 
 @pytest.mark.parametrize("token", ["x", "-1", "1.0", " 1", "1\n", "\u0661", "9" * 19, "1e3"])

@@ -26,6 +26,7 @@ from tests.engine.looking import (
     page,
     payloads,
     put,
+    put_with,
 )
 
 
@@ -220,6 +221,81 @@ async def test_filter_by_tags_takes_those_that_have_all(broker: Broker) -> None:
         b"sly",
     ]
     assert payloads(await browsed(broker, tags=(Tag("size", ""),))) == []
+
+
+@pytest.mark.parametrize("page_size", [1, 100])
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ("colour=red", [b"red", b"both"]),
+        ("colour in (red, blue), !size", [b"red", b"blue"]),
+        ("colour=red,colour=blue", [b"both"]),
+        ("colour!=red", [b"none", b"blue"]),
+        ("size", [b"both"]),
+        ("!size", [b"none", b"red", b"blue"]),
+        ("colour=green", []),
+    ],
+)
+async def test_filter_by_selector(
+    broker: Broker, selector: str, expected: list[bytes], page_size: int
+) -> None:
+    """On the tags of messages, page by page."""
+    red, blue = Tag("colour", "red"), Tag("colour", "blue")
+    await put(broker, b"none")
+    await put(broker, b"red", tags=(red,))
+    await put(broker, b"blue", tags=(blue,))
+    await put(broker, b"both", tags=(red, blue, Tag("size", "")))
+
+    found = await browsed(broker, selector=selector, page_size=page_size)
+
+    assert payloads(found) == expected
+
+
+async def test_filter_by_selector_and_tags(broker: Broker) -> None:
+    """Both have to fit."""
+    big = Tag("size", "big")
+    await put(broker, b"red", tags=(Tag("colour", "red"), big))
+    await put(broker, b"blue", tags=(Tag("colour", "blue"), big))
+    await put(broker, b"small", tags=(Tag("colour", "blue"),))
+
+    assert payloads(await browsed(broker, tags=(big,), selector="colour!=red")) == [b"blue"]
+
+
+async def test_selector_that_is_none_is_refused(broker: Broker) -> None:
+    """With the place in it."""
+    with pytest.raises(InvalidArgument, match=r"^selector: at its end: expected a value"):
+        await page(broker, selector="a=")
+
+
+@pytest.mark.parametrize("page_size", [1, 100])
+async def test_filter_by_group_and_fair_key(
+    broker: Broker, clock: ManualClock, page_size: int
+) -> None:
+    """Whatever the state of a message; those without are shown if nothing is asked for."""
+    await put_with(broker, b"g", group_id="g")
+    await put_with(broker, b"g of k", group_id="g", fair_key="k")
+    await put_with(broker, b"h of k", group_id="h", fair_key="k")
+    await put(broker, b"plain")
+    await leased(broker)
+    clock.advance(1)
+
+    async def shown(**wanted: str) -> list[bytes]:
+        return payloads(await browsed(broker, page_size=page_size, **wanted))
+
+    assert await shown(group_id="g") == [b"g", b"g of k"]
+    assert await shown(fair_key="k") == [b"g of k", b"h of k"]
+    assert await shown(group_id="h", fair_key="k") == [b"h of k"]
+    assert await shown(group_id="k") == await shown(fair_key="g") == []
+    assert len(await shown()) == 4
+
+
+async def test_dead_letters_are_found_by_the_group_that_they_had(broker: Broker) -> None:
+    """A message keeps what it was added with."""
+    await put_with(broker, b"bad", group_id="g", fair_key="k")
+    await broker.leasing.nack("jobs", await leased(broker), NackKind.REJECT)
+
+    assert payloads(await browsed(broker, queue="dead", group_id="g")) == [b"bad"]
+    assert payloads(await browsed(broker, queue="dead", fair_key="j")) == []
 
 
 async def test_filter_by_age(broker: Broker, clock: ManualClock, store: CountingStore) -> None:

@@ -8,12 +8,24 @@ from typing import Final
 import pytest
 
 from tests.documents import page
-from tests.engine import pairs_of_flow, pairs_of_order, pairs_of_time
+from tests.engine import (
+    pairs_of_flow,
+    pairs_of_groups,
+    pairs_of_keys,
+    pairs_of_order,
+    pairs_of_time,
+)
 from tests.engine.pairs import CELLS, FEATURES, Cell
 from tests.engine.servers import Server
 
 #: The modules that the pairs are in: to import them is to have them.
-MODULES: Final = (pairs_of_time, pairs_of_order, pairs_of_flow)
+MODULES: Final = (
+    pairs_of_time,
+    pairs_of_order,
+    pairs_of_groups,
+    pairs_of_keys,
+    pairs_of_flow,
+)
 
 PAGE: Final = "docs/feature-pairs.md"
 

@@ -100,7 +100,7 @@ def withdrawn_without_being_there(q: Queue) -> None:
 
 def head_withdrawn_unseen(q: Queue) -> None:
     """Leave a message at the head that is not to be handed out."""
-    q.ready._withdrawn.add(known(q, EXPIRED).entry)  # noqa: SLF001 - No other way leads there.
+    q.ready._returned._withdrawn.add(known(q, EXPIRED).entry)  # noqa: SLF001 - No other way.
     q.leases.by_seq.pop(EXPIRED)
     q.ready.bytes -= SIZE
 

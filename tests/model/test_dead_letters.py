@@ -12,6 +12,7 @@ from qmq.model.dead_letters import bury, check_dead_letter_queue
 from qmq.model.delivery import Delivery
 from qmq.model.index import entry
 from qmq.model.queue import Queue
+from qmq.model.stats import stats_of
 from qmq.testing import START_NS
 from qmq.values import (
     NS_PER_S,
@@ -81,8 +82,8 @@ def test_dead_letters_are_counted_by_reason(reason: DeadLetterReason) -> None:
     buried(source, delivery, target, reason=reason)
 
     assert source.dead_lettered == {each: int(each is reason) for each in DeadLetterReason}
-    assert source.stats(START_NS, 0).dead_lettered_total == 1
-    assert target.stats(START_NS, 0).dead_lettered_total == 0
+    assert stats_of(source, START_NS).dead_lettered_total == 1
+    assert stats_of(target, START_NS).dead_lettered_total == 0
 
 
 def test_limit_of_the_new_queue_does_not_count() -> None:

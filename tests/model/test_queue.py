@@ -6,20 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmq.errors import InvalidArgument, QueueEmpty, QueueFull
-from qmq.limits import TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from qmq.errors import QueueEmpty, QueueFull
 from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.testing import ManualClock
-from qmq.values import Tag
 from tests.model.queues import queue, queue_id, seqs_in
 
 #: What a message takes, where that does not matter.
 SIZE = 100
-
-A1 = Tag("a", "1")
-A2 = Tag("a", "2")
-B1 = Tag("b", "1")
 
 
 def popped(q: Queue) -> int:
@@ -149,74 +143,6 @@ def test_age_is_never_negative() -> None:
     clock.advance(-60)
 
     assert q.oldest_age_ns(clock.now_ns()) == 0
-
-
-def test_tags_keep_the_order_in_which_they_were_added() -> None:
-    """One key may have several values, and new tags go to the end."""
-    q = queue(tags=(B1,))
-
-    assert q.add_tag(A2)
-    assert q.add_tag(A1)
-
-    assert q.info.tags == (B1, A2, A1)
-
-
-def test_tag_that_is_there_is_not_added_again() -> None:
-    """Tags are a set of pairs."""
-    q = queue(tags=(A1, B1))
-
-    assert not q.add_tag(A1)
-
-    assert q.info.tags == (A1, B1)
-
-
-def test_deleted_tag_is_gone_and_the_others_stay() -> None:
-    """Only the pair that was named goes, in whatever place it stands."""
-    q = queue(tags=(A1, A2, B1))
-
-    assert q.delete_tag(A2)
-
-    assert q.info.tags == (A1, B1)
-
-
-def test_tag_that_is_not_there_is_deleted_without_effect() -> None:
-    """Neither another value of the key nor another key of the value goes."""
-    q = queue(tags=(A1,))
-
-    assert not q.delete_tag(A2)
-    assert not q.delete_tag(B1)
-
-    assert q.info.tags == (A1,)
-
-
-def test_number_of_tags_is_bounded() -> None:
-    """One tag more than allowed is refused; one that is there already needs no room."""
-    tags = tuple(Tag("n", str(n)) for n in range(TAGS_MAX))
-    q = queue(7, tags=tags)
-
-    assert not q.add_tag(tags[0])
-    with pytest.raises(InvalidArgument) as refusal:
-        q.add_tag(A1)
-
-    assert refusal.value.message == f"tag: queue {queue_id(7)} has {TAGS_MAX} tags, the most"
-    assert q.info.tags == tags
-
-
-def test_size_of_all_tags_is_bounded() -> None:
-    """Tags that no reply should have to carry are refused, although each alone is allowed."""
-    q = queue(7)
-    longest = "v" * TAG_VALUE_BYTES_MAX
-    allowed = [Tag(key, longest) for key in "abc"]
-    for tag in allowed:
-        q.add_tag(tag)
-
-    with pytest.raises(InvalidArgument) as refusal:
-        q.add_tag(Tag("d", longest))
-
-    assert refusal.value.field == "tag"
-    assert queue_id(7) in refusal.value.rule
-    assert f"more than tags_bytes_max of {TAGS_BYTES_MAX}" in refusal.value.rule
-    assert q.info.tags == tuple(allowed)
 
 
 def test_repr_says_which_queue_and_how_full() -> None:

@@ -10,6 +10,7 @@ from qmq.errors import QueueFull
 from qmq.model.check import problems_of
 from qmq.model.index import entries, entry
 from qmq.model.queue import Queue
+from qmq.model.stats import stats_of
 from qmq.testing import START_NS
 from tests.model.queues import queue, queue_id, seqs_in
 
@@ -165,7 +166,7 @@ def test_stats_tell_what_is_there_and_what_went_through() -> None:
     q.add_batch(START_NS + 1_000, [10, 20])
     q.pop()
 
-    stats = q.stats(START_NS + 5_000, waiting=4)
+    stats = stats_of(q, START_NS + 5_000, waiting=4)
 
     assert stats.info is q.info
     assert (stats.ready, stats.ready_bytes, stats.oldest_age_ns) == (2, 30, 4_000)
@@ -176,9 +177,9 @@ def test_stats_of_an_empty_queue_have_no_age() -> None:
     """Which is not the same as an age of 0, that of a message that has just come."""
     q = queue_of(5)
 
-    assert q.stats(1, waiting=0).oldest_age_ns == 0
+    assert stats_of(q, 1, waiting=0).oldest_age_ns == 0
     q.pop()
-    assert q.stats(1, waiting=0).oldest_age_ns is None
+    assert stats_of(q, 1, waiting=0).oldest_age_ns is None
 
 
 sizes = st.integers(0, 5_000)

@@ -9,6 +9,7 @@ from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entries, entry
 from qmq.model.queue import Queue
+from qmq.model.stats import stats_of
 from qmq.testing import START_NS
 from qmq.values import (
     NS_PER_S,
@@ -350,7 +351,7 @@ def test_stats_tell_what_is_where() -> None:
     q.ack(first)
     nack(q, second, NackKind.FAIL, delay_ns=5)
 
-    stats = q.stats(START_NS + 1_000, waiting=0)
+    stats = stats_of(q, START_NS + 1_000, waiting=0)
 
     assert (stats.ready, stats.leased, stats.delayed) == (2, 2, 1)
     assert (stats.ready_bytes, stats.oldest_age_ns) == (2 * SIZE, 996)

@@ -12,6 +12,7 @@ from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry, seq_of, size_of
 from qmq.model.queue import Queue
+from qmq.model.stats import stats_of
 from qmq.testing import START_NS
 from qmq.values import UNBOUNDED, NackKind, Overflow, Pause, QueueSettings
 from tests.model.queues import SIZE, leased, queue, queue_id, seqs_in
@@ -55,6 +56,11 @@ def in_every_state(q: Queue) -> list[Delivery]:
     return deliveries
 
 
+def give_back(q: Queue, delivery: Delivery) -> None:
+    """Release a message that is on lease."""
+    q.nack(delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=None, reason="", chance=0.0)
+
+
 def displaced(q: Queue, *sizes: int) -> list[int]:
     """Let messages make room for others, and return their numbers."""
     return [each.seq for each in q.displace(sizes)]
@@ -75,7 +81,7 @@ def test_bytes_are_those_of_all_messages_in_whatever_state() -> None:
     assert q.bytes == 5 * SIZE
     q.ack_all([(other.seq, other.fence)])
     q.pop()
-    assert (q.bytes, q.stats(START_NS, 0).bytes) == (3 * SIZE, 3 * SIZE)
+    assert (q.bytes, stats_of(q, START_NS).bytes) == (3 * SIZE, 3 * SIZE)
     q.drop_all()
     assert (q.bytes, q.message_count) == (0, 0)
 
@@ -337,3 +343,32 @@ def test_sizes_of_what_is_displaced_are_those_of_the_messages() -> None:
 
     assert [(each.seq, size_of(each.entry)) for each in gone] == [(1, 10), (2, 20), (3, 30)]
     assert [seq_of(each) for each in q.ready] == [4]
+
+
+def test_oldest_is_taken_whatever_its_place() -> None:
+    """With a priority or without, fresh or not, back from a lease or not."""
+    q = limited(0, limit=6, overflow=DROP)
+    for seq, priority in enumerate((0, 9, 0, 5, 9, 0), 1):
+        if priority:
+            known(q, seq, priority=priority)
+        else:
+            q.add_plain(entry(seq, SIZE))
+    [first] = leased(q)
+    give_back(q, first)
+
+    assert displaced(q, *[SIZE] * 5) == [1, 2, 3, 4, 5]
+
+
+def test_knowing_the_oldest_takes_no_memory_for_long() -> None:
+    """Once nobody asks for it any more."""
+    q = limited(0, limit=2, overflow=DROP)
+    known(q, 1, priority=1)
+    known(q, 2, priority=1)
+    assert displaced(q, SIZE) == [1]
+
+    for _ in range(5_000):
+        [delivery] = leased(q)
+        give_back(q, delivery)
+
+    assert len(q.leases._by_age or ()) < 2_000  # noqa: SLF001 - What it takes.
+    assert displaced(q, SIZE, SIZE) == [2]

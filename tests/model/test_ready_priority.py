@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from qmq.model import ready as module
+from qmq.model import standing as module
 from qmq.model.index import entry, seq_of, size_of
 from qmq.model.ready import Ready
 from qmq.testing import START_NS
@@ -137,17 +137,6 @@ def test_low_priority_is_not_put_off_for_ever_by_ageing() -> None:
     assert places(list(ready)).index(0) == 19
 
 
-def test_oldest_is_taken_whatever_its_place() -> None:
-    """With a priority or without, fresh or not."""
-    ready = line(0, 9, 0, 5, 9, 0)
-    head = ready.take()
-    ready.put_back(head, 9)
-
-    assert places([ready.take_oldest() for _ in range(5)]) == [0, 1, 2, 3, 4]
-    assert (len(ready), ready.bytes) == (1, SIZE)
-    assert places([ready.take_oldest()]) == [5]
-
-
 @pytest.mark.parametrize("priority", [0, 1])
 def test_what_is_withdrawn_behind_the_head_takes_no_memory_for_long(priority: int) -> None:
     """As when many messages end by themselves while the head is never taken."""
@@ -158,23 +147,9 @@ def test_what_is_withdrawn_behind_the_head_takes_no_memory_for_long(priority: in
         ready.put_back(at(place), priority)
         ready.withdraw(at(place), priority)
 
-    heap, withdrawn = ready._returned, ready._withdrawn  # noqa: SLF001 - What it takes.
-    assert len(heap) + len(withdrawn) < 10_000
+    heap = ready._returned  # noqa: SLF001 - What it takes.
+    assert len(heap.keys) < 10_000
     assert taken(ready) == [0]
-
-
-def test_knowing_the_oldest_takes_no_memory_for_long() -> None:
-    """Once nobody asks for it any more."""
-    ready = line(2, 1, 3, 1)
-    assert places([ready.take_oldest()]) == [0]
-
-    for place in range(4, 20_000):
-        ready.put_back(at(place), 3)
-        ready.take()
-
-    ages, gone = ready._ages or [], ready._ages_gone  # noqa: SLF001 - What it takes.
-    assert len(ages) + len(gone) < 10_000
-    assert places([ready.take_oldest()]) == [1]
 
 
 class Lines(RuleBasedStateMachine):
@@ -238,13 +213,6 @@ class Lines(RuleBasedStateMachine):
     def take_batch(self, count: int) -> None:
         """Take several."""
         assert self.ready.take_batch(count, EVERYTHING, size_of) == self.leave(self.line[:count])
-
-    @precondition(lambda self: self.line)
-    @rule(count=st.integers(1, 3))
-    def take_oldest(self, count: int) -> None:
-        """Take those that came first."""
-        for _ in range(min(count, len(self.line))):
-            assert [self.ready.take_oldest()] == self.leave(self.by_age[:1])
 
     @rule(ago=st.integers(0, 30), count=st.integers(1, 3))
     def take_fresh_until(self, ago: int, count: int) -> None:

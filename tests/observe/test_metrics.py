@@ -92,6 +92,10 @@ def test_metrics_of_the_original_are_there(registry: CollectorRegistry) -> None:
         "queue_messages_overflowed_total": "counter",
         "queue_messages_deduplicated_total": "counter",
         "queue_dedup_ids": "gauge",
+        "queue_groups": "gauge",
+        "queue_groups_held": "gauge",
+        "queue_messages_blocked": "gauge",
+        "queue_fair_keys": "gauge",
     }
 
 
@@ -216,10 +220,10 @@ async def test_dead_letters_are_counted_by_reason(
         "jobs", lambda old: replace(old, dead_letter_queue_id="", delivery_count_max=0)
     )
 
-    reasons = ("rejected", "delivery_count_max", "expired", "overflow")
+    reasons = ("rejected", "delivery_count_max", "expired", "overflow", "skipped")
     assert before == {(info.id, reason): 0 for reason in reasons}
     assert samples(registry, "queue_dead_lettered_total") == {
-        (info.id, reason): count for reason, count in zip(reasons, (1, 3, 0, 0), strict=True)
+        (info.id, reason): count for reason, count in zip(reasons, (1, 3, 0, 0, 0), strict=True)
     }
 
 
@@ -463,3 +467,28 @@ def test_process_shows_its_own_metrics() -> None:
         "process_start_time_seconds",
         "process_virtual_memory_bytes",
     } <= shown
+
+
+async def test_groups_and_fair_keys_are_counted(
+    broker: Broker, registry: CollectorRegistry
+) -> None:
+    """Never one by one: there may be as many as messages. A queue without has no lines."""
+    info = await broker.new_queue(Store.MEMORY, name="jobs", settings=QueueSettings(park_after=1))
+    await broker.new_queue(Store.MEMORY, name="other")
+    await broker.add("other", b"x")
+    for group_id, fair_key in (("a", ""), ("a", "x"), ("b", "y"), ("c", "")):
+        options = MessageOptions(group_id=group_id, fair_key=fair_key)
+        await broker.add_with("jobs", b"x", b"", options)
+    (lease_id,) = await leased(broker, "jobs", 1)
+    await broker.leasing.nack("jobs", [lease_id], NackKind.FAIL, delay_ns=0)
+    await broker.grouping.pause_group("jobs", "c")
+    await broker.grouping.pause_group("jobs", "d")
+
+    assert samples(registry, "queue_groups") == {(info.id,): 4}
+    assert samples(registry, "queue_groups_held") == {
+        (info.id, "paused"): 2,
+        (info.id, "parked"): 1,
+    }
+    assert samples(registry, "queue_messages_blocked") == {(info.id,): 3}
+    assert samples(registry, "queue_fair_keys") == {(info.id,): 2}
+    assert samples(registry, "queue_messages")[info.id, "ready"] == 4

@@ -42,7 +42,7 @@ def test_every_method_and_message_is_described() -> None:
         for service in q_pb2.DESCRIPTOR.services_by_name.values()
         for method in service.methods
         if not method.client_streaming
-    } | {"Stats2", "ListSchedules2"}
+    } | {"Stats2", "ListSchedules2", "PopBatch2", "Lease2"}
     # Requests whose fields all stand in the path, the query or a body of their own have no
     # schema, nor has what only a stream carries, or only an enum is in; each other message
     # has one.
@@ -92,6 +92,7 @@ def test_message_in_a_query_is_described_by_its_fields() -> None:
     assert [*parameters] == [
         *("queue_id", "page_size", "page_token", "states"),
         *("tags.key", "tags.value", "age_min", "age_max"),
+        *("selector", "group_id", "fair_key"),
     ]
     assert parameters["tags.key"] == {
         "name": "tags.key",
@@ -139,3 +140,15 @@ def test_values_have_the_types_that_json_gives_them() -> None:
     assert schemas["Metadata"]["properties"]["created"]["format"] == "date-time"
     assert schemas["Queue.Store"]["enum"] == ["UNKNOWN", "MEMORY", "DISK", "BOLTDB"]
     assert "- `DISK`: In the data directory" in schemas["Queue.Store"]["description"]
+
+
+def test_a_map_is_an_object_in_json() -> None:
+    """Not a list of entries, as it is in bytes."""
+    schemas = committed()["components"]["schemas"]
+
+    assert schemas["Fairness"]["properties"]["weights"] == {
+        "type": "object",
+        "additionalProperties": {"type": "integer", "format": "int32"},
+        "description": schemas["Fairness"]["properties"]["weights"]["description"],
+    }
+    assert "Fairness.WeightsEntry" not in schemas

@@ -22,6 +22,7 @@ from qmq.errors import (
 )
 from qmq.model.index import seq_of
 from qmq.model.queue import Queue
+from qmq.model.tags import with_tag
 from qmq.store.base import QueueStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import UNBOUNDED, QueueInfo, Store, Tag
@@ -292,7 +293,7 @@ class StoreConformance(StoreSuite):
         """Tags that change do not touch the messages."""
         await store.add(queue, b"x", START_NS)
 
-        queue.add_tag(Tag("k", "v"))
+        queue.info = with_tag(queue.info, Tag("k", "v"))
         await store.save_info(queue)
 
         assert await store.pop(queue) == b"x"

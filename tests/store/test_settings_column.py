@@ -8,13 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmq.limits import AHEAD_S_MAX, BURST_MAX, PRIORITY_AGEING_S_MAX, RATE_MAX, RATE_MIN
+from qmq.limits import (
+    AHEAD_S_MAX,
+    BURST_MAX,
+    PARK_AFTER_MAX,
+    PRIORITY_AGEING_S_MAX,
+    RATE_MAX,
+    RATE_MIN,
+    WEIGHT_MAX,
+)
 from qmq.model.queue import Queue
 from qmq.store.local.rows import queue_columns, settings_of
 from qmq.values import (
     NS_PER_S,
     BackOff,
     Durability,
+    Fairness,
     Overflow,
     Pause,
     QueueInfo,
@@ -24,6 +33,12 @@ from qmq.values import (
 )
 
 _AHEAD_NS = st.integers(0, AHEAD_S_MAX * NS_PER_S)
+_RATES = st.builds(
+    Rate,
+    messages_per_second=st.just(0.0) | st.floats(RATE_MIN, RATE_MAX),
+    burst=st.integers(0, BURST_MAX),
+)
+_WEIGHTS = st.dictionaries(st.text(max_size=32), st.integers(1, WEIGHT_MAX), max_size=5)
 
 all_settings = st.builds(
     QueueSettings,
@@ -40,11 +55,15 @@ all_settings = st.builds(
     bytes_limit=st.integers(0, 2**63 - 1),
     overflow=st.sampled_from(Overflow),
     leased_max=st.integers(0, 2**31 - 1),
-    rate=st.builds(
-        Rate,
-        messages_per_second=st.just(0.0) | st.floats(RATE_MIN, RATE_MAX),
-        burst=st.integers(0, BURST_MAX),
+    rate=_RATES,
+    park_after=st.integers(0, PARK_AFTER_MAX),
+    fairness=st.builds(
+        Fairness,
+        leased_max=st.integers(0, 2**31 - 1),
+        rate=_RATES,
+        weights=_WEIGHTS.map(lambda weights: tuple(sorted(weights.items()))),
     ),
+    weight=st.integers(1, WEIGHT_MAX),
 )
 
 #: What a q wrote that knew no more settings than these.
@@ -104,6 +123,18 @@ def test_column_of_older_settings_is_that_of_the_defaults() -> None:
             {"rate": Rate(messages_per_second=0.5)},
             {"rate": {"messages_per_second": 0.5, "burst": 0}},
         ),
+        ({"park_after": 7}, {"park_after": 7}),
+        (
+            {"fairness": Fairness(leased_max=8, weights=(("", 9), ("é", 10)))},
+            {
+                "fairness": {
+                    "leased_max": 8,
+                    "rate": {"messages_per_second": 0.0, "burst": 0},
+                    "weights": {"": 9, "é": 10},
+                }
+            },
+        ),
+        ({"weight": 11}, {"weight": 11}),
     ],
     ids=lambda value: next(iter(value)),
 )

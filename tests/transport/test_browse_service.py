@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from qmq.errors import MessageNotFound, QueueNotFound
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, Store
+from qmq.values import NS_PER_S, MessageOptions, Store
 from qmq.wire import q_pb2 as pb
 from tests.transport.service import Service, refusal_of
 
@@ -80,6 +80,19 @@ async def test_browse_filters(service: Service) -> None:
     assert await payloads(service, age_min=old) == []
     assert await payloads(service, age_min=Duration(nanos=1), age_max=old) == [b"0", b"1", b"2"]
     assert await payloads(service, states=[State.READY], tags=[pb.Tag(key="other")]) == []
+    assert await payloads(service, selector="k in (u, v), other") == [b"1"]
+    assert await payloads(service, selector="!k", age_min=Duration()) == [b"0", b"2"]
+
+
+async def test_browse_filters_by_group_and_fair_key(service: Service) -> None:
+    """By what messages were added with."""
+    for group_id, fair_key in (("g", ""), ("g", "k"), ("", "k")):
+        options = MessageOptions(group_id=group_id, fair_key=fair_key)
+        await service.broker.add_with("jobs", f"{group_id}{fair_key}".encode(), b"", options)
+
+    assert await payloads(service, group_id="g") == [b"g", b"gk"]
+    assert await payloads(service, fair_key="k") == [b"gk", b"k"]
+    assert await payloads(service, group_id="g", fair_key="k") == [b"gk"]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +116,8 @@ async def test_browse_filters(service: Service) -> None:
             "age_min: must not be more than age_max",
         ),
         ({"tags": [pb.Tag(key="k" * 1_025)]}, "tags[0].key: takes 1025 bytes, more than 1024"),
+        ({"selector": "k=v,"}, "selector: at its end: expected a key"),
+        ({"selector": "k" * 1_025}, "selector: must have up to 1024 bytes, got 1025 bytes"),
     ],
 )
 async def test_browse_that_breaks_a_rule_is_refused(

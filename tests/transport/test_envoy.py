@@ -275,6 +275,18 @@ def test_unknown_query_parameters_are_refused_by_name(rest: Rest) -> None:
     )
 
 
+@pytest.mark.parametrize("space", ["+", "%20"])
+def test_a_plus_in_a_query_is_a_space(rest: Rest, space: str) -> None:
+    """As HTML has it, and most libraries write it; one that is meant is encoded."""
+    made = rest("POST", "/v1/queues", {"tags": [{"key": "a +", "value": "b+"}]}).body["queue"]
+    selector = space.join(["%22a", "%2B%22", "in", "(b%2B)"])
+
+    listed = rest("GET", f"/v1/queues?selector={selector}").body["queues"]
+
+    assert made in listed
+    assert all(queue["meta"]["tags"] == made["meta"]["tags"] for queue in listed)
+
+
 @pytest.mark.parametrize("name", ["queue_id", "queueId", "%71ueue_id"])
 def test_the_query_cannot_replace_the_path(rest: Rest, queue: str, name: str) -> None:
     """Else a proxy that guards paths would guard nothing."""

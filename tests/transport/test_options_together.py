@@ -67,6 +67,10 @@ def test_every_line_of_the_table_has_its_test() -> None:
         "delay and priority",
         "delay, ttl and dedup_id",
         "limits and delay",
+        "groups and delay, priority",
+        "groups and ttl",
+        "groups and fair keys",
+        "groups and limits",
         "limits and dedup_id",
         "`partial` and dedup_id",
         "rate or `leased_max`, and priority",
@@ -137,6 +141,57 @@ async def test_limits_and_delay(service: Service) -> None:
 
     counts = await stats(service)
     assert (counts.ready, counts.delayed, counts.overflowed_total) == (0, 2, 2)
+
+
+async def test_groups_with_delay_and_priority(service: Service) -> None:
+    """What is kept back holds up its group; a priority counts for what is next in its group."""
+    await add(service, b"g1", group_id="g", delay=seconds(5))
+    await add(service, b"g2", group_id="g", priority=9)
+    await add(service, b"h1", group_id="h")
+    await add(service, b"h2", group_id="h", priority=9)
+    await add(service, b"other", priority=5)
+
+    at_once = await service.payloads()
+    service.clock.advance(5)
+
+    assert (at_once, await service.payloads()) == ([b"other", b"h1", b"h2"], [b"g1", b"g2"])
+
+
+async def test_groups_and_ttl(service: Service) -> None:
+    """An expired message leaves its group: the first one, or one in its midst."""
+    await add(service, b"1", group_id="g", ttl=seconds(5))
+    await add(service, b"2", group_id="g")
+    await add(service, b"3", group_id="g", ttl=seconds(5))
+    await add(service, b"4", group_id="g")
+
+    service.clock.advance(5)
+
+    counts = await stats(service)
+    assert (counts.ready, counts.blocked, counts.groups, counts.expired_total) == (2, 1, 1, 2)
+    assert await service.payloads() == [b"2", b"4"]
+
+
+async def test_groups_and_fair_keys(service: Service) -> None:
+    """What is next in its group waits for a turn of its own fair_key."""
+    await add(service, b"a1", fair_key="a", group_id="g")
+    await add(service, b"a2", fair_key="a")
+    await add(service, b"b1", fair_key="b")
+    await add(service, b"b2", fair_key="b", group_id="g")
+
+    assert await leased(service) == [b"a1", b"b1", b"a2", b"b2"]
+    assert (await stats(service)).fair_keys == 2
+
+
+async def test_groups_and_limits(service: Service) -> None:
+    """The oldest ready message makes room, whatever its group waits for."""
+    await update(service, Settings(overflow=pb.Overflow.DROP_OLDEST), limit=3)
+    await add(service, b"1", group_id="g")
+    await add(service, b"2", group_id="g")
+    await service.call("PauseGroup", queue_id="jobs", group_id="g")
+    await service.add(b"3", b"4")
+    await service.call("ResumeGroup", queue_id="jobs", group_id="g")
+
+    assert await service.payloads() == [b"2", b"3", b"4"]
 
 
 async def test_limits_and_dedup_id(service: Service) -> None:

@@ -30,6 +30,9 @@ DEFAULTS = pb.QueueSettings(
     overflow=pb.Overflow.REJECT,
     leased_max=0,
     rate=pb.Rate(messages_per_second=0, burst=0),
+    park_after=0,
+    fairness=pb.Fairness(leased_max=0, rate=pb.Rate(messages_per_second=0, burst=0)),
+    weight=1,
 )
 
 #: All that settings can say, each other than by default, but for the dead-letter queue and
@@ -46,6 +49,13 @@ OTHERS = pb.QueueSettings(
     overflow=pb.Overflow.DROP_OLDEST,
     leased_max=2**31 - 1,
     rate=pb.Rate(messages_per_second=1_000_000, burst=1_000_000),
+    park_after=1_000,
+    fairness=pb.Fairness(
+        leased_max=2**31 - 1,
+        rate=pb.Rate(messages_per_second=1_000_000, burst=1_000_000),
+        weights={"a": 1_000},
+    ),
+    weight=1_000,
 )
 
 
@@ -74,7 +84,7 @@ def merged(settings: pb.QueueSettings, change: pb.QueueSettings) -> pb.QueueSett
         *((getattr(found, name), getattr(change, name)) for name in groups),
     ):
         for field, _ in new.ListFields():
-            if field.name not in groups:
+            if field.name not in (*groups, "fairness"):
                 old.ClearField(field.name)
     found.MergeFrom(change)
     return found
@@ -111,6 +121,26 @@ async def test_queue_is_made_with_settings(service: Service) -> None:
     assert made in (await service.call("ListQueues")).queues
 
 
+async def test_queues_are_listed_by_selector(service: Service) -> None:
+    """Page by page, and refused with the place where it is wrong."""
+    for n in range(3):
+        tags = [pb.Tag(key="team", value="mail"), pb.Tag(key="n", value=str(n))]
+        await service.call("NewQueue", name=f"mail-{n}", tags=tags)
+
+    first = await service.call("ListQueues", selector="team=mail", page_size=2)
+    rest = await service.call(
+        "ListQueues", selector="team=mail", page_size=2, page_token=first.next_page_token
+    )
+    others = await service.call("ListQueues", selector="n notin (0,2),team")
+
+    assert [queue.name for queue in first.queues] == ["mail-0", "mail-1"]
+    assert [queue.name for queue in rest.queues] == ["mail-2"]
+    assert rest.next_page_token == ""
+    assert [queue.name for queue in others.queues] == ["mail-1"]
+    refusal = await refusal_of(service.call("ListQueues", selector="team=mail room"))
+    assert refusal.message == ("selector: at character 11: expected a comma or the end, got 'room'")
+
+
 async def test_update_changes_what_it_names_and_nothing_else(service: Service) -> None:
     """One setting after the other, down to one of the back-off."""
     expected = pb.QueueSettings()
@@ -127,6 +157,8 @@ async def test_update_changes_what_it_names_and_nothing_else(service: Service) -
         pb.QueueSettings(overflow=pb.Overflow.DEAD_LETTER_OLDEST, rate=pb.Rate(burst=0)),
         pb.QueueSettings(dead_letter_expired=False, overflow=pb.Overflow.REJECT, leased_max=0),
         pb.QueueSettings(ttl=Duration(), rate=pb.Rate(messages_per_second=0)),
+        pb.QueueSettings(fairness=pb.Fairness(leased_max=7, weights={"a": 3}), weight=1),
+        pb.QueueSettings(fairness=pb.Fairness(rate=pb.Rate(burst=0)), park_after=0),
         pb.QueueSettings(delivery_count_max=0, dead_letter_queue_id=""),
     ]
     for change in changes:

@@ -12,7 +12,7 @@ from tests.engine.callers import turns
 from tests.transport.service import Service, refusal_of
 
 #: How a request names the reasons that there are.
-REASONS = "REJECTED (1), DELIVERY_COUNT_MAX (2), EXPIRED (3), OVERFLOW (4)"
+REASONS = "REJECTED (1), DELIVERY_COUNT_MAX (2), EXPIRED (3), OVERFLOW (4), SKIPPED (5)"
 
 
 @pytest.fixture

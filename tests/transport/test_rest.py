@@ -46,6 +46,10 @@ async def answer(method: str, path: str) -> Answer:
         ("/v1/queues/some-id/messages:pop", ("POST",)),
         ("/v1/queues/some-id/messages:lease", ("POST",)),
         ("/v1/queues/some-id/messages:purge", ("POST",)),
+        ("/v1/queues/some-id/groups", ("GET",)),
+        ("/v1/queues/some-id/groups:pause", ("POST",)),
+        ("/v1/queues/some-id/groups:resume", ("POST",)),
+        ("/v1/queues/some-id/groups:skip", ("POST",)),
         ("/v1/queues/some-id/messages", ("GET",)),
         ("/v1/queues/some-id/messages/another-id", ("GET",)),
         ("/v1/queues/some-id/messages/", ()),
@@ -102,15 +106,18 @@ def test_routes_know_what_their_query_may_repeat() -> None:
         if route.repeatable
     }
 
-    assert repeatable == {("GET", "v1/queues/*/messages"): ("states", "states")}
+    assert repeatable == {
+        ("GET", "v1/queues/*/messages"): ("states", "states"),
+        ("GET", "v1/queues/*/groups"): ("states", "states"),
+    }
 
 
 def test_a_stream_has_no_route() -> None:
     """Consume is for gRPC alone."""
     paths = ["/".join(segment or "*" for segment in route.segments) for route in ROUTES]
 
-    # Two methods have two routes each: Stats and ListSchedules.
-    assert len(ROUTES) == len(q_pb2.DESCRIPTOR.services_by_name["Q"].methods) - 1 + 2
+    # Four methods have two routes each: PopBatch, Lease, Stats and ListSchedules.
+    assert len(ROUTES) == len(q_pb2.DESCRIPTOR.services_by_name["Q"].methods) - 1 + 4
     assert not [path for path in paths if "consume" in path.lower()]
 
 
@@ -133,6 +140,11 @@ def test_routes_know_the_types_of_their_bodies() -> None:
         ("POST", "v1/queues/*/messages:batch"): "proto.AddBatchRequest",
         ("POST", "v1/queues/*/messages:pop"): "proto.PopBatchRequest",
         ("POST", "v1/queues/*/messages:lease"): "proto.LeaseRequest",
+        ("POST", "v1/messages:pop"): "proto.PopBatchRequest",
+        ("POST", "v1/messages:lease"): "proto.LeaseRequest",
+        ("POST", "v1/queues/*/groups:pause"): "proto.PauseGroupRequest",
+        ("POST", "v1/queues/*/groups:resume"): "proto.ResumeGroupRequest",
+        ("POST", "v1/queues/*/groups:skip"): "proto.SkipGroupRequest",
         ("POST", "v1/queues/*/messages:purge"): "proto.PurgeRequest",
         ("POST", "v1/queues/*/leases:ack"): "proto.AckRequest",
         ("POST", "v1/queues/*/leases:nack"): "proto.NackRequest",

@@ -46,6 +46,7 @@ async def queues(client: qmq.AsyncClient) -> None:
     assert_type(await client.ensure_queue("m", store=qmq.Store.DISK), qmq.AsyncQueue[bytes | str])
     assert_type(client.queue("mail"), qmq.AsyncQueue[bytes | str])
     assert_type(await client.list_queues(), list[qmq.QueueInfo])
+    assert_type(await client.list_queues(selector="team=mail"), list[qmq.QueueInfo])
     assert_type(await client.stats(), list[qmq.QueueStats])
     info = await queue.info()
     assert_type(info.created, datetime)

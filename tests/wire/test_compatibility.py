@@ -162,6 +162,7 @@ def test_new_fields_have_numbers_of_their_own() -> None:
         "proto.Queue 6 paused proto.PausedQueue",
         "proto.ListQueuesRequest 1 page_size int32",
         "proto.ListQueuesRequest 2 page_token string",
+        "proto.ListQueuesRequest 3 selector string",
         "proto.ListQueuesResponse 2 next_page_token string",
         "proto.NewQueueRequest 4 name string",
         "proto.NewQueueRequest 5 settings proto.QueueSettings",

@@ -1,6 +1,7 @@
 """Between the messages of the wire and the values of q."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -13,12 +14,17 @@ from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, T
 from qmq.values import (
     DeadLetterReason,
     Durability,
+    FairKeyStats,
+    Fairness,
+    GroupInfo,
+    GroupState,
     MessageState,
     NackKind,
     Outcome,
     Overflow,
     Pause,
     QueueInfo,
+    QueueSettings,
     QueueStats,
     Store,
     Tag,
@@ -27,6 +33,7 @@ from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import (
     LEVEL_2,
     encoded_tags,
+    group_message,
     kept_reason,
     queue_message,
     stats_message,
@@ -136,6 +143,7 @@ def test_queue_is_described_in_full() -> None:
         limit=5,
         name="jobs",
         tags=(Tag("b", "1"), Tag("a", "")),
+        settings=QueueSettings(fairness=Fairness(weights=(("", 2), ("a", 3)))),
         pause=Pause(since_ns=1_795_527_741_951_136_238, adds=True),
     )
 
@@ -162,6 +170,13 @@ def test_queue_is_described_in_full() -> None:
             "overflow": "REJECT",
             "leased_max": 0,
             "rate": {"messages_per_second": 0, "burst": 0},
+            "park_after": 0,
+            "fairness": {
+                "leased_max": 0,
+                "rate": {"messages_per_second": 0, "burst": 0},
+                "weights": {"": 2, "a": 3},
+            },
+            "weight": 1,
         },
         "limit": "5",
         "paused": {"since": "2026-11-24T13:42:21.951136238Z", "adds": True},
@@ -191,6 +206,12 @@ def test_counts_of_a_queue_are_described_in_full() -> None:
         overflowed_total=19,
         deduplicated_total=20,
         dedup_ids=21,
+        blocked=22,
+        groups=23,
+        groups_paused=24,
+        groups_parked=25,
+        fair_keys=26,
+        top_fair_keys=(FairKeyStats("a", 27, 28, 29), FairKeyStats("", 1, 0, 0)),
     )
 
     described = MessageToDict(stats_message(stats), preserving_proto_field_name=True)
@@ -217,7 +238,32 @@ def test_counts_of_a_queue_are_described_in_full() -> None:
         "overflowed_total": "19",
         "deduplicated_total": "20",
         "dedup_ids": "21",
+        "blocked": "22",
+        "groups": "23",
+        "groups_paused": "24",
+        "groups_parked": "25",
+        "fair_keys": "26",
+        "top_fair_keys": [
+            {"fair_key": "a", "weight": 27, "waiting": "28", "leased": "29"},
+            {"weight": 1},
+        ],
     }
+
+
+@pytest.mark.parametrize("state", GroupState)
+def test_group_is_described_in_full(state: GroupState) -> None:
+    """One that is neither paused nor parked is so since no moment."""
+    group = GroupInfo(id="g", state=state, waiting=1, leased=2, since_ns=3_000_000_004)
+    described = MessageToDict(group_message(group), preserving_proto_field_name=True)
+
+    assert described == {
+        "group_id": "g",
+        "state": state.name,
+        "waiting": "1",
+        "leased": "2",
+        "since": "1970-01-01T00:00:03.000000004Z",
+    }
+    assert not group_message(replace(group, since_ns=0)).HasField("since")
 
 
 def test_queue_of_each_store_is_named_as_on_the_wire() -> None:
@@ -237,6 +283,7 @@ def test_enums_have_the_numbers_of_the_wire() -> None:
         (NackKind, pb.NackRequest.Kind),
         (DeadLetterReason, pb.DeadLetter.Reason),
         (MessageState, pb.BrowseRequest.State),
+        (GroupState, pb.Group.State),
         (Overflow, pb.Overflow.Policy),
     ):
         assert {"UNKNOWN": 0, **{each.name: each.value for each in ours}} == dict(theirs.items())

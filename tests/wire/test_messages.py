@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
-from qmq.limits import DEDUP_ID_BYTES_MAX, PRIORITY_MAX, TAG_VALUE_BYTES_MAX
+from qmq.limits import (
+    DEDUP_ID_BYTES_MAX,
+    FAIR_KEY_BYTES_MAX,
+    GROUP_ID_BYTES_MAX,
+    PRIORITY_MAX,
+    TAG_VALUE_BYTES_MAX,
+)
 from qmq.values import NS_PER_S, MessageOptions, Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.messages import encoded_messages, message_options
@@ -143,6 +149,8 @@ def test_moment_that_has_passed_is_taken_as_it_is() -> None:
             {"dedup_id": "order 7\n"},
             f"message.options.dedup_id: {NO_CONTROL}; U+000A is at 7",
         ),
+        ({"group_id": "\x7f"}, f"message.options.group_id: {NO_CONTROL}; U+007F is at 0"),
+        ({"fair_key": "a\0"}, f"message.options.fair_key: {NO_CONTROL}; U+0000 is at 1"),
     ],
 )
 def test_options_are_refused_by_name_and_rule(fields: dict[str, Any], message: str) -> None:
@@ -182,20 +190,33 @@ def test_priority_is_a_byte(priority: int) -> None:
         assert options_refused(priority=priority).endswith(f"; got {priority}")
 
 
+@pytest.mark.parametrize(
+    ("name", "bytes_max"),
+    [
+        ("dedup_id", DEDUP_ID_BYTES_MAX),
+        ("group_id", GROUP_ID_BYTES_MAX),
+        ("fair_key", FAIR_KEY_BYTES_MAX),
+    ],
+)
 @given(text=_TEXT | st.text("ab\u00e9\U0001f600", min_size=30, max_size=140))
-@example("x" * DEDUP_ID_BYTES_MAX)
-@example("x" * (DEDUP_ID_BYTES_MAX + 1))
+@example("")
+@example("x" * 128)
+@example("x" * 129)
 @example("\x7f")
 @example("\x85")
 @example("\u2028 \u00a0")
-def test_dedup_id_is_any_short_text_without_control_characters(text: str) -> None:
+def test_id_is_any_short_text_without_control_characters(
+    name: str, bytes_max: int, text: str
+) -> None:
     """Up to 128 bytes of UTF-8; it is taken to the letter."""
     size = len(text.encode())
-    if size > DEDUP_ID_BYTES_MAX:
-        assert options_refused(dedup_id=text).endswith(f"takes {size} bytes, more than 128")
+    if size > bytes_max:
+        refusal = options_refused(**{name: text})
+        assert refusal == f"message.options.{name}: takes {size} bytes, more than 128"
     elif control := re.search(r"[\0-\x1f\x7f-\x9f]", text):
-        assert options_refused(dedup_id=text).endswith(
+        assert options_refused(**{name: text}).endswith(
             f"U+{ord(control[0]):04X} is at {control.start()}"
         )
     else:
-        assert message_options(pb.MessageOptions(dedup_id=text), "o").dedup_id == text
+        options = message_options(pb.MessageOptions(**{name: text}), "o")  # type: ignore[arg-type]
+        assert options == MessageOptions(**{name: text})  # type: ignore[arg-type]

@@ -24,6 +24,8 @@ class AddingOptions(TypedDict):
     expires_at: Moment | None
     priority: int | None
     dedup_id: str | None
+    group_id: str | None
+    fair_key: str | None
 
 
 _OPTIONS: Final = (
@@ -62,6 +64,19 @@ _OPTIONS: Final = (
         help="What the message is about: while the queue knows it, another message with the same"
         " one is not added.",
     ),
+    click.option(
+        "--group",
+        "group_id",
+        metavar="TEXT",
+        help="The group that it belongs to: those of one group are handed out in their order, and"
+        " none while others of it are on lease.",
+    ),
+    click.option(
+        "--fair-key",
+        metavar="TEXT",
+        help="Whose message it is: those with different ones are handed out in turns, however many"
+        " there are of each.",
+    ),
 )
 
 
@@ -87,4 +102,6 @@ def options_fields(options: AddingOptions) -> dict[str, Any]:
         expires_at=expires_at,
         priority=options["priority"],
         dedup_id=options["dedup_id"] or None,
+        group_id=options["group_id"] or None,
+        fair_key=options["fair_key"] or None,
     )

@@ -14,6 +14,7 @@ import click
 from qmq.cli.settings import settings_of
 from qmq.values import Durability, Store
 
+_INT32_MIN, _INT32_MAX = -(2**31), 2**31 - 1
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 #: Seconds between two looks of `top` at least: people see no more, and the server works.
@@ -80,6 +81,25 @@ def read_tags(
             raise click.BadParameter(message, ctx=ctx, param=param)
         tags.append({"key": key, "value": value})
     return tags
+
+
+def read_weights(
+    ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, int]:
+    """Return the number that each `KEY=N` gives a key; the last `=` splits."""
+    weights = {}
+    for text in texts:
+        key, _, number = text.rpartition("=")
+        try:
+            weights[key] = int(number)
+        except ValueError:
+            found = False
+        else:
+            found = "=" in text and _INT32_MIN <= weights[key] <= _INT32_MAX
+        if not found:
+            message = f"expected KEY=N, N a number, got {text!r}"
+            raise click.BadParameter(message, ctx=ctx, param=param)
+    return weights
 
 
 def read_duration(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:

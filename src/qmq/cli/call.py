@@ -181,6 +181,16 @@ class PauseSchedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListGroups:
+    """The groups of a queue, printed."""
+
+    queue_id: str
+    #: Only those in one of these, by their names in the proto; none for all.
+    states: tuple[str, ...]
+    output: Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """A command run for each message of a queue."""
 
@@ -206,9 +216,11 @@ class Top:
     interval_s: float
     #: Whether it is shown once.
     is_once: bool
+    #: What the tags of the queues are like; empty for all queues.
+    selector: str = ""
 
 
 #: Those about queues and what belongs to them.
-Oversight: TypeAlias = Purge | Redrive | ListSchedules | PauseSchedule
+Oversight: TypeAlias = Purge | Redrive | ListSchedules | PauseSchedule | ListGroups
 
 Action: TypeAlias = Call | AddMany | Take | Lease | Settle | Browse | Oversight | Work | Top

@@ -9,6 +9,7 @@ from qmq.cli.call import (
     Browse,
     Call,
     Lease,
+    ListGroups,
     ListSchedules,
     Oversight,
     PauseSchedule,
@@ -19,6 +20,7 @@ from qmq.cli.call import (
     Work,
 )
 from qmq.cli.dead_letter_commands import redrive
+from qmq.cli.group_commands import group
 from qmq.cli.help import CommandsInOrder, CommandsInSections
 from qmq.cli.lease_commands import (
     ack_messages,
@@ -107,7 +109,7 @@ def _do(action: Action, settings: Settings) -> None:
             from qmq.cli.browse import browse  # noqa: PLC0415
 
             browse(action, settings)
-        case Purge() | Redrive() | ListSchedules() | PauseSchedule():
+        case Purge() | Redrive() | ListSchedules() | PauseSchedule() | ListGroups():
             _look_after(action, settings)
         case Work():
             from qmq.cli.work import work  # noqa: PLC0415
@@ -138,6 +140,10 @@ def _look_after(action: Oversight, settings: Settings) -> None:
             from qmq.cli.schedule import pause_schedule  # noqa: PLC0415
 
             pause_schedule(action, settings)
+        case ListGroups():
+            from qmq.cli.group import list_groups  # noqa: PLC0415
+
+            list_groups(action, settings)
 
 
 @click.command("help", cls=CommandsInOrder.command_class)
@@ -179,6 +185,7 @@ qcli.add_section(
     purge_queue,
 )
 qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message)
+qcli.add_section("Groups", group)
 qcli.add_section("Dead letters", redrive)
 qcli.add_section("Schedules", schedule)
 qcli.add_section("Itself", show_config, show_help)

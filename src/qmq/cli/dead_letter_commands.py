@@ -54,7 +54,7 @@ def redrive(ctx: click.Context) -> None:
 @click.option(
     "--reason",
     "reasons",
-    type=click.Choice(["rejected", "delivery-count-max", "expired", "overflow"]),
+    type=click.Choice(["rejected", "delivery-count-max", "expired", "overflow", "skipped"]),
     multiple=True,
     help="Only those that were put there for this reason; may be given several times.",
 )

@@ -28,6 +28,13 @@ tags_option: Final = click.option(
 )
 
 
+def selector_option(
+    help: str,  # noqa: A002 - As click calls it.
+) -> Callable[[Decorated], Decorated]:
+    """Add an option whose value is a selector, or empty."""
+    return click.option("-l", "--selector", metavar="SELECTOR", default="", help=help)
+
+
 def output_option(text: str) -> Callable[[Decorated], Decorated]:
     """Add -o/--output to a command about queues."""
     return click.option("-o", "--output", type=click.Choice(["json", "jsonl", "table"]), help=text)

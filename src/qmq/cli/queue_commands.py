@@ -13,6 +13,7 @@ from qmq.cli.options import (
     given,
     output_option,
     queue_argument,
+    selector_option,
     tags_option,
     view_output,
 )
@@ -27,12 +28,16 @@ _queues_output = output_option(
 
 
 @click.command("list", cls=CommandWithExamples)
+@selector_option("Only queues whose tags it matches, such as 'team=mail,env in (prod,stage),!old'.")
 @_queues_output
 @server_option()
-def list_queues(output: Output | None) -> Call:
+def list_queues(selector: str, output: Output | None) -> Call:
     """List all queues, the oldest first."""
     return Call(
-        failure="cannot list queues", method="ListQueues", fields={}, output=output or "plain"
+        failure="cannot list queues",
+        method="ListQueues",
+        fields=given(selector=selector or None),
+        output=output or "plain",
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any, Final, TypedDict
 
 import click
 
-from qmq.cli.arguments import complete_queue
+from qmq.cli.arguments import complete_queue, read_weights
 from qmq.cli.options import (
     Decorated,
     duration,
@@ -37,6 +37,12 @@ class QueueOptions(TypedDict):
     leased_max: int | None
     rate: float | None
     burst: int | None
+    park_after: int | None
+    fair_leased_max: int | None
+    fair_rate: float | None
+    fair_burst: int | None
+    fair_weights: dict[str, int]
+    weight: int | None
 
 
 _OPTIONS: Final = (
@@ -143,6 +149,47 @@ _OPTIONS: Final = (
         metavar="N",
         help="With --rate: up to N at once after a pause; 0 is as many as in one second.",
     ),
+    click.option(
+        "--park-after",
+        type=int,
+        metavar="N",
+        help="How often a message of a group may fail before nothing of its group is handed out"
+        " until `qcli group resume` or `skip`; 0 is for never.",
+    ),
+    click.option(
+        "--fair-leased-max",
+        type=int,
+        metavar="N",
+        help="How many messages of one fair key may be on lease at a time; 0 is any number.",
+    ),
+    click.option(
+        "--fair-rate",
+        type=float,
+        metavar="N",
+        help="Hand out N messages of one fair key a second at most; 0 is no limit.",
+    ),
+    click.option(
+        "--fair-burst",
+        type=int,
+        metavar="N",
+        help="With --fair-rate: up to N at once after a pause; 0 is as many as in one second.",
+    ),
+    click.option(
+        "--fair-weight",
+        "fair_weights",
+        metavar="KEY=N",
+        multiple=True,
+        callback=read_weights,
+        help="How many messages of a fair key are handed out at its turn, 1 to 1,000; 0 forgets"
+        " it, and others have 1. May be given several times.",
+    ),
+    click.option(
+        "--weight",
+        type=int,
+        metavar="N",
+        help="The queue's share among those that a selector matches, 1 to 1,000; a new queue has"
+        " 1.",
+    ),
 )
 
 
@@ -160,6 +207,11 @@ def settings_fields(options: QueueOptions) -> dict[str, Any]:
         max=duration(options["back_off_max_s"]),
         jitter=options["back_off_jitter"],
     )
+    fairness = given(
+        leased_max=options["fair_leased_max"],
+        rate=given(messages_per_second=options["fair_rate"], burst=options["fair_burst"]) or None,
+        weights=options["fair_weights"] or None,
+    )
     return given(
         lease_duration=duration(options["lease_s"]),
         delivery_count_max=options["delivery_count_max"],
@@ -175,4 +227,7 @@ def settings_fields(options: QueueOptions) -> dict[str, Any]:
         overflow=overflow.replace("-", "_").upper() if overflow else None,
         leased_max=options["leased_max"],
         rate=given(messages_per_second=options["rate"], burst=options["burst"]) or None,
+        park_after=options["park_after"],
+        fairness=fairness or None,
+        weight=options["weight"],
     )

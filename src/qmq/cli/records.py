@@ -13,7 +13,15 @@ from google.protobuf.json_format import ParseDict, ParseError
 
 from qmq.client.codecs import AS_IS
 from qmq.client.decode import moment_ns, popped
-from qmq.client.queue_values import BackOff, QueueInfo, QueueStats, Rate, Redrive
+from qmq.client.queue_values import (
+    BackOff,
+    Fairness,
+    GroupInfo,
+    QueueInfo,
+    QueueStats,
+    Rate,
+    Redrive,
+)
 from qmq.client.values import BrowsedMessage, Explanation, Message, TagPairs
 from qmq.values import NS_PER_S, Tag
 from qmq.wire import q_pb2 as pb
@@ -55,6 +63,8 @@ def queue_record(info: QueueInfo) -> Record:
     """Return what a queue is."""
     settings, paused = info.settings, info.paused
     back_off, rate = settings.back_off or BackOff(), settings.rate or Rate()
+    fairness = settings.fairness or Fairness()
+    fair_rate = fairness.rate or Rate()
     return {
         "id": info.id,
         "name": info.name,
@@ -80,6 +90,12 @@ def queue_record(info: QueueInfo) -> Record:
         "leased_max": settings.leased_max,
         "messages_per_second": rate.messages_per_second,
         "burst": rate.burst,
+        "park_after": settings.park_after,
+        "fair_leased_max": fairness.leased_max,
+        "fair_messages_per_second": fair_rate.messages_per_second,
+        "fair_burst": fair_rate.burst,
+        "fair_weights": {**(fairness.weights or {})},
+        "weight": settings.weight,
         "paused": None if paused is None else moment_text(paused.since_ns),
         "adds_paused": paused is not None and paused.adds,
     }
@@ -111,6 +127,23 @@ def stats_record(stats: QueueStats) -> Record:
         "done_per_second": stats.done_per_second,
         "limit": stats.limit,
         "consumers": {each.consumer: each.leased for each in stats.consumers},
+        "blocked": stats.blocked,
+        "groups": stats.groups,
+        "groups_paused": stats.groups_paused,
+        "groups_parked": stats.groups_parked,
+        "fair_keys": stats.fair_keys,
+        "top_fair_keys": [each._asdict() for each in stats.top_fair_keys],
+    }
+
+
+def group_record(group: GroupInfo) -> Record:
+    """Return what a group is and holds."""
+    return {
+        "group_id": group.id,
+        "state": _name(group.state),
+        "waiting": group.waiting,
+        "leased": group.leased,
+        "since": None if group.since_ns is None else moment_text(group.since_ns),
     }
 
 
@@ -166,6 +199,10 @@ def _options_record(message: Message[Any]) -> Record:
         record["expires_at"] = moment_text(message.expires_ns)
     if message.priority:
         record["priority"] = message.priority
+    if message.group_id:
+        record["group_id"] = message.group_id
+    if message.fair_key:
+        record["fair_key"] = message.fair_key
     return record
 
 

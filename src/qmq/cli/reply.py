@@ -13,6 +13,7 @@ from qmq.cli.call import Output
 from qmq.cli.records import (
     Record,
     explained_record,
+    group_record,
     line_of,
     queue_record,
     redrive_record,
@@ -21,6 +22,7 @@ from qmq.cli.records import (
 from qmq.cli.reply_tables import (
     Names,
     explanation_text,
+    group_table,
     queue_table,
     redrive_table,
     stats_table,
@@ -28,7 +30,7 @@ from qmq.cli.reply_tables import (
 from qmq.cli.schedule_reply import schedule_records, schedule_table
 from qmq.cli.table import numbers, table
 from qmq.client.codecs import AS_IS
-from qmq.client.decode import explanation, queue_info, queue_stats, redrive
+from qmq.client.decode import explanation, group_info, queue_info, queue_stats, redrive
 from qmq.client.queue_values import QueueInfo
 from qmq.values import QueueInfo as Described
 from qmq.values import Store
@@ -128,7 +130,8 @@ def _with_whole_tags(value: object) -> object:
     if isinstance(value, dict):
         return {
             name: [{"key": "", "value": "", **tag} for tag in inner]
-            if name == "tags"
+            # A weight may have that name as well.
+            if name == "tags" and isinstance(inner, list)
             else _with_whole_tags(inner)
             for name, inner in value.items()
         }
@@ -150,6 +153,12 @@ def _records(reply: Message) -> Iterator[Record]:
             yield redrive_record(redrive(reply.redrive))
         case pb.PutScheduleResponse() | pb.GetScheduleResponse() | pb.ListSchedulesResponse():
             yield from schedule_records(reply)
+        case pb.ListGroupsResponse():
+            yield from (group_record(group_info(each)) for each in reply.groups)
+        case pb.PauseGroupResponse() | pb.ResumeGroupResponse():
+            yield group_record(group_info(reply.group))
+        case pb.SkipGroupResponse():
+            yield {"skipped": reply.skipped, **group_record(group_info(reply.group))}
         case _:
             yield from map(queue_record, _queues_of(reply))
 
@@ -169,6 +178,12 @@ def _table(reply: Message, names: Names) -> list[str]:  # noqa: PLR0911 - One fo
             return redrive_table([redrive(reply.redrive)], names)
         case pb.PutScheduleResponse() | pb.GetScheduleResponse() | pb.ListSchedulesResponse():
             return schedule_table(reply, names)
+        case pb.ListGroupsResponse():
+            return group_table([group_info(each) for each in reply.groups], None)
+        case pb.PauseGroupResponse() | pb.ResumeGroupResponse():
+            return group_table([group_info(reply.group)], None)
+        case pb.SkipGroupResponse():
+            return group_table([group_info(reply.group)], reply.skipped)
         case _:
             return queue_table(_queues_of(reply), names)
 

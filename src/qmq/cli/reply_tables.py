@@ -6,9 +6,16 @@ from typing import Any, Final, TypeAlias
 
 from qmq.cli.rates import done_total
 from qmq.cli.table import Column, age_text, numbers, printable, size_text, table, telling
-from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
+from qmq.client.queue_values import (
+    Fairness,
+    GroupInfo,
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Redrive,
+)
 from qmq.client.values import Attempt, BrowsedMessage, Explanation
-from qmq.values import MessageState, Overflow, Tag
+from qmq.values import FairKeyStats, MessageState, Overflow, Tag
 
 #: For how long a queue knows a dedup_id by default.
 _DEDUP_WINDOW: Final = timedelta(minutes=5)
@@ -61,12 +68,24 @@ def _settings_columns(settings: Sequence[QueueSettings]) -> list[Column]:
         Column("OVERFLOW", [_overflow(each.overflow) for each in settings]),
         numbers("LEASED-MAX", (_unless(0, each.leased_max or 0) for each in settings)),
         numbers("RATE", (f"{rate:g}/s" if rate else "-" for rate in rates)),
+        numbers("PARK-AFTER", (_unless(0, each.park_after or 0) for each in settings)),
+        *_fairness_columns([each.fairness or Fairness() for each in settings]),
+        numbers("WEIGHT", (_unless(1, each.weight or 1) for each in settings)),
     )
 
 
+def _fairness_columns(fairness: Sequence[Fairness]) -> list[Column]:
+    rates = [each.rate.messages_per_second if each.rate else None for each in fairness]
+    return [
+        numbers("FAIR-LEASED-MAX", (_unless(0, each.leased_max or 0) for each in fairness)),
+        numbers("FAIR-RATE", (f"{rate:g}/s" if rate else "-" for rate in rates)),
+        numbers("FAIR-WEIGHTS", (_unless(0, len(each.weights or ())) for each in fairness)),
+    ]
+
+
 def stats_table(stats: Sequence[QueueStats]) -> list[str]:
-    """Return what queues hold and what went through them."""
-    return table(
+    """Return what queues hold and what went through them; below that, who shares a queue."""
+    lines = table(
         [
             Column("QUEUE", [each.info.name or each.info.id for each in stats]),
             Column("STORE", [each.info.store.name for each in stats]),
@@ -86,6 +105,50 @@ def stats_table(stats: Sequence[QueueStats]) -> list[str]:
                 numbers("OVERFLOWED", (_unless(0, each.overflowed_total) for each in stats)),
                 numbers("DEDUPLICATED", (_unless(0, each.deduplicated_total) for each in stats)),
                 numbers("DEDUP-IDS", (_unless(0, each.dedup_ids) for each in stats)),
+                numbers("GROUPS", (_unless(0, each.groups) for each in stats)),
+                numbers("PAUSED", (_unless(0, each.groups_paused) for each in stats)),
+                numbers("PARKED", (_unless(0, each.groups_parked) for each in stats)),
+                numbers("BLOCKED", (_unless(0, each.blocked) for each in stats)),
+                numbers("FAIR-KEYS", (_unless(0, each.fair_keys) for each in stats)),
+            ),
+        ]
+    )
+    for each in stats:
+        if each.top_fair_keys:
+            lines += ["", *_fair_key_table(each.top_fair_keys)]
+    return lines
+
+
+def _fair_key_table(keys: Sequence[FairKeyStats]) -> list[str]:
+    return table(
+        [
+            Column("FAIR-KEY", [printable(each.fair_key) or "(none)" for each in keys]),
+            numbers("WEIGHT", (each.weight for each in keys)),
+            numbers("WAITING", (each.waiting for each in keys)),
+            numbers("LEASED", (each.leased for each in keys)),
+        ]
+    )
+
+
+def group_table(groups: Sequence[GroupInfo], skipped: int | None) -> list[str]:
+    """Return what groups are and hold.
+
+    Args:
+        groups: those.
+        skipped: how many messages were taken out of the one that there is; None if that is not
+            what was asked for.
+    """
+    return table(
+        [
+            Column("GROUP", [printable(each.id) for each in groups]),
+            Column(
+                "STATE", [each.state.name.lower() if each.state else "unknown" for each in groups]
+            ),
+            numbers("WAITING", (each.waiting for each in groups)),
+            numbers("LEASED", (each.leased for each in groups)),
+            *([] if skipped is None else [numbers("SKIPPED", [skipped])]),
+            *telling(
+                Column("SINCE", [_moment(each.since) if each.since else "-" for each in groups])
             ),
         ]
     )
@@ -132,6 +195,8 @@ def browse_table(messages: Sequence[BrowsedMessage[Any]], width: int | None) -> 
                 [_moment(each.expires_at) if each.expires_at else "-" for each in messages],
             ),
             Column("DEDUP-ID", [printable(each.dedup_id) or "-" for each in messages]),
+            Column("GROUP", [printable(each.group_id) or "-" for each in messages]),
+            Column("FAIR-KEY", [printable(each.fair_key) or "-" for each in messages]),
             Column("TAGS", [_tags(each.tags) for each in messages]),
         ),
     ]
@@ -159,6 +224,10 @@ def explanation_text(explained: Explanation[Any], names: Names) -> list[str]:
         facts["expires"] = _moment(message.expires_at)
     if message.dedup_id:
         facts["dedup id"] = printable(message.dedup_id)
+    if message.group_id:
+        facts["group"] = printable(message.group_id)
+    if message.fair_key:
+        facts["fair key"] = printable(message.fair_key)
     if dead := message.dead_letter:
         reason = dead.reason.name.lower().replace("_", " ") if dead.reason else "unknown"
         facts["dead letter"] = printable(

@@ -80,6 +80,8 @@ def schedule(ctx: click.Context) -> None:
     metavar="TEXT",
     help="While the queue knows it, another message with the same one is not added.",
 )
+@click.option("--group", "group_id", metavar="TEXT", help="The group of each message.")
+@click.option("--fair-key", metavar="TEXT", help="Whose each message is.")
 @view_output
 @server_option()
 def put_schedule(  # noqa: PLR0913 - One for each argument and option.
@@ -96,6 +98,8 @@ def put_schedule(  # noqa: PLR0913 - One for each argument and option.
     ttl_s: float | None,
     priority: int | None,
     dedup_id: str | None,
+    group_id: str | None,
+    fair_key: str | None,
     output: Output | None,
 ) -> Call:
     """Make a schedule, or change the one of that name, and show it.
@@ -108,7 +112,12 @@ def put_schedule(  # noqa: PLR0913 - One for each argument and option.
         raise click.UsageError("say when: by --cron or --every")
     needs("--cron", is_given=bool(cron), time_zone=time_zone)
     options = given(
-        delay=duration(delay_s), ttl=duration(ttl_s), priority=priority, dedup_id=dedup_id or None
+        delay=duration(delay_s),
+        ttl=duration(ttl_s),
+        priority=priority,
+        dedup_id=dedup_id or None,
+        group_id=group_id or None,
+        fair_key=fair_key or None,
     )
     message: dict[str, Any] = {"tags": tags, "payload": read_payload()}
     return _call(

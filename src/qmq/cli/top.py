@@ -64,7 +64,7 @@ def top(action: Top, settings: Settings) -> None:
     with connected(settings, what) as channel, Stop():
         # The next look is the repetition.
         client = Client.over(channel, timeout=_TIMEOUT_S, retry=Retry(duration=0))
-        look = _Look(client)
+        look = _Look(client, action.selector)
         try:
             look.again()
             if action.is_once or not _is_screen():
@@ -84,8 +84,9 @@ def top(action: Top, settings: Settings) -> None:
 class _Look:
     """What the queues hold, as of the last look at them."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, selector: str) -> None:
         self._client = client
+        self._selector = selector
         self._before: dict[str, QueueStats] = {}
         self._seen_at = 0.0
         self.rows: list[Row] = []
@@ -93,6 +94,10 @@ class _Look:
     def again(self) -> None:
         """Ask the server. Raises QmqError."""
         stats = self._client.stats()
+        if self._selector:
+            # Each time anew, since tags change.
+            selected = {info.id for info in self._client.list_queues(selector=self._selector)}
+            stats = [each for each in stats if each.info.id in selected]
         now = time.monotonic()
         self.rows = rows_of(stats, self._before, now - self._seen_at)
         self._before = {each.info.id: each for each in stats}

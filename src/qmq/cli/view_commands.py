@@ -16,6 +16,7 @@ from qmq.cli.options import (
     duration_option,
     given,
     queue_argument,
+    selector_option,
     tags_option,
     view_output,
 )
@@ -53,6 +54,9 @@ def show_stats(queue_id: str, output: Output | None) -> Call:
     help="Only messages in this state; may be given several times.",
 )
 @tags_option
+@selector_option("Only messages whose tags it matches, such as 'kind in (a,b),!old'.")
+@click.option("--group", "group_id", metavar="ID", help="Only messages of this group.")
+@click.option("--fair-key", metavar="KEY", help="Only messages with this fair key.")
 @duration_option("--older-than", "age_min_s", help="Only messages that are there for longer.")
 @duration_option("--newer-than", "age_max_s", help="Only messages that are there for shorter.")
 @click.option(
@@ -70,6 +74,9 @@ def browse_queue(  # noqa: PLR0913 - One for each argument and option.
     states: tuple[str, ...],
     tags: Tags,
     *,
+    selector: str,
+    group_id: str | None,
+    fair_key: str | None,
     age_min_s: float | None,
     age_max_s: float | None,
     count: int | None,
@@ -87,7 +94,13 @@ def browse_queue(  # noqa: PLR0913 - One for each argument and option.
             "states": [state.upper() for state in states],
             "tags": tags,
         }
-        | given(age_min=duration(age_min_s), age_max=duration(age_max_s)),
+        | given(
+            selector=selector or None,
+            group_id=group_id,
+            fair_key=fair_key,
+            age_min=duration(age_min_s),
+            age_max=duration(age_max_s),
+        ),
     )
 
 
@@ -137,14 +150,15 @@ def explain_message(
     help="Time between two looks.",
 )
 @click.option("--once", "is_once", is_flag=True, help="Look twice, print the table, and end.")
+@selector_option("Only queues whose tags it matches, as of `qcli list`.")
 @server_option()
-def show_top(sort: Sort, interval_s: float, *, is_once: bool) -> Top:
+def show_top(sort: Sort, interval_s: float, *, is_once: bool, selector: str) -> Top:
     """Show what all queues hold and how fast it changes, until Ctrl-C.
 
     Rates are messages a second since the look before. Where standard output is no
     terminal, the table is printed once.
     """
-    return Top(sort=sort, interval_s=interval_s, is_once=is_once)
+    return Top(sort=sort, interval_s=interval_s, is_once=is_once, selector=selector)
 
 
 @click.command("config", cls=CommandWithExamples)

@@ -13,6 +13,8 @@ from qmq.client.errors import InvalidArgument, LeaseLost, NoDeadLetterQueue, Qmq
 from qmq.client.queue_values import (
     BackOff,
     ConsumerStats,
+    Fairness,
+    GroupInfo,
     Pause,
     QueueInfo,
     QueueSettings,
@@ -33,6 +35,8 @@ from qmq.values import (
     NS_PER_S,
     DeadLetterReason,
     Durability,
+    FairKeyStats,
+    GroupState,
     MessageState,
     Outcome,
     Overflow,
@@ -88,10 +92,10 @@ def popped(wire: pb.Message, codec: Codec[T]) -> Message[T]:
 
 #: What few messages have: the fields of a Message from `dead_letter` to the last one, in order.
 WhatElse: TypeAlias = tuple[
-    DeadLetter | None, tuple[Attempt, ...], int, int | None, int | None, str
+    DeadLetter | None, tuple[Attempt, ...], int, int | None, int | None, str, str, str
 ]
 
-_NOTHING_ELSE: Final[WhatElse] = (None, (), 0, None, None, "")
+_NOTHING_ELSE: Final[WhatElse] = (None, (), 0, None, None, "", "", "")
 
 
 def what_else(wire: pb.Message) -> WhatElse:
@@ -106,6 +110,8 @@ def what_else(wire: pb.Message) -> WhatElse:
         moment_ns(options.available_at) if options.HasField("available_at") else None,
         moment_ns(options.expires_at) if options.HasField("expires_at") else None,
         options.dedup_id,
+        options.group_id,
+        options.fair_key,
     )
 
 
@@ -190,7 +196,7 @@ def queue_info(queue: pb.Queue) -> QueueInfo:
 
 
 def _settings(settings: pb.QueueSettings) -> QueueSettings:
-    back_off = settings.back_off
+    back_off, fairness = settings.back_off, settings.fairness
     return QueueSettings(
         lease_duration=_timedelta(settings.lease_duration),
         delivery_count_max=settings.delivery_count_max,
@@ -210,8 +216,19 @@ def _settings(settings: pb.QueueSettings) -> QueueSettings:
         bytes_limit=settings.bytes_limit,
         overflow=_known(Overflow, settings.overflow),
         leased_max=settings.leased_max,
-        rate=Rate(messages_per_second=settings.rate.messages_per_second, burst=settings.rate.burst),
+        rate=_rate(settings.rate),
+        park_after=settings.park_after,
+        fairness=Fairness(
+            leased_max=fairness.leased_max,
+            rate=_rate(fairness.rate),
+            weights=dict(sorted(fairness.weights.items())),
+        ),
+        weight=settings.weight,
     )
+
+
+def _rate(rate: pb.Rate) -> Rate:
+    return Rate(messages_per_second=rate.messages_per_second, burst=rate.burst)
 
 
 def queue_stats(stats: pb.QueueStats) -> QueueStats:
@@ -238,6 +255,26 @@ def queue_stats(stats: pb.QueueStats) -> QueueStats:
         overflowed_total=stats.overflowed_total,
         deduplicated_total=stats.deduplicated_total,
         dedup_ids=stats.dedup_ids,
+        blocked=stats.blocked,
+        groups=stats.groups,
+        groups_paused=stats.groups_paused,
+        groups_parked=stats.groups_parked,
+        fair_keys=stats.fair_keys,
+        top_fair_keys=tuple(
+            FairKeyStats(each.fair_key, each.weight, each.waiting, each.leased)
+            for each in stats.top_fair_keys
+        ),
+    )
+
+
+def group_info(group: pb.Group) -> GroupInfo:
+    """Convert the description of a group."""
+    return GroupInfo(
+        id=group.group_id,
+        state=_known(GroupState, group.state),
+        waiting=group.waiting,
+        leased=group.leased,
+        since_ns=moment_ns(group.since) if group.HasField("since") else None,
     )
 
 

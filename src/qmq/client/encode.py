@@ -14,7 +14,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from qmq.client.codecs import Codec
 from qmq.client.options import Duration, aware, seconds
-from qmq.client.queue_values import BackOff, QueueSettings, Rate
+from qmq.client.queue_values import BackOff, Fairness, QueueSettings, Rate
 from qmq.client.values import (
     EPOCH,
     DeadLetterReasonName,
@@ -66,6 +66,8 @@ def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
     expires_at: datetime | None,
     priority: int,
     dedup_id: str,
+    group_id: str,
+    fair_key: str,
 ) -> pb.MessageOptions | None:
     """Encode what `Queue.add` is told besides payload and tags; None if it is told nothing.
 
@@ -75,7 +77,8 @@ def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
     """
     has_durations = delay is not None or ttl is not None
     has_moments = available_at is not None or expires_at is not None
-    if not (priority or dedup_id or has_durations or has_moments):
+    has_others = priority or dedup_id or group_id or fair_key
+    if not (has_others or has_durations or has_moments):
         return None
     return pb.MessageOptions(
         delay=_duration(delay, "delay"),
@@ -84,6 +87,8 @@ def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
         expires_at=_timestamp(expires_at, "expires_at"),
         priority=priority,
         dedup_id=dedup_id,
+        group_id=group_id,
+        fair_key=fair_key,
     )
 
 
@@ -101,6 +106,8 @@ def options_of(message: NewMessage[Any], dedup_id: str = "") -> pb.MessageOption
         expires_at=message.expires_at,
         priority=message.priority,
         dedup_id=message.dedup_id or dedup_id,
+        group_id=message.group_id,
+        fair_key=message.fair_key,
     )
 
 
@@ -165,6 +172,8 @@ def message_of(message: pb.NewMessage) -> NewMessage[bytes]:
         expires_at=options.expires_at.ToDatetime(UTC) if options.HasField("expires_at") else None,
         priority=options.priority,
         dedup_id=options.dedup_id,
+        group_id=options.group_id,
+        fair_key=options.fair_key,
     )
 
 
@@ -197,6 +206,9 @@ def queue_settings(settings: QueueSettings) -> pb.QueueSettings:
         overflow=None if overflow is None else pb.Overflow.Policy.Name(overflow),
         leased_max=settings.leased_max,
         rate=_rate(settings.rate) if settings.rate else None,
+        park_after=settings.park_after,
+        fairness=_fairness(settings.fairness) if settings.fairness else None,
+        weight=settings.weight,
     )
 
 
@@ -205,6 +217,9 @@ def browse_request(  # noqa: PLR0913 - All that it may ask for, each by name.
     *,
     states: Iterable[MessageStateName],
     tags: Tags,
+    selector: str,
+    group_id: str,
+    fair_key: str,
     age_min: Duration | None,
     age_max: Duration | None,
     page_size: int,
@@ -218,6 +233,9 @@ def browse_request(  # noqa: PLR0913 - All that it may ask for, each by name.
             for each in states
         ],
         tags=tags_of(tags),
+        selector=selector,
+        group_id=group_id,
+        fair_key=fair_key,
         age_min=_duration(age_min, "age_min"),
         age_max=_duration(age_max, "age_max"),
     )
@@ -267,6 +285,14 @@ def _back_off(back_off: BackOff) -> pb.BackOff:
 
 def _rate(rate: Rate) -> pb.Rate:
     return pb.Rate(messages_per_second=rate.messages_per_second, burst=rate.burst)
+
+
+def _fairness(fairness: Fairness) -> pb.Fairness:
+    return pb.Fairness(
+        leased_max=fairness.leased_max,
+        rate=_rate(fairness.rate) if fairness.rate else None,
+        weights=fairness.weights,
+    )
 
 
 def _span(span: timedelta | None) -> duration_pb2.Duration | None:

@@ -209,6 +209,12 @@ class DedupFull(LimitReached):
     reason = "DEDUP_FULL"
 
 
+class GroupsFull(LimitReached):
+    """As many groups of the queue are paused or parked as may be."""
+
+    reason = "GROUPS_FULL"
+
+
 class MemoryFull(LimitReached):
     """The messages of all queues take as much of the server's memory as they may."""
 

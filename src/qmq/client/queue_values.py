@@ -1,5 +1,6 @@
 """Queues, as the client describes them: frozen values, of no connection."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -14,10 +15,13 @@ from qmq.client.values import (
     set_fields,
     span,
 )
-from qmq.values import UNBOUNDED, Durability, Overflow, Store, Tag
+from qmq.values import UNBOUNDED, Durability, FairKeyStats, GroupState, Overflow, Store, Tag
 
 #: What becomes of an add to a queue that is full, or the name of that.
 OverflowName: TypeAlias = Overflow | Literal["REJECT", "DROP_OLDEST", "DEAD_LETTER_OLDEST"]
+
+#: Whether a group of messages goes on, or the name of that.
+GroupStateName: TypeAlias = GroupState | Literal["READY", "LEASED", "DELAYED", "PAUSED", "PARKED"]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -78,6 +82,46 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, init=False)
+class Fairness:
+    """How messages with different fair_keys share a queue.
+
+    They are handed out in turns, whatever their numbers are. What is None is left as of
+    `QueueSettings`.
+    """
+
+    #: How many messages of one fair_key may be on lease at a time; 0, the default, is any
+    #: number.
+    leased_max: int | None
+    #: How fast messages of one fair_key are handed out at most.
+    rate: Rate | None
+    #: How many messages of a fair_key are handed out at its turn, by fair_key: 1 to 1,000, and 1
+    #: for those that are not named. `Queue.update` changes those that it names, and 0 forgets
+    #: one.
+    weights: Mapping[str, int] | None = field(hash=False)
+
+    def __init__(
+        self,
+        *,
+        leased_max: int | None = None,
+        rate: Rate | None = None,
+        weights: Mapping[str, int] | None = None,
+    ) -> None:
+        """Say what is wanted.
+
+        Args:
+            leased_max: 0 for any number.
+            rate: how fast messages of one fair_key are handed out.
+            weights: by fair_key, up to 1,000 of them.
+        """
+        set_fields(
+            self,
+            leased_max=leased_max,
+            rate=rate,
+            weights=None if weights is None else dict(weights),
+        )
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class QueueSettings:
     """How a queue hands out messages.
 
@@ -121,6 +165,13 @@ class QueueSettings:
     leased_max: int | None
     #: How fast messages are handed out at most.
     rate: Rate | None
+    #: How often a message of a group may fail before its group is parked: up to 1,000, and 0,
+    #: the default, for never.
+    park_after: int | None
+    #: How messages with different fair_keys share the queue.
+    fairness: Fairness | None
+    #: The queue's share among those that a selector matches: 1, the default, to 1,000.
+    weight: int | None
 
     def __init__(  # noqa: PLR0913 - All there is, each by name.
         self,
@@ -139,6 +190,9 @@ class QueueSettings:
         overflow: OverflowName | None = None,
         leased_max: int | None = None,
         rate: Rate | None = None,
+        park_after: int | None = None,
+        fairness: Fairness | None = None,
+        weight: int | None = None,
     ) -> None:
         """Say what is wanted. The fields say what each is.
 
@@ -157,6 +211,9 @@ class QueueSettings:
             overflow: what to do, or its name; DEAD_LETTER_OLDEST needs a dead-letter queue.
             leased_max: 0 for any number.
             rate: how fast messages are handed out.
+            park_after: 0 for never.
+            fairness: how messages with different fair_keys share the queue.
+            weight: 1 to 1,000.
 
         Raises:
             ValueError: a duration is negative or no number.
@@ -178,6 +235,9 @@ class QueueSettings:
             overflow=Overflow[overflow] if isinstance(overflow, str) else overflow,
             leased_max=leased_max,
             rate=rate,
+            park_after=park_after,
+            fairness=fairness,
+            weight=weight,
         )
 
 
@@ -242,7 +302,7 @@ class QueueStats:
     """What a queue holds now, and what went through it since the server started."""
 
     info: QueueInfo
-    #: Messages that can be handed out.
+    #: Messages that are neither on lease nor kept back.
     ready: int
     #: What those take, tags and metadata included, in bytes.
     ready_bytes: int
@@ -277,6 +337,35 @@ class QueueStats:
     #: Adds since the server started whose dedup_id the queue knew; and how many it knows now.
     deduplicated_total: int = 0
     dedup_ids: int = 0
+    #: How many of those that are ready wait for others of their group, or for it to go on.
+    blocked: int = 0
+    #: Groups that have messages, or are paused or parked; and how many of these are that.
+    groups: int = 0
+    groups_paused: int = 0
+    groups_parked: int = 0
+    #: How many fair_keys its messages have.
+    fair_keys: int = 0
+    #: Those that most messages have, the first 10; none where all queues are asked about.
+    top_fair_keys: tuple[FairKeyStats, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupInfo:
+    """What a group of messages is, and what it holds."""
+
+    id: str
+    #: None if the server is newer than the client, and knows more of them.
+    state: GroupState | None
+    #: Messages that are not on lease, and that are.
+    waiting: int
+    leased: int
+    #: Since when it is paused or parked: nanoseconds since the Unix epoch. None if it is not.
+    since_ns: int | None = None
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when it is paused or parked, in UTC, to the microsecond; None if it is not."""
+        return None if self.since_ns is None else moment(self.since_ns)
 
 
 class RedriveState(IntEnum):

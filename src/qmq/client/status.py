@@ -40,6 +40,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.QueueFull,
         errors.DedupFull,
         errors.MemoryFull,
+        errors.GroupsFull,
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,

@@ -30,7 +30,7 @@ TagPairs: TypeAlias = tuple[tuple[str, str], ...]
 NackKindName: TypeAlias = NackKind | Literal["RELEASE", "FAIL", "REJECT"]
 MessageStateName: TypeAlias = MessageState | Literal["READY", "LEASED", "DELAYED"]
 DeadLetterReasonName: TypeAlias = (
-    DeadLetterReason | Literal["REJECTED", "DELIVERY_COUNT_MAX", "EXPIRED", "OVERFLOW"]
+    DeadLetterReason | Literal["REJECTED", "DELIVERY_COUNT_MAX", "EXPIRED", "OVERFLOW", "SKIPPED"]
 )
 
 #: A level of durability, or its name.
@@ -158,6 +158,10 @@ class Message(Generic[T]):
     expires_ns: int | None = field(default=None, repr=False)
     #: What it was added under, so that it is added once; empty for nothing.
     dedup_id: str = field(default="", repr=False)
+    #: The group in which it is handed out one after the other; empty for none.
+    group_id: str = field(default="", repr=False)
+    #: Whose turn it is handed out at; empty for none.
+    fair_key: str = field(default="", repr=False)
 
     @property
     def created(self) -> datetime:
@@ -253,6 +257,10 @@ class NewMessage(Generic[T_co]):
     priority: int
     #: Stands for what it is about, so that it is added once; empty for nothing.
     dedup_id: str
+    #: Messages of one group are handed out one after the other; empty for none.
+    group_id: str
+    #: Messages with different ones are handed out in turns; empty is one like the others.
+    fair_key: str
 
     def __init__(  # noqa: PLR0913 - All that a message may have, each by name.
         self,
@@ -265,6 +273,8 @@ class NewMessage(Generic[T_co]):
         expires_at: datetime | None = None,
         priority: int = 0,
         dedup_id: str = "",
+        group_id: str = "",
+        fair_key: str = "",
     ) -> None:
         """Say what is to be added. The arguments are those of `Queue.add`.
 
@@ -281,6 +291,8 @@ class NewMessage(Generic[T_co]):
             expires_at=None if expires_at is None else aware(expires_at, "expires_at"),
             priority=priority,
             dedup_id=dedup_id,
+            group_id=group_id,
+            fair_key=fair_key,
         )
 
 

@@ -53,14 +53,27 @@ class _Fresh(NamedTuple):
     meta: bytes
     priority: int
     dedup_id: str
+    group_id: str
+    fair_key: str
     #: By the clock that nobody sets; 0 if it is not kept back, and is of use for ever.
     until_ns: int
     expires_ns: int
 
     @property
     def is_known(self) -> bool:
-        """Whether more is to be remembered of it than its place in the line."""
-        return bool(self.until_ns or self.expires_ns or self.priority)
+        """Whether something is to be known of it besides its place at the end of the line."""
+        return bool(
+            self.until_ns or self.expires_ns or self.priority or self.group_id or self.fair_key
+        )
+
+    def delivery(self, added: int) -> Delivery:
+        """Return what is known of it, given its entry."""
+        delivery = Delivery(added)
+        delivery.priority, delivery.expires_ns = self.priority, self.expires_ns
+        delivery.group_id, delivery.fair_key = self.group_id, self.fair_key
+        if self.until_ns:
+            delivery.state, delivery.until_ns = State.DELAYED, self.until_ns
+        return delivery
 
 
 class Prepared(NamedTuple):
@@ -184,6 +197,7 @@ class Adding:
         del fresh[count:]
         self._make_room(prepared)
         self._place(queue, fresh, changes)
+        changes.note_groups(queue)
         known = [at for at in repeats if at < end]
         queue.deduplicated_total += len(known)
         return Added(metas[:end], known, [each.envelope for each in fresh])
@@ -222,6 +236,8 @@ class Adding:
                     meta,
                     asked.priority,
                     asked.dedup_id,
+                    asked.group_id,
+                    asked.fair_key,
                     until_ns=steady_ns + delay_ns if delay_ns else 0,
                     expires_ns=steady_ns + ttl_ns if ttl_ns else 0,
                 )
@@ -249,10 +265,7 @@ class Adding:
         for seq, each in enumerate(fresh, first_seq):
             added = entry(seq, len(each.envelope))
             if each.is_known:
-                delivery = Delivery(added)
-                delivery.priority, delivery.expires_ns = each.priority, each.expires_ns
-                if each.until_ns:
-                    delivery.state, delivery.until_ns = State.DELAYED, each.until_ns
+                delivery = each.delivery(added)
                 queue.add_known(delivery)
                 changes.saved.append(delivery)
             else:

@@ -1,11 +1,13 @@
 """The broker: finds the queue that a call is about and lets its store carry it out."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from qmq.clock import Clock
 from qmq.engine.browsing import Browsing
+from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
 from qmq.engine.queues import Queues, random_chance, shutting_down
@@ -22,11 +24,16 @@ from qmq.errors import (
     UnknownStore,
 )
 from qmq.ids import RandomIds
-from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
+from qmq.limits import MESSAGE_BYTES_MAX, PAGE_SIZE_MAX, QUEUES_MAX
+from qmq.model.catalog import check_page_size
+from qmq.model.changes import Changes
 from qmq.model.dead_letters import check_dead_letter_queue
 from qmq.model.durability import check_durability_min, durability_of, durability_reached
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
+from qmq.model.selector import Selector, parse
+from qmq.model.stats import stats_of
+from qmq.model.tags import with_tag, without_tag
 from qmq.store.base import QueueStore
 from qmq.values import (
     UNBOUNDED,
@@ -111,6 +118,8 @@ class Broker:
         self.redriving = Redriving(self._queues, redrives)
         #: Commands about schedules.
         self.scheduling = Scheduling(self._queues, schedules)
+        #: Commands about groups of messages.
+        self.grouping = Grouping(self._queues)
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
         self._rates = RateSampler(self.catalog, timer)
@@ -290,6 +299,9 @@ class Broker:
         count = queue.message_count
         purged = store.purge(queue)
         self._queues.footprint.recount(queue)
+        changes = Changes()
+        changes.note_groups(queue)
+        await store.commit(changes)
         await purged
         return count
 
@@ -300,23 +312,53 @@ class Broker:
         await self._queues.stores[info.store].settle()
         return info
 
-    async def list_queues(self, page_size: int, page_token: str) -> tuple[list[QueueInfo], str]:
+    async def list_queues(
+        self, page_size: int, page_token: str, selector: str = ""
+    ) -> tuple[list[QueueInfo], str]:
         """Describe queues in order of creation.
 
         Args:
             page_size: how many at most; 0 for all.
             page_token: what the call before returned; empty for the first page.
+            selector: only those whose tags it matches, see `qmq.model.selector`; empty for
+                all. A page is full then, too, unless it is the last one.
 
         Returns:
             The queues, and the token of the next page or "".
 
         Raises:
-            InvalidArgument: page_size is out of range, or page_token is none of ours.
+            InvalidArgument: page_size is out of range, page_token is none of ours, or selector
+                is none.
         """
-        queues, next_token = self._page(page_size, page_token)
-        infos = [queue.info for queue in queues]
+        if selector:
+            infos, next_token = await self._select(parse(selector), page_size, page_token)
+        else:
+            queues, next_token = self._page(page_size, page_token)
+            infos = [queue.info for queue in queues]
         await self._queues.settle()
         return infos, next_token
+
+    async def _select(
+        self, selector: Selector, page_size: int, page_token: str
+    ) -> tuple[list[QueueInfo], str]:
+        """Describe queues that a selector matches; the arguments are as in `list_queues`."""
+        check_page_size(page_size)
+        infos: list[QueueInfo] = []
+        last_number, token = 0, page_token
+        while True:
+            queues, token = self._page(PAGE_SIZE_MAX, token)
+            for queue in queues:
+                if not selector.matches(queue.info.tags):
+                    continue
+                # Only one that is left over tells that there is another page.
+                if page_size and len(infos) == page_size:
+                    return infos, str(last_number)
+                infos.append(queue.info)
+                last_number = queue.number
+            if not token:
+                return infos, ""
+            # Others have their turn: there may be a hundred thousand queues.
+            await asyncio.sleep(0)
 
     async def stats(
         self, reference: str, page_size: int, page_token: str
@@ -343,7 +385,13 @@ class Broker:
             self._queues.pass_time(queue)
         now_ns = self._now_ns()
         counts = [
-            queue.stats(now_ns, self._waiting.count(queue), *self._rates.of(queue))
+            stats_of(
+                queue,
+                now_ns,
+                waiting=self._waiting.count(queue),
+                rates=self._rates.of(queue),
+                with_top=bool(reference),
+            )
             for queue in queues
         ]
         await self._queues.settle()
@@ -382,14 +430,21 @@ class Broker:
             InvalidArgument: the queue's tags would be more, or longer, than q allows.
         """
         queue = await self._queues.find(reference)
-        store = self._queues.store_of(queue)
-        await (store.save_info(queue) if queue.add_tag(tag) else store.settle())
+        await self._set_tags(queue, with_tag(queue.info, tag))
 
     async def delete_queue_tag(self, reference: str, tag: Tag) -> None:
         """Remove a tag from a queue, if it has it."""
         queue = await self._queues.find(reference)
+        await self._set_tags(queue, without_tag(queue.info, tag))
+
+    async def _set_tags(self, queue: Queue, info: QueueInfo) -> None:
+        """Keep what a queue is from now on, if its tags have changed."""
         store = self._queues.store_of(queue)
-        await (store.save_info(queue) if queue.delete_tag(tag) else store.settle())
+        if info is queue.info:
+            await store.settle()
+            return
+        queue.info = info
+        await store.save_info(queue)
 
     def stop_waiting(self) -> None:
         """Let everybody go who waits for a message, since q is shutting down.

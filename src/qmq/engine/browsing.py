@@ -6,7 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from qmq.engine.queues import Queues
-from qmq.envelope import encode_attempts, encode_browsed, id_of, tags_of
+from qmq.envelope import (
+    encode_attempts,
+    encode_browsed,
+    id_of,
+    place_of,
+    tags_of,
+)
 from qmq.errors import InvalidArgument, MessageNotFound
 from qmq.limits import BROWSED_MESSAGES_MAX
 from qmq.model.browse import look, state_of
@@ -15,7 +21,9 @@ from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery
 from qmq.model.index import seq_of, size_of
 from qmq.model.leases import attempts_bytes
+from qmq.model.obstacles import obstacle_in_line
 from qmq.model.queue import Queue
+from qmq.model.selector import Selector, parse
 from qmq.values import MessageState, Outcome, Tag, utc
 
 #: Messages on a page that does not say how many.
@@ -66,6 +74,30 @@ class _Browsed(NamedTuple):
         )
 
 
+class _Filter(NamedTuple):
+    """What messages are to be like of which only the message itself tells."""
+
+    #: All of them.
+    tags: frozenset[Tag]
+    selector: Selector | None
+    #: Empty for any, as is the fair_key.
+    group_id: str
+    fair_key: str
+
+    def fits(self, envelope: bytes) -> bool:
+        """Whether a message is like that."""
+        if self.tags or self.selector:
+            tags = tags_of(envelope)
+            if not self.tags.issubset(tags):
+                return False
+            if self.selector and not self.selector.matches(tags):
+                return False
+        if self.group_id or self.fair_key:
+            _, group_id, fair_key = place_of(envelope)
+            return self.group_id in {"", group_id} and self.fair_key in {"", fair_key}
+        return True
+
+
 class Explanation(NamedTuple):
     """Where a message is, and why it is not being handed out."""
 
@@ -96,6 +128,9 @@ class Browsing:
         page_token: str = "",
         states: Collection[MessageState] = (),
         tags: Sequence[Tag] = (),
+        selector: str = "",
+        group_id: str = "",
+        fair_key: str = "",
         age_min_ns: int = 0,
         age_max_ns: int | None = None,
     ) -> tuple[list[bytes], str]:
@@ -109,6 +144,10 @@ class Browsing:
             page_token: what the call before returned; empty for the first page.
             states: show only those in one of them; empty for all.
             tags: show only those that have all of them.
+            selector: show only those whose tags it matches, see `qmq.model.selector`; empty
+                for all.
+            group_id: show only those that were added with it; empty for all.
+            fair_key: likewise.
             age_min_ns: show only those that have been in the queue for so long at least.
             age_max_ns: and for so long at most; None for any time.
 
@@ -116,15 +155,12 @@ class Browsing:
             The encodings of `proto.BrowsedMessage`s, and the token of the next page or "".
 
         Raises:
-            InvalidArgument: page_size is out of range, or page_token is none of ours.
+            InvalidArgument: page_size is out of range, page_token is none of ours, or selector
+                is none.
         """
-        if not 0 <= page_size <= BROWSED_MESSAGES_MAX:
-            raise InvalidArgument(
-                "page_size", f"must be 0 ({_PAGE_SIZE}) to {BROWSED_MESSAGES_MAX}; got {page_size}"
-            )
-        if not _PAGE_TOKEN.fullmatch(page_token):
-            raise InvalidArgument("page_token", "must be a next_page_token from an earlier reply")
-        page_size = page_size or _PAGE_SIZE
+        page_size = _checked_page_size(page_size, page_token)
+        terms = parse(selector) if selector else None
+        wanted = _Filter(frozenset(tags), terms, group_id, fair_key)
         queues = self._queues
         queue = await queues.find(reference)
         store = queues.store_of(queue)
@@ -136,17 +172,15 @@ class Browsing:
         first_seq = max(first_seq, int(page_token or -1) + 1)
         with_fresh = not states or MessageState.READY in states
         seen = look(queue, first_seq, last_seq, BROWSED_MESSAGES_MAX, with_fresh=with_fresh)
-        # Which of them have the tags is not known before they have been read.
-        found, next_seq = self._choose(
-            queue, seen.entries, states, BROWSED_MESSAGES_MAX if tags else page_size, now_ns
-        )
+        # Which of them fit is not known before they have been read.
+        count_max = BROWSED_MESSAGES_MAX if any(wanted) else page_size
+        found, next_seq = self._choose(queue, seen.entries, states, count_max, now_ns)
         if next_seq is None and seen.has_more:
             next_seq = seen.last_seq + 1
         envelopes = await store.commit(Changes(), [each.entry for each in found])
-        wanted = frozenset(tags)
         messages: list[bytes] = []
         for each, envelope in zip(found, envelopes, strict=True):
-            if wanted and not wanted.issubset(tags_of(envelope)):
+            if not wanted.fits(envelope):
                 continue
             if len(messages) == page_size:
                 next_seq = seq_of(each.entry)
@@ -211,8 +245,7 @@ class Browsing:
             raise MessageNotFound(queue.info.id, id_)
         delivery = queue.leases.by_seq.get(seq)
         is_ready = state_of(delivery) is MessageState.READY
-        priority = delivery.priority if delivery else 0
-        ahead = queue.ready.count_before(entry, priority) if is_ready else 0
+        ahead = queue.count_before(entry) if is_ready else 0
         reasons = self._fitting(self._reasons(queue, delivery, ahead), entry)
         size = sum(len(text) + _SENTENCE_BYTES for text in reasons)
         browsed = _browsed(entry, delivery, queues.now_ns(), self._bytes_max - size)
@@ -260,9 +293,9 @@ class Browsing:
         elif delivery and state is MessageState.DELAYED:
             yield _why_delayed(delivery)
         else:
-            yield from self._why_ready(queue, ahead)
+            yield from self._why_ready(queue, delivery, ahead)
 
-    def _why_ready(self, queue: Queue, ahead: int) -> Iterator[str]:
+    def _why_ready(self, queue: Queue, delivery: Delivery | None, ahead: int) -> Iterator[str]:
         """Say why a message is not being handed out that could be, but for a pause."""
         if ahead == 1:
             yield "1 message is handed out before it"
@@ -270,8 +303,8 @@ class Browsing:
             yield f"{ahead} messages are handed out before it"
         if queue.info.pause:
             return
-        if gate := queue.gate():
-            yield gate
+        if obstacle := queue.gate() or obstacle_in_line(queue, delivery):
+            yield obstacle
             return
         waiting = self._queues.waiting
         promised = queue.available - waiting.free(queue)
@@ -299,6 +332,21 @@ class Browsing:
                 fitting.append(text)
             left -= len(text) + _SENTENCE_BYTES
         return fitting
+
+
+def _checked_page_size(page_size: int, page_token: str) -> int:
+    """Return how many messages are on a page, if that is a request for one.
+
+    Raises:
+        InvalidArgument: page_size is out of range, or page_token is none of ours.
+    """
+    if not 0 <= page_size <= BROWSED_MESSAGES_MAX:
+        raise InvalidArgument(
+            "page_size", f"must be 0 ({_PAGE_SIZE}) to {BROWSED_MESSAGES_MAX}; got {page_size}"
+        )
+    if not _PAGE_TOKEN.fullmatch(page_token):
+        raise InvalidArgument("page_token", "must be a next_page_token from an earlier reply")
+    return page_size or _PAGE_SIZE
 
 
 def _browsed(entry: int, delivery: Delivery | None, now_ns: int, bytes_max: int) -> _Browsed:

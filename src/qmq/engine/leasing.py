@@ -102,6 +102,9 @@ class Leasing:
         now_ns = queues.steady_ns()
         deliveries = queue.lease(now_ns, duration_ns, count_max, queues.message_bytes_max, consumer)
         queues.set_alarm(queue)
+        if queue.lines.is_active:
+            # More may be free than was known: others of a key, or of another one.
+            queues.waiting.serve(queue)
         if holder:
             queue.leases.hold(deliveries, holder)
         changes = Changes()
@@ -289,6 +292,8 @@ class Leasing:
             added = self._adding.put_first(made, len(made.fresh))
             for place, meta in zip(places, added.metas, strict=True):
                 metas[place] = meta
+        for queue in sources:
+            changes.note_groups(queue)
         kept = store.commit(changes, durability=level)
         for queue in {id(queue): queue for queue in (*sources, *targets)}.values():
             queues.pass_time(queue)
@@ -377,6 +382,7 @@ class Leasing:
                     results.append(command(queue, lease_id))
                 except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
                     results.append(refusal)
+        changes.note_groups(queue)
         kept: Awaitable[object] = store.commit(changes, durability=level)
         queues.pass_time(queue)
         queues.waiting.serve(queue)

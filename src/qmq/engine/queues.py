@@ -129,15 +129,18 @@ class Queues:
             self.alarms.set(queue, now_ns + NS_PER_S)
             return
         ended = queue.pass_time(now_ns)
+        changes = Changes()
         if any(ended):
-            self._take_out(queue, ended)
+            self._take_out(queue, ended, changes)
+        changes.note_groups(queue)
+        if any(ended) or changes.groups:
+            self.leave_to_itself(self.stores[queue.info.store].commit(changes))
             self.footprint.recount(queue)
         self.set_alarm(queue)
         self.waiting.serve(queue)
 
-    def _take_out(self, queue: Queue, ended: Ended) -> None:
+    def _take_out(self, queue: Queue, ended: Ended, changes: Changes) -> None:
         """Take messages out of a queue that time has brought to their end."""
-        changes = Changes()
         for delivery in ended.worn_out:
             self.bury(queue, delivery, DeadLetterReason.DELIVERY_COUNT_MAX, changes)
         expired = ended.expired + [Delivery(entry) for entry in ended.expired_fresh]
@@ -148,7 +151,6 @@ class Queues:
             for delivery in ended.expired:
                 queue.leases.forget(delivery)
             changes.removed += (delivery.entry for delivery in expired)
-        self.leave_to_itself(self.stores[queue.info.store].commit(changes))
 
     def count_out(self, queue: Queue, count: int) -> None:
         """Count popped messages against the rate of their queue.

@@ -308,6 +308,7 @@ class Redriving:
         )
         if step.redrive != before:
             self._change(job, step.redrive)
+            step.changes.note_groups(source)
             saved = self._save(job, step.changes)
             queues.footprint.recount(source)
             for target in step.targets:

@@ -132,7 +132,8 @@ class Waiting:
         What is promised to others is not for this one; what it was promised itself is, also
         when some of theirs is gone meanwhile.
         """
-        return min(most, max(1, self.free(queue)))
+        line = self._lines.get(queue.number)
+        return min(most, max(1, self.free(queue))) if line and line.promised else most
 
     def serve(self, queue: Queue) -> None:
         """Promise what has arrived to those who wait. To be called after each Add."""

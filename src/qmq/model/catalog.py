@@ -43,6 +43,16 @@ def check_name(name: str) -> None:
         )
 
 
+def check_page_size(size: int) -> None:
+    """Refuse pages of so many queues.
+
+    Raises:
+        InvalidArgument: the size is out of range.
+    """
+    if not 0 <= size <= PAGE_SIZE_MAX:
+        raise InvalidArgument("page_size", f"must be 0 (all) to {PAGE_SIZE_MAX}; got {size}")
+
+
 class Catalog:
     """All queues of one server."""
 
@@ -153,8 +163,7 @@ class Catalog:
         Raises:
             InvalidArgument: the size is out of range.
         """
-        if not 0 <= size <= PAGE_SIZE_MAX:
-            raise InvalidArgument("page_size", f"must be 0 (all) to {PAGE_SIZE_MAX}; got {size}")
+        check_page_size(size)
         queues = list(self._by_id.values())
         start = bisect_right(queues, after_number, key=lambda queue: queue.number)
         if not size or start + size >= len(queues):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from qmq.model.dedup import Known
 from qmq.model.delivery import Delivery
+from qmq.model.queue import Queue
 
 
 class Move(NamedTuple):
@@ -28,6 +29,7 @@ class Changes:
     __slots__ = (
         "added",
         "forgotten",
+        "groups",
         "known",
         "leased",
         "moved",
@@ -51,7 +53,16 @@ class Changes:
         self.known: list[tuple[int, Known]] = []
         #: Sequence numbers of those whose dedup_id is forgotten.
         self.forgotten: list[int] = []
+        #: Groups whose pause or parking has changed: number of the queue, id, and since when
+        #: they are paused and parked, or 0.
+        self.groups: list[tuple[int, str, int, int]] = []
         #: Redrives, by their ids, as text; empty for one that is to be forgotten.
         self.redrives: list[tuple[str, str]] = []
         #: Schedules, by their ids, as text; empty for one that is deleted.
         self.schedules: list[tuple[str, str]] = []
+
+    def note_groups(self, queue: Queue) -> None:
+        """Write down which groups of a queue are paused or parked since, or not any more."""
+        if queue.lines.is_active:
+            changed = queue.lines.groups.take_changed()
+            self.groups += ((queue.number, *each) for each in changed)

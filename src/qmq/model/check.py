@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from qmq.limits import ATTEMPTS_MAX, DEDUP_IDS_MAX, PRIORITY_MAX
-from qmq.model.delivery import Delivery, State
+from qmq.model.check_lines import is_outside, problems_of_lines
+from qmq.model.delivery import READY, Delivery, State
 from qmq.model.index import seq_of, size_of
 from qmq.model.leases import Leases
 from qmq.model.queue import Queue
 from qmq.values import Outcome
-
-#: States of messages that stand in the line, to be handed out again.
-_READY = (State.RETURNED, State.EXPIRED)
 
 
 def problems_of(queue: Queue) -> list[str]:
@@ -25,6 +23,7 @@ def problems_of(queue: Queue) -> list[str]:
         *_problems_of_line(queue, line),
         *_problems_of_places(queue, line),
         *_problems_of_counts(queue.leases),
+        *problems_of_lines(queue),
         *_problems_of_moments(queue),
         *_problems_of_memory(queue),
         *(each for known in queue.leases.by_seq.values() for each in _problems_of_history(known)),
@@ -55,11 +54,9 @@ def _problems_of_places(queue: Queue, line: Sequence[int]) -> Iterator[str]:
             yield f"message {named} is known as message {seq}"
         elif delivery.seq != seq:
             yield f"message {seq} takes itself for message {delivery.seq}"
-        elif delivery.state in _READY and delivery.entry not in places:
-            yield f"message {seq} is {delivery.state.name}, and not in the line"
-        elif delivery.state not in _READY and delivery.entry in places:
-            yield f"message {seq} is {delivery.state.name}, and in the line as well"
-        elif delivery.entry in fresh:
+        else:
+            yield from _problems_of_place(queue, delivery, is_there=delivery.entry in places)
+        if delivery.entry in fresh:
             yield f"message {seq} stands in the line as if it had never been handed out"
     known = {delivery.entry for delivery in by_seq.values()}
     for entry in sorted(places - fresh - known):
@@ -69,6 +66,16 @@ def _problems_of_places(queue: Queue, line: Sequence[int]) -> Iterator[str]:
             yield f"message {seq} was purged, and is still there"
 
 
+def _problems_of_place(queue: Queue, delivery: Delivery, *, is_there: bool) -> Iterator[str]:
+    seq, belongs = delivery.seq, delivery.state in READY and not is_outside(queue, delivery)
+    if belongs and not is_there:
+        yield f"message {seq} is {delivery.state.name}, and not in the line"
+    elif is_there and delivery.state not in READY:
+        yield f"message {seq} is {delivery.state.name}, and in the line as well"
+    elif is_there and not belongs:
+        yield f"message {seq} stands in the line, and belongs elsewhere"
+
+
 def _problems_of_counts(leases: Leases) -> Iterator[str]:
     """Messages on lease, kept back, and held by each consumer are as many as is told."""
     states = Counter(delivery.state for delivery in leases.by_seq.values())
@@ -76,7 +83,7 @@ def _problems_of_counts(leases: Leases) -> Iterator[str]:
         yield f"{leases.leased} messages count as leased, and {states[State.LEASED]} are"
     if leases.delayed != states[State.DELAYED]:
         yield f"{leases.delayed} messages count as delayed, and {states[State.DELAYED]} are"
-    size = sum(size_of(each.entry) for each in leases.by_seq.values() if each.state not in _READY)
+    size = sum(size_of(each.entry) for each in leases.by_seq.values() if each.state not in READY)
     if leases.bytes != size:
         yield f"the leased and delayed messages count as {leases.bytes} bytes, and take {size}"
     held_by = Counter(

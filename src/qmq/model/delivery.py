@@ -34,6 +34,10 @@ class State(IntEnum):
     EXPIRED = 3
 
 
+#: The states of messages that can be handed out, as far as they themselves go.
+READY: Final = (State.RETURNED, State.EXPIRED)
+
+
 class Delivery:
     """How a message has been handed out so far, and how it is to be.
 
@@ -47,7 +51,9 @@ class Delivery:
         "count",
         "entry",
         "expires_ns",
+        "fair_key",
         "fence",
+        "group_id",
         "leased_ns",
         "priority",
         "redrive_id",
@@ -82,6 +88,9 @@ class Delivery:
         self.priority = 0
         #: Until when it is of use, by its own ttl; 0 is for ever.
         self.expires_ns = 0
+        #: Empty if it has none.
+        self.group_id = ""
+        self.fair_key = ""
 
     def __repr__(self) -> str:
         """Name the latest lease and say where the message is."""

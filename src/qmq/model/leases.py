@@ -9,8 +9,9 @@ from typing import Final, Protocol
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.errors import LeaseLost
 from qmq.limits import ATTEMPTS_MAX, MOMENTS_AT_ONCE_MAX
-from qmq.model.delivery import Delivery, State, lease_id_of
+from qmq.model.delivery import READY, Delivery, State, lease_id_of
 from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
+from qmq.model.lines import Lines
 from qmq.model.ready import Ready
 from qmq.values import NackKind, Outcome
 
@@ -55,6 +56,7 @@ class Leases:
     """
 
     __slots__ = (
+        "_by_age",
         "_holders",
         "_moments",
         "_order",
@@ -65,6 +67,7 @@ class Leases:
         "held_by",
         "last_leased_ns",
         "leased",
+        "lines",
         "may_expire",
         "ttl_ns",
     )
@@ -73,6 +76,10 @@ class Leases:
         self._ready = ready
         #: Every message of the queue that was ever on lease or has options, by sequence number.
         self.by_seq: dict[int, Delivery] = {}
+        #: Where those stand that have groups or fair_keys.
+        self.lines = Lines(ready, self.by_seq)
+        #: A heap, once that was asked for: the entries of those that are ready, and of others.
+        self._by_age: list[int] | None = None
         #: How long any message is of use after it came; 0 is for ever.
         self.ttl_ns = 0
         #: Whether some of them may be of no use any more at some moment.
@@ -119,7 +126,10 @@ class Leases:
         by_seq, moments = self.by_seq, self._moments
         handed_out: list[Delivery] = []
         end = until_ns << _SEQ_BITS
-        taken = self._ready.take_batch(count_max, bytes_max, self._reply_bytes)
+        if self.lines.is_active:
+            taken = self.lines.take_batch(count_max, bytes_max, _lease_bytes, on_lease=True)
+        else:
+            taken = self._ready.take_batch(count_max, bytes_max, self._reply_bytes)
         for entry, seq in zip(taken, seqs_of(taken), strict=True):
             delivery = by_seq.get(seq)
             if delivery is None:
@@ -150,9 +160,7 @@ class Leases:
 
     def _reply_bytes(self, entry: int) -> int:
         """Return what a message takes in a reply that hands it out."""
-        delivery = self.by_seq.get(seq_of(entry))
-        history = attempts_bytes(delivery) if delivery else 0
-        return size_of(entry) + HANDED_OUT_OVERHEAD_BYTES + history
+        return _lease_bytes(entry, self.by_seq.get(seq_of(entry)))
 
     def find(self, seq: int, fence: int) -> Delivery | None:
         """Return the message that a lease is on; None if the queue holds no such message.
@@ -201,13 +209,34 @@ class Leases:
         if self._holders:
             for delivery in held:
                 self._tell_holder(delivery.seq)
+        if self.lines.is_active:
+            self.lines.leases_ended(held)
 
     def forget(self, delivery: Delivery) -> None:
         """Take a message out of the queue, in whatever state it is."""
-        if delivery.state in (State.RETURNED, State.EXPIRED):
-            self._ready.withdraw(delivery.entry, delivery.priority)
-        self._leave(delivery)
         del self.by_seq[delivery.seq]
+        self._leave(delivery)
+        lines = self.lines
+        if lines.is_active and delivery.state is State.LEASED:
+            lines.lease_ended(delivery)
+        elif lines.is_active:
+            lines.leave(delivery)
+        elif delivery.state in READY:
+            self._ready.withdraw(delivery.entry, delivery.priority)
+
+    def oldest_ready(self) -> Delivery | None:
+        """Return the message that came first, of those that are ready and known here."""
+        if not self.by_seq:
+            return None
+        if self._by_age is None:
+            self._by_age = [each.entry for each in self.by_seq.values() if each.state in READY]
+            heapify(self._by_age)
+        while self._by_age:
+            delivery = self.by_seq.get(seq_of(self._by_age[0]))
+            if delivery and delivery.state in READY:
+                return delivery
+            heappop(self._by_age)
+        return None
 
     def give_back(
         self, delivery: Delivery, kind: NackKind, now_ns: int, delay_ns: int, reason: str
@@ -226,9 +255,11 @@ class Leases:
         if kind is NackKind.RELEASE:
             delivery.count -= 1
         if delay_ns > 0:
-            self._put(delivery, State.DELAYED, now_ns + delay_ns)
+            self._put(delivery, State.DELAYED, now_ns + delay_ns, was=State.LEASED)
         else:
-            self._put(delivery, State.RETURNED, 0)
+            self._put(delivery, State.RETURNED, 0, was=State.LEASED)
+        if kind is NackKind.FAIL:
+            self.lines.failed(delivery, now_ns)
 
     def extend(self, delivery: Delivery, until_ns: int) -> None:
         """Make a lease end at another moment."""
@@ -268,17 +299,20 @@ class Leases:
                 heappush(moments, moment_ns << _SEQ_BITS | delivery.seq)
                 continue
             is_leased = delivery.state is State.LEASED
-            is_of_use = not self._expires_ns(delivery) or self._expires_ns(delivery) > now_ns
+            expires_ns = self._expires_ns(delivery)
             if delivery.state in (State.LEASED, State.DELAYED):
+                was = delivery.state
                 self._leave(delivery)
                 if is_leased:
                     delivery.end(Outcome.EXPIRED, delivery.until_ns)
-                self._put(delivery, State.EXPIRED if is_leased else State.RETURNED, 0)
-            if not is_of_use:
+                self._put(delivery, State.EXPIRED if is_leased else State.RETURNED, 0, was=was)
+            if 0 < expires_ns <= now_ns:
                 # There may be more moments of it that have come.
                 expired[delivery.seq] = delivery
             elif is_leased and 0 < delivery_count_max <= delivery.count:
                 worn_out.append(delivery)
+            elif is_leased:
+                self.lines.failed(delivery, now_ns)
         return worn_out, list(expired.values())
 
     def set_ttl(self, ttl_ns: int) -> None:
@@ -313,7 +347,9 @@ class Leases:
         delivery.was_known = True
         self.may_expire = self.may_expire or delivery.expires_ns > 0
         self.last_leased_ns = max(self.last_leased_ns, delivery.leased_ns)
-        self._put(delivery, delivery.state, delivery.until_ns)
+        if delivery.group_id or delivery.fair_key:
+            self.lines.activate(self.leased)
+        self._put(delivery, delivery.state, delivery.until_ns, was=None)
 
     def seqs_between(self, first_seq: int, last_seq: int, count_max: int) -> list[int]:
         """Return sequence numbers of messages that were ever on lease, in order.
@@ -356,17 +392,20 @@ class Leases:
             for delivery in self.by_seq.values()
             if delivery.state in (State.LEASED, State.DELAYED)
         ]
+        if self.lines.is_active:
+            entries += self.lines.clear()
         self.by_seq.clear()
         self.held_by.clear()
         self._moments.clear()
         self._order.clear()
+        self._by_age = None
         self.leased = self.delayed = self.bytes = 0
         for seq in tuple(self._holders):
             self._tell_holder(seq)
         return entries
 
-    def _put(self, delivery: Delivery, state: State, until_ns: int) -> None:
-        """Bring a message into a state."""
+    def _put(self, delivery: Delivery, state: State, until_ns: int, *, was: State | None) -> None:
+        """Bring a message into a state; `was` is the one before, None for one that comes."""
         delivery.state = state
         delivery.until_ns = until_ns
         if state is State.LEASED:
@@ -376,10 +415,31 @@ class Leases:
         elif state is State.DELAYED:
             self.delayed += 1
             self.bytes += size_of(delivery.entry)
-        else:
+        elif not self.lines.is_active:
             self._ready.put_back(delivery.entry, delivery.priority)
+        if self.lines.is_active:
+            self._put_into_lines(delivery, was)
+        if state in READY and self._by_age is not None:
+            self._note_age(delivery.entry)
         if (moment_ns := self._moment_ns(delivery)) is not None:
             self._remind(delivery.seq, moment_ns)
+
+    def _put_into_lines(self, delivery: Delivery, was: State | None) -> None:
+        if was is State.LEASED:
+            self.lines.let_wait_again(delivery)
+        elif was is State.DELAYED:
+            self.lines.is_due(delivery)
+        elif delivery.state is State.LEASED:
+            self.lines.lease_began(delivery)
+        else:
+            self.lines.join(delivery)
+
+    def _note_age(self, entry: int) -> None:
+        assert self._by_age is not None
+        heappush(self._by_age, entry)
+        if len(self._by_age) > 2 * len(self.by_seq) + _STALE_MAX:
+            # Nobody has asked for the oldest one for long.
+            self._by_age = None
 
     def _leave(self, delivery: Delivery) -> None:
         """Take a message out of the state that it is in, if it is on lease or kept back."""
@@ -428,6 +488,12 @@ class Leases:
                 if (moment_ns := self._moment_ns(delivery)) is not None
             ]
             heapify(moments)
+
+
+def _lease_bytes(entry: int, delivery: Delivery | None) -> int:
+    """Return what a message takes in a reply that hands it out on lease."""
+    history = attempts_bytes(delivery) if delivery and delivery.attempts else 0
+    return size_of(entry) + HANDED_OUT_OVERHEAD_BYTES + history
 
 
 def attempts_bytes(delivery: Delivery) -> int:

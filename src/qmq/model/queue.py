@@ -1,20 +1,18 @@
 """The rules of one queue: first in, first out, and no more than its limit."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from qmq.envelope import REPLY_OVERHEAD_BYTES, encode_tags
+from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import (
     AddsPaused,
-    InvalidArgument,
     NoDeadLetterQueue,
     QueueEmpty,
     QueueFull,
     QueuePaused,
 )
-from qmq.limits import MOMENTS_AT_ONCE_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from qmq.limits import MOMENTS_AT_ONCE_MAX
 from qmq.model.dedup import Dedup
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entries, seq_of, size_of
@@ -29,16 +27,17 @@ from qmq.values import (
     Outcome,
     Overflow,
     QueueInfo,
-    QueueStats,
     Rate,
-    Tag,
 )
 
-#: Consumers that Stats names.
-_CONSUMERS_MAX: Final = 100
+#: More messages than any queue holds.
+_ANY_NUMBER: Final = 1 << 62
 
 #: Seconds after which to ask again for messages that are held back until somebody acts.
 _RETRY_HELD_BACK_S: Final = 1.0
+
+#: Why messages are not handed out that nothing holds back but others of their group or fair_key.
+_HELD_BACK_BY_OTHERS: Final = "each waits for others of its group, or of its fair_key, or a Resume"
 
 
 class Ended(NamedTuple):
@@ -79,6 +78,7 @@ class Queue:
         "is_gated",
         "is_limited",
         "leases",
+        "lines",
         "number",
         "overflowed_total",
         "purged_seq",
@@ -94,6 +94,8 @@ class Queue:
         self.ready = Ready()
         #: What was handed out on lease, and has not left for good, and what has options.
         self.leases = Leases(self.ready)
+        #: The lines beside that of the messages without a fair_key, and groups.
+        self.lines = self.leases.lines
         #: What was added with a dedup_id.
         self.dedup = Dedup()
         #: Up to this number, all messages were purged; for a store that removes them later.
@@ -122,19 +124,29 @@ class Queue:
         """Name the queue and say how full it is."""
         name = self.info.name or self.info.id
         return (
-            f"<Queue {name} {self.info.store.name} ready={len(self.ready)}"
+            f"<Queue {name} {self.info.store.name} ready={self.ready_count}"
             f" leased={self.leases.leased} delayed={self.leases.delayed}>"
         )
 
     @property
     def message_count(self) -> int:
         """How many messages it holds, in whatever state."""
-        return len(self.ready) + self.leases.leased + self.leases.delayed
+        return self.ready_count + self.leases.leased + self.leases.delayed
+
+    @property
+    def ready_count(self) -> int:
+        """How many messages are neither on lease nor kept back."""
+        return len(self.ready) + self.lines.outside
+
+    @property
+    def ready_bytes(self) -> int:
+        """What these take."""
+        return self.ready.bytes + self.lines.bytes
 
     @property
     def bytes(self) -> int:
         """What the messages take that it holds, in whatever state."""
-        return self.ready.bytes + self.leases.bytes
+        return self.ready_bytes + self.leases.bytes
 
     def set_info(self, info: QueueInfo) -> None:
         """Make the queue what `info` says."""
@@ -147,14 +159,20 @@ class Queue:
             or bool(info.pause and info.pause.adds)
         )
         self.leases.set_ttl(settings.ttl_ns)
-        self.ready.set_ageing(settings.priority_ageing_ns, self._priority_of)
+        if self.ready.set_ageing(settings.priority_ageing_ns, self._priority_of):
+            self.lines.set_ageing()
+        self.lines.set_rules(settings.fairness, settings.park_after, self.leases.leased)
         self._set_rate(settings.rate)
         self._set_gate()
 
     def _set_gate(self) -> None:
         #: Whether more than the line decides how many messages can be handed out.
         self.is_gated = bool(
-            self.info.pause or self.info.settings.leased_max or self._bucket or self._is_behind
+            self.info.pause
+            or self.info.settings.leased_max
+            or self._bucket
+            or self._is_behind
+            or self.lines.is_active
         )
 
     def _set_rate(self, rate: Rate) -> None:
@@ -178,19 +196,32 @@ class Queue:
     def is_timed(self) -> bool:
         """Whether something in it may change by itself."""
         return bool(
-            self.leases.by_seq or self._bucket or self.info.settings.ttl_ns or self._is_behind
+            self.leases.by_seq
+            or self._bucket
+            or self.info.settings.ttl_ns
+            or self._is_behind
+            or self.lines.keys.has_rate
         )
 
     @property
     def available(self) -> int:
-        """How many messages can be handed out now."""
+        """How many messages can be handed out now.
+
+        Each of them to another call: one may take more, where there are groups.
+        """
         if not self.is_gated:
             return len(self.ready)
+        count = self.lines.keys.available if self.lines.is_active else len(self.ready)
+        return min(count, self._most_out)
+
+    @property
+    def _most_out(self) -> int:
+        """How many messages may be handed out now, if there are so many."""
         if self.info.pause or self._is_behind:
             return 0
-        count = len(self.ready)
+        count = _ANY_NUMBER
         if leased_max := self.info.settings.leased_max:
-            count = min(count, max(0, leased_max - self.leases.leased))
+            count = max(0, leased_max - self.leases.leased)
         return min(count, self._level) if self._bucket else count
 
     def gate(self) -> str:
@@ -215,6 +246,8 @@ class Queue:
         moments: list[int] = []
         if (of_leases := self.leases.next_moment_ns()) is not None:
             moments.append(of_leases)
+        if (of_keys := self.lines.keys.next_moment_ns()) is not None:
+            moments.append(of_keys)
         ttl_ns = self.info.settings.ttl_ns
         if ttl_ns and self.ready.fresh:
             moments.append(seq_of(self.ready.fresh[0]) + ttl_ns)
@@ -236,10 +269,11 @@ class Queue:
             now_ns: the moment, to tell when a rate lets the next message out.
         """
         self.empty_total += 1
-        id_, count = self.info.id, len(self.ready)
+        id_, count = self.info.id, self.ready_count
         if self.info.pause:
             return QueuePaused(id_)
-        if not count or not (why := self.gate()):
+        why = self.gate() or ("" if self.available else _HELD_BACK_BY_OTHERS)
+        if not count or not why:
             return QueueEmpty(id_)
         retry_after_s = _RETRY_HELD_BACK_S
         # Of a lease nobody knows when it ends; a bucket fills by the clock.
@@ -259,18 +293,24 @@ class Queue:
         """
         if self.is_limited:
             self.room_for((size_of(added),), partial=False)
-        self.ready.append(added)
-        self.enqueued_total += 1
+        self.add_plain(added)
 
     def add_plain(self, added: int) -> None:
         """Put a message that has no options at the end of a queue that has room for it."""
         self.ready.append(added)
         self.enqueued_total += 1
+        if self.lines.is_active:
+            self.lines.plain_changed()
 
     def add_known(self, delivery: Delivery) -> None:
         """Put a message that has options into a queue that has room for it."""
-        self.leases.restore(delivery)
+        self.restore(delivery)
         self.enqueued_total += 1
+
+    def restore(self, delivery: Delivery) -> None:
+        """Take in a message of which something is known: one from a store or another queue."""
+        self.leases.restore(delivery)
+        self._set_gate()
 
     def add_batch(self, first_seq: int, sizes: Sequence[int]) -> list[int]:
         """Put messages at the end that `room_for` has found room for.
@@ -285,6 +325,8 @@ class Queue:
         added = entries(first_seq, sizes)
         self.ready.extend(added, sum(sizes))
         self.enqueued_total += len(added)
+        if self.lines.is_active:
+            self.lines.plain_changed()
         return added
 
     def room_for(
@@ -330,8 +372,8 @@ class Queue:
         count = leases.leased + leases.delayed - len(held)
         size = leases.bytes - _bytes_of(held)
         if self.info.settings.overflow is Overflow.REJECT:
-            count += len(self.ready) - (len(leaving) - len(held))
-            size += self.ready.bytes - (_bytes_of(leaving) - _bytes_of(held))
+            count += self.ready_count - (len(leaving) - len(held))
+            size += self.ready_bytes - (_bytes_of(leaving) - _bytes_of(held))
         return count, size
 
     def displace(self, sizes: Sequence[int]) -> list[Delivery]:
@@ -343,18 +385,72 @@ class Queue:
         count_max, bytes_max = self.info.limit, self.info.settings.bytes_limit
         count, size = self.message_count + len(sizes), self.bytes + sum(sizes)
         displaced: list[Delivery] = []
-        while self.ready and (count > count_max != UNBOUNDED or size > bytes_max > 0):
-            taken = self.ready.take_oldest()
+        while count > count_max != UNBOUNDED or size > bytes_max > 0:
+            oldest = self._take_oldest()
+            if oldest is None:
+                break
             count -= 1
-            size -= size_of(taken)
-            known = self.leases.by_seq.pop(seq_of(taken), None)
-            displaced.append(known or Delivery(taken))
+            size -= size_of(oldest.entry)
+            displaced.append(oldest)
         self.overflowed_total += len(displaced)
         return displaced
+
+    def _take_oldest(self) -> Delivery | None:
+        """Take the message that came first, of those that are ready, wherever it stands."""
+        known, fresh = self.leases.oldest_ready(), self.ready.fresh
+        if fresh and (known is None or fresh[0] < known.entry):
+            known = Delivery(self.ready.take_fresh())
+            if self.lines.is_active:
+                self.lines.plain_changed()
+        elif known:
+            self.leases.forget(known)
+        return known
 
     def take_in(self, entry: int) -> None:
         """Put a message at the end, whatever the limit: one from a store or another queue."""
         self.ready.append(entry)
+        if self.lines.is_active:
+            self.lines.plain_changed()
+
+    def take_out(self, entries: Sequence[int]) -> None:
+        """Take out messages, in order, that were never handed out and have no options."""
+        self.ready.remove(entries)
+        if self.lines.is_active:
+            self.lines.plain_changed()
+
+    def hold_group(self, group_id: str, paused_ns: int, parked_ns: int) -> None:
+        """Take over that a group was paused or parked, once the messages are there."""
+        self.lines.activate(self.leases.leased)
+        self._set_gate()
+        self.lines.groups.hold(group_id, paused_ns, parked_ns)
+        self.lines.groups.take_changed()
+
+    def pause_group(self, group_id: str, now_ns: int) -> None:
+        """Hand out no messages of a group from now on, whether it has any or not."""
+        self.lines.activate(self.leases.leased)
+        self._set_gate()
+        self.lines.groups.pause(group_id, now_ns)
+
+    def skip(self, group_id: str, count_max: int) -> list[Delivery]:
+        """Return the first messages of a group that are not on lease; its parking ends.
+
+        They are to be taken out: until then they are where they were.
+        """
+        skipped = self.lines.groups.first(group_id, count_max)
+        if skipped:
+            self.lines.groups.unpark(group_id)
+        return skipped
+
+    def count_before(self, entry: int) -> int:
+        """Count the messages that are handed out before a ready one.
+
+        Where there are fair_keys, only those with its own; where it waits in a group, only those
+        of that.
+        """
+        delivery = self.leases.by_seq.get(seq_of(entry))
+        if delivery and self.lines.is_active:
+            return self.lines.count_before(delivery)
+        return self.ready.count_before(entry, delivery.priority if delivery else 0)
 
     def pop(self) -> tuple[int, bool]:
         """Take the message at the head.
@@ -368,7 +464,10 @@ class Queue:
         if not self.available:
             raise self.nothing_to_hand_out()
         self.consumed_total += 1
-        taken = self.ready.take()
+        if self.lines.is_active:
+            [taken] = self.lines.take_batch(1, 0, _pop_bytes, on_lease=False)
+        else:
+            taken = self.ready.take()
         by_seq = self.leases.by_seq
         return taken, bool(by_seq) and by_seq.pop(seq_of(taken), None) is not None
 
@@ -384,7 +483,11 @@ class Queue:
             Their entries, in order; and the sequence numbers of those that were ever on lease.
         """
         by_seq = self.leases.by_seq
-        taken = self.ready.take_batch(min(count_max, self.available), bytes_max, _pop_bytes)
+        count_max = min(count_max, self._most_out)
+        if self.lines.is_active:
+            taken = self.lines.take_batch(count_max, bytes_max, _pop_bytes, on_lease=False)
+        else:
+            taken = self.ready.take_batch(count_max, bytes_max, _pop_bytes)
         self.consumed_total += len(taken)
         if not by_seq:
             return taken, []
@@ -396,18 +499,22 @@ class Queue:
         Raises:
             QueueEmpty: there is none.
         """
-        head = self.ready.head()
+        head = self._head()
         if head is None:
             self.empty_total += 1
             raise QueueEmpty(self.info.id)
         return head
+
+    def _head(self) -> int | None:
+        """Return the entry of the message that is next, but for a pause and the like."""
+        return self.lines.head() if self.lines.is_active else self.ready.head()
 
     def lease(
         self, now_ns: int, duration_ns: int, count_max: int, bytes_max: int, consumer: str
     ) -> list[Delivery]:
         """Put messages at the head on lease; see `Leases.hand_out`."""
         handed_out = self.leases.hand_out(
-            now_ns, now_ns + duration_ns, min(count_max, self.available), bytes_max, consumer
+            now_ns, now_ns + duration_ns, min(count_max, self._most_out), bytes_max, consumer
         )
         self.redelivered_total += sum(delivery.fence > 1 for delivery in handed_out)
         self.count_out(len(handed_out), now_ns)
@@ -481,12 +588,17 @@ class Queue:
     def nothing_ends(self, now_ns: int) -> bool:
         """Take note that nothing has ended by now; return whether more can be handed out."""
         available = self.available
-        if self._bucket:
-            self._level = self._bucket.level(now_ns)
+        self._note_time(now_ns)
         if self._is_behind:
             self._is_behind = False
             self._set_gate()
         return self.available > available
+
+    def _note_time(self, now_ns: int) -> None:
+        """Let the buckets fill up to a moment."""
+        if self._bucket:
+            self._level = self._bucket.level(now_ns)
+        self.lines.keys.pass_time(now_ns)
 
     def pass_time(self, now_ns: int) -> Ended:
         """End leases, delays and the use of messages by now: the first ones, if very many end.
@@ -501,9 +613,10 @@ class Queue:
             expired_fresh = self.ready.take_fresh_until(
                 now_ns - settings.ttl_ns, MOMENTS_AT_ONCE_MAX
             )
+            if expired_fresh and self.lines.is_active:
+                self.lines.plain_changed()
         self.expired_total += len(expired) + len(expired_fresh)
-        if self._bucket:
-            self._level = self._bucket.level(now_ns)
+        self._note_time(now_ns)
         moment_ns = self.next_moment_ns()
         self._is_behind = self.leases.may_expire and moment_ns is not None and moment_ns <= now_ns
         self._set_gate()
@@ -517,83 +630,14 @@ class Queue:
 
     def oldest_age_ns(self, now_ns: int) -> int:
         """Return how long ago the message at the head came, in nanoseconds; 0 if none."""
-        head = self.ready.head()
+        head = self._head()
         return 0 if head is None else max(0, now_ns - seq_of(head))
-
-    def stats(
-        self,
-        now_ns: int,
-        waiting: int,
-        added_per_second: float = 0.0,
-        done_per_second: float = 0.0,
-    ) -> QueueStats:
-        """Count what the queue holds.
-
-        Args:
-            now_ns: the moment.
-            waiting: how many calls wait for a message.
-            added_per_second: how many messages come.
-            done_per_second: how many are taken or acked.
-        """
-        leases = self.leases
-        return QueueStats(
-            info=self.info,
-            ready=len(self.ready),
-            ready_bytes=self.ready.bytes,
-            oldest_age_ns=self.oldest_age_ns(now_ns) if self.ready else None,
-            waiting=waiting,
-            enqueued_total=self.enqueued_total,
-            consumed_total=self.consumed_total,
-            leased=leases.leased,
-            delayed=leases.delayed,
-            acked_total=self.acked_total,
-            redelivered_total=self.redelivered_total,
-            dead_lettered_total=sum(self.dead_lettered.values()),
-            added_per_second=added_per_second,
-            done_per_second=done_per_second,
-            consumers=tuple(sorted(leases.held_by.items())[:_CONSUMERS_MAX]),
-            bytes=self.bytes,
-            expired_total=self.expired_total,
-            overflowed_total=self.overflowed_total,
-            deduplicated_total=self.deduplicated_total,
-            dedup_ids=len(self.dedup),
-        )
-
-    def add_tag(self, tag: Tag) -> bool:
-        """Add a tag; return whether that changed anything.
-
-        Raises:
-            InvalidArgument: the queue's tags would be more, or longer, than q allows.
-        """
-        if tag in self.info.tags:
-            return False
-        tags = (*self.info.tags, tag)
-        if len(tags) > TAGS_MAX:
-            rule = f"queue {self.info.id} has {TAGS_MAX} tags, the most"
-            raise InvalidArgument.over("tag", rule, "tags_max", TAGS_MAX, len(tags))
-        size = len(encode_tags(tags))
-        if size > TAGS_BYTES_MAX:
-            rule = (
-                f"the tags of queue {self.info.id} would take {size} bytes, more than"
-                f" tags_bytes_max of {TAGS_BYTES_MAX}"
-            )
-            raise InvalidArgument.over("tag", rule, "tags_bytes_max", TAGS_BYTES_MAX, size)
-        self.info = replace(self.info, tags=tags)
-        return True
-
-    def delete_tag(self, tag: Tag) -> bool:
-        """Remove a tag; return whether that changed anything."""
-        tags = self.info.tags
-        if tag not in tags:
-            return False
-        self.info = replace(self.info, tags=tuple(t for t in tags if t != tag))
-        return True
 
 
 def _bytes_of(deliveries: Sequence[Delivery]) -> int:
     return sum(size_of(delivery.entry) for delivery in deliveries)
 
 
-def _pop_bytes(entry: int) -> int:
+def _pop_bytes(entry: int, delivery: Delivery | None = None) -> int:  # noqa: ARG001
     """Return what a message takes in a reply that pops it."""
     return size_of(entry) + REPLY_OVERHEAD_BYTES

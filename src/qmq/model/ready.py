@@ -3,18 +3,11 @@
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from heapq import heapify, heappop, heappush, merge
+from heapq import merge
 from itertools import islice
-from typing import Final
 
 from qmq.model.index import entry, seq_of, size_of, sizes_of
-
-#: Bits of an entry in a key; above them is what the key is ordered by first.
-_ENTRY_BITS: Final = 96
-_ENTRY_MASK: Final = (1 << _ENTRY_BITS) - 1
-
-#: The heap may hold so many that were withdrawn, besides as many as others.
-_WITHDRAWN_MAX: Final = 1_024
+from qmq.model.standing import ENTRY_BITS, Standing, entry_of
 
 
 class Ready:
@@ -26,33 +19,26 @@ class Ready:
     nothing else counts.
     """
 
-    __slots__ = ("_ageing_ns", "_ages", "_ages_gone", "_fresh", "_returned", "_withdrawn", "bytes")
+    __slots__ = ("_ageing_ns", "_fresh", "_returned", "bytes")
 
     def __init__(self) -> None:
         #: Never handed out, and nothing is known of them: without priority.
         self._fresh: deque[int] = deque()
-        #: A heap: the keys of the others.
-        self._returned: list[int] = []
-        #: Those in the heap that are not to be handed out after all.
-        self._withdrawn: set[int] = set()
+        #: The others.
+        self._returned = Standing()
         self._ageing_ns = 0
-        #: A heap, once that was asked for: the entries and keys of those in the other one, and
-        #: of some, which are in the set, that are not there any more.
-        self._ages: list[tuple[int, int]] | None = None
-        self._ages_gone: set[int] = set()
         #: What all of them take together.
         self.bytes = 0
 
     def __len__(self) -> int:
         """Count them."""
-        return len(self._fresh) + len(self._returned) - len(self._withdrawn)
+        return len(self._fresh) + len(self._returned)
 
     def __iter__(self) -> Iterator[int]:
         """Go through them in order. The line must not change meanwhile."""
-        if not self._returned:
+        if not self._returned.keys:
             return iter(self._fresh)
-        returned = sorted(key for key in self._returned if key not in self._withdrawn)
-        return map(_entry_of, merge(returned, map(self._fresh_key, self._fresh)))
+        return map(entry_of, merge(sorted(self._returned), map(self._fresh_key, self._fresh)))
 
     @property
     def fresh(self) -> Sequence[int]:
@@ -62,27 +48,28 @@ class Ready:
     def key(self, entry: int, priority: int) -> int:
         """Return by what an entry is ordered: the lowest one is handed out first."""
         if self._ageing_ns:
-            return (seq_of(entry) - priority * self._ageing_ns) << _ENTRY_BITS | entry
-        return -priority << _ENTRY_BITS | entry
+            return (seq_of(entry) - priority * self._ageing_ns) << ENTRY_BITS | entry
+        return -priority << ENTRY_BITS | entry
 
     def _fresh_key(self, entry: int) -> int:
         return self.key(entry, 0) if self._ageing_ns else entry
 
-    def set_ageing(self, ageing_ns: int, priority_of: Callable[[int], int]) -> None:
+    def set_ageing(self, ageing_ns: int, priority_of: Callable[[int], int]) -> bool:
         """Let entries stand as if they had come so much earlier for each step of priority.
 
         Args:
             ageing_ns: 0 puts those of low priority behind all others, whenever they came.
             priority_of: tells the priority of an entry that has come back, or has one.
+
+        Returns:
+            Whether that changes anything.
         """
         if ageing_ns == self._ageing_ns:
-            return
-        returned = [_entry_of(key) for key in self._returned if key not in self._withdrawn]
+            return False
+        returned = list(map(entry_of, self._returned))
         self._ageing_ns = ageing_ns
-        self._returned = [self.key(entry, priority_of(entry)) for entry in returned]
-        self._withdrawn.clear()
-        self._forget_ages()
-        heapify(self._returned)
+        self._returned.replace([self.key(entry, priority_of(entry)) for entry in returned])
+        return True
 
     def append(self, entry: int) -> None:
         """Put one at the end, whose sequence number is the highest of all."""
@@ -97,78 +84,35 @@ class Ready:
     def put_back(self, entry: int, priority: int = 0) -> None:
         """Put one at the place that it has by its priority and its arrival."""
         self.bytes += size_of(entry)
-        key = self.key(entry, priority)
-        if key in self._withdrawn:
-            self._withdrawn.remove(key)
-        else:
-            heappush(self._returned, key)
-        if self._ages is None:
-            return
-        if key in self._ages_gone:
-            self._ages_gone.remove(key)
-        else:
-            heappush(self._ages, (entry, key))
+        self._returned.put(self.key(entry, priority))
 
     def withdraw(self, entry: int, priority: int = 0) -> None:
         """Take one out that was put back, wherever it stands."""
         self.bytes -= size_of(entry)
-        key = self.key(entry, priority)
-        self._leave_ages(key)
-        self._withdraw(key)
-
-    def _withdraw(self, key: int) -> None:
-        self._withdrawn.add(key)
-        self._drop_withdrawn()
-        if len(self._withdrawn) > len(self._returned) // 2 + _WITHDRAWN_MAX:
-            # Behind one at the head that stays, they would become more and more.
-            self._returned = [each for each in self._returned if each not in self._withdrawn]
-            self._withdrawn.clear()
-            heapify(self._returned)
+        self._returned.withdraw(self.key(entry, priority))
 
     def head(self) -> int | None:
         """Return the first one, if any, and leave it."""
+        key = self.head_key()
+        return None if key is None else entry_of(key)
+
+    def head_key(self) -> int | None:
+        """Return its key."""
         if self._is_returned_first():
-            return _entry_of(self._returned[0])
-        return self._fresh[0] if self._fresh else None
+            return self._returned.keys[0]
+        return self._fresh_key(self._fresh[0]) if self._fresh else None
 
     def take(self) -> int:
         """Take the first one, of at least one."""
-        taken = self._take_returned() if self._is_returned_first() else self._fresh.popleft()
+        taken = self._returned.take() if self._is_returned_first() else self._fresh.popleft()
         self.bytes -= size_of(taken)
         return taken
 
-    def take_oldest(self) -> int:
-        """Take the one that came first, of at least one, whatever its place in the line is."""
-        if not self._ageing_ns and (not self._returned or self._returned[0] >= 0):
-            # None has a priority: they stand in that order.
-            return self.take()
-        ages = self._ages
-        if ages is None:
-            ages = self._ages = [
-                (_entry_of(key), key) for key in self._returned if key not in self._withdrawn
-            ]
-            heapify(ages)
-        while ages and ages[0][1] in self._ages_gone:
-            self._ages_gone.remove(heappop(ages)[1])
-        if not ages or (self._fresh and self._fresh[0] < ages[0][0]):
-            taken = self._fresh.popleft()
-        else:
-            taken, key = heappop(ages)
-            self._withdraw(key)
+    def take_fresh(self) -> int:
+        """Take the oldest one, of at least one, of those that were never handed out."""
+        taken = self._fresh.popleft()
         self.bytes -= size_of(taken)
         return taken
-
-    def _leave_ages(self, key: int) -> None:
-        if self._ages is None:
-            return
-        self._ages_gone.add(key)
-        if len(self._ages_gone) > len(self._returned) + _WITHDRAWN_MAX:
-            # Nobody has asked for the oldest one for long.
-            self._forget_ages()
-
-    def _forget_ages(self) -> None:
-        self._ages = None
-        self._ages_gone.clear()
 
     def take_batch(self, count_max: int, bytes_max: int, cost: Callable[[int], int]) -> list[int]:
         """Take several from the head.
@@ -181,7 +125,7 @@ class Ready:
         """
         fresh, returned = self._fresh, self._returned
         overhead = cost(0)
-        if not returned:
+        if not returned.keys:
             # Nearly always, and all that are asked for fit.
             taken = list(islice(fresh, count_max))
             size_taken = sizes_of(taken)
@@ -192,33 +136,23 @@ class Ready:
                 return taken
         taken = []
         left, size_taken = bytes_max, 0
-        while len(taken) < count_max and (fresh or returned):
+        while len(taken) < count_max and (fresh or returned.keys):
             is_fresh = not self._is_returned_first()
-            head = fresh[0] if is_fresh else _entry_of(returned[0])
+            head = fresh[0] if is_fresh else entry_of(returned.keys[0])
             left -= size_of(head) + overhead if is_fresh else cost(head)
             if left < 0 and taken:
                 break
             size_taken += size_of(head)
-            taken.append(fresh.popleft() if is_fresh else self._take_returned())
+            taken.append(fresh.popleft() if is_fresh else returned.take())
         self.bytes -= size_taken
         return taken
 
     def _is_returned_first(self) -> bool:
         """Whether the head of the heap is the head of the line."""
-        if not self._returned or not self._fresh:
-            return bool(self._returned)
-        return self._returned[0] < self._fresh_key(self._fresh[0])
-
-    def _take_returned(self) -> int:
-        taken = heappop(self._returned)
-        self._leave_ages(taken)
-        self._drop_withdrawn()
-        return _entry_of(taken)
-
-    def _drop_withdrawn(self) -> None:
-        """See to it that the head of the heap is one to be handed out."""
-        while self._returned and self._returned[0] in self._withdrawn:
-            self._withdrawn.remove(heappop(self._returned))
+        returned = self._returned.keys
+        if not returned or not self._fresh:
+            return bool(returned)
+        return returned[0] < self._fresh_key(self._fresh[0])
 
     def take_fresh_until(self, last_seq: int, count_max: int) -> list[int]:
         """Take those that were never handed out and came no later than that, the oldest first.
@@ -243,9 +177,10 @@ class Ready:
             count_max: return no more than so many, the first ones; None returns all.
         """
         fresh = self.fresh_between(first_seq, last_seq, count_max)
-        if not self._returned:
+        if not self._returned.keys:
             return fresh
-        return list(islice(merge(fresh, self._returned_in(first_seq, last_seq)), count_max))
+        returned = self._returned.entries_between(first_seq, last_seq)
+        return list(islice(merge(fresh, returned), count_max))
 
     def fresh_between(
         self, first_seq: int, last_seq: int, count_max: int | None = None
@@ -265,12 +200,12 @@ class Ready:
     def count_between(self, first_seq: int, last_seq: int) -> int:
         """Count those with sequence numbers in a range, its ends included."""
         start, end = self._fresh_range(first_seq, last_seq)
-        return end - start + len(self._returned_in(first_seq, last_seq))
+        return end - start + len(self._returned.entries_between(first_seq, last_seq))
 
     def count_before(self, entry: int, priority: int) -> int:
         """Count those that are handed out before one of them."""
         key = self.key(entry, priority)
-        returned = sum(each < key and each not in self._withdrawn for each in self._returned)
+        returned = self._returned.count_before(key)
         if self._ageing_ns:
             return returned + bisect_left(self._fresh, key, key=self._fresh_key)
         return returned + (0 if priority else bisect_left(self._fresh, entry))
@@ -297,29 +232,10 @@ class Ready:
         start = bisect_left(self._fresh, entry(first_seq, 0))
         return start, bisect_left(self._fresh, entry(last_seq + 1, 0), start)
 
-    def _returned_in(self, first_seq: int, last_seq: int) -> list[int]:
-        """Return those in a range that have come back, in order."""
-        # What is sorted is a heap as well, and takes little to be sorted again.
-        returned = self._returned
-        returned.sort()
-        if self._ageing_ns or (returned and returned[0] < 0):
-            # By their keys, they stand in another order.
-            found = (_entry_of(key) for key in returned if key not in self._withdrawn)
-            return sorted(each for each in found if first_seq <= seq_of(each) <= last_seq)
-        start = bisect_left(returned, entry(first_seq, 0))
-        end = bisect_left(returned, entry(last_seq + 1, 0))
-        return [each for each in returned[start:end] if each not in self._withdrawn]
-
     def clear(self) -> list[int]:
         """Take all, and return them in order."""
         entries = list(self)
         self._fresh.clear()
         self._returned.clear()
-        self._withdrawn.clear()
-        self._forget_ages()
         self.bytes = 0
         return entries
-
-
-def _entry_of(key: int) -> int:
-    return key & _ENTRY_MASK

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from qmq.envelope import as_added, attempts_in, dead_letter_of, priority_of, tags_of
+from qmq.envelope import as_added, attempts_in, dead_letter_of, place_of, tags_of
 from qmq.errors import AddsPaused, InvalidArgument, QueueFull, StoresDiffer
 from qmq.limits import ATTEMPTS_MAX, REASON_BYTES_MAX
 from qmq.model.changes import Changes
@@ -398,8 +398,8 @@ class _Moves:
         )
         delivery.fence = len(delivery.attempts)
         delivery.redrive_id = self._redrive_id
-        delivery.priority = priority_of(found.envelope)
-        target.leases.restore(delivery)
+        delivery.priority, delivery.group_id, delivery.fair_key = place_of(found.envelope)
+        target.restore(delivery)
         self._targets[target.number] = target
         self.changes.added.append((delivery.entry, target.number, found.envelope))
         self.changes.saved.append(delivery)
@@ -407,7 +407,7 @@ class _Moves:
 
     def finish(self) -> None:
         """Take those out of their queue that were never on lease there."""
-        self._source.ready.remove(self._fresh)
+        self._source.take_out(self._fresh)
 
 
 def text_of(redrive: Redrive) -> str:

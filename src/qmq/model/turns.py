@@ -88,7 +88,7 @@ class Turns(Generic[_T]):
     def take(self, turn: Turn[_T], count: int = 1) -> None:
         """Count messages that one has got who waited for its turn; it waits for the next one."""
         self._now = max(self._now, turn.start)
-        turn.finish = turn.start + count * _STEP // turn.weight
+        turn.finish = turn.start + count * (_STEP // turn.weight)
         if self._heap and self._heap[0][1] == turn.number:
             heappop(self._heap)
         self._push(turn, turn.finish)

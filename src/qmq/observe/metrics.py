@@ -55,6 +55,7 @@ class QueueCollector(Collector):
             *_contents(queues, leasing, self._clock.now_ns()),
             *_deliveries(queues, leasing),
             *_options(queues),
+            *_sharing([queue for queue in queues if queue.lines.is_active]),
         )
 
 
@@ -109,7 +110,7 @@ def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) ->
     for queue in queues:
         label = [queue.info.id]
         info.add_metric(label, {"name": queue.info.name, "store": queue.info.store.name})
-        messages.add_metric([*label, "ready"], len(queue.ready))
+        messages.add_metric([*label, "ready"], queue.ready_count)
         sizes.add_metric(label, queue.bytes)
         oldest.add_metric(label, queue.oldest_age_ns(now_ns) / NS_PER_S)
         if queue.info.pause:
@@ -183,6 +184,36 @@ def _options(queues: Sequence[Queue]) -> Iterable[Metric]:
             deduplicated.add_metric(label, queue.deduplicated_total)
             dedup_ids.add_metric(label, len(queue.dedup))
     return expired, overflowed, deduplicated, dedup_ids
+
+
+def _sharing(queues: Sequence[Queue]) -> Iterable[Metric]:
+    """Return how many groups and fair_keys there are, in queues that have or had any."""
+    groups = GaugeMetricFamily(
+        "queue_groups", "Number of groups that have messages, or are held.", labels=["queue"]
+    )
+    held = GaugeMetricFamily(
+        "queue_groups_held",
+        "Number of groups that hand out nothing, since they are paused or have parked.",
+        labels=["queue", "state"],
+    )
+    blocked = GaugeMetricFamily(
+        "queue_messages_blocked",
+        "Number of ready messages that wait for others of their group, or for it to go on.",
+        labels=["queue"],
+    )
+    fair_keys = GaugeMetricFamily(
+        "queue_fair_keys",
+        "Number of fair_keys that messages in the queue have.",
+        labels=["queue"],
+    )
+    for queue in queues:
+        label, lines = [queue.info.id], queue.lines
+        groups.add_metric(label, len(lines.groups))
+        held.add_metric([*label, "paused"], lines.groups.paused)
+        held.add_metric([*label, "parked"], lines.groups.parked)
+        blocked.add_metric(label, lines.groups.blocked)
+        fair_keys.add_metric(label, lines.keys.used)
+    return groups, held, blocked, fair_keys
 
 
 class CallCollector(Collector):

@@ -5,6 +5,7 @@ from typing import Protocol
 from qmq.engine.broker import Broker
 from qmq.transport.browse_service import BrowseService
 from qmq.transport.consume_service import ConsumeService
+from qmq.transport.group_service import GroupService
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
 from qmq.transport.lease_service import LeaseService
 from qmq.transport.message_service import MessageService
@@ -41,6 +42,7 @@ class Api:
             ScheduleService(broker),
             ConsumeService(broker),
             BrowseService(broker),
+            GroupService(broker),
         )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}

@@ -46,6 +46,9 @@ class BrowseService:
             page_token=request.page_token,
             states=_states(request.states),
             tags=tag_values(request.tags, len(request.tags), "tags"),
+            selector=request.selector,
+            group_id=request.group_id,
+            fair_key=request.fair_key,
             age_min_ns=age_min_ns,
             age_max_ns=age_max_ns,
         )

@@ -47,7 +47,9 @@ class QueueService:
     async def list_queues(self, data: bytes) -> bytes:
         """List queues in order of creation."""
         request = decode(pb.ListQueuesRequest, data)
-        queues, token = await self._broker.list_queues(request.page_size, request.page_token)
+        queues, token = await self._broker.list_queues(
+            request.page_size, request.page_token, request.selector
+        )
         return pb.ListQueuesResponse(
             queues=map(queue_message, queues), next_page_token=token
         ).SerializeToString()

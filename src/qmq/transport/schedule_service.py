@@ -136,4 +136,6 @@ def _options_message(options: MessageOptions) -> pb.MessageOptions | None:
         ttl=None if options.ttl_ns is None else duration_message(options.ttl_ns),
         priority=options.priority,
         dedup_id=options.dedup_id,
+        group_id=options.group_id,
+        fair_key=options.fair_key,
     )

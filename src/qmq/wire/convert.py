@@ -13,7 +13,7 @@ from qmq.limits import (
     TAGS_BYTES_MAX,
     TAGS_MAX,
 )
-from qmq.values import Durability, Pause, QueueInfo, QueueStats, Tag
+from qmq.values import Durability, FairKeyStats, GroupInfo, Pause, QueueInfo, QueueStats, Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.settings import settings_message
 from qmq.wire.times import duration_message, moment_message
@@ -164,4 +164,27 @@ def stats_message(stats: QueueStats) -> pb.QueueStats:
         overflowed_total=stats.overflowed_total,
         deduplicated_total=stats.deduplicated_total,
         dedup_ids=stats.dedup_ids,
+        blocked=stats.blocked,
+        groups=stats.groups,
+        groups_paused=stats.groups_paused,
+        groups_parked=stats.groups_parked,
+        fair_keys=stats.fair_keys,
+        top_fair_keys=map(_fair_key_message, stats.top_fair_keys),
+    )
+
+
+def _fair_key_message(stats: FairKeyStats) -> pb.FairKeyStats:
+    return pb.FairKeyStats(
+        fair_key=stats.fair_key, weight=stats.weight, waiting=stats.waiting, leased=stats.leased
+    )
+
+
+def group_message(group: GroupInfo) -> pb.Group:
+    """Describe a group on the wire."""
+    return pb.Group(
+        group_id=group.id,
+        state=pb.Group.State.Name(group.state),
+        waiting=group.waiting,
+        leased=group.leased,
+        since=moment_message(group.since_ns) if group.since_ns else None,
     )

@@ -1,19 +1,19 @@
 """From messages on the wire that are to be added to what the engine takes, checked."""
 
-import re
 from collections.abc import Iterable
-from typing import Final
 
 from qmq.errors import InvalidArgument
-from qmq.limits import DEDUP_ID_BYTES_MAX, PRIORITY_MAX
+from qmq.limits import (
+    DEDUP_ID_BYTES_MAX,
+    FAIR_KEY_BYTES_MAX,
+    GROUP_ID_BYTES_MAX,
+    PRIORITY_MAX,
+)
 from qmq.values import MessageOptions
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import encoded_tags
+from qmq.wire.ids import checked_id
 from qmq.wire.times import AHEAD, TTL, Span, duration_ns, moment_ns
-
-#: With a line break at its end, a dedup_id is another one than without, and looks the same: it
-#: is refused, rather than taken for a new one.
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def encoded_messages(
@@ -70,7 +70,9 @@ def message_options(message: pb.MessageOptions, field: str) -> MessageOptions:
         ttl_ns=_duration_ns(message, "ttl", field, TTL),
         expires_ns=_moment_ns(message, "expires_at", field),
         priority=message.priority,
-        dedup_id=_dedup_id(message.dedup_id, f"{field}.dedup_id"),
+        dedup_id=checked_id(message.dedup_id, f"{field}.dedup_id", DEDUP_ID_BYTES_MAX, "dedup_id"),
+        group_id=checked_id(message.group_id, f"{field}.group_id", GROUP_ID_BYTES_MAX, "group_id"),
+        fair_key=checked_id(message.fair_key, f"{field}.fair_key", FAIR_KEY_BYTES_MAX, "fair_key"),
     )
 
 
@@ -82,21 +84,3 @@ def _duration_ns(message: pb.MessageOptions, name: str, field: str, span: Span) 
 
 def _moment_ns(message: pb.MessageOptions, name: str, field: str) -> int | None:
     return moment_ns(getattr(message, name), f"{field}.{name}") if message.HasField(name) else None
-
-
-def _dedup_id(text: str, field: str) -> str:
-    if (size := len(text.encode())) > DEDUP_ID_BYTES_MAX:
-        raise InvalidArgument.over(
-            field,
-            f"takes {size} bytes, more than {DEDUP_ID_BYTES_MAX}",
-            "dedup_id_bytes_max",
-            DEDUP_ID_BYTES_MAX,
-            size,
-        )
-    if control := _CONTROL.search(text):
-        raise InvalidArgument(
-            field,
-            f"must have no control characters, such as line breaks; U+{ord(control[0]):04X} is at"
-            f" {control.start()}",
-        )
-    return text

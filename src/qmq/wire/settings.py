@@ -1,9 +1,12 @@
 """Between the settings of queues on the wire and their values: checks come with it."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import IntEnum
 from typing import Any, Final, TypeVar
+
+from google.protobuf.message import Message
 
 from qmq.errors import InvalidArgument
 from qmq.limits import (
@@ -11,13 +14,18 @@ from qmq.limits import (
     DEDUP_WINDOW_S_MAX,
     DEDUP_WINDOW_S_MIN,
     DELIVERY_COUNT_MAX,
+    FAIR_KEY_BYTES_MAX,
     LEASE_S_MAX,
+    PARK_AFTER_MAX,
     PRIORITY_AGEING_S_MAX,
     RATE_MAX,
     RATE_MIN,
+    WEIGHT_MAX,
+    WEIGHTS_MAX,
 )
-from qmq.values import NS_PER_S, BackOff, Durability, Overflow, QueueSettings
+from qmq.values import NS_PER_S, BackOff, Durability, Fairness, Overflow, QueueSettings, Rate
 from qmq.wire import q_pb2 as pb
+from qmq.wire.ids import checked_id
 from qmq.wire.times import AHEAD, DELAY, LEASE, TTL, Span, duration_message, duration_ns
 
 _Choice = TypeVar("_Choice", bound=IntEnum)
@@ -34,13 +42,21 @@ _SPANS: Final = {
 #: In a queue, 0 is no ttl.
 _TTL: Final = TTL._replace(text=f"{TTL.text}, or 0 for ever")
 
-#: The highest value of each of the settings that are counts, and in words what it may be.
+#: The lowest and highest value of each of the settings that are counts, and in words what it
+#: may be. No more than some of these hold is what the wire holds.
+_LEASED_MAX: Final = (0, 2**31 - 1, "1 or more, or 0 for any number")
 _COUNTS: Final = {
-    "delivery_count_max": (DELIVERY_COUNT_MAX, f"1 to {DELIVERY_COUNT_MAX}, or 0 for no maximum"),
-    # No more than these hold is what the wire holds.
-    "bytes_limit": (2**63 - 1, "1 or more, or 0 for no limit"),
-    "leased_max": (2**31 - 1, "1 or more, or 0 for any number"),
+    "delivery_count_max": (
+        0,
+        DELIVERY_COUNT_MAX,
+        f"1 to {DELIVERY_COUNT_MAX}, or 0 for no maximum",
+    ),
+    "bytes_limit": (0, 2**63 - 1, "1 or more, or 0 for no limit"),
+    "leased_max": _LEASED_MAX,
+    "park_after": (0, PARK_AFTER_MAX, f"1 to {PARK_AFTER_MAX}, or 0 for never"),
+    "weight": (1, WEIGHT_MAX, f"1 to {WEIGHT_MAX}"),
 }
+_COUNTS_OF_KEYS: Final = {"leased_max": _LEASED_MAX}
 
 _BASE: Final = Span(0, LEASE_S_MAX * NS_PER_S, "0 to 12 hours")
 
@@ -55,14 +71,15 @@ def settings_change(
         field: its name, for errors.
 
     Returns:
-        A function from settings to changed ones.
+        A function from settings to changed ones. It raises InvalidArgument if there would be
+        too many weights, which only those that are there can tell.
 
     Raises:
         InvalidArgument: one of them breaks its rule.
     """
     changes: dict[str, Any] = {
         **_duration_changes(message, field),
-        **_count_changes(message, field),
+        **_count_changes(message, field, _COUNTS),
     }
     for name in ("dead_letter_queue_id", "dead_letter_expired"):
         if message.HasField(name):
@@ -75,11 +92,13 @@ def settings_change(
         changes["overflow"] = _choice(Overflow, message.overflow, f"{field}.overflow")
     back_off_changes = _back_off_changes(message.back_off, f"{field}.back_off")
     rate_changes = _rate_changes(message.rate, f"{field}.rate")
+    change_fairness = _fairness_change(message.fairness, f"{field}.fairness")
 
     def change(settings: QueueSettings) -> QueueSettings:
         back_off = replace(settings.back_off, **back_off_changes)
         rate = replace(settings.rate, **rate_changes)
-        return replace(settings, **changes, back_off=back_off, rate=rate)
+        fairness = change_fairness(settings.fairness)
+        return replace(settings, **changes, back_off=back_off, rate=rate, fairness=fairness)
 
     return change
 
@@ -96,12 +115,14 @@ def _duration_changes(message: pb.QueueSettings, field: str) -> dict[str, int]:
     return changes
 
 
-def _count_changes(message: pb.QueueSettings, field: str) -> dict[str, int]:
+def _count_changes(
+    message: Message, field: str, counts: Mapping[str, tuple[int, int, str]]
+) -> dict[str, int]:
     changes: dict[str, int] = {}
-    for name, (most, words) in _COUNTS.items():
+    for name, (least, most, words) in counts.items():
         if message.HasField(name):
             changes[name] = count = getattr(message, name)
-            if not 0 <= count <= most:
+            if not least <= count <= most:
                 raise InvalidArgument(f"{field}.{name}", f"must be {words}; got {count}")
     return changes
 
@@ -141,6 +162,38 @@ def _rate_changes(message: pb.Rate, field: str) -> dict[str, Any]:
     return changes
 
 
+def _fairness_change(message: pb.Fairness, field: str) -> Callable[[Fairness], Fairness]:
+    changes = _count_changes(message, field, _COUNTS_OF_KEYS)
+    rate_changes = _rate_changes(message.rate, f"{field}.rate")
+    weight_changes = _weight_changes(message.weights, f"{field}.weights")
+
+    def change(fairness: Fairness) -> Fairness:
+        weights = {**dict(fairness.weights), **weight_changes}
+        kept = tuple(sorted((key, weight) for key, weight in weights.items() if weight))
+        if len(kept) > WEIGHTS_MAX:
+            raise InvalidArgument(
+                f"{field}.weights",
+                f"would be {len(kept)}, more than weights_max of {WEIGHTS_MAX}; 0 forgets one",
+            )
+        rate = replace(fairness.rate, **rate_changes)
+        return replace(fairness, **changes, rate=rate, weights=kept)
+
+    return change
+
+
+def _weight_changes(weights: Mapping[str, int], field: str) -> dict[str, int]:
+    # In the order of the keys: of several faults it is always the same one that is told.
+    changes = dict(sorted(weights.items()))
+    for key, weight in changes.items():
+        name = f"{field}[{json.dumps(key[:FAIR_KEY_BYTES_MAX], ensure_ascii=False)}]"
+        checked_id(key, name, FAIR_KEY_BYTES_MAX, "fair_key")
+        if not 0 <= weight <= WEIGHT_MAX:
+            raise InvalidArgument(
+                name, f"must be 1 to {WEIGHT_MAX}, or 0 to forget it; got {weight}"
+            )
+    return changes
+
+
 def _choice(kind: type[_Choice], number: int, field: str) -> _Choice:
     """Return what a number other than 0 stands for, which is no choice."""
     try:
@@ -166,10 +219,19 @@ def settings_message(settings: QueueSettings) -> pb.QueueSettings:
         bytes_limit=settings.bytes_limit,
         overflow=pb.Overflow.Policy.Name(settings.overflow),
         leased_max=settings.leased_max,
-        rate=pb.Rate(
-            messages_per_second=settings.rate.messages_per_second, burst=settings.rate.burst
+        rate=_rate_message(settings.rate),
+        park_after=settings.park_after,
+        fairness=pb.Fairness(
+            leased_max=settings.fairness.leased_max,
+            rate=_rate_message(settings.fairness.rate),
+            weights=dict(settings.fairness.weights),
         ),
+        weight=settings.weight,
     )
+
+
+def _rate_message(rate: Rate) -> pb.Rate:
+    return pb.Rate(messages_per_second=rate.messages_per_second, burst=rate.burst)
 
 
 def _back_off_message(back_off: BackOff) -> pb.BackOff:

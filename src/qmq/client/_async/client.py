@@ -196,10 +196,17 @@ class AsyncClient:
                 )
         return queue
 
-    async def list_queues(self) -> list[QueueInfo]:
-        """Return what each queue of the server is, in order of creation."""
+    async def list_queues(self, *, selector: str = "") -> list[QueueInfo]:
+        """Return what each queue of the server is, in order of creation.
+
+        Args:
+            selector: only queues whose tags it matches, such as `team=mail,env in (prod,stage)`.
+
+        Raises:
+            InvalidArgument: the selector is none.
+        """
         queues: list[QueueInfo] = []
-        request = pb.ListQueuesRequest(page_size=PAGE_SIZE_MAX)
+        request = pb.ListQueuesRequest(page_size=PAGE_SIZE_MAX, selector=selector)
         while True:
             reply = await self._connection.ask(
                 "ListQueues", request, pb.ListQueuesResponse, repeatable=True

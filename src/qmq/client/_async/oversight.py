@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from qmq.client._async.scheduling import AsyncScheduling
+from qmq.client._async.grouping import AsyncGrouping
 from qmq.client.decode import browsed, explanation, queue_info, queue_stats, redrive
 from qmq.client.encode import browse_request, queue_settings, redrive_request
 from qmq.client.errors import QueueNotFound
@@ -24,14 +24,17 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 
 
-class AsyncOversight(AsyncScheduling[T]):
+class AsyncOversight(AsyncGrouping[T]):
     """What an AsyncQueue has for those who look after the queue."""
 
-    async def browse(
+    async def browse(  # noqa: PLR0913 - What is to be shown, each by name.
         self,
         *,
         states: Iterable[MessageStateName] = (),
         tags: Tags = (),
+        selector: str = "",
+        group_id: str = "",
+        fair_key: str = "",
         age_min: Duration | None = None,
         age_max: Duration | None = None,
         page_size: int = 100,
@@ -43,17 +46,23 @@ class AsyncOversight(AsyncScheduling[T]):
         Args:
             states: only messages that are READY, LEASED or DELAYED; all if left out.
             tags: only messages that have all these tags.
+            selector: only messages whose tags it matches, such as `kind in (a,b),!old`.
+            group_id: only messages that were added with this group_id.
+            fair_key: only messages that were added with this fair_key.
             age_min: only messages that have been in the queue for so many seconds at least.
             age_max: only messages that have been in it for so many seconds at most.
             page_size: how many to ask for at a time, up to 1,000.
 
         Raises:
-            InvalidArgument: `page_size` or a tag is out of range.
+            InvalidArgument: `page_size` or a tag is out of range, or the selector is none.
         """
         request = browse_request(
             self.queue_id,
             states=states,
             tags=tags,
+            selector=selector,
+            group_id=group_id,
+            fair_key=fair_key,
             age_min=age_min,
             age_max=age_max,
             page_size=page_size,
@@ -159,8 +168,8 @@ class AsyncOversight(AsyncScheduling[T]):
             target_queue_id: where to, by id or name; left out, each goes to the queue it came
                 from.
             tags: only dead letters that have all these tags.
-            reasons: only those with one of these reasons: REJECTED, DELIVERY_COUNT_MAX, EXPIRED
-                or OVERFLOW.
+            reasons: only those with one of these reasons: REJECTED, DELIVERY_COUNT_MAX, EXPIRED,
+                OVERFLOW or SKIPPED.
             text: only those whose text contains this.
             age_min: only those that have been here for so many seconds at least.
             age_max: only those that have been here for so many seconds at most.

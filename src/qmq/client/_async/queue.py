@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -32,7 +33,7 @@ from qmq.client.values import (
     durability_level,
     tag_pairs,
 )
-from qmq.values import NackKind
+from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
@@ -75,6 +76,8 @@ class AsyncQueue(AsyncOversight[T]):
         expires_at: datetime | None = None,
         priority: int = 0,
         dedup_id: str = "",
+        group_id: str = "",
+        fair_key: str = "",
         durability: DurabilityName | None = None,
     ) -> Metadata:
         """Put a message at the end. On return it is as durable as the queue's store promises.
@@ -94,6 +97,10 @@ class AsyncQueue(AsyncOversight[T]):
             priority: 0 to 255: the higher, the sooner it is handed out.
             dedup_id: stands for what the message is about, up to 128 bytes: while the queue
                 knows it, another message with the same one is not added.
+            group_id: messages of one group are handed out strictly in their order, and none
+                while others of it are on lease; up to 128 bytes.
+            fair_key: messages with different ones are handed out in turns, however many there
+                are of each; up to 128 bytes.
             durability: how durable it is on return, at least, to return sooner: MEMORY, OS or
                 FSYNC. None is the most that the queue's store can do: FSYNC for DISK.
 
@@ -111,29 +118,30 @@ class AsyncQueue(AsyncOversight[T]):
             ValueError: a duration is negative or no number, or a moment has no time zone.
         """
         made_id = "" if dedup_id or not self._connection.makes_dedup_ids else next(made_ids())
-        request = pb.AddRequest(
-            queue_id=self.queue_id,
-            message=pb.NewMessage(
-                payload=self._codec.encode(payload),
-                tags=tags_of(tags),
-                options=message_options(
-                    delay=delay,
-                    available_at=available_at,
-                    ttl=ttl,
-                    expires_at=expires_at,
-                    priority=priority,
-                    dedup_id=dedup_id or made_id,
-                ),
-            ),
-            durability=durability_level(durability).name,
+        options = message_options(
+            delay=delay,
+            available_at=available_at,
+            ttl=ttl,
+            expires_at=expires_at,
+            priority=priority,
+            dedup_id=dedup_id or made_id,
+            group_id=group_id,
+            fair_key=fair_key,
         )
-        reply = await self._connection.ask(
-            "Add", request, pb.AddResponse, repeatable=bool(dedup_id or made_id)
+        added = await self._add(payload, tags, options, durability_level(durability))
+        return replace(added, deduplicated=False) if made_id else added
+
+    async def _add(
+        self, payload: T, tags: Tags, options: pb.MessageOptions | None, durability: Durability
+    ) -> Metadata:
+        message = pb.NewMessage(
+            payload=self._codec.encode(payload), tags=tags_of(tags), options=options
         )
+        request = pb.AddRequest(queue_id=self.queue_id, message=message, durability=durability.name)
+        is_safe = bool(message.options.dedup_id)
+        reply = await self._connection.ask("Add", request, pb.AddResponse, repeatable=is_safe)
         return metadata(
-            reply.message.meta,
-            durability_of(reply.durability),
-            deduplicated=reply.deduplicated and not made_id,
+            reply.message.meta, durability_of(reply.durability), deduplicated=reply.deduplicated
         )
 
     async def add_batch(

@@ -117,6 +117,8 @@ class Producer(Generic[T]):
         expires_at: datetime | None = None,
         priority: int = 0,
         dedup_id: str = "",
+        group_id: str = "",
+        fair_key: str = "",
     ) -> Metadata:
         """Put a message at the end of the queue, and wait until it is stored.
 
@@ -134,6 +136,8 @@ class Producer(Generic[T]):
             expires_at: when it is of no use any more.
             priority: the higher, the sooner it is handed out.
             dedup_id: what it is added under, so that it is added once.
+            group_id: the group in which it is handed out one after the other.
+            fair_key: whose turn it is handed out at.
 
         Returns:
             The id, moment of creation and tags that the message has, how durable it is, and
@@ -160,6 +164,8 @@ class Producer(Generic[T]):
             expires_at=expires_at,
             priority=priority,
             dedup_id=dedup_id,
+            group_id=group_id,
+            fair_key=fair_key,
         )
         return pending.result()
 
@@ -174,6 +180,8 @@ class Producer(Generic[T]):
         expires_at: datetime | None = None,
         priority: int = 0,
         dedup_id: str = "",
+        group_id: str = "",
+        fair_key: str = "",
     ) -> PendingAdd:
         """Put a message at the end of the queue, and wait only until there is room for it here.
 
@@ -188,6 +196,8 @@ class Producer(Generic[T]):
             expires_at: likewise.
             priority: likewise.
             dedup_id: likewise.
+            group_id: likewise.
+            fair_key: likewise.
 
         Returns:
             What has a `result`, the same as `add` returns or raises. Nobody has to ask for it:
@@ -214,6 +224,8 @@ class Producer(Generic[T]):
                 expires_at=expires_at,
                 priority=priority,
                 dedup_id=dedup_id,
+                group_id=group_id,
+                fair_key=fair_key,
             ),
         )
         pending = self._backlog.put(record)

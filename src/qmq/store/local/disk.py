@@ -190,12 +190,15 @@ class DiskStore:
             elif row:
                 known = delivery_of(row, size)
                 together.take_own(known)
-                home.leases.restore(known)
+                home.restore(known)
             elif leased := together.take(seq, size):
-                home.leases.restore(leased)
+                home.restore(leased)
             else:
                 home.take_in(entry(seq, size))
             last_number = max(last_number, seq)
+        for number, *held in self._connection.execute(_SQL["select_groups"]):
+            if home := by_number.get(number):
+                home.hold_group(*held)
         strangers = self._load_known(by_number)
         self._load_clock_offset(self.queues)
         held = sum(queue.message_count for queue in self.queues)
@@ -255,6 +258,7 @@ class DiskStore:
 
     def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop a queue at once; its messages' rows follow by and by."""
+        self._journal.forget_groups(queue.number)
         deleted = self._journal.change_queue("delete_queue", {"number": queue.number})
         self._journal.sweep((), queue.dedup.drop_all())
         self._sweep(queue)

@@ -245,6 +245,12 @@ class Journal:
         batch.moves += changes.moved
         batch.deletes += seqs_of(changes.removed)
         batch.redrives += changes.redrives
+        for queue_number, group_id, paused_ns, parked_ns in changes.groups:
+            statement = "save_group" if paused_ns or parked_ns else "delete_group"
+            parameters: dict[str, str | int] = {"queue": queue_number, "group_id": group_id}
+            if paused_ns or parked_ns:
+                parameters |= {"paused_ns": paused_ns, "parked_ns": parked_ns}
+            batch.queue_changes.append((_SQL[statement], parameters))
         for schedule in changes.schedules:
             batch.schedules.append(schedule)
             batch.bytes += len(schedule[1])
@@ -268,6 +274,10 @@ class Journal:
         batch = self._open()
         batch.lease_deletes += together
         batch.delivery_deletes += deliveries
+
+    def forget_groups(self, queue_number: int) -> None:
+        """Forget which groups of a queue are held; that belongs to what is kept next."""
+        self._open().queue_changes.append((_SQL["delete_groups"], {"number": queue_number}))
 
     def change_queue(self, statement: str, parameters: Mapping[str, str | int]) -> Awaitable[None]:
         """Run one of the named statements about a queue or the clock, and wait for a sync."""

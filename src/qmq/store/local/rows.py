@@ -11,6 +11,7 @@ from qmq.values import (
     Attempt,
     BackOff,
     Durability,
+    Fairness,
     Outcome,
     Overflow,
     Pause,
@@ -31,11 +32,14 @@ _RARE: Final = (
     "overflow",
     "leased_max",
     "rate",
+    "park_after",
+    "fairness",
+    "weight",
 )
 _DEFAULTS: Final = QueueSettings()
 
 #: A row of the table delivery.
-DeliveryRow = tuple[int, int, int, int, int, int, str, str, str, int, int]
+DeliveryRow = tuple[int, int, int, int, int, int, str, str, str, int, int, str, str]
 
 
 def queue_columns(queue: Queue) -> dict[str, str | int]:
@@ -66,7 +70,13 @@ def settings_of(text: str) -> tuple[QueueSettings, Pause | None, int]:
         known["overflow"] = Overflow(known["overflow"])
     if "rate" in known:
         known["rate"] = Rate(**known["rate"])
+    if "fairness" in known:
+        known["fairness"] = _fairness(**known["fairness"])
     return QueueSettings(**known), Pause(**pause) if pause else None, purged_seq
+
+
+def _fairness(rate: dict[str, Any], weights: dict[str, int], leased_max: int) -> Fairness:
+    return Fairness(leased_max=leased_max, rate=Rate(**rate), weights=tuple(weights.items()))
 
 
 def _settings(queue: Queue) -> dict[str, object]:
@@ -87,12 +97,23 @@ def _settings(queue: Queue) -> dict[str, object]:
     for name in _RARE:
         value = getattr(settings, name)
         if value != getattr(_DEFAULTS, name):
-            columns[name] = asdict(value) if isinstance(value, Rate) else value
+            columns[name] = _column(value)
     if queue.purged_seq:
         columns["purged_seq"] = queue.purged_seq
     if pause:
         columns["pause"] = {"since_ns": pause.since_ns, "adds": pause.adds}
     return columns
+
+
+def _column(value: object) -> object:
+    """Return a setting as JSON has it."""
+    match value:
+        case Rate():
+            return asdict(value)
+        case Fairness():
+            return {**asdict(value), "weights": dict(value.weights)}
+        case _:
+            return value
 
 
 def delivery_row(delivery: Delivery) -> DeliveryRow:
@@ -109,6 +130,8 @@ def delivery_row(delivery: Delivery) -> DeliveryRow:
         delivery.redrive_id,
         delivery.priority,
         delivery.expires_ns,
+        delivery.group_id,
+        delivery.fair_key,
     )
 
 
@@ -127,5 +150,5 @@ def delivery_of(row: DeliveryRow, size: int) -> Delivery:
         for number, who, since_ns, ended_ns, outcome, reason in json.loads(attempts or "[]")
     )
     delivery.redrive_id = redrive_id
-    delivery.priority, delivery.expires_ns = row[9:]
+    delivery.priority, delivery.expires_ns, delivery.group_id, delivery.fair_key = row[9:]
     return delivery

@@ -41,8 +41,8 @@ select first_seq, until_ns, leased_ns, consumer, seqs from lease
 -- name: save_delivery
 insert or replace into delivery (
     seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id, priority,
-    expires_ns
-) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    expires_ns, group_id, fair_key
+) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: delete_deliveries
 delete from delivery where seq in (select value from json_each(?))
@@ -69,8 +69,21 @@ select id, schedule from schedule order by number
 -- name: select_deliveries
 select
     seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id, priority,
-    expires_ns
+    expires_ns, group_id, fair_key
 from delivery
+
+-- name: save_group
+insert or replace into held_group (queue, group_id, paused_ns, parked_ns)
+values (:queue, :group_id, :paused_ns, :parked_ns)
+
+-- name: delete_group
+delete from held_group where queue = :queue and group_id = :group_id
+
+-- name: delete_groups
+delete from held_group where queue = :number
+
+-- name: select_groups
+select queue, group_id, paused_ns, parked_ns from held_group
 
 -- name: insert_known
 insert into dedup (seq, queue, dedup_id, meta, expires_ns) values (?, ?, ?, ?, ?)

@@ -108,6 +108,8 @@ def transcoder(*, request_body_bytes_max: int, response_body_bytes_max: int) -> 
             "reject_unknown_query_parameters": True,
             "reject_binding_body_field_collisions": True,
         },
+        # A space, as those write it in a query who encode it as HTML has it.
+        query_param_unescape_plus=True,
         max_request_body_size=request_body_bytes_max,
         max_response_body_size=response_body_bytes_max,
     )

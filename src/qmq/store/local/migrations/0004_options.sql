@@ -5,6 +5,19 @@ alter table delivery add column priority integer not null default 0;
 -- Nanoseconds since the Unix epoch; 0 is for ever.
 alter table delivery add column expires_ns integer not null default 0;
 
+alter table delivery add column group_id text not null default '';
+alter table delivery add column fair_key text not null default '';
+
+-- Groups that hand out nothing until somebody lets them go on.
+create table held_group (
+    queue     integer not null,
+    group_id  text    not null,
+    -- Nanoseconds since the Unix epoch; 0 if it is not paused, or has not parked.
+    paused_ns integer not null,
+    parked_ns integer not null,
+    primary key (queue, group_id)
+) strict, without rowid;
+
 -- Messages that were added with a dedup_id not long ago; they may have left.
 create table dedup (
     -- That of the message.
