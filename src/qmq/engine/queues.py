@@ -132,10 +132,10 @@ class Queues:
         changes = Changes()
         if any(ended):
             self._take_out(queue, ended, changes)
+            self.footprint.recount(queue)
         changes.note_groups(queue)
         if any(ended) or changes.groups:
             self.leave_to_itself(self.stores[queue.info.store].commit(changes))
-            self.footprint.recount(queue)
         self.set_alarm(queue)
         self.waiting.serve(queue)
 

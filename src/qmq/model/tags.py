@@ -23,8 +23,8 @@ def with_tag(info: QueueInfo, tag: Tag) -> QueueInfo:
     size = len(encode_tags(tags))
     if size > TAGS_BYTES_MAX:
         rule = (
-            f"the tags of queue {info.id} would take {size} bytes, more than tags_bytes_max of"
-            f" {TAGS_BYTES_MAX}"
+            f"the tags of queue {info.id} would take {size} bytes, more than"
+            f" tags_bytes_max of {TAGS_BYTES_MAX}"
         )
         raise InvalidArgument.over("tag", rule, "tags_bytes_max", TAGS_BYTES_MAX, size)
     return replace(info, tags=tags)
