@@ -194,15 +194,18 @@ def encode_dead_letter(dead: DeadLetter, attempts: Sequence[Attempt], bytes_max:
 
 
 def _dead_letter(dead: DeadLetter) -> bytes:
+    # Everything is written down, also what is empty or 0: who reads it merges it with what
+    # there is of an earlier time.
     text = dead.text.encode()
+    seconds, nanos = divmod(dead.moved_ns, NS_PER_S)
+    moved = b"\x08" + varint(seconds) + b"\x10" + varint(nanos)
     body = b"".join(
         (
             b"\x08" + varint(dead.reason),
-            # Also if it is empty: who reads it merges it with that of an earlier time.
             b"\x12" + varint(len(text)) + text,
             _text(b"\x1a", dead.source_queue_id),
-            _moment(b"\x22", dead.moved_ns),
-            b"\x28" + varint(dead.delivery_count) if dead.delivery_count else b"",
+            b"\x22" + varint(len(moved)) + moved,
+            b"\x28" + varint(dead.delivery_count),
         )
     )
     return _LEN_3 + varint(len(body)) + body

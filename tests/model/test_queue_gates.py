@@ -368,7 +368,7 @@ def test_pop_of_messages_whose_group_is_busy_is_not_told_that_there_are_none() -
     refusal = q.nothing_to_hand_out()
 
     assert refusal.message.startswith(
-        f"queue {q.info.id} does not hand out any of the 2 messages that are ready now: each waits"
-        " for others of its group, "
+        f"queue {q.info.id} does not hand out any of the 2 messages that are ready now: others"
+        " of their groups or fair_keys have to be done first"
     )
     assert refusal.retry_after_s == 1.0

@@ -292,14 +292,20 @@ class Leasing:
             added = self._adding.put_first(made, len(made.fresh))
             for place, meta in zip(places, added.metas, strict=True):
                 metas[place] = meta
-        for queue in sources:
-            changes.note_groups(queue)
-        kept = store.commit(changes, durability=level)
-        for queue in {id(queue): queue for queue in (*sources, *targets)}.values():
-            queues.pass_time(queue)
-            queues.waiting.serve(queue)
-        await kept
+        await self._keep((*sources, *targets), changes, level)
         return metas
+
+    def _keep(
+        self, queues: Sequence[Queue], changes: Changes, durability: Durability
+    ) -> Awaitable[object]:
+        """Keep what has changed in queues of one store, and let others have what is free by it."""
+        for queue in queues:
+            changes.note_groups(queue)
+        kept = self._queues.stores[queues[0].info.store].commit(changes, durability=durability)
+        for queue in {id(queue): queue for queue in queues}.values():
+            self._queues.pass_time(queue)
+            self._queues.waiting.serve(queue)
+        return kept
 
     def _held(
         self, sources: Sequence[Queue], leases: Sequence[Sequence[str]]
@@ -370,7 +376,7 @@ class Leasing:
         queues = self._queues
         queue = await queues.find(reference)
         level = durability_reached(queue.info, durability)
-        store = queues.store_of(queue)
+        queues.store_of(queue)
         if ack_all is None:
             queues.pass_time(queue)
         results: list[Result] = []
@@ -382,11 +388,7 @@ class Leasing:
                     results.append(command(queue, lease_id))
                 except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
                     results.append(refusal)
-        changes.note_groups(queue)
-        kept: Awaitable[object] = store.commit(changes, durability=level)
-        queues.pass_time(queue)
-        queues.waiting.serve(queue)
-        await kept
+        await self._keep((queue,), changes, level)
         return results
 
     def _find(self, queue: Queue, lease_id: str) -> Delivery:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import (
@@ -15,29 +15,18 @@ from qmq.errors import (
 from qmq.limits import MOMENTS_AT_ONCE_MAX
 from qmq.model.dedup import Dedup
 from qmq.model.delivery import Delivery, State
+from qmq.model.gates import Gates
 from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
-from qmq.model.rate import Bucket
 from qmq.model.ready import Ready
 from qmq.values import (
-    NS_PER_S,
     UNBOUNDED,
     DeadLetterReason,
     NackKind,
     Outcome,
     Overflow,
     QueueInfo,
-    Rate,
 )
-
-#: More messages than any queue holds.
-_ANY_NUMBER: Final = 1 << 62
-
-#: Seconds after which to ask again for messages that are held back until somebody acts.
-_RETRY_HELD_BACK_S: Final = 1.0
-
-#: Why messages are not handed out that nothing holds back but others of their group or fair_key.
-_HELD_BACK_BY_OTHERS: Final = "each waits for others of its group, or of its fair_key, or a Resume"
 
 
 class Ended(NamedTuple):
@@ -61,9 +50,6 @@ class Queue:
     """
 
     __slots__ = (
-        "_bucket",
-        "_is_behind",
-        "_level",
         "acked_total",
         "consumed_total",
         "dead_lettered",
@@ -74,6 +60,7 @@ class Queue:
         "expired_total",
         "failed_total",
         "full_total",
+        "gates",
         "info",
         "is_gated",
         "is_limited",
@@ -113,11 +100,8 @@ class Queue:
         self.expired_total = 0
         self.overflowed_total = 0
         self.deduplicated_total = 0
-        #: Whether more has ended by now than one step could end: it must not be handed out.
-        self._is_behind = False
-        #: How fast messages are handed out, and how many may be now; None if as fast as may be.
-        self._bucket: Bucket | None = None
-        self._level = 0
+        #: What is handed out at most, whatever there is.
+        self.gates = Gates()
         self.set_info(info)
 
     def __repr__(self) -> str:
@@ -162,25 +146,12 @@ class Queue:
         if self.ready.set_ageing(settings.priority_ageing_ns, self._priority_of):
             self.lines.set_ageing()
         self.lines.set_rules(settings.fairness, settings.park_after, self.leases.leased)
-        self._set_rate(settings.rate)
+        self.gates.set_info(info)
         self._set_gate()
 
     def _set_gate(self) -> None:
         #: Whether more than the line decides how many messages can be handed out.
-        self.is_gated = bool(
-            self.info.pause
-            or self.info.settings.leased_max
-            or self._bucket
-            or self._is_behind
-            or self.lines.is_active
-        )
-
-    def _set_rate(self, rate: Rate) -> None:
-        if not rate.messages_per_second:
-            self._bucket = None
-        elif self._bucket is None or self._bucket.rate != rate:
-            self._bucket = Bucket(rate)
-            self._level = rate.burst_max
+        self.is_gated = self.gates.are_there or self.lines.is_active
 
     def _priority_of(self, entry: int) -> int:
         delivery = self.leases.by_seq.get(seq_of(entry))
@@ -197,9 +168,9 @@ class Queue:
         """Whether something in it may change by itself."""
         return bool(
             self.leases.by_seq
-            or self._bucket
             or self.info.settings.ttl_ns
-            or self._is_behind
+            or self.gates.has_rate
+            or self.gates.is_behind
             or self.lines.keys.has_rate
         )
 
@@ -212,34 +183,14 @@ class Queue:
         if not self.is_gated:
             return len(self.ready)
         count = self.lines.keys.available if self.lines.is_active else len(self.ready)
-        return min(count, self._most_out)
+        return min(count, self._most_out())
 
-    @property
     def _most_out(self) -> int:
-        """How many messages may be handed out now, if there are so many."""
-        if self.info.pause or self._is_behind:
-            return 0
-        count = _ANY_NUMBER
-        if leased_max := self.info.settings.leased_max:
-            count = max(0, leased_max - self.leases.leased)
-        return min(count, self._level) if self._bucket else count
+        return self.gates.most(self.leases.leased)
 
     def gate(self) -> str:
         """Say why nothing can be handed out but for a pause, or nothing if that is not so."""
-        settings = self.info.settings
-        if 0 < settings.leased_max <= self.leases.leased:
-            return (
-                f"the queue has {self.leases.leased} on lease, as many as its leased_max of"
-                f" {settings.leased_max} allows"
-            )
-        if self._bucket and not self._level:
-            return (
-                "the queue hands out no more than"
-                f" {settings.rate.messages_per_second:g} messages a second"
-            )
-        if self._is_behind:
-            return "messages that are of no use any more are being removed before it"
-        return ""
+        return self.gates.obstacle(self.leases.leased)
 
     def next_moment_ns(self) -> int | None:
         """Return before when nothing changes by itself; None if nothing ever does."""
@@ -251,16 +202,13 @@ class Queue:
         ttl_ns = self.info.settings.ttl_ns
         if ttl_ns and self.ready.fresh:
             moments.append(seq_of(self.ready.fresh[0]) + ttl_ns)
-        # Also while it is empty: nobody looks at the bucket when a message comes.
-        if self._bucket and not self._level:
-            moments.append(self._bucket.next_ns())
+        if (of_rate := self.gates.next_moment_ns()) is not None:
+            moments.append(of_rate)
         return min(moments, default=None)
 
     def count_out(self, count: int, now_ns: int) -> None:
         """Count messages that were popped, or leased, against the rate."""
-        if self._bucket:
-            self._bucket.take(count, now_ns)
-            self._level = self._bucket.level(now_ns)
+        self.gates.count_out(count, now_ns)
 
     def nothing_to_hand_out(self, now_ns: int | None = None) -> QueueEmpty:
         """Return the error that says why there is no message, and count it.
@@ -270,16 +218,15 @@ class Queue:
         """
         self.empty_total += 1
         id_, count = self.info.id, self.ready_count
-        if self.info.pause:
+        if self.gates.is_paused:
             return QueuePaused(id_)
-        why = self.gate() or ("" if self.available else _HELD_BACK_BY_OTHERS)
+        why = self.gate()
+        if not why and self.lines.is_active:
+            why = "others of their groups or fair_keys have to be done first, or to be resumed"
         if not count or not why:
             return QueueEmpty(id_)
-        retry_after_s = _RETRY_HELD_BACK_S
-        # Of a lease nobody knows when it ends; a bucket fills by the clock.
-        if self._bucket and not self._level and now_ns is not None:
-            retry_after_s = max(0, self._bucket.next_ns() - now_ns) / NS_PER_S
-        return QueueEmpty.held_back(id_, count, why, retry_after_s)
+        of_keys_ns = self.lines.keys.next_moment_ns()
+        return QueueEmpty.held_back(id_, count, why, self.gates.ask_again_s(now_ns, of_keys_ns))
 
     def add(self, added: int) -> None:
         """Put a message at the end.
@@ -483,7 +430,7 @@ class Queue:
             Their entries, in order; and the sequence numbers of those that were ever on lease.
         """
         by_seq = self.leases.by_seq
-        count_max = min(count_max, self._most_out)
+        count_max = min(count_max, self._most_out())
         if self.lines.is_active:
             taken = self.lines.take_batch(count_max, bytes_max, _pop_bytes, on_lease=False)
         else:
@@ -514,7 +461,7 @@ class Queue:
     ) -> list[Delivery]:
         """Put messages at the head on lease; see `Leases.hand_out`."""
         handed_out = self.leases.hand_out(
-            now_ns, now_ns + duration_ns, min(count_max, self._most_out), bytes_max, consumer
+            now_ns, now_ns + duration_ns, min(count_max, self._most_out()), bytes_max, consumer
         )
         self.redelivered_total += sum(delivery.fence > 1 for delivery in handed_out)
         self.count_out(len(handed_out), now_ns)
@@ -589,15 +536,14 @@ class Queue:
         """Take note that nothing has ended by now; return whether more can be handed out."""
         available = self.available
         self._note_time(now_ns)
-        if self._is_behind:
-            self._is_behind = False
+        if self.gates.is_behind:
+            self.gates.is_behind = False
             self._set_gate()
         return self.available > available
 
     def _note_time(self, now_ns: int) -> None:
         """Let the buckets fill up to a moment."""
-        if self._bucket:
-            self._level = self._bucket.level(now_ns)
+        self.gates.pass_time(now_ns)
         self.lines.keys.pass_time(now_ns)
 
     def pass_time(self, now_ns: int) -> Ended:
@@ -618,13 +564,14 @@ class Queue:
         self.expired_total += len(expired) + len(expired_fresh)
         self._note_time(now_ns)
         moment_ns = self.next_moment_ns()
-        self._is_behind = self.leases.may_expire and moment_ns is not None and moment_ns <= now_ns
+        is_due = moment_ns is not None and moment_ns <= now_ns
+        self.gates.is_behind = self.leases.may_expire and is_due
         self._set_gate()
         return Ended(worn_out, expired, expired_fresh)
 
     def drop_all(self) -> list[int]:
         """Take all messages, and return their entries."""
-        self._is_behind = False
+        self.gates.is_behind = False
         self._set_gate()
         return self.ready.clear() + self.leases.clear()
 
