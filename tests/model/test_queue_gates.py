@@ -354,3 +354,21 @@ def test_never_more_is_handed_out_than_may_be(
         right = min(right, leased_max - len(held)) if leased_max else right
         assert q.available <= right
         assert problems_of(q) == []
+
+
+def test_pop_of_messages_whose_group_is_busy_is_not_told_that_there_are_none() -> None:
+    """They are ready, and wait for another one of their group."""
+    q = queue()
+    for at in range(3):
+        delivery = Delivery(entry(START_NS + at, SIZE))
+        delivery.group_id = "g"
+        q.add_known(delivery)
+    leased(q)
+
+    refusal = q.nothing_to_hand_out()
+
+    assert refusal.message.startswith(
+        f"queue {q.info.id} does not hand out any of the 2 messages that are ready now: others"
+        " of their groups or fair_keys have to be done first"
+    )
+    assert refusal.retry_after_s == 1.0
