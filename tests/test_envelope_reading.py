@@ -117,5 +117,5 @@ def test_last_dead_letter_counts(
     assert attempts_in(twice, len(once)) == after
     # Protobuf merges the two.
     told = pb.Message.FromString(twice).dead_letter
-    assert (told.reason, told.text, told.source_queue_id) == last[:3]
+    assert (int(told.reason), told.text, told.source_queue_id) == last[:3]
     assert (told.moved.ToNanoseconds(), told.delivery_count) == last[3:]

@@ -50,6 +50,7 @@ class Queue:
     """
 
     __slots__ = (
+        "_is_timed",
         "acked_total",
         "consumed_total",
         "dead_lettered",
@@ -152,6 +153,13 @@ class Queue:
     def _set_gate(self) -> None:
         #: Whether more than the line decides how many messages can be handed out.
         self.is_gated = self.gates.are_there or self.lines.is_active
+        #: Whether something may change by itself in a queue that knows nothing of its messages.
+        self._is_timed = bool(
+            self.info.settings.ttl_ns
+            or self.gates.has_rate
+            or self.gates.is_behind
+            or self.lines.keys.has_rate
+        )
 
     def _priority_of(self, entry: int) -> int:
         delivery = self.leases.by_seq.get(seq_of(entry))
@@ -166,13 +174,7 @@ class Queue:
     @property
     def is_timed(self) -> bool:
         """Whether something in it may change by itself."""
-        return bool(
-            self.leases.by_seq
-            or self.info.settings.ttl_ns
-            or self.gates.has_rate
-            or self.gates.is_behind
-            or self.lines.keys.has_rate
-        )
+        return self._is_timed or bool(self.leases.by_seq)
 
     @property
     def available(self) -> int:
