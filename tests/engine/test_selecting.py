@@ -95,6 +95,28 @@ async def test_leases_of_one_call_survive_a_restart(tmp_path: Path) -> None:
     await server.end()
 
 
+async def test_leases_of_one_call_outlive_one_of_its_queues(tmp_path: Path) -> None:
+    """And each other, through a restart: they are kept together."""
+    server = Server(Store.DISK, tmp_path)
+    await server.start()
+    for name in "abc":
+        await new_queue(server, name)
+        await add(server, name, *[f"{name}{n}".encode() for n in range(2)])
+    leased, _ = await server.broker.selecting.lease("team=mail", 6, wait_s=0.0, is_gone=None)
+    messages = leased_messages(leased)
+    await server.broker.delete_queue("a")
+    await server.broker.purge("b")
+    assert await server.broker.leasing.ack("c", [messages[4].lease_id]) == [None]
+
+    await server.start_again()
+
+    assert await lease(server, 9) == []
+    assert await server.broker.leasing.ack("c", [messages[5].lease_id]) == [None]
+    await server.start_again(after_s=60)
+    assert await lease(server, 9) == []
+    await server.end()
+
+
 async def test_leases_of_one_call_are_one_commit(tmp_path: Path) -> None:
     """However many queues they are from, and whatever their leases last."""
     disks, commits = Disks(), Commits()
