@@ -137,7 +137,7 @@ class Server:
             message_bytes_max=config.message_bytes_max,
             footprint=footprint,
         )
-        self._registry.register(QueueCollector(broker.catalog, clock))
+        self._registry.register(QueueCollector(broker.catalog, timer))
         self._registry.register(FootprintCollector(footprint))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
