@@ -29,6 +29,9 @@ REPLY_OVERHEAD_BYTES = 5
 #: What a reply takes to say how durable a change is.
 DURABILITY_BYTES = 2
 
+#: What a reply takes to say which queue a message is of, one of many.
+QUEUE_ID_BYTES = 2 + ID_BYTES
+
 #: What a lease, or that it is a dead letter, adds to an envelope at most, attempts and
 #: texts apart: so much room is left when a message is accepted.
 HANDED_OUT_OVERHEAD_BYTES = 192
@@ -253,6 +256,17 @@ def encode_leased(
             head = heads[sizes] = _LEN_1 + varint(len(message) + sum(sizes)) + message
         encoded.append(head + envelope + history + lease)
     return encoded
+
+
+def encode_queue_id(queue_id: str) -> bytes:
+    """Encode a queue's UUID as it stands in a `proto.LeasedMessage`: field 5, its last one."""
+    return _LEN_5 + _SHORT[ID_BYTES] + queue_id.encode()
+
+
+def encode_queue_ids(queue_ids: Iterable[str]) -> bytes:
+    """Encode queues' UUIDs as they stand in a `proto.PopBatchResponse`: the repeated field 3."""
+    head = _LEN_3 + _SHORT[ID_BYTES]
+    return b"".join(head + queue_id.encode() for queue_id in queue_ids)
 
 
 def encode_browsed(  # noqa: PLR0913 - The fields of the message.

@@ -313,6 +313,22 @@ class GroupsFull(LimitReached):
         )
 
 
+class SelectionsFull(LimitReached):
+    """As many different selectors are in use as may be, or were within the last minute."""
+
+    reason = "SELECTIONS_FULL"
+
+    def __init__(self, limit: int, current: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"messages are taken by {current} different selectors, or were within the last"
+            f" minute, as many as selections_max of {limit} allows; use fewer",
+            "selections_max",
+            limit,
+            current,
+        )
+        self.retry_after_s = retry_after_s
+
+
 class MemoryFull(LimitReached):
     """What the messages of all queues take in memory would pass memory_max."""
 

@@ -156,15 +156,15 @@ async def test_consumers_share_what_may_be_on_lease(server: Server) -> None:
     await server.change("jobs", leased_max=2)
     await add(server.broker, b"1", b"2", b"3")
     queue_id = server.broker.catalog.find("jobs").info.id
-    greedy, other = (Consumer(server.broker.leasing, queue_id, credit=9) for _ in range(2))
-    assert len(await greedy.next_batch()) == 2
+    greedy, other = (Consumer(server.broker, queue_id=queue_id, credit=9) for _ in range(2))
+    assert len((await greedy.next_batch())[0]) == 2
     task = asyncio.ensure_future(other.next_batch())
     await turns()
     assert not task.done()
 
     await ack(server.broker, greedy.holding.lease_ids[0])
 
-    assert len(await task) == 1
+    assert len((await task)[0]) == 1
     assert (greedy.holding.room, other.holding.room) == (8, 8)
 
 

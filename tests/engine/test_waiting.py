@@ -502,7 +502,7 @@ async def test_message_that_was_there_before_is_promised_on_arrival(broker: Brok
     """Whoever looks after the lines need not look after the messages first."""
     await broker.add("jobs", b"x")
     queue = broker.catalog.find("jobs")
-    lines = Waiting(SteadyTimer(), lambda queue: queue.available > 0)
+    lines = Waiting(SteadyTimer(), lambda queue, _: queue.available > 0)
 
     async def is_gone() -> bool:
         raise AssertionError("nobody asks who is served at once")

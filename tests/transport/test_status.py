@@ -39,6 +39,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.QueueFull("id", 2, 2), Code.RESOURCE_EXHAUSTED),
     (errors.DedupFull("id", 3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
     (errors.GroupsFull("id", 3, 3), Code.RESOURCE_EXHAUSTED),
+    (errors.SelectionsFull(3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
     (errors.MemoryFull(1_000, 990, 20), Code.RESOURCE_EXHAUSTED),
     (errors.TooLarge("too large", "message_bytes_max", 1, 2), Code.RESOURCE_EXHAUSTED),
     (errors.Unavailable("later"), Code.UNAVAILABLE),

@@ -151,6 +151,29 @@ async def consuming(client: qmq.AsyncClient) -> None:
     assert_type(count, qmq.AsyncWorker[Order, None])
 
 
+async def selecting(client: qmq.AsyncClient) -> None:
+    """Messages of all queues that a selector matches."""
+    assert_type(client.selection("team=mail"), qmq.AsyncSelection[bytes | str])
+    orders = client.selection("kind=orders,!old", codec=qmq.PydanticCodec(Order))
+    assert_type(orders, qmq.AsyncSelection[Order])
+    leased = await orders.lease(10, wait=None)
+    assert_type(leased, list[qmq.AsyncLeasedMessage[Order]])
+    assert_type(leased[0].queue_id, str)
+    assert_type(await orders.ack(leased), list[qmq.QmqError | None])
+    assert_type(await orders.nack(leased, "FAIL"), list[qmq.QmqError | None])
+    assert_type(await orders.extend(leased), list[qmq.QmqError | None])
+    await orders.ack(["some-id"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    assert_type(await orders.pop_batch(10), list[qmq.Message[Order]])
+    async with orders.consume(prefetch=10) as consumer:
+        assert_type(consumer, qmq.AsyncConsumer[Order])
+
+    @orders.worker(concurrency=4)
+    async def ship(message: qmq.AsyncLeasedMessage[Order]) -> int:
+        return message.value.number
+
+    assert_type(ship, qmq.AsyncWorker[Order, int])
+
+
 async def oversight(client: qmq.AsyncClient) -> None:
     """Looking after queues."""
     dead = client.queue("dead", codec=qmq.TextCodec())

@@ -9,9 +9,10 @@ import click
 
 from qmq.cli.call import Take
 from qmq.cli.connect import connected
-from qmq.cli.failures import Failure, failure_of
+from qmq.cli.failures import EMPTY, Failure, failure_of
 from qmq.cli.message_output import Unprinted, is_read, message_texts, print_messages
 from qmq.cli.settings import Settings
+from qmq.cli.sources import check_there
 from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.client import Client
 from qmq.client._sync.connection import Connection
@@ -38,12 +39,14 @@ def take(action: Take, settings: Settings) -> None:
     with connected(settings, what) as channel, Stop() as stop:
         try:
             # At once: repeating is for a server that was there.
-            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
+            check_there(Client.over(channel, retry=Retry(duration=0)), action)
             connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
             if action.is_peek:
                 print_messages(message_texts(action, _peek(connection, action.queue_id)), stop)
             else:
-                taker = Taker(connection, action.queue_id, AS_IS, action.durability)
+                taker = Taker(
+                    connection, action.queue_id, AS_IS, action.durability, selector=action.selector
+                )
                 _Taking(action, taker, stop).run()
         except QmqError as error:
             raise failure_of(what, error) from error
@@ -89,6 +92,9 @@ class _Taking:
                     continue
                 if self._printed:
                     break
+                if selector := self._action.selector:
+                    what = f"no queue that {selector} matches has one to hand out now"
+                    raise Failure(f"{_POP}: {what}", EMPTY)
                 self._take_one()
         except QueueEmpty as error:
             raise failure_of(_POP, error) from error

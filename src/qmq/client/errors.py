@@ -215,6 +215,12 @@ class GroupsFull(LimitReached):
     reason = "GROUPS_FULL"
 
 
+class SelectionsFull(LimitReached):
+    """Messages are taken by as many different selectors as may be in use at a time."""
+
+    reason = "SELECTIONS_FULL"
+
+
 class MemoryFull(LimitReached):
     """The messages of all queues take as much of the server's memory as they may."""
 

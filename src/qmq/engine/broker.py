@@ -14,6 +14,7 @@ from qmq.engine.queues import Queues, random_chance, shutting_down
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
 from qmq.engine.scheduling import Scheduling
+from qmq.engine.selecting import Selecting
 from qmq.engine.waiting import SteadyTimer, Timer
 from qmq.errors import (
     InvalidArgument,
@@ -114,6 +115,8 @@ class Broker:
         self.peek = self._messages.peek
         #: Commands about messages on lease.
         self.leasing = Leasing(self._queues)
+        #: Commands on the queues that a selector matches.
+        self.selecting = Selecting(self._queues)
         #: Commands about redrives.
         self.redriving = Redriving(self._queues, redrives)
         #: Commands about schedules.
@@ -204,10 +207,12 @@ class Broker:
         store = self._queues.store_of(queue)
         # The name is taken from now on, also while the store still works.
         self.catalog.add(queue)
+        self.selecting.look(queue)
         try:
             await store.new_queue(queue)
         except Exception:
             self.catalog.remove(queue)
+            self.selecting.drop(queue)
             raise
         return info
 
@@ -418,6 +423,7 @@ class Broker:
         self.catalog.remove(queue)
         # In one turn, so that it is one commit with what follows.
         self.scheduling.drop(queue)
+        self.selecting.drop(queue)
         deleted = store.delete_queue(queue)
         self._queues.footprint.forget(queue)
         self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
@@ -444,7 +450,9 @@ class Broker:
             await store.settle()
             return
         queue.info = info
-        await store.save_info(queue)
+        saved = store.save_info(queue)
+        self.selecting.look(queue)
+        await saved
 
     def stop_waiting(self) -> None:
         """Let everybody go who waits for a message, since q is shutting down.
@@ -454,6 +462,7 @@ class Broker:
         self._queues.is_stopping = True
         for queue in self.catalog:
             self._waiting.dismiss(queue, shutting_down())
+        self.selecting.stop_waiting(shutting_down())
 
     async def close(self) -> None:
         """Take no more calls, and close the stores when what is under way is durable."""
@@ -462,6 +471,7 @@ class Broker:
         await self._queues.alarms.close()
         await self.redriving.close()
         await self.scheduling.close()
+        await self.selecting.close()
         await self._rates.close()
         for store in self._queues.stores.values():
             await store.close()

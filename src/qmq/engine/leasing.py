@@ -110,7 +110,7 @@ class Leasing:
         changes = Changes()
         changes.leased = deliveries
         # What is said of a message is what is true now, not when it is durable.
-        attempts = [_encoded_attempts(each, queues.envelope_bytes_max) for each in deliveries]
+        attempts = [encoded_attempts(each, queues.envelope_bytes_max) for each in deliveries]
         counts = [delivery.count for delivery in deliveries]
         leases = encode_leases(lease_ids_of(deliveries), now_ns + duration_ns, counts)
         envelopes = await store.commit(changes, [delivery.entry for delivery in deliveries], level)
@@ -443,7 +443,7 @@ def _check_same_store(queues: Iterable[Queue]) -> None:
         )
 
 
-def _encoded_attempts(delivery: Delivery, envelope_bytes_max: int) -> bytes:
+def encoded_attempts(delivery: Delivery, envelope_bytes_max: int) -> bytes:
     """Encode a message's attempts, as many as a reply has room for: the last ones."""
     if not delivery.attempts:
         return b""

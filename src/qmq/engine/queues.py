@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from qmq.clock import Clock
 from qmq.engine.alarms import Alarms
+from qmq.engine.places import Selection
 from qmq.engine.waiting import IsGone, Timer, Waiting
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, REPLY_OVERHEAD_BYTES, Sealer
 from qmq.errors import QError, QueueEmpty, QueueNotFound, ShuttingDown, TooLarge, Unavailable
@@ -218,16 +219,20 @@ class Queues:
             raise
         return True
 
-    def _may_take(self, queue: Queue) -> bool:
+    def _may_take(self, queue: Queue, selection: Selection | None) -> bool:
         """Tell whether a message is still there that was promised to somebody.
 
-        It may have come to be of no use, or was purged, or acked late, or the queue was paused.
+        It may have come to be of no use, or was purged, or acked late, or the queue was paused;
+        or the queue is not in the selection any more that the caller waits for.
 
         Raises:
             ShuttingDown: so it is, and no other message will be promised.
         """
         self.pass_time(queue)
-        if queue.available or self.catalog.get(queue.info.id) is not queue:
+        if selection:
+            if queue.available and queue.number in selection.members:
+                return True
+        elif queue.available or self.catalog.get(queue.info.id) is not queue:
             return True
         if self.is_stopping:
             raise shutting_down()

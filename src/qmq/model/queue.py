@@ -448,13 +448,13 @@ class Queue:
         Raises:
             QueueEmpty: there is none.
         """
-        head = self._head()
+        head = self.head()
         if head is None:
             self.empty_total += 1
             raise QueueEmpty(self.info.id)
         return head
 
-    def _head(self) -> int | None:
+    def head(self) -> int | None:
         """Return the entry of the message that is next, but for a pause and the like."""
         return self.lines.head() if self.lines.is_active else self.ready.head()
 
@@ -579,7 +579,7 @@ class Queue:
 
     def oldest_age_ns(self, now_ns: int) -> int:
         """Return how long ago the message at the head came, in nanoseconds; 0 if none."""
-        head = self._head()
+        head = self.head()
         return 0 if head is None else max(0, now_ns - seq_of(head))
 
 

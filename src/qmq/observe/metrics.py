@@ -222,6 +222,21 @@ def _sharing(queues: Sequence[Queue]) -> Iterable[Metric]:
     return groups, held, blocked, fair_keys
 
 
+class SelectionCollector(Collector):
+    """How many selectors are in use, as there are when that is asked for."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterable[Metric]:
+        """Return one gauge."""
+        yield GaugeMetricFamily(
+            "q_selectors",
+            "Number of different selectors by which messages are taken, or were a minute ago.",
+            value=self._count(),
+        )
+
+
 class CallCollector(Collector):
     """How long calls take and how they end, by method."""
 

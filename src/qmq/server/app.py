@@ -24,7 +24,13 @@ from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.logs import configure_logs
-from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
+from qmq.observe.metrics import (
+    CallCollector,
+    QueueCollector,
+    SelectionCollector,
+    process_registry,
+    render,
+)
 from qmq.observe.schedules import ScheduleCollector
 from qmq.server.admin import Admin, AdminError
 from qmq.server.config import Config
@@ -138,6 +144,7 @@ class Server:
             footprint=footprint,
         )
         self._registry.register(QueueCollector(broker.catalog, timer))
+        self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive

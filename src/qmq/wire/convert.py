@@ -19,7 +19,7 @@ from qmq.wire.settings import settings_message
 from qmq.wire.times import duration_message, moment_message
 
 #: How durable a change is, as field 2 of a reply, by the number of the level.
-LEVEL_2: Final = tuple(b"\x10" + bytes((level,)) for level in Durability)
+LEVEL_2: Final = tuple(b"\x10" + bytes((level,)) if level else b"" for level in Durability)
 
 
 def tag_value(tag: pb.Tag, field: str) -> Tag:
