@@ -261,7 +261,7 @@ class Adding:
         store, steady_ns = self._queues.stores[queue.info.store], self._queues.steady_ns()
         if any(each.dedup_id for each in fresh):
             changes.forgotten += queue.dedup.forget(steady_ns, MOMENTS_AT_ONCE_MAX)
-        first_seq = store.number(len(fresh), self._queues.arrival_ns()) if fresh else 0
+        first_seq = store.number(len(fresh), steady_ns) if fresh else 0
         for seq, each in enumerate(fresh, first_seq):
             added = entry(seq, len(each.envelope))
             if each.is_known:

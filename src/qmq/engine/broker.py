@@ -388,7 +388,7 @@ class Broker:
             queues, next_token = self._page(page_size, page_token)
         for queue in queues:
             self._queues.pass_time(queue)
-        now_ns = self._now_ns()
+        now_ns = self._queues.steady_ns()
         counts = [
             stats_of(
                 queue,

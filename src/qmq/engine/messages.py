@@ -90,7 +90,7 @@ class Messages:
             try:
                 if self._footprint.left < len(envelope) + _PLAIN_BYTES_MAX:
                     self._footprint.check(queue.info.store, 1, len(envelope))
-                pending = store.add(queue, envelope, max(now_ns, self._steady_ns()), level)
+                pending = store.add(queue, envelope, self._steady_ns(), level)
             except (QueueFull, MemoryFull, AddsPaused):
                 await store.settle(level)
                 raise
@@ -235,8 +235,7 @@ class Messages:
                 await store.settle(level)
                 raise
             if room:
-                arrival_ns = max(now_ns, self._steady_ns())
-                pending = store.add_batch(queue, envelopes[:room], arrival_ns, level)
+                pending = store.add_batch(queue, envelopes[:room], self._steady_ns(), level)
                 self._waiting.serve(queue)
                 await pending
         except Unavailable:

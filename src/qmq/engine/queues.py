@@ -47,7 +47,8 @@ class Queues:
         self.stores = stores
         #: Tells the present, as people know it.
         self.now_ns = clock.now_ns
-        #: Tells the present by a clock that nobody sets, for what lasts a given time.
+        #: Tells the present by a clock that nobody sets, for what lasts a given time; it numbers
+        #: messages too, so that how old they are is not changed by who sets the other one.
         self.steady_ns = timer.now_ns
         self.timer = timer
         self.new_id = new_id
@@ -99,14 +100,6 @@ class Queues:
         store = self.stores[queue.info.store]
         store.check()
         return store
-
-    def arrival_ns(self) -> int:
-        """Return the moment that numbers a message that comes now.
-
-        It is not before the present of either clock: the ttl of a queue counts from it by the
-        one that nobody sets, and would have passed if the other one was set back.
-        """
-        return max(self.now_ns(), self.steady_ns())
 
     def pass_time(self, queue: Queue) -> None:
         """End what ends by now: leases and delays. Messages may be ready after that."""
@@ -178,7 +171,7 @@ class Queues:
             queue,
             delivery,
             target,
-            new_seq=self.stores[queue.info.store].number(1, self.arrival_ns()),
+            new_seq=self.stores[queue.info.store].number(1, self.steady_ns()),
             now_ns=now_ns,
             reason=reason,
             envelope_bytes_max=self.envelope_bytes_max,

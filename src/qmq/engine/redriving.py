@@ -325,7 +325,7 @@ class Redriving:
     def _numbers(self, job: _Job) -> Callable[[], int]:
         """Return what numbers the messages that are moved now."""
         number = self._queues.stores[job.redrive.store].number
-        arrival_ns = self._queues.arrival_ns()
+        arrival_ns = self._queues.steady_ns()
         return lambda: number(1, arrival_ns)
 
     async def _look(

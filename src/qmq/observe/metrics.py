@@ -41,6 +41,12 @@ class QueueCollector(Collector):
     """
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        """Collect of the queues in a catalog.
+
+        Args:
+            catalog: the queues.
+            clock: the one that numbers messages, to tell how old they are.
+        """
         self._catalog = catalog
         self._clock = clock
 

@@ -143,7 +143,7 @@ class Server:
             message_bytes_max=config.message_bytes_max,
             footprint=footprint,
         )
-        self._registry.register(QueueCollector(broker.catalog, clock))
+        self._registry.register(QueueCollector(broker.catalog, timer))
         self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
