@@ -128,7 +128,7 @@ class Queues:
             self._take_out(queue, ended, changes)
             self.footprint.recount(queue)
         changes.note_groups(queue)
-        if any(ended) or changes.groups:
+        if any(ended) or changes.groups or changes.saved:
             self.leave_to_itself(self.stores[queue.info.store].commit(changes))
         self.set_alarm(queue)
         self.waiting.serve(queue)
