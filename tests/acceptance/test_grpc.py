@@ -225,9 +225,10 @@ def test_what_is_no_id_is_refused(
     refusal = refused(getattr(client, rpc), queue_id=queue_id, **fields)
 
     assert refusal.code == Code.INVALID_ARGUMENT
-    assert refusal.violations == {
-        "queue_id": f"{queue_id!r} is neither a UUID nor the name of a queue"
-    }
+    rule = f"{queue_id!r} is neither a UUID nor the name of a queue"
+    if not queue_id and rpc in ("lease", "pop_batch"):
+        rule = "must be the id or name of a queue, unless there is a selector"
+    assert refusal.violations == {"queue_id": rule}
 
 
 @pytest.mark.parametrize(

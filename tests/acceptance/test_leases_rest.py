@@ -24,6 +24,9 @@ DEFAULTS: dict[str, Any] = {
     "overflow": "REJECT",
     "leased_max": 0,
     "rate": {"messages_per_second": 0, "burst": 0},
+    "park_after": 0,
+    "fairness": {"leased_max": 0, "rate": {"messages_per_second": 0, "burst": 0}},
+    "weight": 1,
 }
 
 
