@@ -115,6 +115,24 @@ async def test_group_that_is_unknown_can_be_paused(server: Server) -> None:
     assert await leased(server) == ["a1"]
 
 
+async def test_groups_are_listed_page_by_page_however_many_there_are(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few at a time, so that others have their turn."""
+    monkeypatch.setattr("qmq.engine.grouping._SLICE_GROUPS", 3)
+    await put(server, *"hgfedcba")
+    pages, token = [], ""
+    while True:
+        found, token = await server.broker.grouping.list_groups(
+            "jobs", page_size=3, page_token=token
+        )
+        pages.append("".join(each.id for each in found))
+        if not token:
+            break
+
+    assert pages == ["abc", "def", "gh"]
+
+
 async def test_number_of_paused_groups_is_bounded(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

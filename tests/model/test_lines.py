@@ -302,10 +302,12 @@ def test_groups_are_listed_by_their_ids() -> None:
     lease(q)
 
     groups = q.lines.groups
-    assert [each.id for each in groups.page("", 9, frozenset())] == ["a", "b", "c", "d"]
-    assert [each.id for each in groups.page("a", 2, frozenset())] == ["b", "c"]
-    assert [each.id for each in groups.page("", 9, frozenset({GroupState.LEASED}))] == ["c"]
-    [first] = groups.page("", 1, frozenset())
+    ids = [group.id for group in groups.all()]
+    assert groups.first_of(ids, "", 9, frozenset()) == ["a", "b", "c", "d"]
+    assert groups.first_of(ids, "a", 2, frozenset()) == ["b", "c"]
+    assert groups.first_of(ids, "", 9, frozenset({GroupState.LEASED})) == ["c"]
+    assert groups.first_of(["b", "gone"], "", 9, frozenset()) == ["b"]
+    first = groups.info("a")
     assert (first.waiting, first.leased, first.since_ns) == (2, 0, 0)
 
 

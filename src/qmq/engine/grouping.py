@@ -1,6 +1,8 @@
 """Commands about groups of messages: who looks after them lists, pauses and unblocks them."""
 
+import asyncio
 from collections.abc import Collection
+from typing import Final
 
 from qmq.engine.queues import Queues
 from qmq.errors import GroupsFull
@@ -10,7 +12,10 @@ from qmq.model.queue import Queue
 from qmq.values import DeadLetterReason, GroupInfo, GroupState
 
 #: Groups on a page that does not say how many.
-_PAGE_SIZE = 100
+_PAGE_SIZE: Final = 100
+
+#: Groups to look at before others have their turn: some milliseconds.
+_SLICE_GROUPS: Final = 10_000
 
 
 class Grouping:
@@ -46,11 +51,18 @@ class Grouping:
         store = self._queues.store_of(queue)
         self._queues.pass_time(queue)
         count_max = page_size or _PAGE_SIZE
-        found = queue.lines.groups.page(page_token, count_max + 1, frozenset(states))
+        groups, wanted = queue.lines.groups, frozenset(states)
+        ids = [group.id for group in groups.all()]
+        found: list[str] = []
+        for start in range(0, len(ids), _SLICE_GROUPS):
+            if start:
+                # Others have their turn.
+                await asyncio.sleep(0)
+            looked_at = ids[start : start + _SLICE_GROUPS]
+            found = groups.first_of((*found, *looked_at), page_token, count_max + 1, wanted)
+        infos = [groups.info(group_id) for group_id in found[:count_max]]
         await store.settle()
-        if len(found) <= count_max:
-            return found, ""
-        return found[:count_max], found[count_max - 1].id
+        return infos, infos[-1].id if len(found) > count_max else ""
 
     async def pause_group(self, reference: str, group_id: str) -> GroupInfo:
         """Hand out nothing of a group until it is resumed, whether it has messages or not.

@@ -244,20 +244,20 @@ class Groups:
             since_ns=group.paused_ns or group.parked_ns,
         )
 
-    def page(self, after: str, count_max: int, states: frozenset[GroupState]) -> list[GroupInfo]:
-        """Describe the groups that come next, in the order of their ids.
+    def first_of(
+        self, ids: Iterable[str], after: str, count_max: int, states: frozenset[GroupState]
+    ) -> list[str]:
+        """Return the ids that come next, of groups that are there, in their order.
 
         Args:
+            ids: which ones to look at.
             after: the id of the last one before; empty for the first page.
             count_max: how many at most.
             states: only those in one of them; empty for all.
         """
-        ids = (
-            group.id
-            for group in self._by_id.values()
-            if group.id > after and (not states or self._state(group) in states)
-        )
-        return [self.info(group_id) for group_id in nsmallest(count_max, ids)]
+        groups = (self._by_id.get(group_id) for group_id in ids if group_id > after)
+        found = (each.id for each in groups if each and (not states or self._state(each) in states))
+        return nsmallest(count_max, found)
 
     def take_changed(self) -> list[tuple[str, int, int]]:
         """Return which groups' pause or parking has changed, for a store to keep.
