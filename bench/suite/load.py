@@ -8,6 +8,7 @@ all: it costs a few microseconds an operation, whatever the protocol.
 """
 
 import gc
+import importlib
 import json
 import resource
 import select
@@ -17,21 +18,17 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, Self
 
-from suite.wires.amqp import Amqp
-from suite.wires.beanstalk import Beanstalk
-from suite.wires.grpc_frames import Grpc
-from suite.wires.nats import Nats
-from suite.wires.resp import Resp
 from suite.wires.wire import Load, Wire, WireError, connect
 
-WIRES: Final[dict[str, type[Wire]]] = {
-    "q": Grpc,
-    "redis": Resp,
-    "beanstalkd": Beanstalk,
-    "rabbitmq": Amqp,
-    "nats": Nats,
+#: The module and the class that speak to a server.
+WIRES: Final = {
+    "q": ("suite.wires.grpc_frames", "Grpc"),
+    "redis": ("suite.wires.resp", "Resp"),
+    "beanstalkd": ("suite.wires.beanstalk", "Beanstalk"),
+    "rabbitmq": ("suite.wires.amqp", "Amqp"),
+    "nats": ("suite.wires.nats", "Nats"),
 }
 _READ_BYTES: Final = 256 * 1024
 #: No answer for so long, and the run is given up.
@@ -78,12 +75,19 @@ class Report:
     latencies: "dict[str, array[float]]"
 
 
+def wire_to(server: str) -> type[Wire]:
+    """Return what speaks to a server; the others are not loaded, for each run is a process."""
+    module, name = WIRES[server]
+    wire: type[Wire] = getattr(importlib.import_module(module), name)
+    return wire
+
+
 class Peer:
     """A connection and what is under way on it."""
 
     def __init__(self, job: Job, load: Load) -> None:
         self.socket = connect(("127.0.0.1", job.port))
-        self.wire = WIRES[job.server](self.socket, load)
+        self.wire = wire_to(job.server)(self.socket, load)
         self.socket.settimeout(0)
         self.in_flight = 0
 
@@ -119,10 +123,15 @@ class Generator:
         #: By operation: when its time began.
         self._since: dict[int, float] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for peer in self.peers:
+            peer.socket.close()
+
     def run(self) -> Report:
         """Send, until the job is done."""
-        # What is allocated per operation is freed by counting.
-        gc.disable()
         cpu_s, started = time.process_time(), time.perf_counter()
         (self._open if self.job.rate else self._closed)(started)
         ended, cpu_s = time.perf_counter(), time.process_time() - cpu_s
@@ -210,13 +219,11 @@ def _send(poll: select.epoll, writing: set[int], file: int, peer: Peer) -> None:
 
 def serve(read_line: Callable[[], bytes], write: Callable[[bytes], object]) -> None:
     """Do one job as told."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
-        generator = Generator(Job(**json.loads(read_line())))
-        write(b"ready\n")
-        read_line()
-        report = generator.run()
+        with Generator(Job(**json.loads(read_line()))) as generator:
+            write(b"ready\n")
+            read_line()
+            report = generator.run()
     except (WireError, OSError) as error:
         write(json.dumps({"error": str(error)}).encode() + b"\n")
         return
@@ -250,6 +257,11 @@ def main() -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
+    # Each connection is a file.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # What is allocated for an operation is freed by counting; a collection would be a pause.
+    gc.disable()
     serve(sys.stdin.buffer.readline, write)
 
 

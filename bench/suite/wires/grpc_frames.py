@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-import grpc
 import hpack
 
 from qmq.wire import q_pb2 as pb
@@ -35,6 +34,8 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 def prepare(address: tuple[str, int], names: Sequence[str], store: pb.Queue.Store) -> list[str]:
     """Make queues and return their ids."""
+    import grpc  # noqa: PLC0415 - Generators do without.
+
     with grpc.insecure_channel("{}:{}".format(*address)) as channel:
         new_queue: grpc.UnaryUnaryMultiCallable[pb.NewQueueRequest, pb.NewQueueResponse]
         new_queue = channel.unary_unary(
