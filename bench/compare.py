@@ -84,7 +84,17 @@ def check_out(ref: str) -> str:
         sys.exit(f"there is no commit {ref}")
     tree = _WORKTREES / found.stdout.strip()
     if not tree.exists():
-        command = ["git", "-C", str(_ROOT), "worktree", "add", "--quiet", "--detach", str(tree)]
+        command = [
+            "git",
+            "-C",
+            str(_ROOT),
+            "worktree",
+            "add",
+            "--force",
+            "--quiet",
+            "--detach",
+            str(tree),
+        ]
         subprocess.run([*command, found.stdout.strip()], check=True)
     if shutil.which("make") is None:
         sys.exit("make is missing")

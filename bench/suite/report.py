@@ -130,7 +130,7 @@ def _table(result: Result, family: str, durability: str) -> Iterator[str]:
             "system",
             "messages/s",
             "lowest and highest",
-            "to q",
+            "q : this",
             "p50 ms",
             "p99 ms",
         ),
@@ -153,8 +153,10 @@ def _rows(series: Series, system: System, ours: Series | None) -> Iterator[str]:
     rate = spread([run.per_s for run in runs])
     busy = statistics.median(run.generator_busy for run in runs)
     mark = " †" if busy > _BUSY_MAX else ""
-    compared = ratios(series, ours) if ours and ours is not series else None
-    to_q = f"{compared.median:.2f} ({compared.low:.2f} to {compared.high:.2f})" if compared else "1"
+    compared = ratios(ours, series) if ours and ours is not series else None
+    ratio = (
+        f"{compared.median:.2f} ({compared.low:.2f} to {compared.high:.2f})" if compared else "1"
+    )
     for kind in runs[0].latency:
         times = [run.latency[kind] for run in runs]
         cells = (
@@ -163,7 +165,7 @@ def _rows(series: Series, system: System, ours: Series | None) -> Iterator[str]:
             system.title,
             f"{rate.median:,.0f}{mark}",
             f"{rate.low:,.0f} to {rate.high:,.0f}",
-            to_q if ours else "",
+            ratio if ours else "",
             *(
                 f"{statistics.median(getattr(each, part) for each in times):.2f}"
                 for part in ("p50_ms", "p99_ms", "p999_ms")

@@ -97,8 +97,12 @@ class Result:
     def write(self, path: Path) -> None:
         """Write it as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        head = {"format": FORMAT, **asdict(self)}
+        series = head.pop("series")
+        # A line for each series: as short as JSON can be, and still to be read line by line.
+        lines = ",\n".join(json.dumps(each, sort_keys=True) for each in series)
+        text = json.dumps(head, indent=1, sort_keys=True).removesuffix("\n}")
+        path.write_text(f'{text},\n "series": [\n{lines}\n ]\n}}\n', encoding="utf-8")
 
 
 def read(path: Path) -> Result:

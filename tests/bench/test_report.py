@@ -70,7 +70,7 @@ def test_rows_compare_with_q_within_a_durability() -> None:
     )
     assert row == (
         "| 64 in flight | add | Redis, appendfsync always | 2,200 | 2,000 to 2,400"
-        " | 2.00 (2.00 to 2.00) | 0.50 | 2.00 | 8.00 | 0.229 | 100 | 0.20, 20% |"
+        " | 0.50 (0.50 to 0.50) | 0.50 | 2.00 | 8.00 | 0.229 | 100 | 0.20, 20% |"
     )
     memory = text.index("In memory, gone with the process")
     assert "q, DISK" in text[:memory]
