@@ -22,6 +22,8 @@ from suite.wires.wire import WireError
 
 #: Messages of one run, and their bytes, that may have to be made and held at most.
 _MESSAGES_MAX: Final = 400_000
+#: Messages that are made for one run of pops or leases, which are slower than adds.
+_TAKEN_MAX: Final = 150_000
 _BYTES_MAX: Final = 512 * 1024 * 1024
 #: Messages that lie ready beside those that move, so that a lease finds some while adds are late.
 _RESERVE: Final = 2_000
@@ -81,7 +83,8 @@ class Session:
             run = self._measured(point, replace(job, kinds=["add"], operations_max=cap))
             self._added[point] = run.messages
             return run
-        wanted = self._added.get(replace(point, kind="add"), cap * point.batch) // point.batch
+        added = self._added.get(replace(point, kind="add"), cap * point.batch)
+        wanted = max(1, min(added, _TAKEN_MAX) // point.batch)
         self._fill(job, wanted * point.batch, "put" if point.kind == "lease" else "add")
         return self._measured(point, replace(job, kinds=[point.kind], operations_max=wanted))
 

@@ -299,7 +299,8 @@ def excerpt(result: Result, plots: str) -> str:
         times = [run.latency["lease"].p99_ms for run in half.runs] if half else []
         cells.append(f"{statistics.median(times):.1f} ms" if times else "none")
         lines.append(f"| {system.title} | {' | '.join(cells)} |")
-    lines += ["", f"![Messages a second]({plots}/rates-fsync.svg)"]
+    lines += ["", f"![Messages a second]({plots}/rates-fsync.svg)", ""]
+    lines.append("All of it, in memory as well: [performance report](docs/performance-report.md).")
     lines += [f"- {name} was not measured: {_plain(why)}" for name, why in result.missing.items()]
     return "\n".join(lines)
 

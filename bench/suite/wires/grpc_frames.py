@@ -7,7 +7,7 @@ kind of trailers is decoded once.
 import re
 import socket
 import struct
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,9 +27,14 @@ _LEASE_ID: Final = re.compile(rb"\x12\x19[0-9a-f]{16}-[0-9a-f]{8}(?=\x1a)")
 _LEASED: Final = b"\n\0"
 
 
+def head(length: int, kind: int, flags: int, stream: int) -> bytes:
+    """Encode what stands before the payload of a frame."""
+    return struct.pack(">IBI", (length << 8) | kind, flags, stream)
+
+
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     """Encode a frame."""
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+    return head(len(payload), kind, flags, stream) + payload
 
 
 def prepare(address: tuple[str, int], names: Sequence[str], store: pb.Queue.Store) -> list[str]:
@@ -72,9 +77,9 @@ class Grpc:
         #: By stream: the number of the operation, and what kind of call it is.
         self._calls: dict[int, tuple[int, str, int]] = {}
         #: By stream: what has come of a reply that is read.
-        self._replies: dict[int, bytes] = {}
+        self._replies: defaultdict[int, bytearray] = defaultdict(bytearray)
         #: What does not fit a window yet: the stream and the rest of its body.
-        self._held: deque[tuple[int, bytes]] = deque()
+        self._held: deque[tuple[int, memoryview]] = deque()
         self._good_trailers: set[bytes] = set()
         self._room = _WINDOW_AT_FIRST
         self._stream_room_at_first = _WINDOW_AT_FIRST
@@ -135,7 +140,7 @@ class Grpc:
             self.out += frame(_DATA, _END_STREAM, stream, body)
             return
         self._stream_room[stream] = self._stream_room_at_first
-        self._held.append((stream, body))
+        self._held.append((stream, memoryview(body)))
         self._send_held()
 
     def _send_held(self) -> None:
@@ -147,7 +152,8 @@ class Grpc:
                 body = body[len(part) :]
                 self._room -= len(part)
                 self._stream_room[stream] -= len(part)
-                self.out += frame(_DATA, 0 if body else _END_STREAM, stream, part)
+                self.out += head(len(part), _DATA, 0 if body else _END_STREAM, stream)
+                self.out += part
             if body:
                 self._held.append((stream, body))
             else:
@@ -169,7 +175,7 @@ class Grpc:
             if kind == _DATA:
                 self._received += length
                 if self._calls[stream][1] in {"lease", "ack"}:
-                    self._replies[stream] = self._replies.get(stream, b"") + payload
+                    self._replies[stream] += payload
             elif kind == _HEADERS:
                 if flags & _END_STREAM and (number := self._end(stream, payload)) >= 0:
                     done.append(number)
@@ -187,13 +193,13 @@ class Grpc:
         if trailers not in self._good_trailers:
             self._check(trailers, kind)
         if kind == "lease":
-            leases = _LEASE_ID.findall(self._replies.pop(stream, b""))
+            leases = _LEASE_ID.findall(self._replies.pop(stream, bytearray()))
             if len(leases) != self._batch:
                 raise WireError(f"q has {len(leases)} messages left of {self._batch}")
             self._call("ack", number, queue, b"".join(leases))
             return -1
         if kind == "ack":
-            reply = self._replies.pop(stream, b"")
+            reply = self._replies.pop(stream, bytearray())
             if not reply.startswith(_LEASED * self._batch, 5):
                 raise WireError(f"q says {reply!r} to an ack")
         return number

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from suite.wires.wire import Load, WireError, connect
+from suite.wires.wire import Load, WireError, connect, receive_exactly
 
 #: Lists and streams of one queue have different keys.
 _STREAM: Final = "s:"
@@ -24,16 +24,14 @@ def command(*words: bytes) -> bytes:
 
 def prepare(address: tuple[str, int], names: Sequence[str]) -> list[str]:
     """Make streams; lists make themselves."""
+    keys = [(_STREAM + name).encode() for name in names]
+    made = b"+OK\r\n" * len(keys)
     with connect(address) as connection:
-        wanted = 0
-        for name in names:
-            key = (_STREAM + name).encode()
-            connection.sendall(command(b"XGROUP", b"CREATE", key, _GROUP, b"0", b"MKSTREAM"))
-            wanted += len(b"+OK\r\n")
-            while wanted:
-                if (answer := connection.recv(wanted)) not in b"+OK\r\n":
-                    raise WireError(f"Redis says {answer!r}")
-                wanted -= len(answer)
+        connection.sendall(
+            b"".join(command(b"XGROUP", b"CREATE", key, _GROUP, b"0", b"MKSTREAM") for key in keys)
+        )
+        if (answer := receive_exactly(connection, len(made))) != made:
+            raise WireError(f"Redis says {answer[:200]!r}")
     return list(names)
 
 
