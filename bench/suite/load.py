@@ -223,10 +223,13 @@ def serve(read_line: Callable[[], bytes], write: Callable[[bytes], object]) -> N
         with Generator(Job(**json.loads(read_line()))) as generator:
             write(b"ready\n")
             read_line()
-            report = generator.run()
+            _tell(generator.run(), write)
     except (WireError, OSError) as error:
         write(json.dumps({"error": str(error)}).encode() + b"\n")
-        return
+
+
+def _tell(report: Report, write: Callable[[bytes], object]) -> None:
+    """Write what was found, while the connections are still there."""
     counts = {kind: len(found) for kind, found in report.latencies.items()}
     write(json.dumps({**asdict(report), "latencies": counts}).encode() + b"\n")
     for found in report.latencies.values():

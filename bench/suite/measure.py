@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from qmq.wire import q_pb2 as pb
 from servers import Running
@@ -41,6 +41,14 @@ Prepare = Callable[[tuple[str, int], Sequence[str]], list[str]]
 
 class Skipped(Exception):
     """A point is left out, for this reason."""
+
+
+class Loaded(NamedTuple):
+    """What a load was, and what it took of the server."""
+
+    reports: list[Report]
+    server_cpu_s: float
+    resident_mib: float
 
 
 class Session:
@@ -148,7 +156,7 @@ class Session:
             # In one go: another would begin with the first queue again.
             self._load(replace(fill, operations_max=operations, seconds=most_s))
             return
-        first = self._load(replace(fill, operations_max=operations, seconds=2))
+        first = self._load(replace(fill, operations_max=operations, seconds=2)).reports
         done = sum(len(each) for report in first for each in report.latencies.values())
         if done >= operations:
             return
@@ -159,10 +167,8 @@ class Session:
         self._load(replace(fill, operations_max=operations - done, seconds=2 * most_s))
 
     def _measured(self, point: Point, job: Job) -> Run:
-        pids = machine.family(self._pid)
-        before_s = machine.cpu_s(pids)
-        reports = self._load(job)
-        pids = machine.family(self._pid)
+        loaded = self._load(job)
+        reports = loaded.reports
         seconds = max(each.ended for each in reports) - min(each.started for each in reports)
         kinds = {kind: [each.latencies[kind] for each in reports] for kind in job.kinds}
         named = {"add" if kind == "put" else kind: found for kind, found in kinds.items()}
@@ -174,17 +180,17 @@ class Session:
             messages=done * point.batch,
             seconds=round(seconds, 4),
             latency={kind: latency(found) for kind, found in named.items()},
-            server_cpu_s=round(machine.cpu_s(pids) - before_s, 2),
+            server_cpu_s=round(loaded.server_cpu_s, 2),
             generator_cpu_s=round(sum(each.cpu_s for each in reports), 3),
             generator_busy=round(
                 max(each.cpu_s / (each.ended - each.started) for each in reports), 3
             ),
-            resident_mib=round(machine.resident_mib(pids), 1),
+            resident_mib=round(loaded.resident_mib, 1),
             fsync_ms=self._fsync_ms,
             late_p99_ms=round(max(each.late_s for each in reports) * 1e3, 3),
         )
 
-    def _load(self, job: Job) -> list[Report]:
+    def _load(self, job: Job) -> Loaded:
         """Run a job on generators, each with its share of operations and connections."""
         count = min(self._generators, job.connections)
         share = replace(
@@ -199,11 +205,15 @@ class Session:
                 assert process.stdout is not None
                 if (line := process.stdout.readline()) != b"ready\n":
                     read_report(iter([line]).__next__, bytes)
+            # Connecting, which may be much of it, is not measured.
+            before_s = machine.cpu_s(machine.family(self._pid))
             for process in processes:
                 assert process.stdin is not None
                 process.stdin.write(b"go\n")
                 process.stdin.flush()
-            return [_report(process) for process in processes]
+            reports = [_report(process) for process in processes]
+            pids = machine.family(self._pid)
+            return Loaded(reports, machine.cpu_s(pids) - before_s, machine.resident_mib(pids))
 
 
 @contextlib.contextmanager

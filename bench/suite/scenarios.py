@@ -106,6 +106,11 @@ _TOO_MANY_QUEUES: Final = {
     "rabbitmq": "a quorum queue is a Raft group: making 10,000 takes minutes",
     "nats": "a work queue is a stream with files of its own: making 10,000 takes minutes",
 }
+#: The same, of leases alone.
+_TOO_MANY_TO_LEASE_FROM: Final = {
+    "beanstalkd": "a connection has to watch all tubes: watching 10,000 takes minutes",
+}
+_MANY: Final = 10_000
 _DEEP: Final = 10_000_000
 
 
@@ -115,9 +120,10 @@ def unsupported(point: Point, server: str) -> str:
     for kind in kinds:
         if kind not in EQUIVALENTS[server]:
             return f"has no equivalent of {kind}"
-    if point.queues >= 10_000 and server in _TOO_MANY_QUEUES:  # noqa: PLR2004 - See there.
-        return _TOO_MANY_QUEUES[server]
-    return ""
+    if point.queues < _MANY:
+        return ""
+    leasing = _TOO_MANY_TO_LEASE_FROM.get(server, "") if point.kind == "lease" else ""
+    return leasing or _TOO_MANY_QUEUES.get(server, "")
 
 
 def points(*, quick: bool = False, deep: bool = False) -> list[Point]:
