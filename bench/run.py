@@ -48,6 +48,7 @@ def main() -> None:
         todo = steps(sessions(wanted, quick=quick), systems, result.repetitions)
         runner = Runner(result, running_system, Path(scratch), generators=arguments.generators)
         runner.run(todo, _UNPUBLISHED / "unfinished.json")
+    (_UNPUBLISHED / "unfinished.json").unlink()
     is_whole = not quick and not arguments.only and set(arguments.peers) == set(SERVERS)
     name = f"{result.date[:10]}-{result.commit.rstrip('+')}"
     path = (RESULTS if is_whole else _UNPUBLISHED) / f"{name}.json"

@@ -153,10 +153,12 @@ def _rows(series: Series, system: System, ours: Series | None) -> Iterator[str]:
     rate = spread([run.per_s for run in runs])
     busy = statistics.median(run.generator_busy for run in runs)
     mark = " †" if busy > _BUSY_MAX else ""
-    compared = ratios(ours, series) if ours and ours is not series else None
-    ratio = (
-        f"{compared.median:.2f} ({compared.low:.2f} to {compared.high:.2f})" if compared else "1"
-    )
+    ratio = ""
+    # Where operations are due at a rate, that rate says nothing of the system.
+    if ours and not series.point.rate and (found := ratios(ours, series)):
+        ratio = (
+            "1" if ours is series else f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
+        )
     for kind in runs[0].latency:
         times = [run.latency[kind] for run in runs]
         cells = (
@@ -165,7 +167,7 @@ def _rows(series: Series, system: System, ours: Series | None) -> Iterator[str]:
             system.title,
             f"{rate.median:,.0f}{mark}",
             f"{rate.low:,.0f} to {rate.high:,.0f}",
-            ratio if ours else "",
+            ratio,
             *(
                 f"{statistics.median(getattr(each, part) for each in times):.2f}"
                 for part in ("p50_ms", "p99_ms", "p999_ms")

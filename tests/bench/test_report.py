@@ -77,6 +77,14 @@ def test_rows_compare_with_q_within_a_durability() -> None:
     assert "q, DISK" not in text[memory : text.index("## Batches")]
 
 
+def test_without_q_there_is_nothing_to_compare_with() -> None:
+    """A ratio to what was not measured is left out, not one."""
+    found = result()
+    found.of("q-fsync", points()[0]).runs.clear()
+
+    assert "| Redis, appendfsync always | 2,200 | 2,000 to 2,400 |  |" in page(found, "plots")
+
+
 def test_busy_generator_is_marked() -> None:
     """A figure that may be the generator's is no figure of the server."""
     found = result()
