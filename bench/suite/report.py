@@ -303,6 +303,8 @@ def excerpt(result: Result, plots: str) -> str:
         lines.append(f"| {system.title} | {' | '.join(cells)} |")
     lines += ["", f"![Messages a second]({plots}/rates-fsync.svg)", ""]
     lines.append("All of it, in memory as well: [performance report](docs/performance-report.md).")
+    if result.missing:
+        lines.append("")
     lines += [f"- {name} was not measured: {_plain(why)}" for name, why in result.missing.items()]
     return "\n".join(lines)
 
