@@ -1,6 +1,7 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary bench-client bench-lines bench-leases bench-shape bench-delay soak-leases proto sync docs lock clean
+.PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
+.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases simulate proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -83,6 +84,12 @@ bench-delay: setup ## Measure how late delayed messages come, under load
 
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)
+
+# What went wrong with a seed goes wrong with it again; without one, it is any.
+STEPS ?= 100000
+
+simulate: setup ## Play random histories beside the naive model; again: make simulate SEED=7 STEPS=5000
+	$(BIN)/python -m soak.simulate $(if $(SEED),--seed $(SEED)) --steps $(STEPS) $(ARGS)
 
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire

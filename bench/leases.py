@@ -44,6 +44,8 @@ _ACKS_MAX = 2
 _PAYLOAD = b"x" * 64
 #: The lease id of a LeasedMessage, as it stands in a LeaseResponse, and in an AckRequest as well.
 _LEASE_ID = re.compile(rb"\x12\x19[0-9a-f]{16}-[0-9a-f]{8}(?=\x1a)")
+#: The queue_id of one that was leased by a selector.
+_QUEUE_ID = re.compile(rb"\x2a\x24([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _LONG = Duration(seconds=12 * 3600)
 
 
@@ -54,10 +56,11 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=1_000_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--work", nargs=3, metavar=("ADDRESS", "QUEUE", "COUNT"))
+    parser.add_argument("--by-selector", action="store_true", help="QUEUE is a selector")
     arguments = parser.parse_args()
     if arguments.work:
         address, queue, count = arguments.work
-        work(address, queue, int(count))
+        work(address, queue, int(count), by_selector=arguments.by_selector)
         return
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with scratch_directory() as scratch:
@@ -110,11 +113,20 @@ def tell(name: str, title: str, rates: list[float]) -> None:
     )
 
 
-def measure(q: Running, queue: str, messages: int) -> float:
-    """Let clients lease and ack so many messages; return how many a second."""
+def measure(q: Running, queue: str, messages: int, *, by_selector: bool = False) -> float:
+    """Let clients lease and ack so many messages; return how many a second.
+
+    Args:
+        q: the server.
+        queue: a queue, or a selector.
+        messages: how many.
+        by_selector: whether it is a selector, and messages are acked queue by queue.
+    """
     address = q.url.removeprefix("http://")
     share = messages // _CLIENTS
     command = [sys.executable, __file__, "--work", address, queue, str(share)]
+    if by_selector:
+        command.append("--by-selector")
     clients = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(_CLIENTS)
@@ -137,10 +149,13 @@ def measure(q: Running, queue: str, messages: int) -> float:
     return done / took_s
 
 
-def work(address: str, queue: str, count: int) -> None:
+def work(address: str, queue: str, count: int, *, by_selector: bool) -> None:
     """Be one client: lease ahead, and ack what came."""
-    request = pb.LeaseRequest(queue_id=queue, messages_max=_BATCH).SerializeToString()
-    ack_head = pb.AckRequest(queue_id=queue).SerializeToString()
+    request = pb.LeaseRequest(
+        messages_max=_BATCH,
+        queue_id="" if by_selector else queue,
+        selector=queue if by_selector else "",
+    ).SerializeToString()
     with grpc.insecure_channel(address) as channel:
         lease: Method = channel.unary_unary("/proto.Q/Lease")
         ack: Method = channel.unary_unary("/proto.Q/Ack")
@@ -151,19 +166,33 @@ def work(address: str, queue: str, count: int) -> None:
         batches = count // _BATCH
         leases = deque(lease.future(request) for _ in range(min(_LEASES_AHEAD, batches)))
         for left in reversed(range(batches)):
-            ids = _LEASE_ID.findall(leases.popleft().result())
+            reply = leases.popleft().result()
             if left >= _LEASES_AHEAD:
                 leases.append(lease.future(request))
-            acks.append(ack.future(ack_head + b"".join(ids)))
+            for queue_id, ids in ids_by_queue(reply, "" if by_selector else queue).items():
+                head = pb.AckRequest(queue_id=queue_id).SerializeToString()
+                acks.append((ack.future(head + b"".join(ids)), len(ids)))
             while len(acks) > _ACKS_MAX:
-                check(acks.popleft().result())
+                check(*acks.popleft())
         for each in acks:
-            check(each.result())
+            check(*each)
 
 
-def check(reply: bytes) -> None:
-    """See to it that all of a batch was acked."""
-    if not reply.startswith(b"\n\0" * _BATCH):
+def ids_by_queue(reply: bytes, queue: str) -> dict[str, list[bytes]]:
+    """Return the leases in a reply; it tells the queue of each if that is not given."""
+    ids: list[bytes] = _LEASE_ID.findall(reply)
+    if queue:
+        return {queue: ids}
+    by_queue: dict[str, list[bytes]] = {}
+    for lease_id, queue_id in zip(ids, _QUEUE_ID.findall(reply), strict=True):
+        by_queue.setdefault(queue_id.decode(), []).append(lease_id)
+    return by_queue
+
+
+def check(ack: Any, count: int) -> None:  # noqa: ANN401 - grpcio has no type for it.
+    """See to it that so many messages were acked."""
+    reply = ack.result()
+    if not reply.startswith(b"\n\0" * count):
         raise RuntimeError(f"the ack says {reply!r}")
 
 
@@ -184,9 +213,9 @@ class Stub:
             "/proto.Q/PauseGroup", pb.PauseGroupRequest.SerializeToString
         )
 
-    def new_queue(self, store: int) -> str:
+    def new_queue(self, store: int, tags: Sequence[pb.Tag] = ()) -> str:
         """Create a queue and return its id."""
-        request = pb.NewQueueRequest(store=pb.Queue.Store.Name(store))
+        request = pb.NewQueueRequest(store=pb.Queue.Store.Name(store), tags=tags)
         return str(self._new_queue(request).queue.meta.id)
 
     def pause_group(self, queue: str, group_id: str) -> None:

@@ -23,6 +23,8 @@ from servers import Running, running_q, scratch_directory
 
 _BATCH = 1_000
 _PAYLOAD = b"x" * 64
+#: Queues that a selector matches.
+_QUEUES = 10_000
 _LONG = Duration(seconds=24 * 3600)
 
 #: Returns the options of the message with a number.
@@ -102,6 +104,32 @@ def main() -> None:
             name = pb.Queue.Store.Name(store)
             print(f"{name}, {title}: {deep:,.0f} messages/s; to plain {ratios};", end=" ")
             print(f"deep to shallow {deep / shallow:.2f}", flush=True)
+        selected_rates(store, arguments)
+
+
+def selected_rates(store: int, arguments: argparse.Namespace) -> None:
+    """Lease from 10,000 queues by a selector, beside one plain queue that holds as much."""
+    with (
+        scratch_directory() as scratch,
+        running_q(Path(scratch) / "data") as q,
+        grpc.insecure_channel(q.url.removeprefix("http://")) as channel,
+    ):
+        server = Stub(channel)
+        tag = pb.Tag(key="team", value="bench")
+        queues = [server.new_queue(store, [tag]) for _ in range(_QUEUES)]
+        bare = server.new_queue(store)
+        messages = [pb.NewMessage(payload=_PAYLOAD)] * max(1, arguments.depth // _QUEUES)
+        for queue in queues:
+            server.add(queue, messages)
+        fill(server, bare, arguments.depth, plain)
+        rates: dict[str, list[float]] = {"selected": [], "bare": []}
+        for _ in range(arguments.repetitions):
+            rates["selected"].append(measure(q, "team=bench", arguments.messages, by_selector=True))
+            rates["bare"].append(measure(q, bare, arguments.messages))
+        selected, plainly = (statistics.median(each) for each in rates.values())
+        name = pb.Queue.Store.Name(store)
+        print(f"{name}, a selector over {_QUEUES:,} queues: {selected:,.0f} messages/s;", end=" ")
+        print(f"to plain {selected / plainly:.2f}", flush=True)
 
 
 def shape_rates(

@@ -45,6 +45,7 @@ _ABOUT_A_CHANGE: Final[Sequence[Error]] = (*_ABOUT_A_QUEUE, errors.DurabilityNot
 _NO_ROOM: Final[Sequence[Error]] = (
     errors.QueueFull,
     errors.DedupFull,
+    errors.MemoryFull,
     errors.TooLarge,
     errors.AddsPaused,
 )
@@ -69,9 +70,9 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "Add": (*_ABOUT_A_CHANGE, *_NO_ROOM),
     "AddBatch": (*_ABOUT_A_CHANGE, *_NO_ROOM),
     "Pop": (*_ABOUT_A_CHANGE, errors.QueueEmpty, errors.QueuePaused),
-    "PopBatch": _ABOUT_A_CHANGE,
+    "PopBatch": (*_ABOUT_A_CHANGE, errors.SelectionsFull),
     "Peek": (*_ABOUT_A_QUEUE, errors.QueueEmpty),
-    "Lease": _ABOUT_A_CHANGE,
+    "Lease": (*_ABOUT_A_CHANGE, errors.SelectionsFull),
     "Ack": _ABOUT_A_CHANGE,
     "Nack": _ABOUT_A_CHANGE,
     "Extend": _ABOUT_A_CHANGE,
@@ -81,7 +82,7 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
         errors.StoresDiffer,
         *_NO_ROOM,
     ),
-    "Consume": _ABOUT_A_CHANGE,
+    "Consume": (*_ABOUT_A_CHANGE, errors.SelectionsFull),
     "Browse": _ABOUT_A_QUEUE,
     "Explain": (*_ABOUT_A_QUEUE, errors.MessageNotFound),
     "Purge": _ABOUT_A_QUEUE,

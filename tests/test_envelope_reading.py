@@ -100,6 +100,12 @@ def test_message_that_is_no_dead_letter_is_told_apart(
 
 
 @given(dead_letters, dead_letters, attempt_lists, attempt_lists)
+@example(
+    DeadLetter(DeadLetterReason.REJECTED, "broken", ID, 1, 1),
+    DeadLetter(DeadLetterReason.OVERFLOW, "", ID, 0, 0),
+    [],
+    [],
+)
 def test_last_dead_letter_counts(
     first: DeadLetter, last: DeadLetter, before: list[Attempt], after: list[Attempt]
 ) -> None:
@@ -109,3 +115,7 @@ def test_last_dead_letter_counts(
 
     assert dead_letter_of(twice) == (last, len(once))
     assert attempts_in(twice, len(once)) == after
+    # Protobuf merges the two.
+    told = pb.Message.FromString(twice).dead_letter
+    assert (int(told.reason), told.text, told.source_queue_id) == last[:3]
+    assert (told.moved.ToNanoseconds(), told.delivery_count) == last[3:]

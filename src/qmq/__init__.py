@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qmq.client._async.popping import AsyncPopping
     from qmq.client._async.producer import AsyncProducer
     from qmq.client._async.queue import AsyncQueue
+    from qmq.client._async.selection import AsyncSelection
     from qmq.client._async.worker import AsyncWorker
     from qmq.client._sync.batch import PendingAdd
     from qmq.client._sync.client import Client
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from qmq.client._sync.popping import Popping
     from qmq.client._sync.producer import Producer
     from qmq.client._sync.queue import Queue
+    from qmq.client._sync.selection import Selection
     from qmq.client._sync.worker import Worker
     from qmq.client.codecs import (
         BytesCodec,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         InvalidArgument,
         LeaseLost,
         LimitReached,
+        MemoryFull,
         MessageNotFound,
         MessageTooLarge,
         NameTaken,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
         QueuePaused,
         RedriveNotFound,
         ScheduleNotFound,
+        SelectionsFull,
         ServerBusy,
         ServerNotReached,
         ServerShuttingDown,
@@ -118,6 +122,7 @@ __all__ = [
     "AsyncPopping",
     "AsyncProducer",
     "AsyncQueue",
+    "AsyncSelection",
     "AsyncWorker",
     "Attempt",
     "BackOff",
@@ -147,6 +152,7 @@ __all__ = [
     "LeaseLost",
     "LeasedMessage",
     "LimitReached",
+    "MemoryFull",
     "Message",
     "MessageNotFound",
     "MessageState",
@@ -185,6 +191,8 @@ __all__ = [
     "Retry",
     "Schedule",
     "ScheduleNotFound",
+    "Selection",
+    "SelectionsFull",
     "ServerBusy",
     "ServerNotReached",
     "ServerShuttingDown",
@@ -209,6 +217,7 @@ _NAMES: Final = {
     "qmq.client._async.popping": {"AsyncPopping"},
     "qmq.client._async.producer": {"AsyncProducer"},
     "qmq.client._async.queue": {"AsyncQueue"},
+    "qmq.client._async.selection": {"AsyncSelection"},
     "qmq.client._async.worker": {"AsyncWorker"},
     "qmq.client._sync.batch": {"PendingAdd"},
     "qmq.client._sync.client": {"Client"},
@@ -217,6 +226,7 @@ _NAMES: Final = {
     "qmq.client._sync.popping": {"Popping"},
     "qmq.client._sync.producer": {"Producer"},
     "qmq.client._sync.queue": {"Queue"},
+    "qmq.client._sync.selection": {"Selection"},
     "qmq.client._sync.worker": {"Worker"},
     "qmq.client.codecs": {
         "BytesCodec",
@@ -239,6 +249,7 @@ _NAMES: Final = {
         "InvalidArgument",
         "LeaseLost",
         "LimitReached",
+        "MemoryFull",
         "MessageNotFound",
         "MessageTooLarge",
         "NameTaken",
@@ -252,6 +263,7 @@ _NAMES: Final = {
         "QueuePaused",
         "RedriveNotFound",
         "ScheduleNotFound",
+        "SelectionsFull",
         "ServerBusy",
         "ServerNotReached",
         "ServerShuttingDown",

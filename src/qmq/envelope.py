@@ -29,6 +29,9 @@ REPLY_OVERHEAD_BYTES = 5
 #: What a reply takes to say how durable a change is.
 DURABILITY_BYTES = 2
 
+#: What a reply takes to say which queue a message is of, one of many.
+QUEUE_ID_BYTES = 2 + ID_BYTES
+
 #: What a lease, or that it is a dead letter, adds to an envelope at most, attempts and
 #: texts apart: so much room is left when a message is accepted.
 HANDED_OUT_OVERHEAD_BYTES = 192
@@ -194,15 +197,18 @@ def encode_dead_letter(dead: DeadLetter, attempts: Sequence[Attempt], bytes_max:
 
 
 def _dead_letter(dead: DeadLetter) -> bytes:
+    # Everything is written down, also what is empty or 0: who reads it merges it with what
+    # there is of an earlier time.
     text = dead.text.encode()
+    seconds, nanos = divmod(dead.moved_ns, NS_PER_S)
+    moved = b"\x08" + varint(seconds) + b"\x10" + varint(nanos)
     body = b"".join(
         (
             b"\x08" + varint(dead.reason),
-            # Also if it is empty: who reads it merges it with that of an earlier time.
             b"\x12" + varint(len(text)) + text,
             _text(b"\x1a", dead.source_queue_id),
-            _moment(b"\x22", dead.moved_ns),
-            b"\x28" + varint(dead.delivery_count) if dead.delivery_count else b"",
+            b"\x22" + varint(len(moved)) + moved,
+            b"\x28" + varint(dead.delivery_count),
         )
     )
     return _LEN_3 + varint(len(body)) + body
@@ -250,6 +256,17 @@ def encode_leased(
             head = heads[sizes] = _LEN_1 + varint(len(message) + sum(sizes)) + message
         encoded.append(head + envelope + history + lease)
     return encoded
+
+
+def encode_queue_id(queue_id: str) -> bytes:
+    """Encode a queue's UUID as it stands in a `proto.LeasedMessage`: field 5, its last one."""
+    return _LEN_5 + _SHORT[ID_BYTES] + queue_id.encode()
+
+
+def encode_queue_ids(queue_ids: Iterable[str]) -> bytes:
+    """Encode queues' UUIDs as they stand in a `proto.PopBatchResponse`: the repeated field 3."""
+    head = _LEN_3 + _SHORT[ID_BYTES]
+    return b"".join(head + queue_id.encode() for queue_id in queue_ids)
 
 
 def encode_browsed(  # noqa: PLR0913 - The fields of the message.

@@ -41,6 +41,18 @@ class InvalidArgument(QError):
         self.field = field
         self.rule = rule
 
+    @classmethod
+    def over(cls, field: str, rule: str, limit_name: str, limit: int, current: int) -> Self:
+        """Make one about a field that holds more than it may, as `LimitReached` tells it."""
+        error = cls(field, rule)
+        error.metadata = {
+            **error.metadata,
+            "limit": limit_name,
+            "value": str(limit),
+            "current": str(current),
+        }
+        return error
+
 
 class QueueNotFound(QError):
     """No queue has the id."""
@@ -98,6 +110,26 @@ class QueueEmpty(QError):
 
     def __init__(self, queue_id: str) -> None:
         super().__init__(f"queue {queue_id} is empty", queue_id=queue_id)
+
+    @classmethod
+    def held_back(cls, queue_id: str, count: int, why: str, retry_after_s: float) -> Self:
+        """Make one about a queue that has messages ready, and hands out none of them now.
+
+        Args:
+            queue_id: the queue's id.
+            count: how many messages are ready.
+            why: what holds them back, as a sentence.
+            retry_after_s: seconds after which that may be over.
+        """
+        error = cls(queue_id)
+        messages = "the message that is" if count == 1 else f"any of the {count} messages that are"
+        QError.__init__(
+            error,
+            f"queue {queue_id} does not hand out {messages} ready now: {why}",
+            queue_id=queue_id,
+        )
+        error.retry_after_s = retry_after_s
+        return error
 
 
 class QueuePaused(QueueEmpty):
@@ -217,6 +249,8 @@ class LimitReached(QError):
     """A limit on how much q holds would be passed."""
 
     reason = "LIMIT_REACHED"
+    #: Somebody has to delete something: people mostly, who take their time.
+    retry_after_s: float | None = 10.0
 
     def __init__(self, message: str, limit_name: str, limit: int, current: int) -> None:
         super().__init__(message, limit=limit_name, value=str(limit), current=str(current))
@@ -279,10 +313,46 @@ class GroupsFull(LimitReached):
         )
 
 
+class SelectionsFull(LimitReached):
+    """As many different selectors are in use as may be, or were within the last minute."""
+
+    reason = "SELECTIONS_FULL"
+
+    def __init__(self, limit: int, current: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"messages are taken by {current} different selectors, or were within the last"
+            f" minute, as many as selections_max of {limit} allows; use fewer",
+            "selections_max",
+            limit,
+            current,
+        )
+        self.retry_after_s = retry_after_s
+
+
+class MemoryFull(LimitReached):
+    """What the messages of all queues take in memory would pass memory_max."""
+
+    reason = "MEMORY_FULL"
+    #: As of a full queue: messages have to leave, of whichever queue.
+    retry_after_s = 1.0
+
+    def __init__(self, limit: int, current: int, needed: int) -> None:
+        super().__init__(
+            f"the server's messages take {current} bytes of memory, and {needed} more would pass"
+            f" memory_max of {limit}; take messages out, of whichever queue, or start q with a"
+            " higher --memory-max",
+            "memory_max",
+            limit,
+            current,
+        )
+
+
 class TooLarge(LimitReached):
     """A message or request is larger than q carries."""
 
     reason = "TOO_LARGE"
+    #: It will be as large then.
+    retry_after_s = None
 
 
 class Unavailable(QError):

@@ -400,12 +400,14 @@ def test_streams_fail_as_documented(
     assert documented_statuses()[reason][1] == refusal.code.value[0]
 
 
-#: What takes a million messages, a hundred thousand groups, or a thousand schedules;
-#: tests/transport and tests/engine have it.
+#: What takes a million messages, a hundred thousand groups, or a thousand schedules or selectors;
+#: tests/transport and tests/engine have it. Memory is full in a test of its own.
 TOO_MUCH_TO_TRY = {
     *((method, "DEDUP_FULL") for method in ("Add", "AddBatch", "Complete")),
+    *((method, "MEMORY_FULL") for method in ("Add", "AddBatch", "Complete")),
     ("PauseGroup", "GROUPS_FULL"),
     ("PutSchedule", "LIMIT_REACHED"),
+    *((method, "SELECTIONS_FULL") for method in ("Lease", "PopBatch", "Consume")),
 }
 
 

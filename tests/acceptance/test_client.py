@@ -23,6 +23,7 @@ from tests.client.conformance_many import ProducerConformance, ThreadsConformanc
 from tests.client.conformance_options import OptionsConformance, QueueOptionsConformance
 from tests.client.conformance_oversight import OversightConformance, RedriveConformance
 from tests.client.conformance_schedules import SchedulesConformance
+from tests.client.conformance_selections import SelectionsConformance
 
 
 @pytest.fixture
@@ -74,6 +75,10 @@ class TestComplete(CompleteConformance):
 
 
 class TestGroups(GroupsConformance):
+    """Over the wire."""
+
+
+class TestSelections(SelectionsConformance):
     """Over the wire."""
 
 

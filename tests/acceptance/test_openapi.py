@@ -139,6 +139,12 @@ def call_about_leases(call: Call) -> None:
     }
     assert len(call("Complete", step)["messages"]) == 1
     call("Lease", lease, queue_id="o")
+    by_selector = {"messages_max": 9, "selector": "o,!p"}
+    call("AddQueueTag", {"key": "o"}, queue_id="o")
+    call("AddBatch", {"messages": [{}] * 3}, queue_id="o")
+    (leased,) = call("Lease2", {**by_selector, "messages_max": 1})["messages"]
+    call("Ack", {"lease_ids": [leased["lease_id"]]}, queue_id=leased["queue_id"])
+    assert len(call("PopBatch2", by_selector)["queue_ids"]) == 2
 
 
 def call_about_dead_letters(call: Call) -> None:

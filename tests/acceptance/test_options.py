@@ -395,7 +395,7 @@ def test_oldest_messages_make_room(shared_q: RunningQ, store: str) -> None:
     assert {each["message"]["dead_letter"]["reason"] for each in letters} == {"OVERFLOW"}
 
 
-def test_no_more_is_on_lease_than_may_be(client: StockClient) -> None:
+def test_no_more_is_on_lease_than_may_be(shared_q: RunningQ, client: StockClient) -> None:
     """An ack lets the next one out, for who waits too; Pop gets nothing meanwhile."""
     queue_id = client.made(settings=pb.QueueSettings(leased_max=2))
     client.put(queue_id, b"1", b"2", b"3")
@@ -406,12 +406,17 @@ def test_no_more_is_on_lease_than_may_be(client: StockClient) -> None:
         *client.pop_batch(queue_id=queue_id, messages_max=9).messages,
     ]
     refusal = refused(client.pop, queue_id=queue_id)
+    by_rest = rest(shared_q.address, "GET", f"/v1/queues/{queue_id}/pop")
     client.ack(queue_id=queue_id, lease_ids=[leased[0].lease_id])
     (third,) = client.lease(queue_id=queue_id, messages_max=9).messages
 
     assert [each.message.payload for each in leased] == [b"1", b"2"]
     assert nothing == []
     assert refusal.code == grpc.StatusCode.NOT_FOUND
+    assert refusal.message.endswith("has 2 on lease, as many as its leased_max of 2 allows")
+    assert (by_rest.status, by_rest.json["message"]) == (404, refusal.message)
+    info, retry = by_rest.json["details"]
+    assert (info["reason"], retry["retry_delay"]) == ("QUEUE_EMPTY", "1s")
     assert third.message.payload == b"3"
 
 

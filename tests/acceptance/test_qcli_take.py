@@ -107,6 +107,29 @@ def test_an_empty_queue_has_its_own_status(
     assert (done.returncode, done.stdout) == (status, b"")
 
 
+@pytest.mark.parametrize("how", [["--all", "--raw"], ["--count", "2"], ["--wait", "0.05"]])
+def test_a_queue_that_hands_out_nothing_is_not_empty(
+    qcli: Qcli, queue: str, how: list[str]
+) -> None:
+    """What holds its messages back is told, however many were asked for; a peek sees them."""
+    fill(qcli, queue, 2)
+    qcli("update", queue, "--leased-max", "1")
+    assert qcli("lease", queue).returncode == 0
+
+    held = qcli("pop", queue, *how)
+    qcli("pause", queue)
+    paused = qcli("pop", queue, *how)
+
+    assert held.stderr.decode() == (
+        f"qcli: error: cannot pop message from queue: NOT_FOUND: queue {queue} does not hand out"
+        " the message that is ready now: the queue has 1 on lease, as many as its"
+        " leased_max of 1 allows (retry after 1 s)\n"
+    )
+    assert f"queue {queue} is paused; it hands out messages after Resume" in paused.stderr.decode()
+    assert (held.returncode, paused.returncode) == (3, 3)
+    assert qcli("peek", queue, "--raw").returncode == 0
+
+
 @pytest.mark.parametrize("command", [["pop", "--raw"], ["peek", "--raw"], ["tail", "--pop"]])
 def test_an_unknown_queue_is_not_empty(qcli: Qcli, command: list[str]) -> None:
     """The server refused, which is another status."""

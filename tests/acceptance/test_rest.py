@@ -60,7 +60,8 @@ def test_queue_is_made_found_listed_and_deleted(call: Call) -> None:
         '{"base":"1s","factor":2,"max":"300s","jitter":0.2},"durability_min":"MEMORY",'
         '"delay":"0s","ttl":"0s","dead_letter_expired":false,"dedup_window":"300s",'
         '"priority_ageing":"0s","bytes_limit":"0","overflow":"REJECT","leased_max":0,'
-        '"rate":{"messages_per_second":0,"burst":0}},"limit":"2"}}'
+        '"rate":{"messages_per_second":0,"burst":0},"park_after":0,"fairness":{"leased_max":0,'
+        '"rate":{"messages_per_second":0,"burst":0}},"weight":1},"limit":"2"}}'
     )
 
     made = call("POST", "/v1/queues", {**MEMORY, "limit": "2", "tags": tags})

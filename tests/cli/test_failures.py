@@ -1,7 +1,14 @@
 """How errors end a command."""
 
 from qmq.cli.failures import failure_of
-from qmq.client.errors import DedupFull, LimitReached, QmqError, QueueFull, ServerNotReached
+from qmq.client.errors import (
+    DedupFull,
+    LimitReached,
+    QmqError,
+    QueueEmpty,
+    QueueFull,
+    ServerNotReached,
+)
 
 
 def line(error: QmqError, more: str = "") -> str:
@@ -22,6 +29,16 @@ def test_a_limit_is_told() -> None:
         " nothing is stored"
     )
     assert line(LimitReached("full")) == "cannot add: RESOURCE_EXHAUSTED: full"
+
+
+def test_what_holds_messages_back_is_told_with_the_time_to_ask_again() -> None:
+    """As the server says it; of an empty queue there is nothing to add."""
+    held = failure_of("cannot pop", QueueEmpty("it is held back", retry_after_s=0.25))
+    empty = failure_of("cannot pop", QueueEmpty("it is empty"))
+
+    assert held.message == "cannot pop: NOT_FOUND: it is held back (retry after 0.25 s)"
+    assert empty.message == "cannot pop: NOT_FOUND: it is empty"
+    assert held.exit_code == empty.exit_code == 3
 
 
 def test_who_finds_no_server_is_told_how_to_start_one() -> None:

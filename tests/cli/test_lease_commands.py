@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from qmq.cli.call import Browse, Call, Lease, Purge, Redrive, Settle, Work
+from qmq.cli.call import Browse, Call, Lease, Purge, Redrive, Settle, Take, Work
 from qmq.values import Durability
 from tests.cli.test_commands import action_of, call_of
 
@@ -333,3 +333,46 @@ def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str], mes
         action_of(*arguments)
 
     assert message in refusal.value.format_message()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "action"),
+    [
+        (["lease", "-l", "a=b"], replace(LEASE, queue_id="", selector="a=b")),
+        (
+            ["work", "-l", "a=b", "--", "resize", "-q"],
+            replace(WORK, queue_id="", selector="a=b"),
+        ),
+        (
+            ["work", "--selector", "a=b", "resize"],
+            replace(WORK, queue_id="", selector="a=b", command=("resize",)),
+        ),
+        (
+            ["pop", "-l", "a=b"],
+            Take(queue_id="", selector="a=b", output="json", end=b"\n", count=1, wait_s=0.0),
+        ),
+    ],
+)
+def test_a_selector_takes_the_place_of_a_queue(arguments: list[str], action: object) -> None:
+    """Where messages are leased or popped."""
+    consumer = [] if arguments[0] == "pop" else ["--consumer", "me"]
+    assert action_of(arguments[0], *consumer, *arguments[1:]) == action
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["lease"], "Missing argument 'ID'; --selector takes its place."),
+        (["lease", "ID", "-l", "a"], "--selector takes the place of an ID, and there is 'ID'"),
+        (["pop", "ID", "-l", "a"], "--selector takes the place of an ID, and there is 'ID'"),
+        (["work"], "Missing argument 'ID'; --selector takes its place."),
+        (["work", "ID"], "Missing argument '-- COMMAND [ARGS]...'."),
+        (["work", "-l", "a"], "Missing argument '-- COMMAND [ARGS]...'."),
+    ],
+)
+def test_a_command_needs_a_queue_or_a_selector(arguments: list[str], error: str) -> None:
+    """One of them, and a command what to run."""
+    with pytest.raises(click.UsageError) as refusal:
+        action_of(*arguments)
+
+    assert refusal.value.message == error

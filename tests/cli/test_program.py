@@ -110,8 +110,13 @@ def test_the_version_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        (["pop"], "Missing argument 'ID'.", "Try 'qcli pop --help' for help."),
-        (["-s", ":1", "pop"], "Missing argument 'ID'.", "Try 'qcli pop --help' for help."),
+        (["peek"], "Missing argument 'ID'.", "Try 'qcli peek --help' for help."),
+        (["-s", ":1", "peek"], "Missing argument 'ID'.", "Try 'qcli peek --help' for help."),
+        (
+            ["pop"],
+            "Missing argument 'ID'; --selector takes its place.",
+            "Try 'qcli pop --help' for help.",
+        ),
         (["bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
         (["help", "bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
         (["help", "redrive", "x"], "No such command 'x'.", "Try 'qcli redrive --help' for help."),

@@ -411,10 +411,11 @@ class QueueOptionsConformance:
 
         leased = await queue.lease(9)
         assert await queue.lease(9) == await queue.pop_batch(9) == []
-        with pytest.raises(qmq.QueueEmpty):
+        with pytest.raises(qmq.QueueEmpty, match="2 on lease, as many as its") as refusal:
             await queue.pop()
         await leased[0].ack()
 
+        assert refusal.value.retry_after_s == 1
         assert [message.text for message in leased] == ["a", "b"]
         assert (await queue.pop()).text == "c"
 

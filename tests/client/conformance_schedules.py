@@ -52,6 +52,8 @@ class SchedulesConformance:
             ttl=60,
             priority=9,
             dedup_id="report",
+            group_id="reports",
+            fair_key="acme",
         )
 
         made = await typed.put_schedule(
@@ -81,6 +83,8 @@ class SchedulesConformance:
             ttl=60,
             priority=9,
             dedup_id="report",
+            group_id="reports",
+            fair_key="acme",
         )
         assert await typed.schedule("report") == made
         assert await typed.schedules() == [made]

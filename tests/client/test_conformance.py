@@ -18,6 +18,7 @@ from tests.client.conformance_many import ProducerConformance, ThreadsConformanc
 from tests.client.conformance_options import OptionsConformance, QueueOptionsConformance
 from tests.client.conformance_oversight import OversightConformance, RedriveConformance
 from tests.client.conformance_schedules import SchedulesConformance
+from tests.client.conformance_selections import SelectionsConformance
 
 
 @pytest.fixture
@@ -76,6 +77,10 @@ class TestComplete(CompleteConformance):
 
 
 class TestGroups(GroupsConformance):
+    """Over the broker of `qmq.testing`."""
+
+
+class TestSelections(SelectionsConformance):
     """Over the broker of `qmq.testing`."""
 
 

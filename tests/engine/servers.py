@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from qmq.engine.adding import Added
 from qmq.engine.broker import Broker
+from qmq.engine.clock_offset import ClockOffset
 from qmq.model.check import problems_of
+from qmq.model.footprint import KNOWN_BYTES, MESSAGE_BYTES, Footprint
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
@@ -59,13 +61,23 @@ class Server:
         #: What people set, and what nobody sets.
         self.clock, self.timer = ManualClock(), ManualClock()
         self._new_id = seeded_ids()
+        self._clock_offset: ClockOffset | None = None
+        #: What its messages take, and how much they may.
+        self.footprint = Footprint()
+        self.memory_max = 0
+        self._disk: DiskStore | None = None
 
     async def start(self) -> None:
         """Start it, on what the one before has left."""
-        store: QueueStore = MemoryStore()
+        self.footprint = Footprint(self.memory_max)
+        store: QueueStore = MemoryStore(self.footprint)
         known: dict[str, Any] = {}
         if self.kind is Store.DISK:
-            store = disk = DiskStore.open(self.data)
+            store = disk = self._disk = DiskStore.open(self.data, footprint=self.footprint)
+            self.timer = ManualClock(self.clock.now_ns() + disk.clock_offset_ns)
+            self._clock_offset = ClockOffset(
+                self.clock, self.timer, disk.clock_offset_ns, disk.keep_clock_offset
+            )
             known = {
                 "queues": disk.queues,
                 "last_queue_number": disk.last_queue_number,
@@ -78,6 +90,7 @@ class Server:
             new_id=self._new_id,
             chance=lambda: 0.0,
             message_bytes_max=100_000,
+            footprint=self.footprint,
             **known,
         )
         self.broker.start()
@@ -85,11 +98,29 @@ class Server:
     async def end(self) -> None:
         """End it; every queue is in order then."""
         problems = [problem for queue in self.broker.catalog for problem in problems_of(queue)]
+        # Of what was leased since it was counted, the next call tells.
+        assert self.footprint.used <= self.counted()
+        for queue in self.broker.catalog:
+            self.footprint.recount(queue)
+        assert self.footprint.used == self.counted()
+        if self._clock_offset:
+            await self._clock_offset.close()
         await self.broker.close()
         assert problems == []
 
+    def counted(self) -> int:
+        """Count what the messages take, by looking at all queues."""
+        queues = list(self.broker.catalog)
+        known = sum(len(queue.leases.by_seq) + len(queue.dedup) for queue in queues)
+        taken = sum(queue.message_count for queue in queues) * MESSAGE_BYTES[self.kind]
+        if self._disk:
+            taken += self._disk.cached_bytes
+        else:
+            taken += sum(queue.bytes for queue in queues)
+        return taken + known * KNOWN_BYTES
+
     async def start_again(self, *, after_s: float = 0.0) -> None:
-        """End it, and start it after a time on a machine whose clock is right."""
+        """End it, and start it after a time."""
         await self.end()
         self.clock.advance(after_s)
         self.timer = ManualClock(self.clock.now_ns())

@@ -38,7 +38,7 @@ class Stream:
     """A consumer of "jobs" that always waits for its next batch, until it is told to stop."""
 
     def __init__(self, broker: Broker, queue_id: str, credit: int, name: str = "") -> None:
-        self.consumer = Consumer(broker.leasing, queue_id, credit=credit, name=name)
+        self.consumer = Consumer(broker, queue_id=queue_id, credit=credit, name=name)
         self.batches: list[list[bytes]] = []
         self._task = asyncio.ensure_future(self._run())
         # Not every test asks how it ended.
@@ -46,7 +46,8 @@ class Stream:
 
     async def _run(self) -> None:
         while True:
-            self.batches.append(await self.consumer.next_batch())
+            leased, _ = await self.consumer.next_batch()
+            self.batches.append(leased)
 
     @property
     def messages(self) -> list[pb.LeasedMessage]:
@@ -473,6 +474,6 @@ async def test_cancelled_while_the_disk_works_it_holds_what_it_took(tmp_path: Pa
 def test_holding_tells_how_full_it_is() -> None:
     """For those who look at it."""
     holding = Holding(3)
-    holding.lease_began(1, "lease")
+    holding.of("jobs").lease_began(1, "lease")
 
     assert repr(holding) == "<Holding 1 of 3>"

@@ -257,6 +257,24 @@ async def test_parking_that_has_ended_stays_so(server: Server) -> None:
 
 
 @on_disk
+async def test_lease_that_has_run_out_parks_its_group_once(server: Server) -> None:
+    """Who resumed it finds it so after a restart; a late ack still comes in time."""
+    await server.change("jobs", park_after=1)
+    await put(server, "a1", "a2", "a3")
+    first, second = await lease(server.broker, 2, duration_s=1)
+    await server.pass_time(1)
+    assert await listed(server) == {"a": (GroupState.PARKED, 3, 0)}
+    await server.broker.grouping.resume_group("jobs", "a")
+
+    await server.start_again()
+
+    assert await listed(server) == {"a": (GroupState.READY, 3, 0)}
+    assert await ack(server.broker, first.lease_id) == [""]
+    assert await leased(server, 1) == ["a2"]
+    assert await ack(server.broker, second.lease_id) != [""]
+
+
+@on_disk
 async def test_groups_of_a_deleted_queue_are_nobodys(server: Server) -> None:
     """A new queue of the same name knows nothing of them."""
     await server.broker.grouping.pause_group("jobs", "a")

@@ -266,11 +266,14 @@ async def test_time_of_use_is_measured_by_the_clock_that_nobody_sets(server: Ser
     assert await states(server.broker) == (0, 0, 0)
 
 
-async def test_message_that_comes_after_the_clock_was_set_back_is_of_use(server: Server) -> None:
+@pytest.mark.parametrize("step_s", [-3_600, 3_600])
+async def test_message_that_comes_after_the_clock_was_set_is_of_use(
+    server: Server, step_s: int
+) -> None:
     """For as long as any other, by its own ttl or the queue's, with options or without."""
     await server.change("jobs", ttl=10)
     await add(server.broker, b"0")
-    server.clock.advance(-3_600)
+    server.clock.advance(step_s)
     await server.pass_time(60)
 
     await add(server.broker, b"1")
@@ -283,12 +286,33 @@ async def test_message_that_comes_after_the_clock_was_set_back_is_of_use(server:
     assert await states(server.broker) == (0, 0, 0)
 
 
-async def test_plain_message_keeps_its_arrival_when_the_clock_was_set_back(
-    server: Server,
+@pytest.mark.parametrize("step_s", [-3_600, 3_600])
+async def test_setting_the_clock_makes_no_message_older_or_younger(
+    server: Server, step_s: int
+) -> None:
+    """Nor one that comes later; and it is found by the moment that its metadata tells."""
+    first = await server.put(b"0")
+    server.clock.advance(step_s)
+    second = await server.put(b"1")
+    await server.pass_time(5)
+
+    assert (await stats(server.broker)).oldest_age_ns == 5 * NS_PER_S
+    found, _ = await server.broker.browsing.browse("jobs", age_min_ns=5 * NS_PER_S - 9)
+    assert len(found) == 2
+    assert not (await server.broker.browsing.browse("jobs", age_min_ns=5 * NS_PER_S + 9))[0]
+    for message in (first, second):
+        created_ns = message.meta.created.ToNanoseconds()
+        told = await server.broker.browsing.explain("jobs", message.meta.id, created_ns)
+        assert message.payload in told.message
+
+
+@pytest.mark.parametrize("step_s", [-3_600, 3_600])
+async def test_plain_message_keeps_its_arrival_when_the_clock_was_set(
+    server: Server, step_s: int
 ) -> None:
     """It has not come when the clock says, if the queue is to have a ttl later."""
     await add(server.broker, b"0")
-    server.clock.advance(-3_600)
+    server.clock.advance(step_s)
     await server.pass_time(60)
     await add(server.broker, b"1")
     await server.broker.add_batch("jobs", [(b"", b"2")])

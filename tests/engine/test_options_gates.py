@@ -58,8 +58,9 @@ async def test_no_more_are_on_lease_than_may_be(server: Server) -> None:
     counts = [len(await lease(server.broker, count)) for count in (2, 5, 1)]
 
     assert counts == [2, 1, 0]
-    with pytest.raises(QueueEmpty):
+    with pytest.raises(QueueEmpty, match="as many as its leased_max of 3 allows") as refusal:
         await server.broker.pop("jobs")
+    assert refusal.value.retry_after_s == 1.0
     assert await server.broker.pop_batch("jobs", 9) == []
     assert await states(server.broker) == (3, 3, 0)
 
@@ -155,15 +156,15 @@ async def test_consumers_share_what_may_be_on_lease(server: Server) -> None:
     await server.change("jobs", leased_max=2)
     await add(server.broker, b"1", b"2", b"3")
     queue_id = server.broker.catalog.find("jobs").info.id
-    greedy, other = (Consumer(server.broker.leasing, queue_id, credit=9) for _ in range(2))
-    assert len(await greedy.next_batch()) == 2
+    greedy, other = (Consumer(server.broker, queue_id=queue_id, credit=9) for _ in range(2))
+    assert len((await greedy.next_batch())[0]) == 2
     task = asyncio.ensure_future(other.next_batch())
     await turns()
     assert not task.done()
 
     await ack(server.broker, greedy.holding.lease_ids[0])
 
-    assert len(await task) == 1
+    assert len((await task)[0]) == 1
     assert (greedy.holding.room, other.holding.room) == (8, 8)
 
 
@@ -304,9 +305,7 @@ async def test_explain_tells_what_a_message_waits_for(server: Server) -> None:
     await server.broker.pop("jobs")
     by_rate = await server.broker.browsing.explain("jobs", id_)
 
-    assert by_leases.reasons == [
-        "the queue has 1 messages on lease, as many as its leased_max of 1 allows"
-    ]
+    assert by_leases.reasons == ["the queue has 1 on lease, as many as its leased_max of 1 allows"]
     assert by_rate.reasons == ["the queue hands out no more than 0.5 messages a second"]
 
 

@@ -76,6 +76,58 @@ async def test_clock_that_was_set_back_makes_a_delay_longer(server: Server) -> N
     assert await pop_all(server.broker) == [b"late"]
 
 
+@pytest.mark.parametrize("set_by_s", [3_600, -3_600])
+async def test_clock_that_is_set_while_a_server_runs_changes_no_moment(
+    server: Server, set_by_s: float
+) -> None:
+    """Not in that server, nor in the next ones: neither earlier nor later."""
+    await server.put(b"late", delay=10, ttl=20)
+    await server.put(b"leased", priority=9, dedup_id="a")
+    await lease(server.broker, duration_s=10)
+    await server.put(b"brief", ttl=10)
+    server.clock.advance(set_by_s)
+
+    for _ in range(2):
+        await server.start_again(after_s=2)
+        assert await states(server.broker) == (1, 1, 1)
+    await server.pass_time(5.999)
+    assert await states(server.broker) == (1, 1, 1)
+    await server.pass_time(0.001)
+    assert await states(server.broker) == (2, 0, 0)
+    assert (await server.put(b"again", dedup_id="a")).payload == b""
+    await server.pass_time(9.999)
+    assert await states(server.broker) == (2, 0, 0)
+    await server.pass_time(0.001)
+
+    assert await pop_all(server.broker) == [b"leased"]
+
+
+async def test_ttl_of_a_queue_is_no_longer_after_the_clock_was_set_back(server: Server) -> None:
+    """It counts from when a message came by the clock that nobody sets."""
+    await server.change("jobs", ttl=10)
+    server.clock.advance(-3_600)
+    await add(server.broker, b"brief")
+
+    await server.start_again(after_s=2)
+    await server.pass_time(7.999)
+    assert await states(server.broker) == (1, 0, 0)
+    await server.pass_time(0.002)
+
+    assert await states(server.broker) == (0, 0, 0)
+
+
+async def test_moments_are_shown_by_the_clock_of_the_machine_again(server: Server) -> None:
+    """As soon as a server starts that has no older ones to keep apart from them."""
+    await server.put(b"late", delay=5)
+    server.clock.advance(3_600)
+    await server.start_again(after_s=5)
+    assert await pop_all(server.broker) == [b"late"]
+
+    await server.start_again()
+
+    assert server.timer.now_ns() == server.clock.now_ns()
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_delay_that_has_passed_is_over_after_a_start(
     server: Server, *, is_late: bool

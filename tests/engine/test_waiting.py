@@ -1,5 +1,6 @@
 """Waiting for messages: first come, first served, and who leaves takes nothing along."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from qmq.engine.waiting import Gone, SteadyTimer, Waiting
 from qmq.errors import QueueEmpty, QueueFull, QueueNotFound, ShuttingDown
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import Store
+from qmq.values import NS_PER_S, Store
 from tests.engine.callers import LONG_S, Caller, broker_with_jobs, payload_of, turns, waiting
 
 
@@ -501,7 +502,7 @@ async def test_message_that_was_there_before_is_promised_on_arrival(broker: Brok
     """Whoever looks after the lines need not look after the messages first."""
     await broker.add("jobs", b"x")
     queue = broker.catalog.find("jobs")
-    lines = Waiting(SteadyTimer(), lambda queue: queue.available > 0)
+    lines = Waiting(SteadyTimer(), lambda queue, _: queue.available > 0)
 
     async def is_gone() -> bool:
         raise AssertionError("nobody asks who is served at once")
@@ -509,3 +510,12 @@ async def test_message_that_was_there_before_is_promised_on_arrival(broker: Brok
     await lines.turn(queue, LONG_S, is_gone)
 
     assert (lines.count(queue), lines.free(queue)) == (0, 1)
+
+
+def test_steady_timer_starts_where_it_is_told() -> None:
+    """Beside the machine's clock by so much, or with it."""
+    for offset_ns in (0, -3_600 * NS_PER_S):
+        before_ns = time.time_ns()
+        told_ns = SteadyTimer(offset_ns).now_ns() - offset_ns
+
+        assert before_ns - NS_PER_S < told_ns < time.time_ns() + NS_PER_S

@@ -323,6 +323,11 @@ def of_keys(counts: dict[str, int], settings: QueueSettings | None = None) -> Qu
     return q
 
 
+def with_rate(messages_per_second: float) -> QueueSettings:
+    """Return settings with a rate of each key."""
+    return QueueSettings(fairness=Fairness(rate=Rate(messages_per_second=messages_per_second)))
+
+
 def change(q: Queue, **changed: object) -> None:
     """Change settings of a queue; it must be sound after that."""
     settings = replace(q.info.settings, **changed)  # type: ignore[arg-type]
@@ -439,6 +444,84 @@ def test_key_is_handed_out_at_its_rate() -> None:
     assert q.lines.keys.obstacle(q.lines.keys.get("a")) == (
         "messages of its fair_key 'a' are handed out at fairness.rate, no more than 1 a second"
     )
+
+
+def test_rate_of_a_key_without_messages_is_known_when_there_are_some_again() -> None:
+    """Its bucket fills up meanwhile, though nobody looks."""
+    q = queue(settings=with_rate(1))
+    q.pass_time(START_NS)
+    add(q, 0, fair_key="x")
+    assert leased(q) == [0]
+
+    q.pass_time(START_NS + NS_PER_S)
+    add(q, 1, fair_key="x")
+    assert leased(q, now_ns=START_NS + NS_PER_S) == [1]
+
+
+def test_keys_that_go_on_by_other_settings_do_so_in_order() -> None:
+    """As text: nothing else tells which one came first."""
+    q = of_keys({"b": 2, "a": 2}, QueueSettings(fairness=Fairness(leased_max=1)))
+    assert keys_of(lease(q, 9)) == "ba"
+
+    change(q, fairness=Fairness(leased_max=2))
+
+    assert keys_of(lease(q, 9)) == "ab"
+
+
+def test_key_keeps_its_turn_when_the_head_of_its_group_leaves_for_the_next_one() -> None:
+    """There is no moment at which it has no message in the line."""
+    q = queue()
+    head = add(q, 0, "g", "a")
+    add(q, 1, "", "b")
+    add(q, 2, "g", "a")
+
+    q.leases.forget(head)
+    assert leased(q, 2) == [2, 1]
+
+
+@pytest.mark.parametrize("others", [{}, {"b": 1}])
+def test_rate_that_nobody_waits_for_allows_more_as_time_passes(others: dict[str, int]) -> None:
+    """Though no moment is waited for as long as it allows one message."""
+    rate = Rate(messages_per_second=1, burst=2)
+    q = of_keys({"": 3} | others, QueueSettings(fairness=Fairness(rate=rate)))
+    q.pass_time(START_NS)
+    assert leased(q) == [0]
+
+    q.pass_time(START_NS + NS_PER_S)
+    assert keys_of(lease(q, 9, START_NS + NS_PER_S)).count("-") == 2
+
+
+def test_other_rate_does_not_wait_for_the_moment_of_the_one_before() -> None:
+    """Which may have been a slow one."""
+    q = of_keys({"a": 3}, with_rate(0.001))
+    q.pass_time(START_NS)
+    assert keys_of(lease(q, 9)) == "a"
+
+    change(q, fairness=with_rate(1).fairness)
+    assert keys_of(lease(q, 9)) == "a"
+    q.pass_time(START_NS + NS_PER_S)
+    assert keys_of(lease(q, 9, START_NS + NS_PER_S)) == "a"
+
+
+@pytest.mark.parametrize("key", ["", "a"])
+def test_pop_takes_more_than_may_be_on_lease(key: str) -> None:
+    """It puts nothing on lease; but it takes nothing of a key that has as many."""
+    q = of_keys({key: 4}, QueueSettings(fairness=Fairness(leased_max=2)))
+    assert len(q.pop_batch(3, EVERYTHING)[0]) == 3
+
+    q = of_keys({key: 4}, QueueSettings(fairness=Fairness(leased_max=2)))
+    lease(q, 2)
+    assert q.pop_batch(3, EVERYTHING)[0] == []
+
+
+def test_first_key_that_comes_makes_up_for_nothing() -> None:
+    """However many messages without one were taken in one call before."""
+    q = of_keys({"": 9}, QueueSettings(fairness=Fairness(leased_max=99)))
+    lease(q, 6)
+
+    for seq in range(3):
+        add(q, 100 + seq, fair_key="a")
+    assert [each.fair_key for each in lease(q, 5)] == ["a", "", "a", "", "a"]
 
 
 def test_key_of_a_group_is_that_of_its_first_message() -> None:

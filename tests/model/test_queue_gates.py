@@ -178,10 +178,45 @@ def test_gate_tells_what_stands_in_the_way() -> None:
     assert q.gate() == ""
 
     leased(q, 2)
-    assert q.gate() == ("the queue has 2 messages on lease, as many as its leased_max of 2 allows")
+    assert q.gate() == ("the queue has 2 on lease, as many as its leased_max of 2 allows")
     changed(q, leased_max=0)
     leased(q, 2)
     assert q.gate() == "the queue hands out no more than 3 messages a second"
+
+
+@pytest.mark.parametrize(
+    ("settings", "why", "retry_after_s"),
+    [
+        ({"leased_max": 2}, "the queue has 2 on lease, as many as its leased_max", 1.0),
+        ({"rate": 4.0, "burst": 2}, "the queue hands out no more than 4 messages a second", 0.15),
+        ({"leased_max": 2, "rate": 4.0, "burst": 2}, "the queue has 2 on lease", 0.15),
+    ],
+)
+def test_pop_that_is_held_back_is_told_by_what(
+    settings: dict[str, Any], why: str, retry_after_s: float
+) -> None:
+    """And when it is worth another try: not that the queue is empty."""
+    q = limited(**settings)
+    leased(q, 2)
+
+    refusal = q.nothing_to_hand_out(START_NS + NS_PER_S // 10)
+
+    about = f"queue {q.info.id} does not hand out any of the 7 messages that are ready now: "
+    assert refusal.message.startswith(about + why)
+    assert (refusal.reason, refusal.metadata) == ("QUEUE_EMPTY", {"queue_id": q.info.id})
+    assert refusal.retry_after_s == pytest.approx(retry_after_s)
+
+
+def test_queue_without_ready_messages_is_empty_whatever_its_limits() -> None:
+    """They hold back nothing then; and of one message it is said that it is one."""
+    q = limited(leased_max=8)
+    leased(q, 8)
+    assert "does not hand out the message that is ready now: " in q.nothing_to_hand_out().message
+    changed(q, leased_max=9)
+    leased(q)
+
+    assert q.nothing_to_hand_out().message == f"queue {q.info.id} is empty"
+    assert q.nothing_to_hand_out().retry_after_s is None
 
 
 def crowd(count: int, *, ttl_ns: int = 0) -> Queue:
@@ -319,3 +354,21 @@ def test_never_more_is_handed_out_than_may_be(
         right = min(right, leased_max - len(held)) if leased_max else right
         assert q.available <= right
         assert problems_of(q) == []
+
+
+def test_pop_of_messages_whose_group_is_busy_is_not_told_that_there_are_none() -> None:
+    """They are ready, and wait for another one of their group."""
+    q = queue()
+    for at in range(3):
+        delivery = Delivery(entry(START_NS + at, SIZE))
+        delivery.group_id = "g"
+        q.add_known(delivery)
+    leased(q)
+
+    refusal = q.nothing_to_hand_out()
+
+    assert refusal.message.startswith(
+        f"queue {q.info.id} does not hand out any of the 2 messages that are ready now: others"
+        " of their groups or fair_keys have to be done first"
+    )
+    assert refusal.retry_after_s == 1.0

@@ -10,7 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from qmq.engine.broker import Broker
 from qmq.errors import QueueEmpty, QueueFull, ShuttingDown
-from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
+from qmq.observe.metrics import (
+    CallCollector,
+    QueueCollector,
+    SelectionCollector,
+    process_registry,
+    render,
+)
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import NS_PER_S, MessageOptions, NackKind, Overflow, QueueSettings, Store
@@ -492,3 +498,16 @@ async def test_groups_and_fair_keys_are_counted(
     assert samples(registry, "queue_messages_blocked") == {(info.id,): 3}
     assert samples(registry, "queue_fair_keys") == {(info.id,): 2}
     assert samples(registry, "queue_messages")[info.id, "ready"] == 4
+
+
+async def test_selectors_in_use_are_counted(broker: Broker) -> None:
+    """Each once, however it is written; whatever it matches."""
+    registry = CollectorRegistry()
+    registry.register(SelectionCollector(broker.selecting.__len__))
+    assert samples(registry, "q_selectors") == {(): 0}
+
+    for selector in ("team=mail", "team = mail", "env"):
+        await broker.selecting.pop_batch(selector, 1, 0.0, None)
+
+    assert samples(registry, "q_selectors") == {(): 2}
+    await broker.close()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from qmq import limits
 from qmq.server.address import Address
+from qmq.server.available import available_bytes
 from qmq.server.config import OPTIONS, Config
 
 addresses = st.builds(Address, st.sampled_from(["", "localhost", "::1"]), st.integers(0, 65535))
@@ -23,6 +24,7 @@ configs = st.builds(
     message_bytes_max=st.integers(1, limits.JOURNAL_PENDING_BYTES_MAX),
     queues_max=st.integers(1, 10_000_000),
     cache_bytes_max=st.integers(0, 1 << 40),
+    memory_max=st.integers(0, 1 << 50),
 )
 
 
@@ -38,6 +40,7 @@ def test_defaults_serve_the_ports_and_limits_of_the_contract() -> None:
     assert config.message_bytes_max == limits.MESSAGE_BYTES_MAX
     assert config.queues_max == limits.QUEUES_MAX
     assert config.cache_bytes_max == limits.CACHE_BYTES_MAX
+    assert config.memory_max == available_bytes() * 60 // 100
 
 
 def test_data_is_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +82,7 @@ def test_directory_named_none_is_kept_apart_from_the_word() -> None:
         ("queues_max", "0", "'0' is not a whole number from 1 to 10000000"),
         ("queues_max", "1_000", "'1_000' is not a whole number from 1 to 10000000"),
         ("cache_bytes_max", "1.5", "'1.5' is not a whole number from 0 to 1099511627776"),
+        ("memory_max", "60%", "'60%' is not a whole number from 0 to 1125899906842624"),
         ("message_bytes_max", "9" * 5000, "is not a whole number from 1 to 268435456"),
         ("listen", ":70000", "the port '70000' is not a number from 0 to 65535"),
         ("metrics", ":10002", "--metrics :10002 overlaps --listen :10002; give them two ports"),

@@ -40,6 +40,7 @@ def test_every_option_is_a_flag() -> None:
     config = config_of(
         "--listen=127.0.0.1:1", "--metrics=[::1]:2", "-d", "--data=/d", "--quit-from=any",
         "--drain-timeout=1.5", "--message-bytes-max=3", "--queues-max=4", "--cache-bytes-max=5",
+        "--memory-max=6",
     )  # fmt: skip
 
     assert config == Config.from_texts(
@@ -53,6 +54,7 @@ def test_every_option_is_a_flag() -> None:
             "message_bytes_max": "3",
             "queues_max": "4",
             "cache_bytes_max": "5",
+            "memory_max": "6",
         }
     )
 
@@ -69,6 +71,7 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_MESSAGE_BYTES_MAX": "3",
         "Q_QUEUES_MAX": "4",
         "Q_CACHE_BYTES_MAX": "5",
+        "Q_MEMORY_MAX": "6",
     }
 
     config = config_of(env=texts)

@@ -5,17 +5,17 @@ Two or three things are drawn at a time, since what is interesting is how they g
 
 from typing import Any, Final
 
-from hypothesis import strategies as st
-
-from qmq.values import NS_PER_S, MessageOptions, Overflow, Rate
+from qmq.values import NS_PER_S, Fairness, MessageOptions, Overflow, Rate
+from tests.store import drawing
+from tests.store.drawing import Draw
 
 #: Settings of a queue, or options of a message, by their names.
 Some = dict[str, Any]
 
 
-def _merged(some: list[Some], most: int) -> st.SearchStrategy[Some]:
+def _merged(some: list[Some], most: int) -> Draw[Some]:
     """Return what has up to so many of these."""
-    drawn = st.lists(st.sampled_from(some), min_size=1, max_size=most)
+    drawn = drawing.lists(drawing.sampled_from(some), min_size=1, max_size=most)
     return drawn.map(lambda parts: {name: part[name] for part in parts for name in part})
 
 
@@ -28,11 +28,15 @@ asked: Final = _merged(
         *({"expires": seconds} for seconds in (2, 7)),
         *({"priority": priority} for priority in (1, 1, 2, 9)),
         *({"dedup_id": dedup_id} for dedup_id in "aaaabbc"),
+        *({"group_id": group_id} for group_id in "ggggggghhhi"),
+        *({"fair_key": fair_key} for fair_key in "xxyyz"),
+        *({"group_id": "g", "fair_key": fair_key} for fair_key in "xy"),
+        *({"group_id": "h", "fair_key": fair_key} for fair_key in ("y", "")),
         # It is of no use from its beginning.
         {"expires": 0},
         *[Some()] * 3,
     ],
-    most=3,
+    most=4,
 )
 
 
@@ -49,6 +53,8 @@ def options_of(found: Some, now_ns: int) -> MessageOptions:
         expires_ns=None if "ttl" in found else ns("expires", now_ns),
         priority=found.get("priority", 0),
         dedup_id=found.get("dedup_id", ""),
+        group_id=found.get("group_id", ""),
+        fair_key=found.get("fair_key", ""),
     )
 
 
@@ -77,9 +83,25 @@ _ORDER: Final[list[Some]] = [
     {"priority_ageing_ns": 7 * NS_PER_S},
     {"dedup_window_ns": 2 * NS_PER_S},
 ]
+_GROUPS: Final[list[Some]] = [
+    *({"park_after": times} for times in (1, 1, 1, 1, 2, 2)),
+]
+_FAIRNESS: Final[list[Some]] = [
+    {"fairness": fairness}
+    for fairness in (
+        Fairness(leased_max=1),
+        Fairness(leased_max=2, weights=(("x", 3),)),
+        Fairness(rate=Rate(messages_per_second=1.0)),
+        Fairness(rate=Rate(messages_per_second=0.5, burst=2)),
+        Fairness(leased_max=1, rate=Rate(messages_per_second=0.25, burst=3)),
+        Fairness(weights=(("", 2), ("y", 3), ("z", 5))),
+    )
+]
 
 #: Settings of a new queue besides those of its leases.
-new_settings: Final = _merged([*_TTL, *_ROOM, *_GATES, *_ORDER, *[Some()] * 8], most=3)
+new_settings: Final = _merged(
+    [*_TTL, *_ROOM, *_GATES, *_ORDER, *_GROUPS, *_FAIRNESS, *[Some()] * 8], most=4
+)
 
 #: Those that change later, which may also go back to what is usual.
 changed_settings: Final = _merged(
@@ -88,6 +110,9 @@ changed_settings: Final = _merged(
         *_ROOM,
         *_GATES,
         *_ORDER,
+        *_GROUPS,
+        *_FAIRNESS,
+        *({"park_after": 0}, {"fairness": Fairness()}),
         *({"ttl_ns": 0}, {"delay_ns": 0}, {"priority_ageing_ns": 0}),
         *({"dead_letter_expired": False}, {"dedup_window_ns": 300 * NS_PER_S}),
         *({"bytes_limit": 0}, {"overflow": Overflow.REJECT}, {"leased_max": 0}, {"rate": Rate()}),

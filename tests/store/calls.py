@@ -1,11 +1,10 @@
 """Calls to a server, drawn at random, and what a server and the naive model answer to them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import strategies as st
 
 from qmq.engine import adding
 from qmq.engine.broker import Broker
@@ -16,6 +15,7 @@ from qmq.values import (
     BackOff,
     DeadLetter,
     DeadLetterReason,
+    GroupState,
     MessageOptions,
     NackKind,
     Outcome,
@@ -23,36 +23,42 @@ from qmq.values import (
 )
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
+from tests.store import drawing
 from tests.store.asked import Some, asked, changed_settings, options_of
+from tests.store.drawing import Draw
 from tests.store.naive import Added, NaiveBroker, Repeat
-from tests.store.naive_queue import NaiveLease, Shown
+from tests.store.naive_message import NaiveLease, Shown
 
 #: Commands of the broker that are in its part for leases.
 _OF_LEASING = frozenset({"lease", "ack", "nack", "extend", "complete"})
+#: Those that are in its part for groups.
+_OF_GROUPING = frozenset({"list_groups", "pause_group", "resume_group", "skip_group"})
 
 #: A place that no queue has.
 NOWHERE = 9
 #: Which queue a call is about: a place in the list of all, which has no end.
-places = st.sampled_from([1, 1, 1, 1, 1, 1, 0, 0, 2, 2, 3, 4, NOWHERE])
+places = drawing.sampled_from([1, 1, 1, 1, 1, 1, 0, 0, 2, 2, 3, 4, NOWHERE])
 #: What the payload of a message takes besides its number.
-sizes = st.sampled_from([0, 0, 3, 300, 5_000])
+sizes = drawing.sampled_from([0, 0, 3, 300, 5_000])
 #: Which lease: a pool of leases in the first digit (what can be acked, what was ever given,
 #: what is none of the queue), and which of them, from the latest on, in the second.
-lease_numbers = st.lists(
-    st.builds(
+lease_numbers = drawing.lists(
+    drawing.builds(
         lambda pool, which: 10 * pool + which,
-        st.sampled_from([0, 0, 0, 0, 1, 1, 1, 2]),
-        st.integers(0, 9),
+        drawing.sampled_from([0, 0, 0, 0, 1, 1, 1, 2]),
+        drawing.integers(0, 9),
     ),
     min_size=1,
     max_size=4,
 )
 #: Seconds; what is given here is short enough to end while a history lasts.
-durations = st.sampled_from([None, 1, 1, 5, 20])
-delays = st.sampled_from([None, None, 0, 1, 3])
+durations = drawing.sampled_from([None, 1, 1, 5, 20])
+delays = drawing.sampled_from([None, None, 0, 1, 3])
+#: Groups: those of `asked.asked`, and one that no message is in.
+group_ids = drawing.sampled_from("gggghhij")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Call:
     """One call to a queue. What it does not need has its default."""
 
@@ -68,10 +74,17 @@ class Call:
     leases: Sequence[int] = ()
     kind: NackKind = NackKind.FAIL
     seconds: int | None = None
+    #: Of a Lease: the consumer; of a Nack: why; of a group: which one.
     text: str = ""
     #: Of a Complete: further queues, for what it adds.
     targets: Sequence[int] = ()
     change: "Change | None" = None
+    states: Sequence[GroupState] = ()
+
+    def __repr__(self) -> str:
+        """Leave out what has its default."""
+        said = [each for each in fields(self) if getattr(self, each.name) != each.default]
+        return f"Call({', '.join(f'{each.name}={getattr(self, each.name)!r}' for each in said)})"
 
 
 class Change(NamedTuple):
@@ -99,74 +112,83 @@ class Change(NamedTuple):
         )
 
 
-changes = st.builds(
+changes = drawing.builds(
     Change,
-    delivery_count_max=st.sampled_from([0, 1, 2]),
-    dead_letters=st.sampled_from([None, 0, 0, 0, 1, 2, NOWHERE]),
-    base_s=st.sampled_from([0, 2]),
-    lease_s=st.sampled_from([2, 10]),
-    limit=st.sampled_from([None, None, 0, 2, 4]),
+    delivery_count_max=drawing.sampled_from([0, 0, 1, 2, 3]),
+    dead_letters=drawing.sampled_from([None, 0, 0, 0, 1, 2, NOWHERE]),
+    base_s=drawing.sampled_from([0, 2]),
+    lease_s=drawing.sampled_from([2, 10]),
+    limit=drawing.sampled_from([None, None, 0, 2, 4]),
     others=changed_settings,
 )
 
 
-def _calls(verb: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Call]:
-    return st.builds(
+def _calls(verb: str, **fields: Draw[Any]) -> Draw[Call]:
+    return drawing.builds(
         Call,
-        verb=st.just(verb),
+        verb=drawing.just(verb),
         place=places,
-        by_name=st.booleans(),
-        is_cancelled=st.sampled_from([False] * 5 + [True]),
+        by_name=drawing.booleans(),
+        is_cancelled=drawing.sampled_from([False] * 5 + [True]),
         **fields,
     )
 
 
-def _sizes(most: int) -> st.SearchStrategy[list[int]]:
-    return st.lists(sizes, min_size=1, max_size=most)
+def _sizes(most: int) -> Draw[list[int]]:
+    return drawing.lists(sizes, min_size=1, max_size=most)
 
 
-def _options(most: int) -> st.SearchStrategy[list[Some]]:
-    return st.one_of(st.just([]), st.lists(asked, min_size=1, max_size=most))
+def _options(most: int) -> Draw[list[Some]]:
+    return drawing.one_of(drawing.just([]), drawing.lists(asked, min_size=1, max_size=most))
 
 
 _BY_VERB: Final = {
     "add": _calls("add", sizes=_sizes(1), options=_options(1)),
-    "add_batch": _calls("add_batch", sizes=_sizes(6), options=_options(6), partial=st.booleans()),
+    "add_batch": _calls(
+        "add_batch", sizes=_sizes(6), options=_options(6), partial=drawing.booleans()
+    ),
     "lease": _calls(
         "lease",
-        most=st.integers(1, 4),
+        most=drawing.integers(1, 4),
         seconds=durations,
-        text=st.sampled_from(["", "w1", "w2"]),
+        text=drawing.sampled_from(["", "w1", "w2"]),
     ),
     "ack": _calls("ack", leases=lease_numbers),
     "nack": _calls(
         "nack",
         leases=lease_numbers,
-        kind=st.sampled_from(list(NackKind)),
+        kind=drawing.sampled_from([NackKind.FAIL, NackKind.FAIL, *NackKind]),
         seconds=delays,
-        text=st.sampled_from(["", "no disk"]),
+        text=drawing.sampled_from(["", "no disk"]),
     ),
     "extend": _calls("extend", leases=lease_numbers, seconds=durations),
     "complete": _calls(
         "complete",
-        leases=st.one_of(st.lists(st.integers(0, 9), max_size=3), lease_numbers),
-        targets=st.lists(places, max_size=2),
+        leases=drawing.one_of(drawing.lists(drawing.integers(0, 9), max_size=3), lease_numbers),
+        targets=drawing.lists(places, max_size=2),
         sizes=_sizes(2),
         options=_options(2),
-        partial=st.booleans(),
+        partial=drawing.booleans(),
     ),
     "pop": _calls("pop"),
-    "pop_batch": _calls("pop_batch", most=st.integers(1, 3)),
+    "pop_batch": _calls("pop_batch", most=drawing.integers(1, 3)),
     "peek": _calls("peek"),
     "update_queue": _calls("update_queue", change=changes),
-    "pause": _calls("pause", partial=st.booleans()),
+    "pause": _calls("pause", partial=drawing.booleans()),
     "resume": _calls("resume"),
     "purge": _calls("purge"),
     "delete_queue": _calls("delete_queue"),
+    "list_groups": _calls(
+        "list_groups",
+        states=drawing.lists(drawing.sampled_from(list(GroupState)), max_size=3),
+    ),
+    "pause_group": _calls("pause_group", text=group_ids),
+    "resume_group": _calls("resume_group", text=group_ids),
+    "skip_group": _calls("skip_group", text=group_ids, most=drawing.integers(1, 3)),
 }
 
 
-def several(most: int, **weights: int) -> st.SearchStrategy[list[Call]]:
+def several(most: int, **weights: int) -> Draw[list[Call]]:
     """Return calls that are made at once.
 
     Args:
@@ -174,8 +196,8 @@ def several(most: int, **weights: int) -> st.SearchStrategy[list[Call]]:
         weights: by verb, how often it is called in comparison with others.
     """
     verbs = [verb for verb, weight in weights.items() for _ in range(weight)]
-    one = st.sampled_from(verbs).flatmap(_BY_VERB.__getitem__)
-    return st.lists(one, min_size=1, max_size=most)
+    one = drawing.sampled_from(verbs).flatmap(_BY_VERB.__getitem__)
+    return drawing.lists(one, min_size=1, max_size=most)
 
 
 #: Anything.
@@ -186,6 +208,9 @@ anything: Final = dict.fromkeys(_BY_VERB, 2) | {
     "resume": 4,
     "purge": 1,
     "delete_queue": 1,
+    "list_groups": 1,
+    "pause_group": 1,
+    "resume_group": 3,
 }
 
 
@@ -209,7 +234,13 @@ class Ready(NamedTuple):
             return getattr(server, self.verb)(*self.arguments, **keywords)
         if self.verb == "lease":
             keywords = keywords | {"wait_s": 0.0, "is_gone": None}
-        part = server.leasing if self.verb in _OF_LEASING else server
+        if self.verb == "list_groups":
+            keywords = keywords | {"page_size": 1_000}
+        part: Any = server
+        if self.verb in _OF_LEASING:
+            part = server.leasing
+        elif self.verb in _OF_GROUPING:
+            part = server.grouping
         return getattr(part, self.verb)(*self.arguments, **keywords)
 
 
@@ -273,15 +304,28 @@ def ready(  # noqa: C901, PLR0912 - A table.
             arguments = [[(name, leases)], output]
             if options:
                 arguments.append([options for _ in output])
+        case verb if verb in _OF_GROUPING:
+            more, keywords = _of_group(call)
+            arguments += more
         case "pause":
             keywords = {"adds": call.partial}
         case "update_queue":
-            assert call.change
-            change, dead = call.change, ""
-            if change.dead_letters is not None:
-                dead = reference(change.dead_letters, False)  # noqa: FBT003
-            arguments += [lambda known: change.settings(known, dead), change.limit]
+            arguments += _of_change(call.change, reference)
     return Ready(call, verb, queue_id, arguments, keywords, leases)
+
+
+def _of_group(call: Call) -> tuple[list[Any], dict[str, Any]]:
+    """Return what a call about groups says besides which queue it is about."""
+    if call.verb == "list_groups":
+        return [], {"states": call.states}
+    return [call.text, call.most] if call.verb == "skip_group" else [call.text], {}
+
+
+def _of_change(change: Change | None, reference: Callable[[int, bool], str]) -> list[Any]:
+    """Return what an UpdateQueue says besides which queue it is about."""
+    assert change
+    dead = "" if change.dead_letters is None else reference(change.dead_letters, False)  # noqa: FBT003
+    return [lambda known: change.settings(known, dead), change.limit]
 
 
 class Told(NamedTuple):
@@ -323,6 +367,8 @@ def outcome(result: object) -> object:  # noqa: C901, PLR0911 - A table.
 def answer(verb: str, result: object) -> object:  # noqa: PLR0911 - A table.
     """Do the same for what a broker returned or raised, which is encoded."""
     match result:
+        case (list() as groups, str()):
+            return groups
         case list() if verb in {"add_batch", "complete"}:
             return len(result)
         case adding.Added():
@@ -401,6 +447,8 @@ def shown(message: pb.Message) -> Shown:
             expires_ns=_moment(message.options, "expires_at"),
             priority=message.options.priority,
             dedup_id=message.options.dedup_id,
+            group_id=message.options.group_id,
+            fair_key=message.options.fair_key,
         ),
     )
 

@@ -22,16 +22,16 @@ from qmq.values import (
     Overflow,
     QueueSettings,
 )
-from tests.store.naive_queue import (
+from tests.store.naive_message import (
     DELAYED,
     LEASED,
     PLAIN,
     NaiveLease,
     NaiveMessage,
-    NaiveQueue,
     Shown,
     envelope_bytes,
 )
+from tests.store.naive_queue import NaiveQueue
 from tests.store.naive_queues import NaiveQueues
 
 _OUTCOMES = {
@@ -117,10 +117,15 @@ class NaiveBroker(NaiveQueues):
                 expires_ns=now_ns + ttl_ns if ttl_ns else None,
                 priority=asked.priority,
                 dedup_id=asked.dedup_id,
+                group_id=asked.group_id,
+                fair_key=asked.fair_key,
             )
             message = NaiveMessage(payload, 0, envelope_bytes(payload, now_ns, told), options=told)
-            message.is_known = bool(delay_ns or ttl_ns or asked.priority)
+            message.is_known = bool(
+                delay_ns or ttl_ns or asked.priority or asked.group_id or asked.fair_key
+            )
             message.priority = asked.priority
+            message.group_id, message.fair_key = asked.group_id, asked.fair_key
             message.expires_ns = steady_ns + ttl_ns if ttl_ns else 0
             if delay_ns:
                 message.state, message.until_ns = DELAYED, steady_ns + delay_ns
@@ -131,18 +136,18 @@ class NaiveBroker(NaiveQueues):
         """Put messages at the end, those that are to make room for them aside."""
         queue, fresh = prepared.queue, prepared.fresh
         settings = queue.info.settings
+        now_ns = self.timer.now_ns()
         for message in queue.displaced(prepared.sizes):
             queue.overflowed_total += 1
+            queue.remove(message, now_ns)
             if settings.overflow is Overflow.DEAD_LETTER_OLDEST:
                 self.bury(queue, message, DeadLetterReason.OVERFLOW)
-            else:
-                queue.messages.remove(message)
-        now_ns = self.timer.now_ns()
         if any(message.options.dedup_id for message in fresh):
             queue.forget_ids(now_ns)
         for message in fresh:
             message.seq = self.number(queue.info.store)
             queue.messages.append(message)
+            queue.settle(now_ns)
             if dedup_id := message.options.dedup_id:
                 queue.ids.append((dedup_id, message.payload, now_ns + settings.dedup_window_ns))
         queue.deduplicated_total += len(prepared.messages) - len(fresh)
@@ -217,8 +222,8 @@ class NaiveBroker(NaiveQueues):
         queue = self.find(reference)
         if isinstance(queue, QError):
             return queue
-        line = queue.line()
-        return line[0].stored() if line else QueueEmpty(queue.info.id)
+        head = queue.head()
+        return head.stored() if head else QueueEmpty(queue.info.id)
 
     def pop(self, reference: str) -> Shown | QError:
         """Take the message at the head."""
@@ -236,9 +241,8 @@ class NaiveBroker(NaiveQueues):
         queue = self.find(reference)
         if isinstance(queue, QError):
             return queue
-        popped = queue.handed_out(messages_max, self.timer.now_ns())
-        for message in popped:
-            queue.messages.remove(message)
+        popped = queue.handed_out(messages_max, self.timer.now_ns(), queue.messages.remove)
+        self.note_moments()
         return [message.stored() for message in popped]
 
     def lease(
@@ -249,17 +253,18 @@ class NaiveBroker(NaiveQueues):
         if isinstance(queue, QError):
             return queue
         now_ns = self.timer.now_ns()
-        if duration_ns is None:
-            duration_ns = queue.info.settings.lease_duration_ns
-        leased = queue.handed_out(messages_max, now_ns)
-        for message in leased:
-            message.state, message.before = LEASED, None
+        lasts_ns = queue.info.settings.lease_duration_ns if duration_ns is None else duration_ns
+
+        def take(message: NaiveMessage) -> None:
+            message.state, message.before, message.is_written = LEASED, None, False
             message.fence += 1
             message.count += 1
             message.consumer = consumer
             message.leased_ns = now_ns
-            message.until_ns = now_ns + duration_ns
+            message.until_ns = now_ns + lasts_ns
             message.is_known = True
+
+        leased = queue.handed_out(messages_max, now_ns, take)
         self.note_moments()
         return [
             NaiveLease(
@@ -320,7 +325,7 @@ class NaiveBroker(NaiveQueues):
         def ack(queue: NaiveQueue, lease_id: str) -> QError | None:
             message = self.held_for_ack(queue, lease_id)
             if isinstance(message, NaiveMessage):
-                queue.messages.remove(message)
+                queue.remove(message, self.timer.now_ns())
                 self.acked.add((queue.info.id, lease_id))
                 return None
             return message
@@ -348,11 +353,16 @@ class NaiveBroker(NaiveQueues):
             now_ns = self.timer.now_ns()
             message.end(_OUTCOMES[kind], now_ns, reason)
             if kind is NackKind.REJECT:
+                queue.remove(message, now_ns)
                 self.bury(queue, message, DeadLetterReason.REJECTED)
             elif kind is NackKind.FAIL and 0 < settings.delivery_count_max <= message.count:
+                queue.remove(message, now_ns)
                 self.bury(queue, message, DeadLetterReason.DELIVERY_COUNT_MAX)
             else:
                 self.give_back(message, kind, settings, delay_ns)
+                if kind is NackKind.FAIL:
+                    queue.park(message, now_ns)
+                queue.settle(now_ns)
             return None
 
         return self.each(reference, lease_ids, nack)
@@ -443,7 +453,7 @@ class NaiveBroker(NaiveQueues):
             if prepared.fresh and error:
                 return error
         for queue, message in done:
-            queue.messages.remove(message)
+            queue.remove(message, self.timer.now_ns())
             self.acked.add((queue.info.id, message.lease_id))
         for prepared in made:
             self.put(prepared)

@@ -4,106 +4,14 @@ None ever changes its place in the list, which is in order of arrival: one that 
 kept back is just passed over, and who is handed out first is found out by sorting.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from qmq.envelope import Sealer, encode_options
 from qmq.errors import AddsPaused, QError, QueueFull
-from qmq.values import (
-    NS_PER_S,
-    UNBOUNDED,
-    Attempt,
-    DeadLetter,
-    MessageOptions,
-    MessageState,
-    Outcome,
-    Overflow,
-    QueueInfo,
-    Rate,
-)
-
-READY, LEASED, DELAYED = MessageState.READY, MessageState.LEASED, MessageState.DELAYED
-
-PLAIN = MessageOptions()
-
-
-@dataclass
-class NaiveMessage:
-    """A message, and what happened to it in the queue that it is in."""
-
-    payload: bytes
-    #: What q calls it, and what it takes.
-    seq: int
-    size: int
-    state: MessageState = READY
-    #: When its last lease or delay ends, or ended.
-    until_ns: int = 0
-    priority: int = 0
-    #: Until when it is of use, by its own word; 0 is for ever.
-    expires_ns: int = 0
-    #: Whether q knows more of it than that it is there.
-    is_known: bool = False
-    leased_ns: int = 0
-    consumer: str = ""
-    #: How often it was leased, and how often that counts.
-    fence: int = 0
-    count: int = 0
-    attempts: list[Attempt] = field(default_factory=list)
-    #: The state that has ended by itself since q last wrote one down, if one has.
-    before: MessageState | None = None
-    #: What it was added with, in moments.
-    options: MessageOptions = PLAIN
-    #: What happened to it in queues before.
-    dead: DeadLetter | None = None
-    dead_attempts: list[Attempt] = field(default_factory=list)
-
-    @property
-    def lease_id(self) -> str:
-        """The name of its last lease."""
-        return f"{self.seq:016x}-{self.fence:08x}"
-
-    @property
-    def is_acknowledgeable(self) -> bool:
-        """Whether its last lease goes on, or ran out while nobody else has it."""
-        return LEASED in (self.state, self.before)
-
-    def stored(self) -> "Shown":
-        """Say what who pops it is told."""
-        return self.shown(self.dead_attempts)
-
-    def shown(self, attempts: Sequence[Attempt]) -> "Shown":
-        """Say what is told of it, with some attempts."""
-        nameless = [each._replace(fence=0) for each in attempts]
-        return Shown(self.payload, self.dead, nameless, self.options)
-
-    def end(self, outcome: Outcome, ended_ns: int, reason: str = "") -> None:
-        """End its lease."""
-        attempt = Attempt(self.fence, self.consumer, self.leased_ns, ended_ns, outcome, reason)
-        self.attempts.append(attempt)
-        self.state, self.before = READY, None
-
-
-@dataclass
-class Shown:
-    """What is told of a message."""
-
-    payload: bytes
-    dead: DeadLetter | None
-    #: Without numbers.
-    attempts: list[Attempt]
-    options: MessageOptions
-
-
-@dataclass
-class NaiveLease:
-    """What is told of a message to who leases it."""
-
-    message: NaiveMessage
-    fence: int
-    until_ns: int
-    count: int
-    shown: Shown
+from qmq.values import NS_PER_S, UNBOUNDED, MessageState, Overflow, Rate
+from tests.store.naive_line import NaiveLine
+from tests.store.naive_message import DELAYED, LEASED, READY, NaiveMessage, size_of
 
 
 @dataclass
@@ -132,11 +40,9 @@ class NaiveBucket:
 
 
 @dataclass
-class NaiveQueue:
+class NaiveQueue(NaiveLine):
     """A queue and the messages in it."""
 
-    info: QueueInfo
-    messages: list[NaiveMessage] = field(default_factory=list)
     bucket: NaiveBucket | None = None
     #: The dedup_ids that are remembered, oldest first: the id, of which message, until when.
     ids: list[tuple[str, bytes, int]] = field(default_factory=list)
@@ -160,29 +66,24 @@ class NaiveQueue:
             for name in names
         }
 
-    def line(self) -> list[NaiveMessage]:
-        """Return those that are ready, in the order in which they are handed out."""
-        ageing_ns = self.info.settings.priority_ageing_ns
-        return sorted(
-            (each for each in self.messages if each.state is READY),
-            key=lambda each: (
-                (each.seq - each.priority * ageing_ns if ageing_ns else -each.priority),
-                each.seq,
-            ),
-        )
-
-    def handed_out(self, most: int, now_ns: int) -> list[NaiveMessage]:
-        """Return those that can be handed out now, so many at most."""
+    def handed_out(
+        self, most: int, now_ns: int, take: Callable[[NaiveMessage], None]
+    ) -> list[NaiveMessage]:
+        """Hand out those that can be handed out now, as `hand_out` does."""
         if self.info.pause:
             return []
         if leased_max := self.info.settings.leased_max:
             most = min(most, max(0, leased_max - self.counts()[LEASED]))
         if self.bucket:
             most = min(most, self.bucket.level(now_ns))
-        handed_out = self.line()[:most]
+        handed_out = self.hand_out(most, now_ns, take)
         if self.bucket:
             self.bucket.tokens -= len(handed_out)
         return handed_out
+
+    def free(self) -> list[NaiveMessage]:
+        """Return those that stand in the line, if the queue hands out any."""
+        return [] if self.info.pause else self.line()
 
     def to_be_acked(self) -> list[NaiveMessage]:
         """Return those whose last lease can be acked."""
@@ -203,10 +104,13 @@ class NaiveQueue:
         return min(ends + ([] if expires_ns is None else [expires_ns]), default=None)
 
     def known_id(self, dedup_id: str, now_ns: int) -> bytes | None:
-        """Return which message was added with a dedup_id not long ago."""
-        for known, payload, until_ns in self.ids:
-            if known == dedup_id and until_ns > now_ns:
-                return payload
+        """Return which message was added with a dedup_id not long ago.
+
+        The last one counts: with a clock that was set back, the time of one before goes on.
+        """
+        for known, payload, until_ns in reversed(self.ids):
+            if known == dedup_id:
+                return payload if until_ns > now_ns else None
         return None
 
     def forget_ids(self, now_ns: int) -> None:
@@ -259,19 +163,3 @@ class NaiveQueue:
             ):
                 return ready[:count]
         return ready
-
-
-def size_of(messages: Sequence[NaiveMessage]) -> int:
-    """Return what messages take."""
-    return sum(each.size for each in messages)
-
-
-def envelope_bytes(payload: bytes, now_ns: int, options: MessageOptions) -> int:
-    """Return what a message takes when it is added."""
-    suffix = encode_options(
-        available_ns=options.available_ns or 0,
-        expires_ns=options.expires_ns or 0,
-        priority=options.priority,
-        dedup_id=options.dedup_id,
-    )
-    return len(Sealer().seal(b"0" * 36, now_ns, b"", payload)) + len(suffix)

@@ -1,6 +1,6 @@
 """The queues of one server, what they are, and time that passes for them: in the simplest way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from qmq.envelope import encode_dead_letter
@@ -11,6 +11,8 @@ from qmq.values import (
     UNBOUNDED,
     DeadLetter,
     DeadLetterReason,
+    GroupInfo,
+    GroupState,
     Outcome,
     Overflow,
     Pause,
@@ -19,7 +21,8 @@ from qmq.values import (
     Store,
     Tag,
 )
-from tests.store.naive_queue import LEASED, READY, NaiveBucket, NaiveMessage, NaiveQueue
+from tests.store.naive_message import LEASED, READY, NaiveMessage
+from tests.store.naive_queue import NaiveBucket, NaiveQueue
 
 
 @dataclass
@@ -42,7 +45,7 @@ class NaiveQueues:
         return [queue.info for queue in self.queues]
 
     def restart(self, timer: ManualClock) -> None:
-        """Lose what was in memory only: what has ended by itself is not written down."""
+        """Lose what was in memory only: of what has ended by itself, most is not written down."""
         self.timer = timer
         self.queues = [queue for queue in self.queues if queue.info.store is Store.DISK]
         self.acked.clear()
@@ -50,16 +53,17 @@ class NaiveQueues:
             queue.expired_total = queue.overflowed_total = queue.deduplicated_total = 0
             queue.bucket = NaiveBucket.full(queue.info.settings.rate, self.timer.now_ns())
             for message in queue.messages:
+                if message.before is None or message.is_written:
+                    continue
                 if message.before is LEASED:
                     message.attempts.pop()
-                if message.before is not None:
-                    message.state, message.before = message.before, None
+                message.state, message.before = message.before, None
+            queue.start_anew(self.timer.now_ns())
         self.pass_time()
 
     def number(self, store: Store) -> int:
         """Return the number of a message that comes now."""
-        now_ns = max(self.clock.now_ns(), self.timer.now_ns())
-        self.last[store] = max(self.last[store] + 1, now_ns)
+        self.last[store] = max(self.last[store] + 1, self.timer.now_ns())
         return self.last[store]
 
     def note_moments(self) -> None:
@@ -67,6 +71,7 @@ class NaiveQueues:
         for queue in self.queues:
             moments = [queue.moment_ns(each) for each in queue.messages]
             self.moments.update(each for each in moments if each is not None)
+            self.moments.update(queue.next_ns(self.timer.now_ns()))
 
     def pass_time(self) -> None:
         """End what ends by now."""
@@ -78,38 +83,57 @@ class NaiveQueues:
         self.note_moments()
         now_ns = self.timer.now_ns()
         moments = [(queue.moment_ns(each), each.seq, each) for each in queue.messages]
-        due = [(ends, seq, each) for ends, seq, each in moments if ends is not None]
+        due = sorted(
+            (ends, seq, each) for ends, seq, each in moments if ends is not None and ends <= now_ns
+        )
         worn_out: list[NaiveMessage] = []
         expired: list[NaiveMessage] = []
-        for ends, _, message in sorted(due, key=lambda each: each[:2]):
-            if ends > now_ns:
-                break
-            ended, settings = message.state, queue.info.settings
-            if ended is LEASED:
-                message.end(Outcome.EXPIRED, message.until_ns)
-            if ended is not READY:
-                message.state, message.before = READY, ended
-            expires_ns = queue.expires_ns(message)
-            most = settings.delivery_count_max if settings.dead_letter_queue_id else 0
-            if expires_ns is not None and expires_ns <= now_ns:
+        for _, _, message in due:
+            # Until they are taken out, they are ready like the others.
+            reason = self.end(queue, message, now_ns)
+            if reason is DeadLetterReason.EXPIRED:
                 expired.append(message)
-            elif ended is LEASED and 0 < most <= message.count:
+            elif reason:
                 worn_out.append(message)
+            queue.settle(queue.looked_ns)
+        for message in expired:
+            if not message.is_known:
+                queue.messages.remove(message)
+        queue.settle(queue.looked_ns)
+        queue.looked_ns = now_ns
+        queue.settle(now_ns)
         for message in worn_out:
+            queue.remove(message, now_ns)
             self.bury(queue, message, DeadLetterReason.DELIVERY_COUNT_MAX)
         for message in sorted(expired, key=lambda each: not each.is_known):
+            if message.is_known:
+                queue.remove(message, now_ns)
             if queue.info.settings.dead_letter_expired:
                 self.bury(queue, message, DeadLetterReason.EXPIRED)
-            else:
-                queue.messages.remove(message)
         queue.expired_total += len(expired)
         self.note_moments()
 
+    def end(self, queue: NaiveQueue, message: NaiveMessage, now_ns: int) -> DeadLetterReason | None:
+        """End what of a message ends now; say why it has to leave, if it has to."""
+        ended, settings = message.state, queue.info.settings
+        if ended is LEASED:
+            message.end(Outcome.EXPIRED, message.until_ns)
+        if ended is not READY:
+            message.state, message.before = READY, ended
+        expires_ns = queue.expires_ns(message)
+        if expires_ns is not None and expires_ns <= now_ns:
+            return DeadLetterReason.EXPIRED
+        if ended is not LEASED:
+            return None
+        if settings.dead_letter_queue_id and 0 < settings.delivery_count_max <= message.count:
+            return DeadLetterReason.DELIVERY_COUNT_MAX
+        message.is_written = queue.park(message, now_ns)
+        return None
+
     def bury(self, queue: NaiveQueue, message: NaiveMessage, reason: DeadLetterReason) -> None:
-        """Move a message to the end of the dead-letter queue."""
+        """Put a message that was taken out at the end of the dead-letter queue."""
         target = self.find(queue.info.settings.dead_letter_queue_id)
         assert isinstance(target, NaiveQueue)
-        queue.messages.remove(message)
         is_failure = reason in (DeadLetterReason.REJECTED, DeadLetterReason.DELIVERY_COUNT_MAX)
         dead = DeadLetter(
             reason,
@@ -130,6 +154,7 @@ class NaiveQueues:
                 dead_attempts=message.dead_attempts + attempts,
             )
         )
+        target.settle(self.timer.now_ns())
 
     def find(self, reference: str) -> NaiveQueue | QError:
         """Find a queue by its id or its name."""
@@ -192,7 +217,8 @@ class NaiveQueues:
         new_limit = queue.info.limit if limit is None else limit or UNBOUNDED
         if settings.rate != queue.info.settings.rate:
             queue.bucket = NaiveBucket.full(settings.rate, self.timer.now_ns())
-        queue.info = replace(queue.info, settings=settings, limit=new_limit)
+        info = replace(queue.info, settings=settings, limit=new_limit)
+        queue.change(info, self.timer.now_ns())
         self.pass_time_of(queue)
         return queue.info
 
@@ -213,6 +239,48 @@ class NaiveQueues:
         queue.info = replace(queue.info, pause=None)
         return queue.info
 
+    def list_groups(
+        self, reference: str, *, states: Collection[GroupState]
+    ) -> list[GroupInfo] | QError:
+        """Describe the groups of a queue that are in one of some states, or all of them."""
+        queue = self.find(reference)
+        if isinstance(queue, QError):
+            return queue
+        return [each for each in queue.groups() if not states or each.state in states]
+
+    def pause_group(self, reference: str, group_id: str) -> GroupInfo | QError:
+        """Hand out nothing of a group."""
+        queue = self.find(reference)
+        if isinstance(queue, QError):
+            return queue
+        return queue.pause_group(group_id, self.timer.now_ns())
+
+    def resume_group(self, reference: str, group_id: str) -> GroupInfo | QError:
+        """Go on with a group."""
+        queue = self.find(reference)
+        if isinstance(queue, QError):
+            return queue
+        return queue.resume_group(group_id, self.timer.now_ns())
+
+    def skip_group(
+        self, reference: str, group_id: str, messages_max: int
+    ) -> tuple[int, GroupInfo] | QError:
+        """Take messages of a group out, and end its parking."""
+        queue = self.find(reference)
+        if isinstance(queue, QError):
+            return queue
+        now_ns = self.timer.now_ns()
+        waiting = [each for each in queue.members(group_id) if each.state is not LEASED]
+        skipped = waiting[:messages_max]
+        for message in skipped:
+            queue.remove(message, now_ns)
+            if queue.info.settings.dead_letter_queue_id:
+                self.bury(queue, message, DeadLetterReason.SKIPPED)
+        if skipped and group_id in queue.holds:
+            queue.holds[group_id].parked_ns = None
+            queue.settle(now_ns)
+        return len(skipped), queue.group(group_id)
+
     def purge(self, reference: str) -> int | QError:
         """Remove all messages."""
         queue = self.find(reference)
@@ -220,6 +288,7 @@ class NaiveQueues:
             return queue
         count = len(queue.messages)
         queue.messages.clear()
+        queue.settle(self.timer.now_ns())
         return count
 
     def delete_queue(self, reference: str) -> QError | None:

@@ -131,7 +131,7 @@ def told(delivery: Delivery) -> tuple[object, ...]:
 
 def without_pause(queue: Queue) -> Queue:
     """Have a queue hand out its messages."""
-    queue.info = QueueInfo(id=queue.info.id, created_ns=0, store=Store.DISK)
+    queue.set_info(QueueInfo(id=queue.info.id, created_ns=0, store=Store.DISK))
     return queue
 
 

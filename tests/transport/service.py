@@ -55,8 +55,9 @@ class Service:
         else:
             reply = await self._api.waiting_methods[path](request, self._is_gone, limit_s)
         found = getattr(pb, f"{name}Response").FromString(reply)
-        # Another encoding of the same would be read by all, but not be what protobuf writes.
-        assert found.SerializeToString() == reply
+        # Another encoding of the same would be read by all, but not be what protobuf writes. Only
+        # what makes a dead letter is written in full, since it may stand behind an earlier one.
+        assert found.SerializeToString() == reply or "dead_letter {" in str(found)
         return found
 
     async def add(self, *payloads: bytes, queue_id: str = "jobs") -> list[pb.Metadata]:

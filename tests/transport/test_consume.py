@@ -106,7 +106,17 @@ async def test_credit_changes(world: World) -> None:
         (opening(credit=0), "open.credit", "must be 1 to 10000; got 0"),
         (opening(credit=CREDIT_MAX + 1), "open.credit", "must be 1 to 10000; got 10001"),
         (opening(credit=-1), "open.credit", "must be 1 to 10000; got -1"),
-        (opening(queue_id=""), "open.queue_id", "'' is neither a UUID nor the name of a queue"),
+        (
+            opening(queue_id=""),
+            "open.queue_id",
+            "must be the id or name of a queue, unless there is a selector",
+        ),
+        (opening(selector="a"), "open.selector", "must be left out where there is a queue_id"),
+        (
+            opening(queue_id="", selector="a b"),
+            "open.selector",
+            "at character 3: expected =, !=, in, notin, a comma or the end, got 'b'",
+        ),
         (
             opening(lease_duration=Duration()),
             "open.lease_duration",

@@ -69,6 +69,8 @@ async def answer(method: str, path: str) -> Answer:
         ("/v1/queues/some-id/schedules/some-name", ("DELETE", "GET", "PUT")),
         ("/v1/schedules", ("GET",)),
         ("/v1/complete", ("POST",)),
+        ("/v1/messages:lease", ("POST",)),
+        ("/v1/messages:pop", ("POST",)),
         ("/v1/queues/some-id/stats", ("GET",)),
         ("/v1/stats", ("GET",)),
         ("/v1/queues/some-id/nope", ()),

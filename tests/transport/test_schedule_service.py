@@ -55,6 +55,8 @@ async def test_schedule_is_told_back(service: Service) -> None:
                 ttl=Duration(nanos=1_000_000),
                 priority=200,
                 dedup_id="x",
+                group_id="g",
+                fair_key="f",
             ),
         ),
         missed=pb.Schedule.ALL,
@@ -119,7 +121,7 @@ async def test_messages_have_what_the_schedule_says(service: Service) -> None:
         message=pb.NewMessage(
             payload=b"{}",
             tags=[pb.Tag(key="kind", value="nightly")],
-            options=pb.MessageOptions(priority=3),
+            options=pb.MessageOptions(priority=3, group_id="g", fair_key="f"),
         ),
     )
     await put(service, schedule)
@@ -130,7 +132,8 @@ async def test_messages_have_what_the_schedule_says(service: Service) -> None:
     first, second = (await service.call("PopBatch", queue_id="jobs", messages_max=9)).messages
 
     assert (first.payload, list(first.meta.tags)) == (b"{}", list(schedule.message.tags))
-    assert (first.options.priority, first.meta.created) == (3, at(10))
+    assert first.options == schedule.message.options
+    assert first.meta.created == at(10)
     assert (second.meta.created, second.meta.id != first.meta.id) == (at(20), True)
 
 

@@ -39,6 +39,8 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.QueueFull("id", 2, 2), Code.RESOURCE_EXHAUSTED),
     (errors.DedupFull("id", 3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
     (errors.GroupsFull("id", 3, 3), Code.RESOURCE_EXHAUSTED),
+    (errors.SelectionsFull(3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
+    (errors.MemoryFull(1_000, 990, 20), Code.RESOURCE_EXHAUSTED),
     (errors.TooLarge("too large", "message_bytes_max", 1, 2), Code.RESOURCE_EXHAUSTED),
     (errors.Unavailable("later"), Code.UNAVAILABLE),
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
@@ -169,3 +171,31 @@ def test_printable_ascii_is_readable() -> None:
     value = dict(plain_headers(Code.OK, printable))[b"grpc-message"]
 
     assert value == printable.replace("%", "%25").encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "retry_s"),
+    [
+        (errors.QueueFull("id", 2, 2), 1.0),
+        (errors.QueueFull.of_bytes("id", 2, 2), 1.0),
+        (errors.DedupFull("id", 2, 2, 0.5), 0.5),
+        (errors.MemoryFull(2, 2, 1), 1.0),
+        (errors.LimitReached("too many", "queues_max", 2, 2), 10.0),
+        (errors.TooLarge("too large", "message_bytes_max", 2, 2), None),
+        (errors.InvalidArgument.over("tags", "has 2", "tags_max", 2, 2), None),
+    ],
+    ids=str,
+)
+def test_every_limit_tells_how_much_and_when_to_come_again(
+    error: errors.QError, retry_s: float | None
+) -> None:
+    """By name, what it allows and what there is; when only if waiting helps."""
+    info, delay = ErrorInfo(), RetryInfo()
+    for detail in status_of(error).details:
+        detail.Unpack(info)
+        detail.Unpack(delay)
+
+    assert {"limit", "value", "current"} <= set(info.metadata)
+    assert (info.metadata["value"], info.metadata["current"]) == ("2", "2")
+    assert delay.HasField("retry_delay") == (retry_s is not None)
+    assert delay.retry_delay.ToTimedelta().total_seconds() == (retry_s or 0)

@@ -151,6 +151,29 @@ async def consuming(client: qmq.AsyncClient) -> None:
     assert_type(count, qmq.AsyncWorker[Order, None])
 
 
+async def selecting(client: qmq.AsyncClient) -> None:
+    """Messages of all queues that a selector matches."""
+    assert_type(client.selection("team=mail"), qmq.AsyncSelection[bytes | str])
+    orders = client.selection("kind=orders,!old", codec=qmq.PydanticCodec(Order))
+    assert_type(orders, qmq.AsyncSelection[Order])
+    leased = await orders.lease(10, wait=None)
+    assert_type(leased, list[qmq.AsyncLeasedMessage[Order]])
+    assert_type(leased[0].queue_id, str)
+    assert_type(await orders.ack(leased), list[qmq.QmqError | None])
+    assert_type(await orders.nack(leased, "FAIL"), list[qmq.QmqError | None])
+    assert_type(await orders.extend(leased), list[qmq.QmqError | None])
+    await orders.ack(["some-id"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    assert_type(await orders.pop_batch(10), list[qmq.Message[Order]])
+    async with orders.consume(prefetch=10) as consumer:
+        assert_type(consumer, qmq.AsyncConsumer[Order])
+
+    @orders.worker(concurrency=4)
+    async def ship(message: qmq.AsyncLeasedMessage[Order]) -> int:
+        return message.value.number
+
+    assert_type(ship, qmq.AsyncWorker[Order, int])
+
+
 async def oversight(client: qmq.AsyncClient) -> None:
     """Looking after queues."""
     dead = client.queue("dead", codec=qmq.TextCodec())
@@ -227,6 +250,32 @@ async def options(client: qmq.AsyncClient) -> None:
 
     await orders.add_batch([qmq.NewMessage("x")])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await orders.add(Order(number=1), delay="5m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def groups(client: qmq.AsyncClient) -> None:
+    """Messages that are handed out one after the other, or in turns."""
+    fairness = qmq.Fairness(
+        leased_max=5, rate=qmq.Rate(messages_per_second=0.5), weights={"acme": 3}
+    )
+    settings = qmq.QueueSettings(park_after=3, fairness=fairness, weight=2)
+    queue = await client.new_queue("steps", settings=settings)
+    await queue.add("1", group_id="account-4", fair_key="acme")
+    await queue.add_batch([qmq.NewMessage("2", group_id="account-4", fair_key="acme")])
+    async with queue.producer() as producer:
+        await producer.add("3", group_id="account-4", fair_key="acme")
+    async for group in queue.groups(states=["PARKED", qmq.GroupState.PAUSED]):
+        assert_type(group, qmq.GroupInfo)
+        assert_type((group.state, group.since), tuple[qmq.GroupState | None, datetime | None])
+    assert_type(await queue.pause_group("account-4"), qmq.GroupInfo)
+    assert_type(await queue.resume_group("account-4"), qmq.GroupInfo)
+    assert_type(await queue.skip_group("account-4", 2), int)
+    stats = await queue.stats()
+    assert_type(stats.top_fair_keys, tuple[qmq.FairKeyStats, ...])
+    assert_type(stats.info.settings.fairness, qmq.Fairness | None)
+    message = await queue.pop()
+    assert_type((message.group_id, message.fair_key), tuple[str, str])
+
+    queue.groups(states=["BUSY"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 
 async def values(client: qmq.AsyncClient) -> None:

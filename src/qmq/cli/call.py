@@ -81,6 +81,7 @@ class AddMany:
 class Take:
     """Messages from the head of a queue, printed."""
 
+    #: Empty if there is a selector.
     queue_id: str
     output: MessageOutput
     #: What is printed after a payload with `raw`.
@@ -94,12 +95,15 @@ class Take:
     #: How durable it is that they are gone; UNKNOWN leaves it to the queue. JSON shows what was
     #: reached if it is given.
     durability: Durability = Durability.UNKNOWN
+    #: In place of a queue: which ones.
+    selector: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """Messages on lease, printed."""
 
+    #: Empty if there is a selector.
     queue_id: str
     output: MessageOutput
     #: What is printed after a payload with `raw`.
@@ -114,6 +118,8 @@ class Lease:
     consumer: str
     #: How durable the leases are; UNKNOWN leaves it to the queue.
     durability: Durability = Durability.UNKNOWN
+    #: In place of a queue: which ones.
+    selector: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +200,7 @@ class ListGroups:
 class Work:
     """A command run for each message of a queue."""
 
+    #: Empty if there is a selector.
     queue_id: str
     #: The program and its arguments.
     command: tuple[str, ...]
@@ -205,6 +212,8 @@ class Work:
     consumer: str
     #: How durable leases and their ends are; UNKNOWN leaves it to the queue.
     durability: Durability = Durability.UNKNOWN
+    #: In place of a queue: which ones.
+    selector: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,8 @@ def failure_of(what: str, error: QmqError | AddressError, more: str = "") -> Fai
     message = f"{what}: {error.code}: {error.message}"
     if isinstance(error, LimitReached) and error.limit:
         message += f" ({_limit(error)})"
+    if isinstance(error, QueueEmpty) and error.retry_after_s is not None:
+        message += f" (retry after {error.retry_after_s:g} s)"
     if isinstance(error, ServerNotReached):
         message += f"; {_START_A_SERVER}"
     if more:

@@ -59,6 +59,7 @@ EXAMPLES: Final = {
         "qcli pop jobs --all --raw > words.txt",
         "qcli pop jobs --count 10 --wait 5 --jsonl",
         "qcli pop jobs --all --jsonl | qcli add others --jsonl",
+        "qcli pop --selector 'team=mail,!old' --all --jsonl",
     ),
     "peek": ("qcli peek jobs", "qcli peek jobs --raw"),
     "tail": ("qcli tail jobs --pop", "qcli tail jobs --pop --raw"),
@@ -66,6 +67,7 @@ EXAMPLES: Final = {
         "qcli lease jobs",
         "qcli lease jobs --count 10 --wait 5 --lease-duration 5m",
         "qcli lease jobs | jq -r .lease_id | qcli ack jobs -",
+        "qcli lease --selector 'team=mail,env in (prod,stage)' --count 10",
     ),
     "ack": (
         "qcli ack jobs 000000000000002a-00000001",
@@ -82,6 +84,7 @@ EXAMPLES: Final = {
         "qcli work jobs -- ./resize",
         "qcli work jobs --concurrency 4 -- curl --fail --data-binary @- http://localhost:8080/",
         "qcli work files -- gzip {}",
+        "qcli work --selector team=mail -- ./send",
         "qcli work jobs -- sh -c 'echo \"$Q_MESSAGE_ID\"; cat'",
     ),
     "browse": (

@@ -11,6 +11,7 @@ from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure, failure_of
 from qmq.cli.message_output import Unprinted, is_read, leased_texts, print_messages
 from qmq.cli.settings import Settings
+from qmq.cli.sources import check_there
 from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.client import Client
 from qmq.client._sync.connection import Connection
@@ -35,9 +36,11 @@ def lease(action: Lease, settings: Settings) -> None:
     with connected(settings, _FAILURE) as channel, Stop() as stop:
         try:
             # At once: repeating is for a server that was there.
-            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
+            check_there(Client.over(channel, retry=Retry(duration=0)), action)
             connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
-            leasing = Leasing(connection, action.queue_id, action.durability)
+            leasing = Leasing(
+                connection, action.queue_id, action.durability, selector=action.selector
+            )
             _Printing(action, leasing, stop).run()
         except QmqError as error:
             raise failure_of(_FAILURE, error) from error
@@ -73,8 +76,10 @@ class _Printing:
             with self._stop.deferred():
                 self._print(reply)
         if not self._printed:
-            message = f"{_FAILURE}: queue {self._action.queue_id} has none to hand out now"
-            raise Failure(message, EMPTY)
+            what = f"queue {self._action.queue_id} has none to hand out now"
+            if self._action.selector:
+                what = f"no queue that {self._action.selector} matches has one to hand out now"
+            raise Failure(f"{_FAILURE}: {what}", EMPTY)
 
     def _lease(self, wait_s: float) -> pb.LeaseResponse:
         """Lease messages. Raises QmqError."""
@@ -96,8 +101,12 @@ class _Printing:
 
     def _give_back(self, messages: Sequence[pb.LeasedMessage]) -> str:
         """Release messages that nobody has read, and say so."""
+        by_queue: dict[str, list[str]] = {}
+        for message in messages:
+            by_queue.setdefault(message.queue_id, []).append(message.lease_id)
         try:
-            self._leasing.end([message.lease_id for message in messages], RELEASE)
+            for queue_id, lease_ids in by_queue.items():
+                self._leasing.of(queue_id).end(lease_ids, RELEASE)
         except QmqError as error:
             return f"{len(messages)} stay on lease: {error.code}: {error.message}"
         return f"{len(messages)} given back"

@@ -13,12 +13,15 @@ from qmq.cli.help import CommandWithExamples
 from qmq.cli.message_options import Printing, end_of, output_of, printing_options
 from qmq.cli.options import (
     Decorated,
+    check_source,
     default_output,
     durability_option,
     duration,
     duration_option,
     given,
     queue_argument,
+    source_argument,
+    source_option,
     view_output,
 )
 from qmq.cli.settings import server_option
@@ -42,7 +45,8 @@ def _lease_option(text: str) -> Callable[[Decorated], Decorated]:
 
 
 @click.command("lease", cls=CommandWithExamples)
-@queue_argument
+@source_argument
+@source_option
 @click.option(
     "-n",
     "--count",
@@ -66,6 +70,7 @@ def _lease_option(text: str) -> Callable[[Decorated], Decorated]:
 def lease_messages(  # noqa: PLR0913 - One for each argument and option.
     queue_id: str,
     *,
+    selector: str,
     count: int,
     wait_s: float | None,
     lease_s: float | None,
@@ -82,7 +87,10 @@ def lease_messages(  # noqa: PLR0913 - One for each argument and option.
 
     Messages are printed as with --jsonl, unless an option says otherwise. With --raw, a
     lease id, a tab and the payload stand on each line.
+
+    With --selector, each is printed with the id of its queue, which --raw puts first.
     """
+    check_source(queue_id, selector)
     return Lease(
         queue_id=queue_id,
         output=output_of(printing) or "jsonl",
@@ -92,6 +100,7 @@ def lease_messages(  # noqa: PLR0913 - One for each argument and option.
         lease_s=lease_s,
         consumer=_consumer(consumer),
         durability=durability,
+        selector=selector,
     )
 
 
@@ -176,8 +185,9 @@ def extend_leases(
 
 
 @click.command("work", cls=CommandWithExamples)
-@queue_argument
-@click.argument("command", nargs=-1, required=True, metavar="-- COMMAND [ARGS]...")
+@source_argument
+@click.argument("command", nargs=-1, metavar="-- COMMAND [ARGS]...")
+@source_option
 @click.option(
     "-c",
     "--concurrency",
@@ -198,6 +208,7 @@ def work_on_queue(  # noqa: PLR0913 - One for each argument and option.
     queue_id: str,
     command: tuple[str, ...],
     *,
+    selector: str,
     concurrency: int,
     lease_s: float | None,
     consumer: str | None,
@@ -211,6 +222,12 @@ def work_on_queue(  # noqa: PLR0913 - One for each argument and option.
     Exit status 0 acks the message; 65 rejects it, for the dead-letter queue; any other one
     has failed, and the message is handed out again after the queue's back-off.
     """
+    if selector and queue_id:
+        # There is no ID, so that what stands in its place is the command.
+        queue_id, command = "", (queue_id, *command)
+    check_source(queue_id, selector)
+    if not command:
+        raise click.UsageError("Missing argument '-- COMMAND [ARGS]...'.")
     return Work(
         queue_id=queue_id,
         command=command,
@@ -218,6 +235,7 @@ def work_on_queue(  # noqa: PLR0913 - One for each argument and option.
         lease_s=lease_s,
         consumer=_consumer(consumer),
         durability=durability,
+        selector=selector,
     )
 
 

@@ -11,11 +11,14 @@ from qmq.cli.help import CommandWithExamples
 from qmq.cli.message_options import Printing, end_of, output_of, printing_options
 from qmq.cli.options import (
     Tags,
+    check_source,
     durability_option,
     exclusive,
     given,
     needs,
     queue_argument,
+    source_argument,
+    source_option,
     tags_option,
 )
 from qmq.cli.settings import server_option
@@ -91,7 +94,8 @@ def add_message(  # noqa: PLR0913 - One for each option.
 
 
 @click.command("pop", cls=CommandWithExamples)
-@queue_argument
+@source_argument
+@source_option
 @click.option("-n", "--count", type=click.IntRange(min=1), help="Take up to N messages.")
 @click.option("--all", "is_all", is_flag=True, help="Take all there are.")
 @click.option(
@@ -104,9 +108,10 @@ def add_message(  # noqa: PLR0913 - One for each option.
 @printing_options
 @durability_option
 @server_option()
-def pop_message(
+def pop_message(  # noqa: PLR0913 - One for each argument and option.
     queue_id: str,
     *,
+    selector: str,
     count: int | None,
     is_all: bool,
     wait_s: float | None,
@@ -120,10 +125,13 @@ def pop_message(
 
     With one of the first seven options, an empty queue ends with status 3 rather than 1.
     With --durability, JSON says how durable it is that the message is gone.
+
+    With --selector, JSON says which queue it was in.
     """
+    check_source(queue_id, selector)
     exclusive(count=count, all=is_all)
     output = output_of(printing)
-    if output is None and count is None and not is_all and wait_s is None:
+    if queue_id and output is None and count is None and not is_all and wait_s is None:
         fields = {"queue_id": queue_id}
         return _call("cannot pop message from queue", "Pop", fields, durability)
     return Take(
@@ -133,6 +141,7 @@ def pop_message(
         count=None if is_all else count or 1,
         wait_s=wait_s or 0.0,
         durability=durability,
+        selector=selector,
     )
 
 

@@ -3,13 +3,13 @@
 import os
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
 from qmq.cli.call import Lease, Take
 from qmq.cli.failures import FAILED
-from qmq.cli.records import leased_record, line_of, message_record
+from qmq.cli.records import Record, leased_record, line_of, message_record
 from qmq.cli.reply import reply_json
 from qmq.cli.stop import Stop
 from qmq.client.codecs import AS_IS
@@ -36,12 +36,30 @@ def message_texts(action: Take, reply: pb.PopBatchResponse) -> list[bytes]:
         case "raw":
             return [message.payload + action.end for message in messages]
         case "jsonl":
-            return [_line(line_of(message_record(popped(each, AS_IS)))) for each in messages]
+            return [_line(line_of(record)) for record in _records(reply)]
         case _:
             # As of a plain pop: nothing that the original did not say, unless asked for.
             level = reply.durability if action.durability else pb.Durability.UNKNOWN
+            if action.selector:
+                return [_line(reply_json(each)) for each in _divided(reply, level)]
             replies = (pb.PopResponse(message=each, durability=level) for each in messages)
             return [_line(reply_json(each)) for each in replies]
+
+
+def _records(reply: pb.PopBatchResponse) -> Iterator[Record]:
+    """Return each message, and which queue it was in if that is one of many."""
+    queue_ids = reply.queue_ids or [""] * len(reply.messages)
+    for message, queue_id in zip(reply.messages, queue_ids, strict=True):
+        record = message_record(popped(message, AS_IS))
+        yield {"queue_id": queue_id, **record} if queue_id else record
+
+
+def _divided(
+    reply: pb.PopBatchResponse, level: pb.Durability.Level
+) -> Iterator[pb.PopBatchResponse]:
+    """Return a reply for each message of one."""
+    for message, queue_id in zip(reply.messages, reply.queue_ids, strict=True):
+        yield pb.PopBatchResponse(messages=[message], queue_ids=[queue_id], durability=level)
 
 
 def leased_texts(action: Lease, reply: pb.LeaseResponse) -> list[bytes]:
@@ -50,7 +68,10 @@ def leased_texts(action: Lease, reply: pb.LeaseResponse) -> list[bytes]:
     match action.output:
         case "raw":
             return [
-                b"%s\t%s" % (each.lease_id.encode(), each.message.payload + action.end)
+                b"\t".join((*filter(None, (each.queue_id.encode(),)), each.lease_id.encode()))
+                + b"\t"
+                + each.message.payload
+                + action.end
                 for each in leased
             ]
         case "jsonl":

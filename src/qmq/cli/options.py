@@ -35,6 +35,28 @@ def selector_option(
     return click.option("-l", "--selector", metavar="SELECTOR", default="", help=help)
 
 
+#: The queue of a command that may have a selector in its place: see `source_of`.
+source_argument: Final = click.argument(
+    "queue_id", metavar="[ID]", required=False, default="", shell_complete=complete_queue
+)
+
+source_option: Final = selector_option(
+    "In place of an ID: any queues whose tags it matches, in turns."
+)
+
+
+def check_source(queue_id: str, selector: str) -> None:
+    """Refuse a command that has neither an ID nor a selector, or both.
+
+    Raises:
+        click.UsageError: it does.
+    """
+    if not (queue_id or selector):
+        raise click.UsageError("Missing argument 'ID'; --selector takes its place.")
+    if queue_id and selector:
+        raise click.UsageError(f"--selector takes the place of an ID, and there is {queue_id!r}")
+
+
 def output_option(text: str) -> Callable[[Decorated], Decorated]:
     """Add -o/--output to a command about queues."""
     return click.option("-o", "--output", type=click.Choice(["json", "jsonl", "table"]), help=text)

@@ -207,8 +207,9 @@ def _options_record(message: Message[Any]) -> Record:
 
 
 def leased_record(leased: pb.LeasedMessage) -> Record:
-    """Return a message and the lease on it."""
+    """Return a message and the lease on it, and which queue it is in if that is one of many."""
     return {
+        **({"queue_id": leased.queue_id} if leased.queue_id else {}),
         "lease_id": leased.lease_id,
         "lease_expires_at": moment_text(moment_ns(leased.lease_expires_at)),
         "delivery_count": leased.delivery_count,

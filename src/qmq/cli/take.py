@@ -12,12 +12,13 @@ from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure, failure_of
 from qmq.cli.message_output import Unprinted, is_read, message_texts, print_messages
 from qmq.cli.settings import Settings
+from qmq.cli.sources import check_there
 from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.client import Client
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.take import Taker
 from qmq.client.codecs import AS_IS
-from qmq.client.errors import DeadlineExceeded, QmqError, Unavailable
+from qmq.client.errors import DeadlineExceeded, QmqError, QueueEmpty, Unavailable
 from qmq.client.options import TIMEOUT_S, Retry
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
@@ -38,12 +39,14 @@ def take(action: Take, settings: Settings) -> None:
     with connected(settings, what) as channel, Stop() as stop:
         try:
             # At once: repeating is for a server that was there.
-            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
+            check_there(Client.over(channel, retry=Retry(duration=0)), action)
             connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
             if action.is_peek:
                 print_messages(message_texts(action, _peek(connection, action.queue_id)), stop)
             else:
-                taker = Taker(connection, action.queue_id, AS_IS, action.durability)
+                taker = Taker(
+                    connection, action.queue_id, AS_IS, action.durability, selector=action.selector
+                )
                 _Taking(action, taker, stop).run()
         except QmqError as error:
             raise failure_of(what, error) from error
@@ -85,13 +88,18 @@ class _Taking:
             while count is None or self._printed < count:
                 if not is_read():
                     raise Failure(f"{_POP}: nobody reads standard output; {self._state()}")
-                if not self._take_some():
+                if self._take_some():
+                    continue
+                if self._printed:
                     break
+                if selector := self._action.selector:
+                    what = f"no queue that {selector} matches has one to hand out now"
+                    raise Failure(f"{_POP}: {what}", EMPTY)
+                self._take_one()
+        except QueueEmpty as error:
+            raise failure_of(_POP, error) from error
         except QmqError as error:
             raise failure_of(_POP, error, self._state(error)) from error
-        if not self._printed:
-            message = f"{_POP}: NOT_FOUND: queue {self._action.queue_id} is empty"
-            raise Failure(message, EMPTY)
 
     def _take_some(self) -> bool:
         """Print a batch; return whether there may be more.
@@ -114,6 +122,15 @@ class _Taking:
                 raise
             self._wait_for_server(error)
             return True
+
+    def _take_one(self) -> None:
+        """Print a message, or have the server say why there is none.
+
+        A batch without messages does not tell. Raises QueueEmpty and other QmqErrors.
+        """
+        with self._stop.deferred():
+            reply = self._taker.take_one(0.0)
+            self._print(pb.PopBatchResponse(messages=[reply.message], durability=reply.durability))
 
     def _next_max(self) -> int:
         """How many messages to ask for."""

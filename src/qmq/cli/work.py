@@ -15,11 +15,13 @@ from qmq.cli.command_process import Commands, UnfitPayload, variables_of
 from qmq.cli.connect import connected
 from qmq.cli.failures import Failure, failure_of
 from qmq.cli.settings import Settings
+from qmq.cli.sources import check_there, source_of
 from qmq.cli.stop import Interrupted, Stop
 from qmq.cli.table import printable
 from qmq.client._sync.client import Client
 from qmq.client._sync.lease import LeasedMessage
 from qmq.client._sync.queue import Queue
+from qmq.client._sync.selection import Selection
 from qmq.client._sync.worker import Worker
 from qmq.client.endings import Reject, Release
 from qmq.client.errors import QmqError
@@ -46,8 +48,8 @@ def work(action: Work, settings: Settings) -> None:
     with connected(settings, _FAILURE) as channel, Stop() as stop:
         try:
             # At once: repeating is for a server that was there.
-            Client.over(channel, retry=Retry(duration=0)).queue(action.queue_id).info()
-            _Working(action, Client.over(channel).queue(action.queue_id), stop).run()
+            check_there(Client.over(channel, retry=Retry(duration=0)), action)
+            _Working(action, source_of(Client.over(channel), action), stop).run()
         except QmqError as error:
             raise failure_of(_FAILURE, error) from error
         except Interrupted as interrupted:
@@ -57,7 +59,7 @@ def work(action: Work, settings: Settings) -> None:
 class _Working:
     """Commands that run for messages, and what becomes of those."""
 
-    def __init__(self, action: Work, queue: Queue[Any], stop: Stop) -> None:
+    def __init__(self, action: Work, source: Queue[Any] | Selection[Any], stop: Stop) -> None:
         self._action = action
         self._stop = stop
         self._commands = Commands(action.command)
@@ -69,7 +71,7 @@ class _Working:
 
         # What the client's log calls it.
         handle.__qualname__ = self._program
-        make = queue.worker(
+        make = source.worker(
             concurrency=action.concurrency,
             lease_duration=action.lease_s,
             consumer=action.consumer,
@@ -98,9 +100,7 @@ class _Working:
 
     def _handle(self, message: LeasedMessage[Any]) -> None:
         """Run the command for a message. To return acks it."""
-        variables = variables_of(
-            self._action.queue_id, message.id, message.delivery_count, message.tags
-        )
+        variables = variables_of(message.queue_id, message.id, message.delivery_count, message.tags)
         try:
             ended = self._commands.run(message.payload, variables)
         except UnfitPayload as error:

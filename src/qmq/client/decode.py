@@ -76,8 +76,8 @@ def durability_of(level: int) -> Durability:
     return _known(Durability, level) or Durability.UNKNOWN
 
 
-def popped(wire: pb.Message, codec: Codec[T]) -> Message[T]:
-    """Convert a message that was popped or peeked at."""
+def popped(wire: pb.Message, codec: Codec[T], queue_id: str = "") -> Message[T]:
+    """Convert a message that was popped, of the queue that is told if it is one of many."""
     meta = wire.meta
     created, tags = meta.created, meta.tags
     return Message(
@@ -87,10 +87,11 @@ def popped(wire: pb.Message, codec: Codec[T]) -> Message[T]:
         wire.payload,
         codec,
         *what_else(wire),
+        queue_id,
     )
 
 
-#: What few messages have: the fields of a Message from `dead_letter` to the last one, in order.
+#: What few messages have: the fields of a Message from `dead_letter` to `fair_key`, in order.
 WhatElse: TypeAlias = tuple[
     DeadLetter | None, tuple[Attempt, ...], int, int | None, int | None, str, str, str
 ]

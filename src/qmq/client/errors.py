@@ -75,7 +75,11 @@ class QueueNotFound(QmqError):
 
 
 class QueueEmpty(QmqError):
-    """The queue has no message to hand out, or had none in the time given."""
+    """The queue has no message to hand out, or had none in the time given.
+
+    If it has some and hands out none now, since as many are on lease as may be or its rate is
+    used up, the message says so, and `retry_after_s` when to ask again.
+    """
 
     code = "NOT_FOUND"
     reason = "QUEUE_EMPTY"
@@ -209,6 +213,18 @@ class GroupsFull(LimitReached):
     """As many groups of the queue are paused or parked as may be."""
 
     reason = "GROUPS_FULL"
+
+
+class SelectionsFull(LimitReached):
+    """Messages are taken by as many different selectors as may be in use at a time."""
+
+    reason = "SELECTIONS_FULL"
+
+
+class MemoryFull(LimitReached):
+    """The messages of all queues take as much of the server's memory as they may."""
+
+    reason = "MEMORY_FULL"
 
 
 class MessageTooLarge(LimitReached):

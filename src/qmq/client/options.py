@@ -120,3 +120,21 @@ def authorization(token: str | None, tls: TLS | None, address: str) -> tuple[tup
         message = f"a token is only sent to {address} with TLS: give tls=TLS(...) as well"
         raise ValueError(message)
     return (("authorization", f"Bearer {token}"),)
+
+
+def wait_s_of(wait: Duration | None) -> float | None:
+    """Return how many seconds to wait; None for ever.
+
+    Raises:
+        ValueError: it is negative, or no number.
+    """
+    return None if wait is None else seconds(wait, "wait")
+
+
+def duration_s_of(duration: Duration | None, name: str) -> float | None:
+    """Return how many seconds something lasts; None if that is left to others.
+
+    Raises:
+        ValueError: it is negative, or no number; `name` names it.
+    """
+    return None if duration is None else seconds(duration, name)

@@ -40,6 +40,8 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.QueueFull,
         errors.DedupFull,
         errors.GroupsFull,
+        errors.SelectionsFull,
+        errors.MemoryFull,
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,

@@ -162,6 +162,9 @@ class Message(Generic[T]):
     group_id: str = field(default="", repr=False)
     #: Whose turn it is handed out at; empty for none.
     fair_key: str = field(default="", repr=False)
+    #: The queue that it was leased of: its id, or its name if the caller went by that. Also of
+    #: one that was popped by a selector; empty otherwise.
+    queue_id: str = field(default="", repr=False)
 
     @property
     def created(self) -> datetime:

@@ -4,16 +4,17 @@ A plain message for a plain queue takes the short way through `qmq.engine.messag
 store; everything else comes here.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from qmq.engine.queues import Queues
 from qmq.envelope import encode_options
-from qmq.errors import DedupFull, InvalidArgument, QueueFull
+from qmq.errors import DedupFull, InvalidArgument, MemoryFull, QueueFull
 from qmq.limits import AHEAD_S_MAX, DEDUP_IDS_MAX, MOMENTS_AT_ONCE_MAX
 from qmq.model.changes import Changes
 from qmq.model.dedup import Known
 from qmq.model.delivery import Delivery, State
+from qmq.model.footprint import freed_by
 from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.values import (
@@ -22,6 +23,7 @@ from qmq.values import (
     MessageOptions,
     Overflow,
     QueueSettings,
+    Store,
     utc,
 )
 
@@ -145,6 +147,7 @@ class Adding:
 
         Raises:
             QueueFull: there is no room for all of them, or for any with `partial`.
+            MemoryFull: the server has no room for those that the queue has room for.
             AddsPaused: the queue takes none for now.
         """
         if not prepared.fresh:
@@ -152,13 +155,38 @@ class Adding:
             return self.put_first(prepared, 0)
         try:
             room = prepared.queue.room_for(prepared.sizes, partial=partial)
-        except QueueFull:
+            first = prepared._replace(fresh=prepared.fresh[:room])
+            self.check_memory(prepared.queue.info.store, (first,))
+        except (QueueFull, MemoryFull):
             # Those before it that the queue knows are answered all the same: who repeats a call
             # whose answer was lost would take them for refused.
             if not (partial and 0 in prepared.repeats):
                 raise
             room = 0
         return self.put_first(prepared, room)
+
+    def check_memory(
+        self, store: Store, prepared: Iterable[Prepared], leaving: Sequence[Delivery] = ()
+    ) -> None:
+        """Refuse messages that the server has no room for.
+
+        Args:
+            store: where all of them are to be kept.
+            prepared: the messages.
+            leaving: messages of that store that leave in the same step.
+
+        Raises:
+            MemoryFull: the server has no room for them.
+        """
+        fresh = [each for made in prepared for each in made.fresh]
+        if fresh:
+            self._queues.footprint.check(
+                store,
+                len(fresh),
+                sum(len(each.envelope) for each in fresh),
+                known=sum(each.is_known + bool(each.dedup_id) for each in fresh),
+                freed=sum(freed_by(store, each) for each in leaving),
+            )
 
     def put_first(self, prepared: Prepared, count: int) -> Added:
         """Put the first messages at the end, as many as `Queue.room_for` has found room for."""
@@ -233,7 +261,7 @@ class Adding:
         store, steady_ns = self._queues.stores[queue.info.store], self._queues.steady_ns()
         if any(each.dedup_id for each in fresh):
             changes.forgotten += queue.dedup.forget(steady_ns, MOMENTS_AT_ONCE_MAX)
-        first_seq = store.number(len(fresh), self._queues.arrival_ns()) if fresh else 0
+        first_seq = store.number(len(fresh), steady_ns) if fresh else 0
         for seq, each in enumerate(fresh, first_seq):
             added = entry(seq, len(each.envelope))
             if each.is_known:

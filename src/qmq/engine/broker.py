@@ -14,6 +14,7 @@ from qmq.engine.queues import Queues, random_chance, shutting_down
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
 from qmq.engine.scheduling import Scheduling
+from qmq.engine.selecting import Selecting
 from qmq.engine.waiting import SteadyTimer, Timer
 from qmq.errors import (
     InvalidArgument,
@@ -29,6 +30,7 @@ from qmq.model.catalog import check_page_size
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import check_dead_letter_queue
 from qmq.model.durability import check_durability_min, durability_of, durability_reached
+from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.selector import Selector, parse
 from qmq.model.stats import stats_of
@@ -70,6 +72,7 @@ class Broker:
         schedules: Iterable[tuple[str, str]] = (),
         queues_max: int = QUEUES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
+        footprint: Footprint | None = None,
         timer: Timer = SteadyTimer(),  # noqa: B008 - It has no state that changes.
         chance: Callable[[], float] = random_chance,
     ) -> None:
@@ -85,6 +88,7 @@ class Broker:
             schedules: the schedules that the stores hold, as `Scheduling` takes them.
             queues_max: most queues.
             message_bytes_max: most bytes of a reply that carries one message.
+            footprint: where the stores count what messages take in memory; None for no limit.
             timer: measures how long callers wait, and leases and delays last.
             chance: returns numbers from 0 to 1, for the jitter of back-offs.
         """
@@ -97,6 +101,7 @@ class Broker:
             queues=queues,
             queues_max=queues_max,
             message_bytes_max=message_bytes_max,
+            footprint=footprint or Footprint(),
         )
         self.catalog = self._queues.catalog
         self._messages = Messages(self._queues)
@@ -110,6 +115,8 @@ class Broker:
         self.peek = self._messages.peek
         #: Commands about messages on lease.
         self.leasing = Leasing(self._queues)
+        #: Commands on the queues that a selector matches.
+        self.selecting = Selecting(self._queues)
         #: Commands about redrives.
         self.redriving = Redriving(self._queues, redrives)
         #: Commands about schedules.
@@ -200,10 +207,12 @@ class Broker:
         store = self._queues.store_of(queue)
         # The name is taken from now on, also while the store still works.
         self.catalog.add(queue)
+        self.selecting.look(queue)
         try:
             await store.new_queue(queue)
         except Exception:
             self.catalog.remove(queue)
+            self.selecting.drop(queue)
             raise
         return info
 
@@ -294,6 +303,7 @@ class Broker:
         store = self._queues.store_of(queue)
         count = queue.message_count
         purged = store.purge(queue)
+        self._queues.footprint.recount(queue)
         changes = Changes()
         changes.note_groups(queue)
         await store.commit(changes)
@@ -378,7 +388,7 @@ class Broker:
             queues, next_token = self._page(page_size, page_token)
         for queue in queues:
             self._queues.pass_time(queue)
-        now_ns = self._now_ns()
+        now_ns = self._queues.steady_ns()
         counts = [
             stats_of(
                 queue,
@@ -413,7 +423,9 @@ class Broker:
         self.catalog.remove(queue)
         # In one turn, so that it is one commit with what follows.
         self.scheduling.drop(queue)
+        self.selecting.drop(queue)
         deleted = store.delete_queue(queue)
+        self._queues.footprint.forget(queue)
         self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
         await deleted
 
@@ -438,7 +450,9 @@ class Broker:
             await store.settle()
             return
         queue.info = info
-        await store.save_info(queue)
+        saved = store.save_info(queue)
+        self.selecting.look(queue)
+        await saved
 
     def stop_waiting(self) -> None:
         """Let everybody go who waits for a message, since q is shutting down.
@@ -448,6 +462,7 @@ class Broker:
         self._queues.is_stopping = True
         for queue in self.catalog:
             self._waiting.dismiss(queue, shutting_down())
+        self.selecting.stop_waiting(shutting_down())
 
     async def close(self) -> None:
         """Take no more calls, and close the stores when what is under way is durable."""
@@ -456,6 +471,7 @@ class Broker:
         await self._queues.alarms.close()
         await self.redriving.close()
         await self.scheduling.close()
+        await self.selecting.close()
         await self._rates.close()
         for store in self._queues.stores.values():
             await store.close()

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from qmq.engine.queues import Queues
@@ -43,6 +44,9 @@ _BROWSED_BYTES: Final = 64
 
 #: What a reply adds to a sentence at most.
 _SENTENCE_BYTES: Final = 4
+
+#: What two looks at the two clocks may differ by.
+_CLOCKS_APART_NS: Final = 10_000_000
 
 #: Messages to look at first behind the moment in which a message was created.
 _NEAR_MESSAGES: Final = 16
@@ -165,7 +169,7 @@ class Browsing:
         queue = await queues.find(reference)
         store = queues.store_of(queue)
         queues.pass_time(queue)
-        now_ns = queues.now_ns()
+        now_ns = queues.steady_ns()
         # How old a message is is in its number: what is too old or too young stands aside.
         first_seq = 0 if age_max_ns is None else max(0, now_ns - age_max_ns)
         last_seq = now_ns - age_min_ns if age_min_ns > 0 else _SEQ_MAX
@@ -235,7 +239,7 @@ class Browsing:
             raise InvalidArgument("message_id", f"{message_id[:80]!r} is no UUID")
         queues = self._queues
         queue = await queues.find(reference)
-        entry = await self._find(queue, id_, max(0, created_ns or 0))
+        entry = await self._find_near(queue, id_, created_ns)
         store = queues.store_of(queue)
         queues.pass_time(queue)
         seq = seq_of(entry)
@@ -248,9 +252,24 @@ class Browsing:
         ahead = queue.count_before(entry) if is_ready else 0
         reasons = self._fitting(self._reasons(queue, delivery, ahead), entry)
         size = sum(len(text) + _SENTENCE_BYTES for text in reasons)
-        browsed = _browsed(entry, delivery, queues.now_ns(), self._bytes_max - size)
+        browsed = _browsed(entry, delivery, queues.steady_ns(), self._bytes_max - size)
         (envelope,) = await store.commit(Changes(), [entry])
         return Explanation(browsed.encode(envelope), ahead, [text.decode() for text in reasons])
+
+    async def _find_near(self, queue: Queue, id_: str, created_ns: int | None) -> int:
+        """Return the entry of a message that was created at a moment, or at any if that is None.
+
+        Raises:
+            MessageNotFound: there is none.
+        """
+        queues = self._queues
+        if created_ns:
+            # Its number is a moment by the clock that nobody sets; the other one may have been
+            # set since it came, and then it is looked for everywhere.
+            ahead_ns = queues.steady_ns() - queues.now_ns() - _CLOCKS_APART_NS
+            with suppress(MessageNotFound):
+                return await self._find(queue, id_, max(0, created_ns + ahead_ns))
+        return await self._find(queue, id_, 0)
 
     async def _find(self, queue: Queue, id_: str, first_seq: int) -> int:
         """Return the entry of a message, looking from a sequence number on.

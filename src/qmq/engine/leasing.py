@@ -13,6 +13,7 @@ from qmq.errors import (
     DedupFull,
     InvalidArgument,
     LeaseLost,
+    MemoryFull,
     NoDeadLetterQueue,
     QError,
     QueueFull,
@@ -109,7 +110,7 @@ class Leasing:
         changes = Changes()
         changes.leased = deliveries
         # What is said of a message is what is true now, not when it is durable.
-        attempts = [_encoded_attempts(each, queues.envelope_bytes_max) for each in deliveries]
+        attempts = [encoded_attempts(each, queues.envelope_bytes_max) for each in deliveries]
         counts = [delivery.count for delivery in deliveries]
         leases = encode_leases(lease_ids_of(deliveries), now_ns + duration_ns, counts)
         envelopes = await store.commit(changes, [delivery.entry for delivery in deliveries], level)
@@ -252,6 +253,7 @@ class Leasing:
             InvalidArgument: one of the leases is none, or there twice.
             StoresDiffer: the queues do not all live in the same store.
             QueueFull: there is no room for the messages, once the acked ones are gone.
+            MemoryFull: the server has no room for them, once the acked ones are gone.
             TooLarge: no reply could carry one of the messages, or the metadata of all.
         """
         queues = self._queues
@@ -274,7 +276,12 @@ class Leasing:
                 if made.fresh:
                     leaving = [each for source, each in held if source is made.queue]
                     made.queue.room_for(made.sizes, partial=False, leaving=leaving)
-        except (LeaseLost, QueueFull, AddsPaused, DedupFull):
+            self._adding.check_memory(
+                (*sources, *targets)[0].info.store,
+                (made for made, _ in prepared),
+                [delivery for _, delivery in held],
+            )
+        except (LeaseLost, QueueFull, MemoryFull, AddsPaused, DedupFull):
             await store.settle(level)
             raise
         for queue, delivery in held:
@@ -285,14 +292,20 @@ class Leasing:
             added = self._adding.put_first(made, len(made.fresh))
             for place, meta in zip(places, added.metas, strict=True):
                 metas[place] = meta
-        for queue in sources:
-            changes.note_groups(queue)
-        kept = store.commit(changes, durability=level)
-        for queue in {id(queue): queue for queue in (*sources, *targets)}.values():
-            queues.pass_time(queue)
-            queues.waiting.serve(queue)
-        await kept
+        await self._keep((*sources, *targets), changes, level)
         return metas
+
+    def _keep(
+        self, queues: Sequence[Queue], changes: Changes, durability: Durability
+    ) -> Awaitable[object]:
+        """Keep what has changed in queues of one store, and let others have what is free by it."""
+        for queue in queues:
+            changes.note_groups(queue)
+        kept = self._queues.stores[queues[0].info.store].commit(changes, durability=durability)
+        for queue in {id(queue): queue for queue in queues}.values():
+            self._queues.pass_time(queue)
+            self._queues.waiting.serve(queue)
+        return kept
 
     def _held(
         self, sources: Sequence[Queue], leases: Sequence[Sequence[str]]
@@ -363,7 +376,7 @@ class Leasing:
         queues = self._queues
         queue = await queues.find(reference)
         level = durability_reached(queue.info, durability)
-        store = queues.store_of(queue)
+        queues.store_of(queue)
         if ack_all is None:
             queues.pass_time(queue)
         results: list[Result] = []
@@ -375,11 +388,7 @@ class Leasing:
                     results.append(command(queue, lease_id))
                 except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
                     results.append(refusal)
-        changes.note_groups(queue)
-        kept: Awaitable[object] = store.commit(changes, durability=level)
-        queues.pass_time(queue)
-        queues.waiting.serve(queue)
-        await kept
+        await self._keep((queue,), changes, level)
         return results
 
     def _find(self, queue: Queue, lease_id: str) -> Delivery:
@@ -434,7 +443,7 @@ def _check_same_store(queues: Iterable[Queue]) -> None:
         )
 
 
-def _encoded_attempts(delivery: Delivery, envelope_bytes_max: int) -> bytes:
+def encoded_attempts(delivery: Delivery, envelope_bytes_max: int) -> bytes:
     """Encode a message's attempts, as many as a reply has room for: the last ones."""
     if not delivery.attempts:
         return b""

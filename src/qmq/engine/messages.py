@@ -1,16 +1,21 @@
 """Commands about messages that come and go: Add, Pop, Peek and their batches."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from qmq.engine.adding import Added, Adding, Name
 from qmq.engine.queues import Queues
 from qmq.engine.waiting import IsGone
 from qmq.envelope import DURABILITY_BYTES
-from qmq.errors import AddsPaused, DedupFull, QueueEmpty, QueueFull, Unavailable
+from qmq.errors import AddsPaused, DedupFull, MemoryFull, QueueEmpty, QueueFull, Unavailable
 from qmq.model.changes import Changes
 from qmq.model.durability import durability_reached
+from qmq.model.footprint import MESSAGE_BYTES
 from qmq.model.queue import Queue
 from qmq.values import Durability, MessageOptions
+
+#: Bytes of memory that a plain message takes at most, besides its envelope.
+_PLAIN_BYTES_MAX: Final = max(MESSAGE_BYTES.values())
 
 
 async def _never_gone() -> bool:
@@ -37,6 +42,7 @@ class Messages:
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
         self._waiting = queues.waiting
+        self._footprint = queues.footprint
         self._adding = Adding(queues)
         self._sealer = queues.sealer
         self._now_ns = queues.now_ns
@@ -68,6 +74,7 @@ class Messages:
             DurabilityNotReached: the queue's store cannot make it so durable.
             TooLarge: no reply could carry the message.
             QueueFull: the queue holds as many messages as its limit allows.
+            MemoryFull: the server's messages take as much memory as they may.
             AddsPaused: the queue takes none for now.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
@@ -81,8 +88,10 @@ class Messages:
         try:
             store = self._queues.store_of(queue)
             try:
-                pending = store.add(queue, envelope, max(now_ns, self._steady_ns()), level)
-            except (QueueFull, AddsPaused):
+                if self._footprint.left < len(envelope) + _PLAIN_BYTES_MAX:
+                    self._footprint.check(queue.info.store, 1, len(envelope))
+                pending = store.add(queue, envelope, self._steady_ns(), level)
+            except (QueueFull, MemoryFull, AddsPaused):
                 await store.settle(level)
                 raise
             self._waiting.serve(queue)
@@ -111,6 +120,7 @@ class Messages:
             InvalidArgument: it would be of no use from its beginning.
             DedupFull: the queue remembers as many dedup_ids as it may.
             QueueFull: there is no room for it.
+            MemoryFull: as in `add`.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
         level = durability_reached(queue.info, durability)
@@ -140,6 +150,7 @@ class Messages:
             DedupFull: the queue remembers as many dedup_ids as it may.
             TooLarge: as in `add_batch`.
             QueueFull: as in `add_batch`.
+            MemoryFull: as in `add_batch`.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
         level = durability_reached(queue.info, durability)
@@ -165,10 +176,11 @@ class Messages:
                 prepared = self._adding.prepare(queue, messages, options, changes, name)
                 queues.check_reply_size(prepared.metas)
                 added = self._adding.put(prepared, partial=partial)
-            except (QueueFull, AddsPaused, DedupFull):
+            except (QueueFull, MemoryFull, AddsPaused, DedupFull):
                 await store.settle(level)
                 raise
             kept = store.commit(changes, durability=level)
+            self._footprint.recount(queue)
             queues.set_alarm(queue)
             self._waiting.serve(queue)
             await kept
@@ -199,6 +211,8 @@ class Messages:
         Raises:
             TooLarge: no reply could carry one of the messages, or the metadata of all.
             QueueFull: there is no room for all of them, or for any with `partial`.
+            MemoryFull: the server's messages take as much memory as they may, also if that is for
+                those alone that the queue has room for.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
         level = durability_reached(queue.info, durability)
@@ -215,12 +229,13 @@ class Messages:
                 room = len(envelopes)
                 if queue.is_limited:
                     room = queue.room_for(list(map(len, envelopes)), partial=partial)
-            except (QueueFull, AddsPaused):
+                size = sum(map(len, envelopes[:room]))
+                self._footprint.check(queue.info.store, room, size)
+            except (QueueFull, MemoryFull, AddsPaused):
                 await store.settle(level)
                 raise
             if room:
-                arrival_ns = max(now_ns, self._steady_ns())
-                pending = store.add_batch(queue, envelopes[:room], arrival_ns, level)
+                pending = store.add_batch(queue, envelopes[:room], self._steady_ns(), level)
                 self._waiting.serve(queue)
                 await pending
         except Unavailable:
@@ -258,7 +273,7 @@ class Messages:
             if self._waiting.free(queue) <= 0 and not await self._queues.message_comes(
                 queue, wait_s, is_gone, level
             ):
-                raise queue.nothing_to_hand_out()
+                raise queue.nothing_to_hand_out(self._steady_ns())
             pending = store.pop(queue, level)
             self._count_out(queue, 1)
             return await pending
@@ -309,7 +324,9 @@ class Messages:
             raise
 
     def _count_out(self, queue: Queue, count: int) -> None:
-        """Count popped messages, where that decides whether there are others to hand out."""
+        """Take note that messages were popped, where others can be added or handed out by that."""
+        if queue.number in self._footprint.known:
+            self._footprint.recount(queue)
         if queue.is_gated:
             self._queues.count_out(queue, count)
 

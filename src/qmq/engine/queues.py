@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from qmq.clock import Clock
 from qmq.engine.alarms import Alarms
+from qmq.engine.places import Selection
 from qmq.engine.waiting import IsGone, Timer, Waiting
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, REPLY_OVERHEAD_BYTES, Sealer
 from qmq.errors import QError, QueueEmpty, QueueNotFound, ShuttingDown, TooLarge, Unavailable
@@ -15,6 +16,7 @@ from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
+from qmq.model.footprint import Footprint
 from qmq.model.queue import Ended, Queue
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
@@ -38,18 +40,22 @@ class Queues:
         queues: Iterable[Queue],
         queues_max: int,
         message_bytes_max: int,
+        footprint: Footprint,
     ) -> None:
         """See `qmq.engine.broker.Broker`."""
         self.catalog = Catalog(queues_max)
         self.stores = stores
         #: Tells the present, as people know it.
         self.now_ns = clock.now_ns
-        #: Tells the present by a clock that nobody sets, for what lasts a given time.
+        #: Tells the present by a clock that nobody sets, for what lasts a given time; it numbers
+        #: messages too, so that how old they are is not changed by who sets the other one.
         self.steady_ns = timer.now_ns
         self.timer = timer
         self.new_id = new_id
         self.chance = chance
         self.message_bytes_max = message_bytes_max
+        #: What the messages take in memory.
+        self.footprint = footprint
         self.envelope_bytes_max = message_bytes_max - HANDED_OUT_OVERHEAD_BYTES
         self.sealer = Sealer()
         self.waiting = Waiting(timer, self._may_take)
@@ -95,16 +101,9 @@ class Queues:
         store.check()
         return store
 
-    def arrival_ns(self) -> int:
-        """Return the moment that numbers a message that comes now.
-
-        It is not before the present of either clock: the ttl of a queue counts from it by the
-        one that nobody sets, and would have passed if the other one was set back.
-        """
-        return max(self.now_ns(), self.steady_ns())
-
     def pass_time(self, queue: Queue) -> None:
         """End what ends by now: leases and delays. Messages may be ready after that."""
+        self.footprint.recount(queue)
         moment_ns = queue.next_moment_ns()
         if moment_ns is None and not queue.is_timed:
             return
@@ -127,8 +126,9 @@ class Queues:
         changes = Changes()
         if any(ended):
             self._take_out(queue, ended, changes)
+            self.footprint.recount(queue)
         changes.note_groups(queue)
-        if any(ended) or changes.groups:
+        if any(ended) or changes.groups or changes.saved:
             self.leave_to_itself(self.stores[queue.info.store].commit(changes))
         self.set_alarm(queue)
         self.waiting.serve(queue)
@@ -171,7 +171,7 @@ class Queues:
             queue,
             delivery,
             target,
-            new_seq=self.stores[queue.info.store].number(1, self.arrival_ns()),
+            new_seq=self.stores[queue.info.store].number(1, self.steady_ns()),
             now_ns=now_ns,
             reason=reason,
             envelope_bytes_max=self.envelope_bytes_max,
@@ -219,16 +219,20 @@ class Queues:
             raise
         return True
 
-    def _may_take(self, queue: Queue) -> bool:
+    def _may_take(self, queue: Queue, selection: Selection | None) -> bool:
         """Tell whether a message is still there that was promised to somebody.
 
-        It may have come to be of no use, or was purged, or acked late, or the queue was paused.
+        It may have come to be of no use, or was purged, or acked late, or the queue was paused;
+        or the queue is not in the selection any more that the caller waits for.
 
         Raises:
             ShuttingDown: so it is, and no other message will be promised.
         """
         self.pass_time(queue)
-        if queue.available or self.catalog.get(queue.info.id) is not queue:
+        if selection:
+            if queue.available and queue.number in selection.members:
+                return True
+        elif queue.available or self.catalog.get(queue.info.id) is not queue:
             return True
         if self.is_stopping:
             raise shutting_down()

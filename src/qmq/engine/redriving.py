@@ -310,6 +310,7 @@ class Redriving:
             self._change(job, step.redrive)
             step.changes.note_groups(source)
             saved = self._save(job, step.changes)
+            queues.footprint.recount(source)
             for target in step.targets:
                 queues.set_alarm(target)
                 queues.waiting.serve(target)
@@ -324,7 +325,7 @@ class Redriving:
     def _numbers(self, job: _Job) -> Callable[[], int]:
         """Return what numbers the messages that are moved now."""
         number = self._queues.stores[job.redrive.store].number
-        arrival_ns = self._queues.arrival_ns()
+        arrival_ns = self._queues.steady_ns()
         return lambda: number(1, arrival_ns)
 
     async def _look(

@@ -407,6 +407,7 @@ class Scheduling:
                 after = self._add(queue, after, changes)
             changes.schedules.append((after.id, text_of(after)))
             self._queues.leave_to_itself(store.commit(changes))
+            self._queues.footprint.recount(queue)
             held.change(after)
             self._count(queue, before, after)
             self._queues.set_alarm(queue)

@@ -4,15 +4,22 @@ A message that arrives is promised to who waits first, and is not for anybody el
 then on. It stays in its queue until that one comes to take it, so one who leaves instead
 loses nothing: the promise goes to the next. Those who were promised messages take them in
 the order in which they came; one whose message is gone by then waits on at its old place.
+
+There is a line for each selector too, of those who wait for messages of any of its queues.
+What nobody is promised who waits for the queue itself is promised to them, among those of
+several selectors by arrival again; what is left then gives the queue a turn with each of
+the selectors.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Final, Protocol
 
+from qmq.engine.places import Line, Member, Place, Selection
 from qmq.errors import QError, QueueEmpty
 from qmq.model.queue import Queue
 from qmq.values import NS_PER_S
@@ -34,7 +41,8 @@ class Timer(Protocol):
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch, by a clock that nobody sets.
 
-        It is right when the process starts, and goes at an even pace from then on.
+        It goes at an even pace, and is right when the process starts, unless moments were kept
+        by a clock that was not: see `qmq.engine.clock_offset`.
         """
         ...
 
@@ -46,8 +54,13 @@ class Timer(Protocol):
 class SteadyTimer:
     """The time that really passes."""
 
-    def __init__(self) -> None:
-        self._start_ns = time.time_ns() - _passed_ns()
+    def __init__(self, offset_ns: int = 0) -> None:
+        """Start a clock.
+
+        Args:
+            offset_ns: how far ahead of the machine's clock it starts, in nanoseconds.
+        """
+        self._start_ns = time.time_ns() + offset_ns - _passed_ns()
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch, by a clock that nobody sets."""
@@ -66,54 +79,31 @@ def _passed_ns() -> int:
     return time.clock_gettime_ns(_CLOCK)
 
 
-class _Place:
-    """The place of one caller in a line."""
-
-    __slots__ = ("left", "number", "promise")
-
-    def __init__(self, number: int) -> None:
-        loop = asyncio.get_running_loop()
-        #: The lower, the earlier the caller came.
-        self.number = number
-        #: Done when the caller is promised a message, or dismissed with an error.
-        self.promise: asyncio.Future[None] = loop.create_future()
-        #: Done when the caller has taken its message, or left without one.
-        self.left: asyncio.Future[None] = loop.create_future()
-
-
-class _Line:
-    """Those who wait for messages of one queue."""
-
-    __slots__ = ("numbers", "promised", "waiting")
-
-    def __init__(self) -> None:
-        self.numbers = count()
-        #: Not promised anything yet, in order of arrival.
-        self.waiting: deque[_Place] = deque()
-        #: Promised a message that they have not taken yet, in the same order.
-        self.promised: deque[_Place] = deque()
-
-
 class Waiting:
-    """The lines of all queues."""
+    """The lines of all queues, and of the selectors in use."""
 
-    def __init__(self, timer: Timer, may_take: Callable[[Queue], bool]) -> None:
+    def __init__(self, timer: Timer, may_take: Callable[[Queue, Selection | None], bool]) -> None:
         """Make lines in which nobody waits.
 
         Args:
             timer: measures how long callers wait.
             may_take: asked when a caller's turn has come; tells whether what it was promised is
-                still there. If not, the caller goes on waiting at its old place, unless an error
-                is raised.
+                still there, and still is in the selection that it waits for, if any. If not,
+                the caller goes on waiting at its old place, unless an error is raised.
         """
         self._timer = timer
         self._may_take = may_take
-        self._lines: dict[int, _Line] = {}
+        #: Of queues that somebody waits for, or that are in a selection.
+        self._lines: dict[int, Line] = {}
+        self._numbers = count(1)
 
     def count(self, queue: Queue) -> int:
-        """Count those who wait for messages of a queue."""
+        """Count those who wait for messages of a queue, by its id or by a selector."""
         line = self._lines.get(queue.number)
-        return len(line.waiting) + len(line.promised) if line else 0
+        if line is None:
+            return 0
+        by_selector = sum(len(selection.waiting) for selection in line.members)
+        return len(line.waiting) + len(line.promised) + by_selector
 
     def free(self, queue: Queue) -> int:
         """Count the messages that are promised to nobody."""
@@ -132,16 +122,81 @@ class Waiting:
     def serve(self, queue: Queue) -> None:
         """Promise what has arrived to those who wait. To be called after each Add."""
         line = self._lines.get(queue.number)
-        while line and line.waiting and queue.available > len(line.promised):
-            first = line.waiting.popleft()
-            line.promised.append(first)
-            first.promise.set_result(None)
+        if line is None:
+            return
+        while line.waiting and queue.available > len(line.promised):
+            line.promise(queue, line.waiting.popleft())
+        if line.idle and queue.available > len(line.promised):
+            self._serve_selections(queue, line)
+
+    def _serve_selections(self, queue: Queue, line: Line) -> None:
+        """Promise what is free to those who wait by selectors; the rest gives the queue turns."""
+        while longest := min(
+            (selection.waiting for selection in line.idle if selection.waiting),
+            key=lambda waiting: waiting[0].number,
+            default=None,
+        ):
+            line.promise(queue, longest.popleft())
+            if queue.available <= len(line.promised):
+                return
+        for selection, member in line.idle.items():
+            selection.turns.enter(member.turn)
+        line.idle.clear()
+
+    def first(self, selection: Selection) -> Member | None:
+        """Return whose turn it is among the queues of a selection that have messages free."""
+        while (member := selection.turns.first()) is not None:
+            if self.free(member.queue) > 0:
+                return member
+            selection.turns.leave(member.turn)
+            self._lines[member.queue.number].idle[selection] = member
+        return None
+
+    def count_out(self, selection: Selection, queue: Queue, count: int) -> None:
+        """Count messages that a queue of a selection has handed out: others have their turn."""
+        line = self._lines[queue.number]
+        member, turns = line.members[selection], selection.turns
+        if line.idle.pop(selection, None):
+            turns.enter(member.turn)
+        member.turn.weight = queue.info.settings.weight
+        turns.take(member.turn, count)
+        if self.free(queue) <= 0:
+            turns.leave(member.turn)
+            line.idle[selection] = member
+
+    def join(self, selection: Selection, queue: Queue) -> None:
+        """Let a selection have a further queue, and those who wait there what it has free."""
+        line = self._lines.setdefault(queue.number, Line())
+        member = Member(queue)
+        selection.members[queue.number] = line.members[selection] = line.idle[selection] = member
+        self.serve(queue)
+
+    def part(self, selection: Selection, queue: Queue) -> None:
+        """Let a selection have one of its queues no more.
+
+        Who was promised a message of it waits on, when that one comes to take it.
+        """
+        member = selection.members.pop(queue.number)
+        if member.turn.is_waiting:
+            selection.turns.leave(member.turn)
+        line = self._lines[queue.number]
+        line.idle.pop(selection, None)
+        del line.members[selection]
+        self._drop_if_of_no_use(queue)
+
+    def selections_of(self, queue: Queue) -> list[Selection]:
+        """List the selections that a queue is in."""
+        line = self._lines.get(queue.number)
+        return list(line.members) if line else []
 
     def dismiss(self, queue: Queue, error: QError) -> None:
-        """Let everybody go who waits for a queue, with an error."""
-        line = self._lines.get(queue.number)
-        while line and line.waiting:
-            line.waiting.popleft().promise.set_exception(error)
+        """Let everybody go who waits for a queue by its id, with an error."""
+        if line := self._lines.get(queue.number):
+            _dismiss(line.waiting, error)
+
+    def dismiss_all(self, selection: Selection, error: QError) -> None:
+        """Let everybody go who waits for any queue of a selection, with an error."""
+        _dismiss(selection.waiting, error)
 
     async def turn(self, queue: Queue, wait_s: float, is_gone: IsGone | None) -> None:
         """Wait for a message; on return it is the caller's, who must take it at once.
@@ -159,42 +214,105 @@ class Waiting:
         """
         if wait_s <= 0:
             raise QueueEmpty(queue.info.id)
+        line = self._lines.setdefault(queue.number, Line())
+        try:
+            found = await self._turn(
+                line.waiting, partial(self.serve, queue), None, wait_s, is_gone
+            )
+        finally:
+            self._drop_if_of_no_use(queue)
+        if found is None:
+            raise QueueEmpty(queue.info.id)
+
+    async def turn_of(
+        self, selection: Selection, wait_s: float, is_gone: IsGone | None
+    ) -> Queue | None:
+        """Wait for a message of any queue of a selection, in which none has a message free.
+
+        Args:
+            selection: whose messages to wait for.
+            wait_s: how long at most.
+            is_gone: as in `turn`.
+
+        Returns:
+            The queue of which a message is the caller's, who must take it at once; None if
+            there was none in time.
+
+        Raises:
+            Gone: the caller has left.
+            QError: what everybody was dismissed with.
+        """
+        if wait_s <= 0:
+            return None
+        look = partial(self._serve_waiting, selection)
+        return await self._turn(selection.waiting, look, selection, wait_s, is_gone)
+
+    def _serve_waiting(self, selection: Selection) -> None:
+        """Promise what is free to those who wait for any queue of a selection."""
+        while selection.waiting and (member := self.first(selection)):
+            line = self._lines[member.queue.number]
+            line.promise(member.queue, selection.waiting.popleft())
+
+    async def _turn(
+        self,
+        waiting: deque[Place],
+        look: Callable[[], None],
+        selection: Selection | None,
+        wait_s: float,
+        is_gone: IsGone | None,
+    ) -> Queue | None:
+        """Wait in a line until there is a message that is the caller's.
+
+        Args:
+            waiting: the line.
+            look: promises what there is to those in the line.
+            selection: what the line is for, if it is not for one queue.
+            wait_s: as in `turn`.
+            is_gone: as in `turn`.
+        """
         deadline_ns = self._timer.now_ns() + round(wait_s * NS_PER_S)
-        line = self._lines.setdefault(queue.number, _Line())
-        place = _Place(next(line.numbers))
-        line.waiting.append(place)
+        place = Place(next(self._numbers))
+        waiting.append(place)
         # There may be messages that came since the caller looked.
-        self.serve(queue)
+        look()
         has_turn = False
         try:
-            while not has_turn:
+            while True:
                 while not place.promise.done():
                     left_s = (deadline_ns - self._timer.now_ns()) / NS_PER_S
                     if left_s <= 0:
-                        raise QueueEmpty(queue.info.id)
+                        return None
                     look_s = min(left_s, _LOOK_AGAIN_S) if is_gone else left_s
                     await self._timer.wait(place.promise, look_s)
                     if is_gone and await is_gone():
                         raise Gone
                 place.promise.result()
-                await self._after_those_before(place, line.promised)
-                has_turn = self._may_take(queue)
-                if not has_turn:
-                    self._take_back(line, place)
+                queue = place.queue
+                assert queue
+                await self._after_those_before(place, self._lines[queue.number].promised)
+                has_turn = self._may_take(queue, selection)
+                if has_turn:
+                    return queue
+                self._take_back(queue, place, waiting)
+                # It may be there all the same, for others, or there may be another one.
+                self.serve(queue)
+                look()
         finally:
-            self._leave(queue, line, place, has_turn=has_turn)
+            self._leave(place, waiting, has_turn=has_turn)
 
-    def _take_back(self, line: _Line, place: _Place) -> None:
+    def _take_back(self, queue: Queue, place: Place, waiting: deque[Place]) -> None:
         """Let one wait again, before all who came later, since its message is gone."""
-        line.promised.remove(place)
+        self._lines[queue.number].promised.remove(place)
         # Those who wait for it to take something need not any more.
         place.left.set_result(None)
         loop = asyncio.get_running_loop()
         place.promise, place.left = loop.create_future(), loop.create_future()
-        before = sum(each.number < place.number for each in line.waiting)
-        line.waiting.insert(before, place)
+        place.queue = None
+        before = sum(each.number < place.number for each in waiting)
+        waiting.insert(before, place)
+        self._drop_if_of_no_use(queue)
 
-    async def _after_those_before(self, place: _Place, promised: Sequence[_Place]) -> None:
+    async def _after_those_before(self, place: Place, promised: Sequence[Place]) -> None:
         """Wait until those who came before have taken their messages, but not for long.
 
         How soon it is known that a caller is still there differs from one to the next.
@@ -205,14 +323,24 @@ class Waiting:
             if not left.done():
                 return
 
-    def _leave(self, queue: Queue, line: _Line, place: _Place, *, has_turn: bool) -> None:
+    def _leave(self, place: Place, waiting: deque[Place], *, has_turn: bool) -> None:
         """Take one who waited out of the line, and its promise back."""
         place.left.set_result(None)
         if not place.promise.done():
-            line.waiting.remove(place)
-        elif place.promise.exception() is None:
-            line.promised.remove(place)
+            waiting.remove(place)
+        elif (queue := place.queue) is not None:
+            self._lines[queue.number].promised.remove(place)
             if not has_turn:
                 self.serve(queue)
-        if not line.waiting and not line.promised and self._lines.get(queue.number) is line:
+            self._drop_if_of_no_use(queue)
+
+    def _drop_if_of_no_use(self, queue: Queue) -> None:
+        """Forget a line that is of no use."""
+        line = self._lines.get(queue.number)
+        if line and not line.is_of_use:
             del self._lines[queue.number]
+
+
+def _dismiss(waiting: deque[Place], error: QError) -> None:
+    while waiting:
+        waiting.popleft().promise.set_exception(error)

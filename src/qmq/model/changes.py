@@ -62,7 +62,8 @@ class Changes:
         self.schedules: list[tuple[str, str]] = []
 
     def note_groups(self, queue: Queue) -> None:
-        """Write down which groups of a queue are paused or parked since, or not any more."""
+        """Write down which groups of a queue are paused or parked, or not any more, and by what."""
         if queue.lines.is_active:
             changed = queue.lines.groups.take_changed()
             self.groups += ((queue.number, *each) for each in changed)
+            self.saved += queue.lines.groups.take_failed()

@@ -114,12 +114,18 @@ class FairKeys:
         return self._is_limited
 
     def set_fairness(self, fairness: Fairness) -> None:
-        """Let keys share the queue as its settings say."""
+        """Let keys share the queue as its settings say.
+
+        Those that may go on by that wait for their turns in the order of the keys as text.
+        """
+        if fairness == self._fairness:
+            # Something else of the queue has changed: there may be very many keys.
+            return
         is_other_rate = fairness.rate != self._fairness.rate
         self._fairness = fairness
         self._is_limited = bool(fairness.leased_max or fairness.rate.messages_per_second)
         self._weights = dict(fairness.weights)
-        for key in self._by_name.values():
+        for _, key in sorted(self._by_name.items()):
             key.turn.weight = self._weights.get(key.name, 1)
             if is_other_rate:
                 self._fill(key)
@@ -128,6 +134,8 @@ class FairKeys:
     def _fill(self, key: FairKey) -> None:
         rate = self._fairness.rate
         key.bucket = Bucket(rate) if rate.messages_per_second else None
+        # That of the bucket before may come much later.
+        key.is_reminded = False
         key.level = rate.burst_max
 
     def get(self, name: str) -> FairKey:
@@ -186,10 +194,11 @@ class FairKeys:
         key.standing += change
         count = key.standing
         if self._is_limited:
+            allowance = self.allowance(key)
             if count and key.bucket and not key.level and not key.is_reminded:
                 key.is_reminded = True
                 heappush(self._moments, (key.bucket.next_ns(), key.name))
-            count = min(count, self.allowance(key))
+            count = min(count, allowance)
         self.available += count - key.count
         key.count = count
         if count:
@@ -198,12 +207,22 @@ class FairKeys:
         elif key.turn.number:
             self._turns.leave(key.turn)
 
-    def allowance(self, key: FairKey) -> int:
-        """Return how many messages of a key may be handed out now, if there are so many."""
+    def allowance(self, key: FairKey, *, on_lease: bool = True) -> int:
+        """Return how many messages of a key may be handed out now, if there are so many.
+
+        Args:
+            key: the key.
+            on_lease: whether they count as leased then; those that are popped do not.
+        """
         count = _ANY_NUMBER
         if self._fairness.leased_max:
-            count = max(0, self._fairness.leased_max - key.leased)
-        return min(count, key.level) if key.bucket else count
+            left = max(0, self._fairness.leased_max - key.leased)
+            count = left if on_lease or not left else _ANY_NUMBER
+        if not key.bucket:
+            return count
+        # It may have filled up since somebody looked.
+        key.level = key.bucket.level(self.now_ns)
+        return min(count, key.level)
 
     def first(self) -> FairKey | None:
         """Return the key whose turn it is; None if nothing can be handed out."""
@@ -222,8 +241,11 @@ class FairKeys:
 
     def took(self, key: FairKey, count: int, *, on_lease: bool) -> None:
         """Take note that messages of the key were taken, where no others have one."""
+        if count > 1:
+            # All before the last one had their turns: who comes next begins where that one did.
+            self._count_out(key, count - 1, on_lease=on_lease)
         if count:
-            self._count_out(key, count, on_lease=on_lease)
+            self._count_out(key, 1, on_lease=on_lease)
             self.recount(key, len(key.line) - key.standing)
 
     def _count_out(self, key: FairKey, count: int, *, on_lease: bool) -> None:

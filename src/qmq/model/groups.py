@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush, nsmallest
 from itertools import islice
 
-from qmq.model.delivery import READY, Delivery
+from qmq.model.delivery import READY, Delivery, State
 from qmq.model.index import seq_of, size_of
 from qmq.values import GroupInfo, GroupState
 
@@ -49,6 +49,7 @@ class Groups:
         "_by_id",
         "_by_seq",
         "_changed",
+        "_failed",
         "_stand",
         "_withdraw",
         "blocked",
@@ -76,6 +77,8 @@ class Groups:
         self._by_id: dict[str, Group] = {}
         #: Those whose pause or parking has changed since that was asked for.
         self._changed: dict[str, Group] = {}
+        #: Messages whose lease has run out, which parked their group, since that was asked for.
+        self._failed: list[Delivery] = []
         #: Messages that are ready, and do not stand in the line; and what they take, in bytes.
         self.blocked = 0
         self.bytes = 0
@@ -117,12 +120,15 @@ class Groups:
         """Let a message leave for good that waited; nothing may be known of it any more."""
         group = self._by_id[delivery.group_id]
         group.count -= 1
-        if group.standing is delivery:
+        is_standing = group.standing is delivery
+        if is_standing:
             group.standing = None
-            self._withdraw(delivery)
         elif delivery.state in READY:
             self._unblock(delivery)
         self._settle(group)
+        if is_standing:
+            # The next one stands already: if it has the same fair_key, that keeps its turn.
+            self._withdraw(delivery)
 
     def take(self, delivery: Delivery, *, on_lease: bool) -> Delivery | None:
         """Take note that the first message of a group was taken.
@@ -203,11 +209,13 @@ class Groups:
         if group := self._by_id.get(group_id):
             self.hold(group_id, group.paused_ns, 0)
 
-    def park(self, group_id: str, now_ns: int) -> None:
+    def park(self, delivery: Delivery, now_ns: int) -> None:
         """Let a group hand out nothing, since a message of it has failed."""
-        group = self._by_id[group_id]
+        group = self._by_id[delivery.group_id]
+        if delivery.state is State.EXPIRED:
+            self._failed.append(delivery)
         if not group.parked_ns:
-            self.hold(group_id, group.paused_ns, now_ns)
+            self.hold(group.id, group.paused_ns, now_ns)
 
     def first(self, group_id: str, count_max: int) -> list[Delivery]:
         """Return the first messages of a group that are not on lease, in order."""
@@ -262,6 +270,15 @@ class Groups:
         changed = [(each.id, each.paused_ns, each.parked_ns) for each in self._changed.values()]
         self._changed.clear()
         return changed
+
+    def take_failed(self) -> list[Delivery]:
+        """Return which messages parked their group when a lease ran out, for a store to keep.
+
+        Otherwise that lease would run out once more when the server starts again, and park a
+        group that was resumed since.
+        """
+        failed, self._failed = self._failed, []
+        return failed
 
     def clear(self) -> None:
         """Forget all messages; groups stay that are paused."""

@@ -144,7 +144,7 @@ class Lines:
     def failed(self, delivery: Delivery, now_ns: int) -> None:
         """Take note that a message waits again since its work was not done."""
         if delivery.group_id and 0 < self.park_after <= delivery.count:
-            self.groups.park(delivery.group_id, now_ns)
+            self.groups.park(delivery, now_ns)
 
     def head(self) -> int | None:
         """Return the entry of the message that is next, if any may be handed out."""
@@ -202,7 +202,7 @@ class Lines:
     ) -> tuple[list[int], set[str]]:
         """Do so where there are none: the one line, and what follows in the groups of it."""
         key, plain, by_seq = self.keys.without, self._plain, self._by_seq
-        count_max = min(count_max, self.keys.allowance(key))
+        count_max = min(count_max, self.keys.allowance(key, on_lease=on_lease))
         taken: list[int] = []
         groups: set[str] = set()
         #: A heap: what may be taken besides what stands in the line.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import (
@@ -15,9 +15,9 @@ from qmq.errors import (
 from qmq.limits import MOMENTS_AT_ONCE_MAX
 from qmq.model.dedup import Dedup
 from qmq.model.delivery import Delivery, State
+from qmq.model.gates import Gates
 from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
-from qmq.model.rate import Bucket
 from qmq.model.ready import Ready
 from qmq.values import (
     UNBOUNDED,
@@ -26,11 +26,7 @@ from qmq.values import (
     Outcome,
     Overflow,
     QueueInfo,
-    Rate,
 )
-
-#: More messages than any queue holds.
-_ANY_NUMBER: Final = 1 << 62
 
 
 class Ended(NamedTuple):
@@ -54,9 +50,7 @@ class Queue:
     """
 
     __slots__ = (
-        "_bucket",
-        "_is_behind",
-        "_level",
+        "_is_timed",
         "acked_total",
         "consumed_total",
         "dead_lettered",
@@ -67,6 +61,7 @@ class Queue:
         "expired_total",
         "failed_total",
         "full_total",
+        "gates",
         "info",
         "is_gated",
         "is_limited",
@@ -106,11 +101,8 @@ class Queue:
         self.expired_total = 0
         self.overflowed_total = 0
         self.deduplicated_total = 0
-        #: Whether more has ended by now than one step could end: it must not be handed out.
-        self._is_behind = False
-        #: How fast messages are handed out, and how many may be now; None if as fast as may be.
-        self._bucket: Bucket | None = None
-        self._level = 0
+        #: What is handed out at most, whatever there is.
+        self.gates = Gates()
         self.set_info(info)
 
     def __repr__(self) -> str:
@@ -155,25 +147,19 @@ class Queue:
         if self.ready.set_ageing(settings.priority_ageing_ns, self._priority_of):
             self.lines.set_ageing()
         self.lines.set_rules(settings.fairness, settings.park_after, self.leases.leased)
-        self._set_rate(settings.rate)
+        self.gates.set_info(info)
         self._set_gate()
 
     def _set_gate(self) -> None:
         #: Whether more than the line decides how many messages can be handed out.
-        self.is_gated = bool(
-            self.info.pause
-            or self.info.settings.leased_max
-            or self._bucket
-            or self._is_behind
-            or self.lines.is_active
+        self.is_gated = self.gates.are_there or self.lines.is_active
+        #: Whether something may change by itself in a queue that knows nothing of its messages.
+        self._is_timed = bool(
+            self.info.settings.ttl_ns
+            or self.gates.has_rate
+            or self.gates.is_behind
+            or self.lines.keys.has_rate
         )
-
-    def _set_rate(self, rate: Rate) -> None:
-        if not rate.messages_per_second:
-            self._bucket = None
-        elif self._bucket is None or self._bucket.rate != rate:
-            self._bucket = Bucket(rate)
-            self._level = rate.burst_max
 
     def _priority_of(self, entry: int) -> int:
         delivery = self.leases.by_seq.get(seq_of(entry))
@@ -188,13 +174,7 @@ class Queue:
     @property
     def is_timed(self) -> bool:
         """Whether something in it may change by itself."""
-        return bool(
-            self.leases.by_seq
-            or self._bucket
-            or self.info.settings.ttl_ns
-            or self._is_behind
-            or self.lines.keys.has_rate
-        )
+        return self._is_timed or bool(self.leases.by_seq)
 
     @property
     def available(self) -> int:
@@ -205,34 +185,14 @@ class Queue:
         if not self.is_gated:
             return len(self.ready)
         count = self.lines.keys.available if self.lines.is_active else len(self.ready)
-        return min(count, self._most_out)
+        return min(count, self._most_out())
 
-    @property
     def _most_out(self) -> int:
-        """How many messages may be handed out now, if there are so many."""
-        if self.info.pause or self._is_behind:
-            return 0
-        count = _ANY_NUMBER
-        if leased_max := self.info.settings.leased_max:
-            count = max(0, leased_max - self.leases.leased)
-        return min(count, self._level) if self._bucket else count
+        return self.gates.most(self.leases.leased)
 
     def gate(self) -> str:
         """Say why nothing can be handed out but for a pause, or nothing if that is not so."""
-        settings = self.info.settings
-        if 0 < settings.leased_max <= self.leases.leased:
-            return (
-                f"the queue has {self.leases.leased} messages on lease, as many as its leased_max"
-                f" of {settings.leased_max} allows"
-            )
-        if self._bucket and not self._level:
-            return (
-                "the queue hands out no more than"
-                f" {settings.rate.messages_per_second:g} messages a second"
-            )
-        if self._is_behind:
-            return "messages that are of no use any more are being removed before it"
-        return ""
+        return self.gates.obstacle(self.leases.leased)
 
     def next_moment_ns(self) -> int | None:
         """Return before when nothing changes by itself; None if nothing ever does."""
@@ -244,21 +204,31 @@ class Queue:
         ttl_ns = self.info.settings.ttl_ns
         if ttl_ns and self.ready.fresh:
             moments.append(seq_of(self.ready.fresh[0]) + ttl_ns)
-        # Also while it is empty: nobody looks at the bucket when a message comes.
-        if self._bucket and not self._level:
-            moments.append(self._bucket.next_ns())
+        if (of_rate := self.gates.next_moment_ns()) is not None:
+            moments.append(of_rate)
         return min(moments, default=None)
 
     def count_out(self, count: int, now_ns: int) -> None:
         """Count messages that were popped, or leased, against the rate."""
-        if self._bucket:
-            self._bucket.take(count, now_ns)
-            self._level = self._bucket.level(now_ns)
+        self.gates.count_out(count, now_ns)
 
-    def nothing_to_hand_out(self) -> QueueEmpty:
-        """Return the error that says why there is no message, and count it."""
+    def nothing_to_hand_out(self, now_ns: int | None = None) -> QueueEmpty:
+        """Return the error that says why there is no message, and count it.
+
+        Args:
+            now_ns: the moment, to tell when a rate lets the next message out.
+        """
         self.empty_total += 1
-        return QueuePaused(self.info.id) if self.info.pause else QueueEmpty(self.info.id)
+        id_, count = self.info.id, self.ready_count
+        if self.gates.is_paused:
+            return QueuePaused(id_)
+        why = self.gate()
+        if not why and self.lines.is_active:
+            why = "others of their groups or fair_keys have to be done first, or to be resumed"
+        if not count or not why:
+            return QueueEmpty(id_)
+        of_keys_ns = self.lines.keys.next_moment_ns()
+        return QueueEmpty.held_back(id_, count, why, self.gates.ask_again_s(now_ns, of_keys_ns))
 
     def add(self, added: int) -> None:
         """Put a message at the end.
@@ -462,7 +432,7 @@ class Queue:
             Their entries, in order; and the sequence numbers of those that were ever on lease.
         """
         by_seq = self.leases.by_seq
-        count_max = min(count_max, self._most_out)
+        count_max = min(count_max, self._most_out())
         if self.lines.is_active:
             taken = self.lines.take_batch(count_max, bytes_max, _pop_bytes, on_lease=False)
         else:
@@ -478,13 +448,13 @@ class Queue:
         Raises:
             QueueEmpty: there is none.
         """
-        head = self._head()
+        head = self.head()
         if head is None:
             self.empty_total += 1
             raise QueueEmpty(self.info.id)
         return head
 
-    def _head(self) -> int | None:
+    def head(self) -> int | None:
         """Return the entry of the message that is next, but for a pause and the like."""
         return self.lines.head() if self.lines.is_active else self.ready.head()
 
@@ -493,7 +463,7 @@ class Queue:
     ) -> list[Delivery]:
         """Put messages at the head on lease; see `Leases.hand_out`."""
         handed_out = self.leases.hand_out(
-            now_ns, now_ns + duration_ns, min(count_max, self._most_out), bytes_max, consumer
+            now_ns, now_ns + duration_ns, min(count_max, self._most_out()), bytes_max, consumer
         )
         self.redelivered_total += sum(delivery.fence > 1 for delivery in handed_out)
         self.count_out(len(handed_out), now_ns)
@@ -568,15 +538,14 @@ class Queue:
         """Take note that nothing has ended by now; return whether more can be handed out."""
         available = self.available
         self._note_time(now_ns)
-        if self._is_behind:
-            self._is_behind = False
+        if self.gates.is_behind:
+            self.gates.is_behind = False
             self._set_gate()
         return self.available > available
 
     def _note_time(self, now_ns: int) -> None:
         """Let the buckets fill up to a moment."""
-        if self._bucket:
-            self._level = self._bucket.level(now_ns)
+        self.gates.pass_time(now_ns)
         self.lines.keys.pass_time(now_ns)
 
     def pass_time(self, now_ns: int) -> Ended:
@@ -597,19 +566,20 @@ class Queue:
         self.expired_total += len(expired) + len(expired_fresh)
         self._note_time(now_ns)
         moment_ns = self.next_moment_ns()
-        self._is_behind = self.leases.may_expire and moment_ns is not None and moment_ns <= now_ns
+        is_due = moment_ns is not None and moment_ns <= now_ns
+        self.gates.is_behind = self.leases.may_expire and is_due
         self._set_gate()
         return Ended(worn_out, expired, expired_fresh)
 
     def drop_all(self) -> list[int]:
         """Take all messages, and return their entries."""
-        self._is_behind = False
+        self.gates.is_behind = False
         self._set_gate()
         return self.ready.clear() + self.leases.clear()
 
     def oldest_age_ns(self, now_ns: int) -> int:
         """Return how long ago the message at the head came, in nanoseconds; 0 if none."""
-        head = self._head()
+        head = self.head()
         return 0 if head is None else max(0, now_ns - seq_of(head))
 
 

@@ -18,14 +18,15 @@ def with_tag(info: QueueInfo, tag: Tag) -> QueueInfo:
         return info
     tags = (*info.tags, tag)
     if len(tags) > TAGS_MAX:
-        raise InvalidArgument("tag", f"queue {info.id} has {TAGS_MAX} tags, the most")
+        rule = f"queue {info.id} has {TAGS_MAX} tags, the most"
+        raise InvalidArgument.over("tag", rule, "tags_max", TAGS_MAX, len(tags))
     size = len(encode_tags(tags))
     if size > TAGS_BYTES_MAX:
-        raise InvalidArgument(
-            "tag",
+        rule = (
             f"the tags of queue {info.id} would take {size} bytes, more than"
-            f" tags_bytes_max of {TAGS_BYTES_MAX}",
+            f" tags_bytes_max of {TAGS_BYTES_MAX}"
         )
+        raise InvalidArgument.over("tag", rule, "tags_bytes_max", TAGS_BYTES_MAX, size)
     return replace(info, tags=tags)
 
 

@@ -41,6 +41,12 @@ class QueueCollector(Collector):
     """
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        """Collect of the queues in a catalog.
+
+        Args:
+            catalog: the queues.
+            clock: the one that numbers messages, to tell how old they are.
+        """
         self._catalog = catalog
         self._clock = clock
 
@@ -214,6 +220,21 @@ def _sharing(queues: Sequence[Queue]) -> Iterable[Metric]:
         blocked.add_metric(label, lines.groups.blocked)
         fair_keys.add_metric(label, lines.keys.used)
     return groups, held, blocked, fair_keys
+
+
+class SelectionCollector(Collector):
+    """How many selectors are in use, as there are when that is asked for."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterable[Metric]:
+        """Return one gauge."""
+        yield GaugeMetricFamily(
+            "q_selectors",
+            "Number of different selectors by which messages are taken, or were a minute ago.",
+            value=self._count(),
+        )
 
 
 class CallCollector(Collector):

@@ -14,13 +14,23 @@ from typing import Final
 
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
+from qmq.engine.clock_offset import ClockOffset
+from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError, ShuttingDown
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.model.footprint import Footprint
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.footprint import FootprintCollector
 from qmq.observe.logs import configure_logs
-from qmq.observe.metrics import CallCollector, QueueCollector, process_registry, render
+from qmq.observe.metrics import (
+    CallCollector,
+    QueueCollector,
+    SelectionCollector,
+    process_registry,
+    render,
+)
 from qmq.observe.schedules import ScheduleCollector
 from qmq.server.admin import Admin, AdminError
 from qmq.server.config import Config
@@ -56,6 +66,7 @@ class Server:
         self._calls = CallCollector()
         self._registry.register(self._calls)
         self._broker: Broker | None = None
+        self._clock_offset: ClockOffset | None = None
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
 
@@ -90,6 +101,8 @@ class Server:
             os._exit(1)
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._clock_offset:
+            await self._clock_offset.close()
         if self._broker:
             await self._broker.close()
         shutil.rmtree(self._runtime, ignore_errors=True)
@@ -101,17 +114,26 @@ class Server:
         config = self._config
         clock = SystemClock()
         health = self._health = HealthService(_SERVICES)
-        stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore()}
+        footprint = Footprint(config.memory_max)
+        stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore(footprint)}
         disk = None
         if config.data:
             disk = stores[Store.DISK] = DiskStore.open(
                 config.data,
                 cache_bytes_max=config.cache_bytes_max,
                 on_failure=self._on_store_failure,
+                footprint=footprint,
             )
+        timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
+        if disk:
+            self._clock_offset = ClockOffset(
+                clock, timer, disk.clock_offset_ns, disk.keep_clock_offset
+            )
+            self._clock_offset.start()
         broker = self._broker = Broker(
             stores,
             clock=clock,
+            timer=timer,
             new_id=RandomIds(),
             queues=disk.queues if disk else (),
             last_queue_number=disk.last_queue_number if disk else 0,
@@ -119,8 +141,11 @@ class Server:
             schedules=disk.schedules if disk else (),
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
+            footprint=footprint,
         )
-        self._registry.register(QueueCollector(broker.catalog, clock))
+        self._registry.register(QueueCollector(broker.catalog, timer))
+        self._registry.register(SelectionCollector(broker.selecting.__len__))
+        self._registry.register(FootprintCollector(footprint))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()

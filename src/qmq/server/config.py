@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 from qmq import limits
 from qmq.server.address import Address
+from qmq.server.available import available_bytes
 
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
@@ -25,6 +26,11 @@ NO_DATA = "none"
 _DRAIN_TIMEOUT_MAX_S = 3_600.0
 _QUEUES_MAX = 10_000_000
 _CACHE_BYTES_MAX = 1 << 40
+_MEMORY_MAX = 1 << 50
+
+#: Of the memory that there is, what messages may take: the rest is for the server itself, for what
+#: is on its way, and for what Python needs besides what it uses.
+_MEMORY_SHARE_PERCENT = 60
 
 _DIGITS = re.compile("[0-9]{1,20}")
 
@@ -98,6 +104,10 @@ def _state_directory() -> Path:
     import platformdirs  # noqa: PLC0415
 
     return platformdirs.user_state_path("q", appauthor=False)
+
+
+def _memory_share() -> int:
+    return available_bytes() * _MEMORY_SHARE_PERCENT // 100
 
 
 def _parse_quit_from(text: str) -> QuitFrom:
@@ -234,6 +244,15 @@ class Config:
         default_text=str(limits.CACHE_BYTES_MAX),
         unit="bytes",
         help="How much of the messages in DISK queues is also kept in memory.",
+    )
+    memory_max: int = _option(
+        "--memory-max",
+        kind=_whole_number(0, _MEMORY_MAX),
+        default_text="60 % of what the control group or the machine has",
+        make_default=_memory_share,
+        unit="bytes",
+        help="How much memory the messages of all queues may take; what would be more is refused."
+        " 0: as much as there is. What counts as how much is told in docs/operations.md.",
     )
 
     def __post_init__(self) -> None:

@@ -15,12 +15,13 @@ from qmq.engine.broker import Broker
 from qmq.engine.consuming import Consumer
 from qmq.engine.waiting import Gone
 from qmq.envelope import reply_with, varint
-from qmq.errors import InvalidArgument
+from qmq.errors import InvalidArgument, LeaseLost, QueueNotFound
 from qmq.limits import CREDIT_MAX
+from qmq.model.selector import parse
 from qmq.transport.decode import decode
 from qmq.transport.grpc import Requests, StreamMethod, UnaryMethod, WaitingMethod
-from qmq.transport.lease_service import LeaseService
-from qmq.values import Durability
+from qmq.transport.lease_service import LeaseService, lease_results
+from qmq.transport.sources import is_by_selector
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, consumer_name
 from qmq.wire.times import LEASE, optional_duration_ns
@@ -86,24 +87,27 @@ class ConsumeService:
         try:
             duration_ns = optional_duration_ns(request, "lease_duration", LEASE)
             name = consumer_name(request.consumer, "consumer")
-            info = await self._broker.get_queue(request.queue_id)
+            selector = request.selector if is_by_selector(request) else ""
+            if selector:
+                parse(selector)
+            queue_id = "" if selector else (await self._broker.get_queue(request.queue_id)).id
         except InvalidArgument as error:
             raise _inside(kind, error) from None
         consumer = Consumer(
-            self._broker.leasing, info.id, credit=credit, duration_ns=duration_ns, name=name
+            self._broker,
+            queue_id=queue_id,
+            selector=selector,
+            credit=credit,
+            duration_ns=duration_ns,
+            name=name,
         )
 
         def is_its_queue(reference: str) -> bool:
             queue = self._broker.catalog.get(reference)
-            return queue is not None and queue.info.id == info.id
+            return queue is not None and queue.info.id == queue_id
 
         return _Stream(
-            requests,
-            consumer,
-            info.id,
-            is_its_queue=is_its_queue,
-            commands=self._commands,
-            reached=self._broker.reached,
+            requests, consumer, queue_id, is_its_queue=is_its_queue, commands=self._commands
         )
 
 
@@ -171,7 +175,7 @@ class _Outbox:
 class _Stream:
     """One consumer's stream, once it is open."""
 
-    def __init__(  # noqa: PLR0913 - What it works with, each by name.
+    def __init__(
         self,
         requests: Requests,
         consumer: Consumer,
@@ -179,14 +183,13 @@ class _Stream:
         *,
         is_its_queue: Callable[[str], bool],
         commands: Mapping[str, _Command],
-        reached: Callable[[str, int], Durability],
     ) -> None:
         self._requests = requests
         self._consumer = consumer
+        #: Empty if it is of all queues that a selector matches.
         self._queue_id = queue_id
         self._is_its_queue = is_its_queue
         self._commands = commands
-        self._reached = reached
         #: Why a request was refused, which ends the stream.
         self._refusal: Exception | None = None
         self.outbox = _Outbox()
@@ -227,21 +230,38 @@ class _Stream:
             credit = _credit(request.credit, 0, "credit.credit")
             self._consumer.holding.set_credit(credit)
             return
-        if request.queue_id and not self._is_its_queue(request.queue_id):
+        queue_id = self._queue_id_of(kind, request.queue_id)
+        # Those that are begun in one turn of the event loop run in this order.
+        self.outbox.put_answer(asyncio.ensure_future(self._answer(kind, request, queue_id)))
+
+    def _queue_id_of(self, kind: str, reference: str) -> str:
+        """Return the queue that a request is about.
+
+        Raises:
+            InvalidArgument: it names another one than it may, or none where it must.
+        """
+        if not self._queue_id:
+            if not reference:
+                raise InvalidArgument(
+                    f"{kind}.queue_id",
+                    "must be that of the messages, since the stream is of all queues that its"
+                    " selector matches",
+                )
+            return reference
+        if reference and not self._is_its_queue(reference):
             raise InvalidArgument(
                 f"{kind}.queue_id",
                 f"must be that of the stream, {self._queue_id}, or be left out;"
-                f" got {request.queue_id[:120]!r}",
+                f" got {reference[:120]!r}",
             )
-        # Those that are begun in one turn of the event loop run in this order.
-        self.outbox.put_answer(asyncio.ensure_future(self._answer(kind, request)))
+        return self._queue_id
 
-    async def _answer(self, kind: str, request: Any) -> bytes:  # noqa: ANN401 - As above.
+    async def _answer(self, kind: str, request: Any, queue_id: str) -> bytes:  # noqa: ANN401 - As above.
         """Carry out a request, and return the answer; nothing if it is refused."""
         if self._refusal:
             return b""
         try:
-            answer = await self._commands[kind](request, self._queue_id)
+            answer = await self._command(kind, request, queue_id)
         except Exception as error:  # noqa: BLE001 - Whatever it is, it ends the stream.
             refusal = _inside(kind, error) if isinstance(error, InvalidArgument) else error
             self._refusal = refusal
@@ -249,12 +269,21 @@ class _Stream:
             return b""
         return b"".join((_TAGS[kind], varint(len(answer)), answer))
 
+    async def _command(self, kind: str, request: Any, queue_id: str) -> bytes:  # noqa: ANN401 - As above.
+        try:
+            return await self._commands[kind](request, queue_id)
+        except QueueNotFound:
+            if self._queue_id:
+                raise
+            # One of many: the stream goes on without it.
+            gone = f"has ended, since queue {queue_id} was deleted"
+            return lease_results([LeaseLost(each, gone) for each in request.lease_ids])
+
     async def _push(self) -> None:
         """Hand out messages, a batch when that before it is on its way."""
         try:
             while True:
-                leased = await self._consumer.next_batch()
-                level = self._reached(self._queue_id, Durability.UNKNOWN)
+                leased, level = await self._consumer.next_batch()
                 batch = b"".join(leased) + LEVEL_2[level]
                 await self.outbox.put_messages(reply_with(batch))
         except Exception as error:  # noqa: BLE001 - Whatever it is, it ends the stream.

@@ -80,7 +80,7 @@ class GroupService:
 def _group_id(text: str) -> str:
     if not text:
         raise InvalidArgument("group_id", "must be given")
-    return checked_id(text, "group_id", GROUP_ID_BYTES_MAX)
+    return checked_id(text, "group_id", GROUP_ID_BYTES_MAX, "group_id")
 
 
 def _state_value(number: int, at: int) -> GroupState:

@@ -14,6 +14,7 @@ from qmq.errors import InvalidArgument
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.sources import is_by_selector
 from qmq.transport.status import code_of
 from qmq.transport.waits import Wait
 from qmq.values import Durability, NackKind
@@ -42,6 +43,7 @@ class LeaseService:
     def __init__(self, broker: Broker) -> None:
         self._reached = broker.reached
         self._leasing = broker.leasing
+        self._selecting = broker.selecting
 
     def methods(self) -> dict[str, UnaryMethod]:
         """Return the methods by their gRPC path."""
@@ -69,16 +71,29 @@ class LeaseService:
                 f"must be 1 to {BATCH_MESSAGES_MAX}, or 0 for 1; got {request.messages_max}",
             )
         wait = Wait.of(request, limit_s)
-        level = self._reached(request.queue_id, request.durability)
-        leased = await self._leasing.lease(
-            request.queue_id,
-            request.messages_max or 1,
-            wait_s=wait.seconds,
-            is_gone=is_gone,
-            duration_ns=optional_duration_ns(request, "lease_duration", LEASE),
-            consumer=consumer_name(request.consumer, "consumer"),
-            durability=level,
-        )
+        duration_ns = optional_duration_ns(request, "lease_duration", LEASE)
+        consumer = consumer_name(request.consumer, "consumer")
+        if is_by_selector(request):
+            leased, level = await self._selecting.lease(
+                request.selector,
+                request.messages_max or 1,
+                wait_s=wait.seconds,
+                is_gone=is_gone,
+                duration_ns=duration_ns,
+                consumer=consumer,
+                durability=request.durability,
+            )
+        else:
+            level = self._reached(request.queue_id, request.durability)
+            leased = await self._leasing.lease(
+                request.queue_id,
+                request.messages_max or 1,
+                wait_s=wait.seconds,
+                is_gone=is_gone,
+                duration_ns=duration_ns,
+                consumer=consumer,
+                durability=level,
+            )
         if not leased:
             wait.check_in_time()
         return b"".join(leased) + LEVEL_2[level]
@@ -92,7 +107,7 @@ class LeaseService:
         """Do what an AckRequest says, on a queue that may be named elsewhere."""
         level = self._reached(queue_id, request.durability)
         results = await self._leasing.ack(queue_id, _lease_ids(request.lease_ids), durability=level)
-        return _reply(results, level)
+        return lease_results(results, level)
 
     async def nack(self, data: bytes) -> bytes:
         """Give leased messages back."""
@@ -115,7 +130,7 @@ class LeaseService:
             reason=kept_reason(request.reason),
             durability=level,
         )
-        return _reply(results, level)
+        return lease_results(results, level)
 
     async def extend(self, data: bytes) -> bytes:
         """Make leases end a time from now."""
@@ -131,7 +146,7 @@ class LeaseService:
             optional_duration_ns(request, "lease_duration", LEASE),
             durability=level,
         )
-        return _reply(results, level)
+        return lease_results(results, level)
 
     async def complete(self, data: bytes) -> bytes:
         """Ack leases and add messages, all of it or nothing."""
@@ -141,10 +156,13 @@ class LeaseService:
             ("adds", "messages", sum(len(add.messages) for add in request.adds)),
         ):
             if count > BATCH_MESSAGES_MAX:
-                raise InvalidArgument(
+                raise InvalidArgument.over(
                     field,
                     f"has {count} {kind} together, more than batch_messages_max of"
                     f" {BATCH_MESSAGES_MAX}",
+                    "batch_messages_max",
+                    BATCH_MESSAGES_MAX,
+                    count,
                 )
         queue_ids = [ack.queue_id for ack in request.acks] + [add.queue_id for add in request.adds]
         levels = [self._reached(queue_id, request.durability) for queue_id in queue_ids]
@@ -162,7 +180,7 @@ class LeaseService:
         return b"".join((*metas, LEVEL_2[level]))
 
 
-def _reply(results: Sequence[Result], level: Durability) -> bytes:
+def lease_results(results: Sequence[Result], level: Durability = Durability.UNKNOWN) -> bytes:
     """Encode how requests about leases ended: an AckResponse, NackResponse or ExtendResponse."""
     # Mostly there is nothing to say.
     encoded = b"".join(map(_encoded, results)) if any(results) else _FINE * len(results)

@@ -4,11 +4,12 @@ from typing import Final
 
 from qmq.engine.broker import Broker
 from qmq.engine.waiting import IsGone
-from qmq.envelope import batch_reply_with, reply_with
+from qmq.envelope import batch_reply_with, encode_queue_ids, reply_with
 from qmq.errors import InvalidArgument, QueueEmpty
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.sources import is_by_selector
 from qmq.transport.waits import Wait
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, encoded_tags
@@ -66,9 +67,12 @@ class MessageService:
         request = decode(pb.AddBatchRequest, data)
         count = len(request.messages)
         if count > BATCH_MESSAGES_MAX:
-            raise InvalidArgument(
+            raise InvalidArgument.over(
                 "messages",
                 f"has {count} messages, more than batch_messages_max of {BATCH_MESSAGES_MAX}",
+                "batch_messages_max",
+                BATCH_MESSAGES_MAX,
+                count,
             )
         level = self._broker.reached(request.queue_id, request.durability)
         messages, options = encoded_messages(request.messages, "messages")
@@ -113,6 +117,23 @@ class MessageService:
                 "messages_max", f"must be 1 to {BATCH_MESSAGES_MAX}; got {request.messages_max}"
             )
         wait = Wait.of(request, limit_s)
+        if is_by_selector(request):
+            popped = await self._broker.selecting.pop_batch(
+                request.selector,
+                request.messages_max,
+                wait.seconds,
+                is_gone,
+                durability=request.durability,
+            )
+            if not popped.envelopes:
+                wait.check_in_time()
+            return b"".join(
+                (
+                    batch_reply_with(popped.envelopes),
+                    LEVEL_2[popped.level],
+                    encode_queue_ids(popped.queue_ids),
+                )
+            )
         level = self._broker.reached(request.queue_id, request.durability)
         envelopes = await self._broker.pop_batch(
             request.queue_id, request.messages_max, wait.seconds, is_gone, durability=level

@@ -19,7 +19,7 @@ from qmq.wire.settings import settings_message
 from qmq.wire.times import duration_message, moment_message
 
 #: How durable a change is, as field 2 of a reply, by the number of the level.
-LEVEL_2: Final = tuple(b"\x10" + bytes((level,)) for level in Durability)
+LEVEL_2: Final = tuple(b"\x10" + bytes((level,)) if level else b"" for level in Durability)
 
 
 def tag_value(tag: pb.Tag, field: str) -> Tag:
@@ -34,7 +34,13 @@ def tag_value(tag: pb.Tag, field: str) -> Tag:
     ):
         # A character takes one byte or more, so short texts need no encoding to count.
         if len(text) > most // 4 and (size := len(text.encode())) > most:
-            raise InvalidArgument(f"{field}.{part}", f"takes {size} bytes, more than {most}")
+            raise InvalidArgument.over(
+                f"{field}.{part}",
+                f"takes {size} bytes, more than {most}",
+                f"tag_{part}_bytes_max",
+                most,
+                size,
+            )
     return Tag(tag.key, tag.value)
 
 
@@ -65,15 +71,25 @@ def encoded_tags(tags: Iterable[pb.Tag], count: int, field: str) -> bytes:
 
 def _tag_values(tags: Iterable[pb.Tag], count: int, field: str) -> tuple[Tag, ...]:
     if count > TAGS_MAX:
-        raise InvalidArgument(field, f"has {count} tags, more than tags_max of {TAGS_MAX}")
+        raise InvalidArgument.over(
+            field,
+            f"has {count} tags, more than tags_max of {TAGS_MAX}",
+            "tags_max",
+            TAGS_MAX,
+            count,
+        )
     return tuple(tag_value(tag, f"{field}[{at}]") for at, tag in enumerate(tags))
 
 
 def _encode(tags: tuple[Tag, ...], field: str) -> bytes:
     encoded = encode_tags(tags)
     if len(encoded) > TAGS_BYTES_MAX:
-        raise InvalidArgument(
-            field, f"take {len(encoded)} bytes, more than tags_bytes_max of {TAGS_BYTES_MAX}"
+        raise InvalidArgument.over(
+            field,
+            f"take {len(encoded)} bytes, more than tags_bytes_max of {TAGS_BYTES_MAX}",
+            "tags_bytes_max",
+            TAGS_BYTES_MAX,
+            len(encoded),
         )
     return encoded
 
@@ -85,7 +101,13 @@ def consumer_name(text: str, field: str) -> str:
         InvalidArgument: it is too long; `field` names it.
     """
     if (size := len(text.encode())) > CONSUMER_BYTES_MAX:
-        raise InvalidArgument(field, f"takes {size} bytes, more than {CONSUMER_BYTES_MAX}")
+        raise InvalidArgument.over(
+            field,
+            f"takes {size} bytes, more than {CONSUMER_BYTES_MAX}",
+            "consumer_bytes_max",
+            CONSUMER_BYTES_MAX,
+            size,
+        )
     return text
 
 

@@ -10,13 +10,14 @@ from qmq.errors import InvalidArgument
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-def checked_id(text: str, field: str, bytes_max: int) -> str:
+def checked_id(text: str, field: str, bytes_max: int, kind: str) -> str:
     """Return an id that a caller has made up, if it may be one; it may be empty.
 
     Args:
         text: the id.
         field: its name, for errors.
         bytes_max: how many bytes it may take, in UTF-8.
+        kind: what it is an id of, for the name of that limit.
 
     Raises:
         InvalidArgument: it is too long, or has control characters.
@@ -24,7 +25,8 @@ def checked_id(text: str, field: str, bytes_max: int) -> str:
     if not text:
         return text
     if (size := len(text.encode())) > bytes_max:
-        raise InvalidArgument(field, f"takes {size} bytes, more than {bytes_max}")
+        rule = f"takes {size} bytes, more than {bytes_max}"
+        raise InvalidArgument.over(field, rule, f"{kind}_bytes_max", bytes_max, size)
     if control := _CONTROL.search(text):
         raise InvalidArgument(
             field,

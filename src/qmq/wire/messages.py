@@ -70,9 +70,9 @@ def message_options(message: pb.MessageOptions, field: str) -> MessageOptions:
         ttl_ns=_duration_ns(message, "ttl", field, TTL),
         expires_ns=_moment_ns(message, "expires_at", field),
         priority=message.priority,
-        dedup_id=checked_id(message.dedup_id, f"{field}.dedup_id", DEDUP_ID_BYTES_MAX),
-        group_id=checked_id(message.group_id, f"{field}.group_id", GROUP_ID_BYTES_MAX),
-        fair_key=checked_id(message.fair_key, f"{field}.fair_key", FAIR_KEY_BYTES_MAX),
+        dedup_id=checked_id(message.dedup_id, f"{field}.dedup_id", DEDUP_ID_BYTES_MAX, "dedup_id"),
+        group_id=checked_id(message.group_id, f"{field}.group_id", GROUP_ID_BYTES_MAX, "group_id"),
+        fair_key=checked_id(message.fair_key, f"{field}.fair_key", FAIR_KEY_BYTES_MAX, "fair_key"),
     )
 
 

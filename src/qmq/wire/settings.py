@@ -186,7 +186,7 @@ def _weight_changes(weights: Mapping[str, int], field: str) -> dict[str, int]:
     changes = dict(sorted(weights.items()))
     for key, weight in changes.items():
         name = f"{field}[{json.dumps(key[:FAIR_KEY_BYTES_MAX], ensure_ascii=False)}]"
-        checked_id(key, name, FAIR_KEY_BYTES_MAX)
+        checked_id(key, name, FAIR_KEY_BYTES_MAX, "fair_key")
         if not 0 <= weight <= WEIGHT_MAX:
             raise InvalidArgument(
                 name, f"must be 1 to {WEIGHT_MAX}, or 0 to forget it; got {weight}"

@@ -9,6 +9,7 @@ from qmq.client._async.connection import AsyncConnection
 from qmq.client._async.lease import AsyncLeasedMessage, lease_of
 from qmq.client._async.queue import AsyncQueue
 from qmq.client._async.scheduling import schedules_of
+from qmq.client._async.selection import AsyncSelection
 from qmq.client.codecs import AS_IS, Codec
 from qmq.client.decode import durability_of, metadata, queue_info, queue_stats, redrive
 from qmq.client.encode import queue_settings, tags_of
@@ -126,6 +127,21 @@ class AsyncClient:
         if codec is None:
             return AsyncQueue(self._connection, queue_id, AS_IS)
         return AsyncQueue(self._connection, queue_id, codec)
+
+    @overload
+    def selection(self, selector: str) -> AsyncSelection[bytes | str]: ...
+    @overload
+    def selection(self, selector: str, *, codec: Codec[T]) -> AsyncSelection[T]: ...
+    def selection(self, selector: str, *, codec: Codec[T] | None = None) -> AsyncSelection[Any]:
+        """Return all queues that a selector matches, to take messages of. It asks nothing.
+
+        Args:
+            selector: such as `team=mail,env in (prod,stage)`; see docs/selectors.md.
+            codec: as in `queue`.
+        """
+        if codec is None:
+            return AsyncSelection(self._connection, selector, AS_IS)
+        return AsyncSelection(self._connection, selector, codec)
 
     async def new_queue(
         self,
@@ -254,6 +270,7 @@ class AsyncClient:
         Raises:
             LeaseLost: one of the messages is not the caller's any more, or acked already.
             QueueFull: there is no room for the messages, once the acked ones are gone.
+            MemoryFull: likewise, in the server's memory.
             StoresDiffer: the queues live in different stores.
             DurabilityNotReached: their store cannot be as durable as that.
             QueueNotFound: there is no such queue.
@@ -263,7 +280,7 @@ class AsyncClient:
         leases = [lease_of(message) for message in acks]
         by_queue: dict[str, list[str]] = {}
         for lease in leases:
-            by_queue.setdefault(lease.keeper.leasing.queue_id, []).append(lease.id)
+            by_queue.setdefault(lease.queue_id, []).append(lease.id)
         request = pb.CompleteRequest(
             acks=[
                 pb.CompleteRequest.Ack(queue_id=queue_id, lease_ids=lease_ids)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from qmq.client import forks
 from qmq.client._async.extender import AsyncExtender
@@ -26,13 +26,16 @@ from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
 
+#: Seconds that leases last on messages of many queues, unless told otherwise.
+SELECTION_LEASE_S: Final = 30.0
+
 _log = logging.getLogger("qmq.client")
 
 
 class AsyncConsumer(Generic[T]):
-    """Leases the messages of a queue, and acks each when the next one is asked for.
+    """Leases messages one by one, and acks each when the next one is asked for.
 
-    Made by `AsyncQueue.consume`, to be used in `async with`:
+    Made by `AsyncQueue.consume` and `AsyncSelection.consume`, to be used in `async with`:
 
     - A message is acked when the task or thread that got it asks for the next one or leaves
       the block, unless the program has acked it or given it back.
@@ -66,7 +69,7 @@ class AsyncConsumer(Generic[T]):
         self._generation = forks.generation
         self._held: AsyncHeld[T] = AsyncHeld(concurrency=concurrency, prefetch=prefetch)
         self._settler = AsyncSettler(leasing, self._held.let_go)
-        self._extender = AsyncExtender(leasing, self._leases)
+        self._extender = AsyncExtender(self._leases)
         self._watch = AsyncWatch(self._after)
         #: What waits for messages.
         self._wait = AsyncEndableCall()
@@ -78,14 +81,14 @@ class AsyncConsumer(Generic[T]):
     def __repr__(self) -> str:
         under_way, ready = self._held.counts
         return (
-            f"<AsyncConsumer of {self._leasing.queue_id!r}: {self._handed_out_total} messages"
+            f"<AsyncConsumer of {self._leasing.source!r}: {self._handed_out_total} messages"
             f" handed out, {under_way} under way, {ready} leased ahead>"
         )
 
     async def __aenter__(self) -> Self:
         if self._fetching:
             raise ClientUnusable("a consumer is of use once: make another by `consume`")
-        about = f"consumer of {self._leasing.queue_id}"
+        about = f"consumer of {self._leasing.source}"
         self._settler.open()
         self._settling = AsyncBackground(self._settler.run, f"qmq settler, {about}")
         self._extending = AsyncBackground(self._extender.run, f"qmq extender, {about}")
@@ -184,7 +187,7 @@ class AsyncConsumer(Generic[T]):
                 logging.INFO if ending == RELEASE else logging.WARNING,
                 "who worked on message %s of queue %s has ended, so that it is %s",
                 message.id,
-                self._leasing.queue_id,
+                message.queue_id,
                 ending,
                 exc_info=error if isinstance(error, Exception) else None,
             )
@@ -229,11 +232,15 @@ class AsyncConsumer(Generic[T]):
     async def _learn_duration(self) -> None:
         """Ask how long leases last."""
         leasing = self._leasing
+        if leasing.selector:
+            # Each of the queues may say something else.
+            self._duration_s = SELECTION_LEASE_S
+            return
         request = pb.GetQueueRequest(queue_id=leasing.queue_id)
         ask = partial(
             leasing.connection.ask, "GetQueue", request, pb.GetQueueResponse, repeatable=True
         )
-        reply = await outlast(leasing.connection, leasing.queue_id, ask)
+        reply = await outlast(leasing.connection, leasing.source, ask)
         lasts = queue_info(reply.queue).settings.lease_duration
         assert lasts is not None
         self._duration_s = lasts.total_seconds()
@@ -248,7 +255,7 @@ class AsyncConsumer(Generic[T]):
             reply = await leasing.lease(want.messages_max, 0.0, self._duration_s, self._name)
         if want.is_urgent and not (reply and reply.messages):
             lease = partial(leasing.lease, want.messages_max, None, self._duration_s, self._name)
-            wait = partial(outlast, leasing.connection, leasing.queue_id, lease)
+            wait = partial(outlast, leasing.connection, leasing.source, lease)
             reply = await self._wait.make(wait)
         return reply.messages if reply else ()
 

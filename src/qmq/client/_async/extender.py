@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from qmq.client._async.lease import AsyncLease
-from qmq.client._async.leasing import AsyncLeasing
 from qmq.client.errors import DeadlineExceeded, QmqError, Unavailable
 from qmq.client.on_asyncio.concurrency import AsyncSignal
 from qmq.limits import BATCH_MESSAGES_MAX
@@ -25,14 +24,12 @@ _log = logging.getLogger("qmq.client")
 class AsyncExtender:
     """Extends the leases of one consumer at about a third of their duration."""
 
-    def __init__(self, leasing: AsyncLeasing, leases: Callable[[], Sequence[AsyncLease]]) -> None:
+    def __init__(self, leases: Callable[[], Sequence[AsyncLease]]) -> None:
         """Extend nothing yet.
 
         Args:
-            leasing: makes the calls.
             leases: lists the leases that are to go on.
         """
-        self._leasing = leasing
         self._leases = leases
         #: Set when there are new leases, or there is nothing to do any more.
         self._work = AsyncSignal()
@@ -64,12 +61,12 @@ class AsyncExtender:
             return None
         if (soonest_s := min(dues)) > 0:
             return soonest_s
-        due = [lease for lease in leases if _left_s(lease, now) <= _LEFT_SOON * _duration_s(lease)][
-            :BATCH_MESSAGES_MAX
-        ]
-        duration_s = _duration_s(due[0])
+        due = [lease for lease in leases if _left_s(lease, now) <= _LEFT_SOON * _duration_s(lease)]
+        # A call is about one queue. Those of others have theirs right after it.
+        queue_id, duration_s = due[0].queue_id, _duration_s(due[0])
+        due = [lease for lease in due if lease.queue_id == queue_id][:BATCH_MESSAGES_MAX]
         try:
-            results = await self._leasing.extend([lease.id for lease in due], duration_s)
+            results = await due[0].leasing.extend([lease.id for lease in due], duration_s)
         except (Unavailable, DeadlineExceeded) as error:
             return self._after_failure(due, error)
         except QmqError as error:
@@ -95,7 +92,7 @@ class AsyncExtender:
             _log.warning(
                 "the lease on message %s of queue %s is lost: %s",
                 lease.message_id,
-                self._leasing.queue_id,
+                lease.queue_id,
                 error,
             )
 

@@ -3,19 +3,22 @@
 import time
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from qmq.client._async.leasing import AsyncLeasing
 from qmq.client.codecs import Codec
 from qmq.client.decode import metadata, moment_ns, what_else
 from qmq.client.endings import Ending
-from qmq.client.errors import LeaseLost, QmqError
+from qmq.client.errors import LeaseLost, QmqError, QueueNotFound
 from qmq.client.options import Duration, seconds
 from qmq.client.values import DurabilityName, Message, durability_level, moment
 from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
+
+#: What a call about a lease is told if the lease has ended: also with its queue.
+_LOST: Final = (LeaseLost, QueueNotFound)
 
 
 class AsyncKeeper(Protocol):
@@ -40,7 +43,7 @@ class AsyncByHand:
 
     async def end(self, lease: "AsyncLease", ending: Ending) -> QmqError | None:
         """End a lease at once."""
-        return await self.leasing.end_one(lease.id, ending)
+        return await lease.leasing.end_one(lease.id, ending)
 
     def let_go(self, lease: "AsyncLease") -> None:
         """Nothing."""
@@ -59,6 +62,7 @@ class AsyncLease:
         "is_over",
         "keeper",
         "message_id",
+        "queue_id",
         "worker",
     )
 
@@ -74,6 +78,8 @@ class AsyncLease:
         """
         self.id = wire.lease_id
         self.message_id = wire.message.meta.id
+        #: The queue that the message is in: its id, or what the caller calls it.
+        self.queue_id = wire.queue_id or keeper.leasing.queue_id
         self.keeper = keeper
         self.duration_s = duration_s
         #: When it ends: nanoseconds since the Unix epoch, by the server's clock.
@@ -95,6 +101,11 @@ class AsyncLease:
         state = "lost" if self.is_lost else "over" if self.is_over else "held"
         return f"<AsyncLease {self.id} {state}>"
 
+    @property
+    def leasing(self) -> AsyncLeasing:
+        """What ends and extends it."""
+        return self.keeper.leasing.of(self.queue_id)
+
     async def end(self, ending: Ending) -> None:
         """End it. Raises QmqError."""
         self.is_ending = True
@@ -111,7 +122,7 @@ class AsyncLease:
         if duration_s is None:
             duration_s = self.duration_s
         sent_at = time.monotonic()
-        leasing = self.keeper.leasing.asking_for(durability)
+        leasing = self.leasing.asking_for(durability)
         (result,) = await leasing.extend([self.id], duration_s)
         self.note_extension(result, sent_at, duration_s)
         if isinstance(result, QmqError):
@@ -119,7 +130,7 @@ class AsyncLease:
 
     def note_end(self, error: QmqError | None) -> None:
         """Note that it was ended, or why that was refused."""
-        if not self.is_over and (error is None or isinstance(error, LeaseLost)):
+        if not self.is_over and (error is None or isinstance(error, _LOST)):
             self.is_lost = error is not None
             self.is_over = True
             self.keeper.let_go(self)
@@ -134,7 +145,7 @@ class AsyncLease:
             sent_at: when that was asked for, by `time.monotonic`.
             duration_s: how long it was asked to last.
         """
-        if isinstance(result, LeaseLost):
+        if isinstance(result, _LOST):
             self.is_lost = True
         elif not isinstance(result, QmqError):
             self.expires_ns = result
@@ -257,6 +268,7 @@ def received(
     """Return a message that was leased. See AsyncLease."""
     message = wire.message
     meta = metadata(message.meta)
+    lease = AsyncLease(wire, keeper, duration_s)
     return AsyncLeasedMessage(
         meta.id,
         meta.created_ns,
@@ -264,9 +276,10 @@ def received(
         message.payload,
         codec,
         *what_else(message),
+        queue_id=lease.queue_id,
         lease_id=wire.lease_id,
         delivery_count=wire.delivery_count,
-        _lease=AsyncLease(wire, keeper, duration_s),
+        _lease=lease,
     )
 
 

@@ -145,6 +145,7 @@ class AsyncProducer(Generic[T]):
         Raises:
             QueueFull: the queue has no room for this one; those before it are stored.
             DedupFull: it knows as many dedup_ids as it may.
+            MemoryFull: the messages of all queues take as much memory as they may.
             DurabilityNotReached: the queue's store cannot be as durable as the producer asks.
             InvalidArgument: a tag or an option breaks a rule.
             MessageTooLarge: the message is larger than the server carries.

@@ -66,7 +66,7 @@ class AsyncSettler:
         """End a lease; return why it is refused. Raises QmqError."""
         pending = _Pending(lease, ending, AsyncSignal())
         if not self._put(pending):
-            return await self.leasing.end_one(lease.id, ending)
+            return await lease.leasing.end_one(lease.id, ending)
         assert pending.is_over
         await pending.is_over.wait()
         return pending.error
@@ -92,9 +92,10 @@ class AsyncSettler:
     async def run(self) -> None:
         """End leases until this is closed and nothing is left."""
         while batch := await self._take():
-            groups: dict[Ending, list[_Pending]] = {}
+            groups: dict[tuple[str, Ending], list[_Pending]] = {}
             for pending in batch:
-                groups.setdefault(pending.ending, []).append(pending)
+                key = pending.lease.queue_id, pending.ending
+                groups.setdefault(key, []).append(pending)
             left: list[_Pending] = []
             for group in groups.values():
                 for start in range(0, len(group), BATCH_MESSAGES_MAX):
@@ -102,12 +103,12 @@ class AsyncSettler:
             if left:
                 await self._pause(left)
             elif self._pauses_s:
-                _log.info("ending leases of queue %s: the server is back", self._queue_id)
+                _log.info("ending leases of queue %s: the server is back", self._source)
                 self._pauses_s = None
 
     @property
-    def _queue_id(self) -> str:
-        return self.leasing.queue_id
+    def _source(self) -> str:
+        return self.leasing.source
 
     def _put(self, pending: "_Pending") -> bool:
         if self._generation != forks.generation:
@@ -130,12 +131,13 @@ class AsyncSettler:
             await self._work.wait()
 
     async def _settle(self, group: "Sequence[_Pending]") -> "list[_Pending]":
-        """End leases, all in the same way; return those to try again later."""
+        """End leases of one queue, all in the same way; return those to try again later."""
         lease_ids = [pending.lease.id for pending in group]
         is_nobodys = all(pending.is_over is None for pending in group)
         errors: Iterable[QmqError | None]
         try:
-            errors = await self.leasing.end(lease_ids, group[0].ending, repeatable=is_nobodys)
+            leasing = group[0].lease.leasing
+            errors = await leasing.end(lease_ids, group[0].ending, repeatable=is_nobodys)
         except (Unavailable, DeadlineExceeded) as error:
             for pending in group:
                 pending.error = copy.copy(error)
@@ -158,9 +160,7 @@ class AsyncSettler:
     async def _pause(self, left: "list[_Pending]") -> None:
         """Wait before the next attempt."""
         if self._pauses_s is None:
-            _log.warning(
-                "ending leases of queue %s: %s; trying again", self._queue_id, left[0].error
-            )
+            _log.warning("ending leases of queue %s: %s; trying again", self._source, left[0].error)
             self._pauses_s = self.leasing.connection.retry.pauses_s()
         with self._lock:
             self._pending[:0] = left
@@ -182,7 +182,7 @@ class AsyncSettler:
             logging.INFO if is_harmless else logging.WARNING,
             "message %s of queue %s was not %s: %s",
             lease.message_id,
-            self._queue_id,
+            lease.queue_id,
             ending,
             error,
         )

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class AsyncTaker(Generic[T]):
-    """Takes messages out of one queue.
+    """Takes messages out of one queue, or several at once out of any that a selector matches.
 
     A wait that is longer than one call may take is made of several calls.
     """
@@ -28,8 +28,20 @@ class AsyncTaker(Generic[T]):
         queue_id: str,
         codec: Codec[T],
         durability: Durability = Durability.UNKNOWN,
+        *,
+        selector: str = "",
     ) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            connection: goes to the server.
+            queue_id: the queue's id or name; empty with a selector.
+            codec: reads the payloads.
+            durability: what each call asks for.
+            selector: which queues.
+        """
         self.connection = connection
+        self.selector = selector
         self.queue_id = queue_id
         self.codec = codec
         self.durability = durability
@@ -38,7 +50,9 @@ class AsyncTaker(Generic[T]):
         """Return what does the same as durably as that; UNKNOWN leaves it as it is."""
         if not durability:
             return self
-        return AsyncTaker(self.connection, self.queue_id, self.codec, durability)
+        return AsyncTaker(
+            self.connection, self.queue_id, self.codec, durability, selector=self.selector
+        )
 
     async def pop(self, wait_s: float | None) -> Message[T]:
         """Take the message at the head.
@@ -48,6 +62,10 @@ class AsyncTaker(Generic[T]):
 
         Raises QueueEmpty and other QmqErrors.
         """
+        return popped((await self.take_one(wait_s)).message, self.codec)
+
+    async def take_one(self, wait_s: float | None) -> pb.PopResponse:
+        """Do what `pop` does, and return the server's reply."""
         while True:
             turn_s, wait_s = next_turn(wait_s)
             request = pb.PopRequest(queue_id=self.queue_id, durability=self.durability.name)
@@ -61,7 +79,7 @@ class AsyncTaker(Generic[T]):
                 if wait_s == 0:
                     raise
             else:
-                return popped(pb.PopResponse.FromString(reply).message, self.codec)
+                return pb.PopResponse.FromString(reply)
 
     async def pop_batch(self, messages_max: int, wait_s: float | None) -> list[Message[T]]:
         """Take messages from the head, oldest first; none if there is none in time.
@@ -73,6 +91,9 @@ class AsyncTaker(Generic[T]):
         Raises QmqError.
         """
         codec, reply = self.codec, await self.take(messages_max, wait_s)
+        if self.selector:
+            of_queues = zip(reply.messages, reply.queue_ids, strict=True)
+            return [popped(each, codec, queue_id) for each, queue_id in of_queues]
         return [popped(each, codec) for each in reply.messages]
 
     async def take(self, messages_max: int, wait_s: float | None) -> pb.PopBatchResponse:
@@ -80,7 +101,10 @@ class AsyncTaker(Generic[T]):
         while True:
             turn_s, wait_s = next_turn(wait_s)
             request = pb.PopBatchRequest(
-                queue_id=self.queue_id, messages_max=messages_max, durability=self.durability.name
+                queue_id=self.queue_id,
+                selector=self.selector,
+                messages_max=messages_max,
+                durability=self.durability.name,
             )
             if turn_s:
                 request.wait.CopyFrom(duration(turn_s))
@@ -100,5 +124,7 @@ class AsyncTaker(Generic[T]):
         if wait_s is not None:
             return await self.pop_batch(messages_max, wait_s)
         return await outlast(
-            self.connection, self.queue_id, partial(self.pop_batch, messages_max, None)
+            self.connection,
+            self.selector or self.queue_id,
+            partial(self.pop_batch, messages_max, None),
         )

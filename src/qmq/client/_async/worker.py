@@ -26,9 +26,10 @@ _log = logging.getLogger("qmq.client")
 class AsyncWorker(Generic[T, R]):
     """Calls a function with each message of a queue, several at a time: at least once.
 
-    Made by `AsyncQueue.worker`. A message is acked when the function returns, and failed with
-    the text of the exception if it raises one; Reject and Release say otherwise. The function
-    may also ack the message itself, or give it back. To call the worker calls the function.
+    Made by `AsyncQueue.worker` and `AsyncSelection.worker`. A message is acked when the function
+    returns, and failed with the text of the exception if it raises one; Reject and Release say
+    otherwise. The function may also ack the message itself, or give it back. To call the worker
+    calls the function.
     """
 
     def __init__(
@@ -36,19 +37,19 @@ class AsyncWorker(Generic[T, R]):
         handler: Callable[[AsyncLeasedMessage[T]], Awaitable[R]],
         consume: Callable[[], AsyncConsumer[T]],
         *,
-        queue_id: str,
+        source: str,
         concurrency: int,
     ) -> None:
         functools.update_wrapper(self, handler)
         self._handler = handler
         self._consume = consume
-        self._queue_id = queue_id
+        self._source = source
         self._concurrency = concurrency
         #: Set when `run` is to end.
         self._stopping = AsyncSignal()
 
     def __repr__(self) -> str:
-        return f"<AsyncWorker {self._name} of {self._queue_id!r}>"
+        return f"<AsyncWorker {self._name} of {self._source!r}>"
 
     def __call__(self, message: AsyncLeasedMessage[T]) -> Awaitable[R]:
         """Call the function, and nothing else: for its tests."""
@@ -78,7 +79,7 @@ class AsyncWorker(Generic[T, R]):
         self._stopping.set()
 
     def _stop_by_signal(self) -> None:
-        _log.info("worker %s of queue %s is told to end", self._name, self._queue_id)
+        _log.info("worker %s of queue %s is told to end", self._name, self._source)
         self.stop()
 
     @property
@@ -104,7 +105,7 @@ class AsyncWorker(Generic[T, R]):
                 _log.warning(
                     "worker %s of queue %s releases messages that were not finished within %g s",
                     self._name,
-                    self._queue_id,
+                    self._source,
                     grace_s,
                 )
         finally:
@@ -131,6 +132,6 @@ class AsyncWorker(Generic[T, R]):
                     "worker %s failed on message %s of queue %s",
                     self._name,
                     message.id,
-                    self._queue_id,
+                    self._source,
                     exc_info=error,
                 )

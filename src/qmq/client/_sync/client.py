@@ -10,6 +10,7 @@ from qmq.client._sync.connection import Connection
 from qmq.client._sync.lease import LeasedMessage, lease_of
 from qmq.client._sync.queue import Queue
 from qmq.client._sync.scheduling import schedules_of
+from qmq.client._sync.selection import Selection
 from qmq.client.codecs import AS_IS, Codec
 from qmq.client.decode import durability_of, metadata, queue_info, queue_stats, redrive
 from qmq.client.encode import queue_settings, tags_of
@@ -125,6 +126,21 @@ class Client:
         if codec is None:
             return Queue(self._connection, queue_id, AS_IS)
         return Queue(self._connection, queue_id, codec)
+
+    @overload
+    def selection(self, selector: str) -> Selection[bytes | str]: ...
+    @overload
+    def selection(self, selector: str, *, codec: Codec[T]) -> Selection[T]: ...
+    def selection(self, selector: str, *, codec: Codec[T] | None = None) -> Selection[Any]:
+        """Return all queues that a selector matches, to take messages of. It asks nothing.
+
+        Args:
+            selector: such as `team=mail,env in (prod,stage)`; see docs/selectors.md.
+            codec: as in `queue`.
+        """
+        if codec is None:
+            return Selection(self._connection, selector, AS_IS)
+        return Selection(self._connection, selector, codec)
 
     def new_queue(
         self,
@@ -251,6 +267,7 @@ class Client:
         Raises:
             LeaseLost: one of the messages is not the caller's any more, or acked already.
             QueueFull: there is no room for the messages, once the acked ones are gone.
+            MemoryFull: likewise, in the server's memory.
             StoresDiffer: the queues live in different stores.
             DurabilityNotReached: their store cannot be as durable as that.
             QueueNotFound: there is no such queue.
@@ -260,7 +277,7 @@ class Client:
         leases = [lease_of(message) for message in acks]
         by_queue: dict[str, list[str]] = {}
         for lease in leases:
-            by_queue.setdefault(lease.keeper.leasing.queue_id, []).append(lease.id)
+            by_queue.setdefault(lease.queue_id, []).append(lease.id)
         request = pb.CompleteRequest(
             acks=[
                 pb.CompleteRequest.Ack(queue_id=queue_id, lease_ids=lease_ids)

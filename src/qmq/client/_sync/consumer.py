@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from qmq.client import forks
 from qmq.client._sync.extender import Extender
@@ -27,13 +27,16 @@ from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
 
+#: Seconds that leases last on messages of many queues, unless told otherwise.
+SELECTION_LEASE_S: Final = 30.0
+
 _log = logging.getLogger("qmq.client")
 
 
 class Consumer(Generic[T]):
-    """Leases the messages of a queue, and acks each when the next one is asked for.
+    """Leases messages one by one, and acks each when the next one is asked for.
 
-    Made by `Queue.consume`, to be used in `with`:
+    Made by `Queue.consume` and `Selection.consume`, to be used in `with`:
 
     - A message is acked when the task or thread that got it asks for the next one or leaves
       the block, unless the program has acked it or given it back.
@@ -67,7 +70,7 @@ class Consumer(Generic[T]):
         self._generation = forks.generation
         self._held: Held[T] = Held(concurrency=concurrency, prefetch=prefetch)
         self._settler = Settler(leasing, self._held.let_go)
-        self._extender = Extender(leasing, self._leases)
+        self._extender = Extender(self._leases)
         self._watch = Watch(self._after)
         #: What waits for messages.
         self._wait = EndableCall()
@@ -79,14 +82,14 @@ class Consumer(Generic[T]):
     def __repr__(self) -> str:
         under_way, ready = self._held.counts
         return (
-            f"<Consumer of {self._leasing.queue_id!r}: {self._handed_out_total} messages"
+            f"<Consumer of {self._leasing.source!r}: {self._handed_out_total} messages"
             f" handed out, {under_way} under way, {ready} leased ahead>"
         )
 
     def __enter__(self) -> Self:
         if self._fetching:
             raise ClientUnusable("a consumer is of use once: make another by `consume`")
-        about = f"consumer of {self._leasing.queue_id}"
+        about = f"consumer of {self._leasing.source}"
         self._settler.open()
         self._settling = Background(self._settler.run, f"qmq settler, {about}")
         self._extending = Background(self._extender.run, f"qmq extender, {about}")
@@ -185,7 +188,7 @@ class Consumer(Generic[T]):
                 logging.INFO if ending == RELEASE else logging.WARNING,
                 "who worked on message %s of queue %s has ended, so that it is %s",
                 message.id,
-                self._leasing.queue_id,
+                message.queue_id,
                 ending,
                 exc_info=error if isinstance(error, Exception) else None,
             )
@@ -230,11 +233,15 @@ class Consumer(Generic[T]):
     def _learn_duration(self) -> None:
         """Ask how long leases last."""
         leasing = self._leasing
+        if leasing.selector:
+            # Each of the queues may say something else.
+            self._duration_s = SELECTION_LEASE_S
+            return
         request = pb.GetQueueRequest(queue_id=leasing.queue_id)
         ask = partial(
             leasing.connection.ask, "GetQueue", request, pb.GetQueueResponse, repeatable=True
         )
-        reply = outlast(leasing.connection, leasing.queue_id, ask)
+        reply = outlast(leasing.connection, leasing.source, ask)
         lasts = queue_info(reply.queue).settings.lease_duration
         assert lasts is not None
         self._duration_s = lasts.total_seconds()
@@ -249,7 +256,7 @@ class Consumer(Generic[T]):
             reply = leasing.lease(want.messages_max, 0.0, self._duration_s, self._name)
         if want.is_urgent and not (reply and reply.messages):
             lease = partial(leasing.lease, want.messages_max, None, self._duration_s, self._name)
-            wait = partial(outlast, leasing.connection, leasing.queue_id, lease)
+            wait = partial(outlast, leasing.connection, leasing.source, lease)
             reply = self._wait.make(wait)
         return reply.messages if reply else ()
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from qmq.client._sync.lease import Lease
-from qmq.client._sync.leasing import Leasing
 from qmq.client.errors import DeadlineExceeded, QmqError, Unavailable
 from qmq.client.on_threads.concurrency import Signal
 from qmq.limits import BATCH_MESSAGES_MAX
@@ -26,14 +25,12 @@ _log = logging.getLogger("qmq.client")
 class Extender:
     """Extends the leases of one consumer at about a third of their duration."""
 
-    def __init__(self, leasing: Leasing, leases: Callable[[], Sequence[Lease]]) -> None:
+    def __init__(self, leases: Callable[[], Sequence[Lease]]) -> None:
         """Extend nothing yet.
 
         Args:
-            leasing: makes the calls.
             leases: lists the leases that are to go on.
         """
-        self._leasing = leasing
         self._leases = leases
         #: Set when there are new leases, or there is nothing to do any more.
         self._work = Signal()
@@ -65,12 +62,12 @@ class Extender:
             return None
         if (soonest_s := min(dues)) > 0:
             return soonest_s
-        due = [lease for lease in leases if _left_s(lease, now) <= _LEFT_SOON * _duration_s(lease)][
-            :BATCH_MESSAGES_MAX
-        ]
-        duration_s = _duration_s(due[0])
+        due = [lease for lease in leases if _left_s(lease, now) <= _LEFT_SOON * _duration_s(lease)]
+        # A call is about one queue. Those of others have theirs right after it.
+        queue_id, duration_s = due[0].queue_id, _duration_s(due[0])
+        due = [lease for lease in due if lease.queue_id == queue_id][:BATCH_MESSAGES_MAX]
         try:
-            results = self._leasing.extend([lease.id for lease in due], duration_s)
+            results = due[0].leasing.extend([lease.id for lease in due], duration_s)
         except (Unavailable, DeadlineExceeded) as error:
             return self._after_failure(due, error)
         except QmqError as error:
@@ -96,7 +93,7 @@ class Extender:
             _log.warning(
                 "the lease on message %s of queue %s is lost: %s",
                 lease.message_id,
-                self._leasing.queue_id,
+                lease.queue_id,
                 error,
             )
 

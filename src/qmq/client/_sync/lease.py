@@ -4,19 +4,22 @@
 import time
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from qmq.client._sync.leasing import Leasing
 from qmq.client.codecs import Codec
 from qmq.client.decode import metadata, moment_ns, what_else
 from qmq.client.endings import Ending
-from qmq.client.errors import LeaseLost, QmqError
+from qmq.client.errors import LeaseLost, QmqError, QueueNotFound
 from qmq.client.options import Duration, seconds
 from qmq.client.values import DurabilityName, Message, durability_level, moment
 from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
+
+#: What a call about a lease is told if the lease has ended: also with its queue.
+_LOST: Final = (LeaseLost, QueueNotFound)
 
 
 class Keeper(Protocol):
@@ -41,7 +44,7 @@ class ByHand:
 
     def end(self, lease: "Lease", ending: Ending) -> QmqError | None:
         """End a lease at once."""
-        return self.leasing.end_one(lease.id, ending)
+        return lease.leasing.end_one(lease.id, ending)
 
     def let_go(self, lease: "Lease") -> None:
         """Nothing."""
@@ -60,6 +63,7 @@ class Lease:
         "is_over",
         "keeper",
         "message_id",
+        "queue_id",
         "worker",
     )
 
@@ -73,6 +77,8 @@ class Lease:
         """
         self.id = wire.lease_id
         self.message_id = wire.message.meta.id
+        #: The queue that the message is in: its id, or what the caller calls it.
+        self.queue_id = wire.queue_id or keeper.leasing.queue_id
         self.keeper = keeper
         self.duration_s = duration_s
         #: When it ends: nanoseconds since the Unix epoch, by the server's clock.
@@ -94,6 +100,11 @@ class Lease:
         state = "lost" if self.is_lost else "over" if self.is_over else "held"
         return f"<Lease {self.id} {state}>"
 
+    @property
+    def leasing(self) -> Leasing:
+        """What ends and extends it."""
+        return self.keeper.leasing.of(self.queue_id)
+
     def end(self, ending: Ending) -> None:
         """End it. Raises QmqError."""
         self.is_ending = True
@@ -110,7 +121,7 @@ class Lease:
         if duration_s is None:
             duration_s = self.duration_s
         sent_at = time.monotonic()
-        leasing = self.keeper.leasing.asking_for(durability)
+        leasing = self.leasing.asking_for(durability)
         (result,) = leasing.extend([self.id], duration_s)
         self.note_extension(result, sent_at, duration_s)
         if isinstance(result, QmqError):
@@ -118,7 +129,7 @@ class Lease:
 
     def note_end(self, error: QmqError | None) -> None:
         """Note that it was ended, or why that was refused."""
-        if not self.is_over and (error is None or isinstance(error, LeaseLost)):
+        if not self.is_over and (error is None or isinstance(error, _LOST)):
             self.is_lost = error is not None
             self.is_over = True
             self.keeper.let_go(self)
@@ -133,7 +144,7 @@ class Lease:
             sent_at: when that was asked for, by `time.monotonic`.
             duration_s: how long it was asked to last.
         """
-        if isinstance(result, LeaseLost):
+        if isinstance(result, _LOST):
             self.is_lost = True
         elif not isinstance(result, QmqError):
             self.expires_ns = result
@@ -254,6 +265,7 @@ def received(
     """Return a message that was leased. See Lease."""
     message = wire.message
     meta = metadata(message.meta)
+    lease = Lease(wire, keeper, duration_s)
     return LeasedMessage(
         meta.id,
         meta.created_ns,
@@ -261,9 +273,10 @@ def received(
         message.payload,
         codec,
         *what_else(message),
+        queue_id=lease.queue_id,
         lease_id=wire.lease_id,
         delivery_count=wire.delivery_count,
-        _lease=Lease(wire, keeper, duration_s),
+        _lease=lease,
     )
 
 

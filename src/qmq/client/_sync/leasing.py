@@ -1,5 +1,5 @@
 # Generated from _async by scripts/unasync.py; change it there.
-"""Calls about leases on messages of one queue."""
+"""Calls about leases on messages of one queue, or of all that a selector matches."""
 
 from collections.abc import Sequence
 
@@ -14,23 +14,46 @@ from qmq.wire import q_pb2 as pb
 
 
 class Leasing:
-    """Leases messages of one queue, and ends and extends leases."""
+    """Leases messages, and ends and extends leases: those of one queue."""
 
     def __init__(
         self,
         connection: Connection,
         queue_id: str,
         durability: Durability = Durability.UNKNOWN,
+        *,
+        selector: str = "",
     ) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            connection: goes to the server.
+            queue_id: the queue's id or name; empty with a selector.
+            durability: what each call asks for.
+            selector: which queues to lease from. Their leases are ended and extended by what
+                `of` returns.
+        """
         self.connection = connection
         self.queue_id = queue_id
         self.durability = durability
+        self.selector = selector
+
+    @property
+    def source(self) -> str:
+        """Where messages come from, for people to read: the queue, or the selector."""
+        return self.selector or self.queue_id
+
+    def of(self, queue_id: str) -> "Leasing":
+        """Return what ends and extends leases of one queue, of which a message was leased."""
+        if not self.selector:
+            return self
+        return Leasing(self.connection, queue_id, self.durability)
 
     def asking_for(self, durability: Durability) -> "Leasing":
         """Return what does the same as durably as that; UNKNOWN leaves it as it is."""
         if not durability:
             return self
-        return Leasing(self.connection, self.queue_id, durability)
+        return Leasing(self.connection, self.queue_id, durability, selector=self.selector)
 
     def lease(
         self,
@@ -39,7 +62,7 @@ class Leasing:
         duration_s: float | None,
         consumer: str,
     ) -> pb.LeaseResponse:
-        """Lease messages from the head of the queue; none if there is none in time.
+        """Lease messages that are next; none if there is none in time.
 
         It is repeated only if it cannot have leased any: they would be nobody's until their
         leases end.
@@ -57,6 +80,7 @@ class Leasing:
         """
         request = pb.LeaseRequest(
             queue_id=self.queue_id,
+            selector=self.selector,
             messages_max=messages_max,
             lease_duration=None if duration_s is None else duration(duration_s),
             consumer=consumer,

@@ -2,28 +2,26 @@
 """One queue, as a client sees it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 
 from qmq.client._sync.connection import Connection
-from qmq.client._sync.consumer import Consumer
-from qmq.client._sync.lease import ByHand, LeasedMessage, lease_of, received
+from qmq.client._sync.leasable import Leasable
+from qmq.client._sync.lease import LeasedMessage, lease_of
 from qmq.client._sync.leasing import Leasing
 from qmq.client._sync.oversight import Oversight
 from qmq.client._sync.popping import Popping
 from qmq.client._sync.producer import Producer
 from qmq.client._sync.take import Taker
-from qmq.client._sync.worker import Worker
 from qmq.client.codecs import Codec
 from qmq.client.decode import durability_of, metadata, popped
 from qmq.client.encode import add_batch, message_options, options_of, record_of, tags_of
 from qmq.client.endings import Ending
 from qmq.client.errors import QmqError
 from qmq.client.made_ids import is_made, made_ids
-from qmq.client.options import Duration, seconds
+from qmq.client.options import Duration, duration_s_of, seconds, wait_s_of
 from qmq.client.values import (
     DurabilityName,
     Message,
@@ -42,7 +40,7 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 
-class Queue(Oversight[T]):
+class Queue(Leasable[T], Oversight[T]):
     """A queue of a server, by its id or name. Made by `Client.queue`.
 
     It holds nothing but that, so making one asks the server nothing: the first call tells
@@ -112,6 +110,7 @@ class Queue(Oversight[T]):
         Raises:
             QueueFull: the queue holds as many messages, or bytes, as its limit allows.
             DedupFull: it knows as many dedup_ids as it may.
+            MemoryFull: the messages of all queues take as much memory as they may.
             AddsPaused: the queue is paused, and takes none either.
             InvalidArgument: a tag or an option breaks a rule.
             MessageTooLarge: the message is larger than the server carries.
@@ -173,6 +172,7 @@ class Queue(Oversight[T]):
         Raises:
             QueueFull: there is no room for all of them, or for any with `partial`.
             DedupFull: the queue knows as many dedup_ids as it may.
+            MemoryFull: the messages of all queues take as much memory as they may.
             InvalidArgument: there are more than 1,000, or a tag or an option breaks a rule.
             MessageTooLarge: one message, or all of them together, are too large.
         """
@@ -229,7 +229,7 @@ class Queue(Oversight[T]):
             QueueEmpty: there is no message, or there was none in time.
             QueuePaused: the same, and the queue is paused.
         """
-        return self._taking(durability).pop(_wait_s(wait))
+        return self._taking(durability).pop(wait_s_of(wait))
 
     def pop_batch(
         self,
@@ -251,7 +251,7 @@ class Queue(Oversight[T]):
         Raises:
             InvalidArgument: `messages_max` is out of range.
         """
-        return self._taking(durability).pop_batch(messages_max, _wait_s(wait))
+        return self._taking(durability).pop_batch(messages_max, wait_s_of(wait))
 
     def peek(self) -> Message[T]:
         """Return the message at the head and leave it there.
@@ -304,46 +304,10 @@ class Queue(Oversight[T]):
             ValueError: `prefetch` is out of range.
         """
         taker = self._taking(durability)
-        return Popping(taker, prefetch=prefetch, wait_s=_wait_s(wait))
+        return Popping(taker, prefetch=prefetch, wait_s=wait_s_of(wait))
 
     def _taking(self, durability: DurabilityName | None) -> Taker[T]:
         return self._taker.asking_for(durability_level(durability))
-
-    def lease(
-        self,
-        messages_max: int = 1,
-        *,
-        wait: Duration | None = 0,
-        lease_duration: Duration | None = None,
-        consumer: str = "",
-        durability: DurabilityName | None = None,
-    ) -> list[LeasedMessage[T]]:
-        """Lease messages from the head of the queue: each comes back unless it is acked in time.
-
-        Nothing extends these leases by itself; `consume` does. It is repeated only if it cannot
-        have leased any: those would be nobody's until their leases end.
-
-        Args:
-            messages_max: how many at most, 1 to 1,000: as many as there are and fit a reply.
-            wait: how many seconds to wait for the first one; None waits for ever.
-            lease_duration: how many seconds the leases last, 1 ms to 12 hours; None leaves that
-                to the queue.
-            consumer: what the caller calls itself, for those who look; up to 200 bytes.
-            durability: how durable the leases are on return, at least, as in `add`: one with
-                less than FSYNC may be forgotten in a crash, and its message handed out again. It
-                says nothing of how durable their ends will be.
-
-        Returns:
-            The messages; none if there is none to hand out, also after waiting.
-
-        Raises:
-            InvalidArgument: one of the arguments is out of range.
-        """
-        duration_s = _duration_s(lease_duration, "lease_duration")
-        leasing = self._leasing.asking_for(durability_level(durability))
-        reply = leasing.lease(messages_max, _wait_s(wait), duration_s, consumer)
-        keeper = ByHand(self._leasing)
-        return [received(wire, self._codec, keeper, duration_s) for wire in reply.messages]
 
     def ack(
         self,
@@ -387,7 +351,7 @@ class Queue(Oversight[T]):
             For each, in order, None, or LeaseLost, NoDeadLetterQueue or InvalidArgument.
         """
         kind = NackKind[kind] if isinstance(kind, str) else kind
-        delay_s = _duration_s(delay, "delay")
+        delay_s = duration_s_of(delay, "delay")
         ending = Ending(kind, delay_s, reason, durability_level(durability))
         return self._end(list(messages), ending)
 
@@ -409,7 +373,7 @@ class Queue(Oversight[T]):
             For each, in order, None, or LeaseLost or InvalidArgument.
         """
         messages = list(messages)
-        duration_s = _duration_s(lease_duration, "lease_duration")
+        duration_s = duration_s_of(lease_duration, "lease_duration")
         leasing = self._leasing.asking_for(durability_level(durability))
         sent_at = time.monotonic()
         results = leasing.extend(_lease_ids(messages), duration_s)
@@ -441,93 +405,6 @@ class Queue(Oversight[T]):
             if not isinstance(message, str):
                 lease_of(message).note_end(error)
         return errors
-
-    def consume(
-        self,
-        *,
-        concurrency: int = 1,
-        prefetch: int = 0,
-        lease_duration: Duration | None = None,
-        consumer: str | None = None,
-        durability: DurabilityName | None = None,
-    ) -> Consumer[T]:
-        """Return what hands out messages one by one, at least once, for `with`.
-
-        See Consumer. It goes on trying while the server is unavailable, and logs that;
-        other errors end it.
-
-        Args:
-            concurrency: how many messages may be worked on at a time, 1 to 1,000: how many
-                tasks or threads iterate side by side.
-            prefetch: how many messages to lease before they are asked for, up to 1,000. They
-                are nobody else's meanwhile, and their delivery counts if the process dies, so
-                the default takes none ahead.
-            lease_duration: how many seconds a message is held up if the process dies, 1 ms to
-                12 hours; while it lives, leases are extended. None leaves that to the queue.
-            consumer: what it calls itself, for those who look; None is the name of the machine
-                and the number of the process.
-            durability: how durable leases and their ends are, at least, as in `add`, unless the
-                call of a message says otherwise. With less than FSYNC a message may be handed
-                out again after a crash, also one that was acked.
-
-        Raises:
-            ValueError: `concurrency` or `prefetch` is out of range.
-        """
-        return Consumer(
-            self._leasing.asking_for(durability_level(durability)),
-            self._codec,
-            concurrency=concurrency,
-            prefetch=prefetch,
-            duration_s=_duration_s(lease_duration, "lease_duration"),
-            name=consumer,
-        )
-
-    def worker(
-        self,
-        *,
-        concurrency: int = 1,
-        prefetch: int = 0,
-        lease_duration: Duration | None = None,
-        consumer: str | None = None,
-        durability: DurabilityName | None = None,
-    ) -> Callable[[Callable[[LeasedMessage[T]], R]], Worker[T, R]]:
-        """Make a worker of a function of one message: a decorator. `Worker.run` runs it.
-
-        Args:
-            concurrency: how many messages are worked on at a time, 1 to 1,000, each in a task
-                or thread.
-            prefetch: as of `consume`.
-            lease_duration: likewise.
-            consumer: likewise.
-            durability: likewise.
-
-        Raises:
-            ValueError: `concurrency` or `prefetch` is out of range.
-        """
-        consume = partial(
-            self.consume,
-            concurrency=concurrency,
-            prefetch=prefetch,
-            lease_duration=lease_duration,
-            consumer=consumer,
-            durability=durability,
-        )
-        consume()  # So that what is out of range is refused here.
-
-        def worker_of(
-            handler: Callable[[LeasedMessage[T]], R],
-        ) -> Worker[T, R]:
-            return Worker(handler, consume, queue_id=self.queue_id, concurrency=concurrency)
-
-        return worker_of
-
-
-def _wait_s(wait: Duration | None) -> float | None:
-    return None if wait is None else seconds(wait, "wait")
-
-
-def _duration_s(duration: Duration | None, name: str) -> float | None:
-    return None if duration is None else seconds(duration, name)
 
 
 def _lease_ids(messages: Iterable[LeasedMessage[Any] | str]) -> list[str]:

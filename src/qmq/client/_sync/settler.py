@@ -67,7 +67,7 @@ class Settler:
         """End a lease; return why it is refused. Raises QmqError."""
         pending = _Pending(lease, ending, Signal())
         if not self._put(pending):
-            return self.leasing.end_one(lease.id, ending)
+            return lease.leasing.end_one(lease.id, ending)
         assert pending.is_over
         pending.is_over.wait()
         return pending.error
@@ -93,9 +93,10 @@ class Settler:
     def run(self) -> None:
         """End leases until this is closed and nothing is left."""
         while batch := self._take():
-            groups: dict[Ending, list[_Pending]] = {}
+            groups: dict[tuple[str, Ending], list[_Pending]] = {}
             for pending in batch:
-                groups.setdefault(pending.ending, []).append(pending)
+                key = pending.lease.queue_id, pending.ending
+                groups.setdefault(key, []).append(pending)
             left: list[_Pending] = []
             for group in groups.values():
                 for start in range(0, len(group), BATCH_MESSAGES_MAX):
@@ -103,12 +104,12 @@ class Settler:
             if left:
                 self._pause(left)
             elif self._pauses_s:
-                _log.info("ending leases of queue %s: the server is back", self._queue_id)
+                _log.info("ending leases of queue %s: the server is back", self._source)
                 self._pauses_s = None
 
     @property
-    def _queue_id(self) -> str:
-        return self.leasing.queue_id
+    def _source(self) -> str:
+        return self.leasing.source
 
     def _put(self, pending: "_Pending") -> bool:
         if self._generation != forks.generation:
@@ -131,12 +132,13 @@ class Settler:
             self._work.wait()
 
     def _settle(self, group: "Sequence[_Pending]") -> "list[_Pending]":
-        """End leases, all in the same way; return those to try again later."""
+        """End leases of one queue, all in the same way; return those to try again later."""
         lease_ids = [pending.lease.id for pending in group]
         is_nobodys = all(pending.is_over is None for pending in group)
         errors: Iterable[QmqError | None]
         try:
-            errors = self.leasing.end(lease_ids, group[0].ending, repeatable=is_nobodys)
+            leasing = group[0].lease.leasing
+            errors = leasing.end(lease_ids, group[0].ending, repeatable=is_nobodys)
         except (Unavailable, DeadlineExceeded) as error:
             for pending in group:
                 pending.error = copy.copy(error)
@@ -159,9 +161,7 @@ class Settler:
     def _pause(self, left: "list[_Pending]") -> None:
         """Wait before the next attempt."""
         if self._pauses_s is None:
-            _log.warning(
-                "ending leases of queue %s: %s; trying again", self._queue_id, left[0].error
-            )
+            _log.warning("ending leases of queue %s: %s; trying again", self._source, left[0].error)
             self._pauses_s = self.leasing.connection.retry.pauses_s()
         with self._lock:
             self._pending[:0] = left
@@ -183,7 +183,7 @@ class Settler:
             logging.INFO if is_harmless else logging.WARNING,
             "message %s of queue %s was not %s: %s",
             lease.message_id,
-            self._queue_id,
+            lease.queue_id,
             ending,
             error,
         )

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Taker(Generic[T]):
-    """Takes messages out of one queue.
+    """Takes messages out of one queue, or several at once out of any that a selector matches.
 
     A wait that is longer than one call may take is made of several calls.
     """
@@ -29,8 +29,20 @@ class Taker(Generic[T]):
         queue_id: str,
         codec: Codec[T],
         durability: Durability = Durability.UNKNOWN,
+        *,
+        selector: str = "",
     ) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            connection: goes to the server.
+            queue_id: the queue's id or name; empty with a selector.
+            codec: reads the payloads.
+            durability: what each call asks for.
+            selector: which queues.
+        """
         self.connection = connection
+        self.selector = selector
         self.queue_id = queue_id
         self.codec = codec
         self.durability = durability
@@ -39,7 +51,7 @@ class Taker(Generic[T]):
         """Return what does the same as durably as that; UNKNOWN leaves it as it is."""
         if not durability:
             return self
-        return Taker(self.connection, self.queue_id, self.codec, durability)
+        return Taker(self.connection, self.queue_id, self.codec, durability, selector=self.selector)
 
     def pop(self, wait_s: float | None) -> Message[T]:
         """Take the message at the head.
@@ -49,6 +61,10 @@ class Taker(Generic[T]):
 
         Raises QueueEmpty and other QmqErrors.
         """
+        return popped((self.take_one(wait_s)).message, self.codec)
+
+    def take_one(self, wait_s: float | None) -> pb.PopResponse:
+        """Do what `pop` does, and return the server's reply."""
         while True:
             turn_s, wait_s = next_turn(wait_s)
             request = pb.PopRequest(queue_id=self.queue_id, durability=self.durability.name)
@@ -60,7 +76,7 @@ class Taker(Generic[T]):
                 if wait_s == 0:
                     raise
             else:
-                return popped(pb.PopResponse.FromString(reply).message, self.codec)
+                return pb.PopResponse.FromString(reply)
 
     def pop_batch(self, messages_max: int, wait_s: float | None) -> list[Message[T]]:
         """Take messages from the head, oldest first; none if there is none in time.
@@ -72,6 +88,9 @@ class Taker(Generic[T]):
         Raises QmqError.
         """
         codec, reply = self.codec, self.take(messages_max, wait_s)
+        if self.selector:
+            of_queues = zip(reply.messages, reply.queue_ids, strict=True)
+            return [popped(each, codec, queue_id) for each, queue_id in of_queues]
         return [popped(each, codec) for each in reply.messages]
 
     def take(self, messages_max: int, wait_s: float | None) -> pb.PopBatchResponse:
@@ -79,7 +98,10 @@ class Taker(Generic[T]):
         while True:
             turn_s, wait_s = next_turn(wait_s)
             request = pb.PopBatchRequest(
-                queue_id=self.queue_id, messages_max=messages_max, durability=self.durability.name
+                queue_id=self.queue_id,
+                selector=self.selector,
+                messages_max=messages_max,
+                durability=self.durability.name,
             )
             if turn_s:
                 request.wait.CopyFrom(duration(turn_s))
@@ -96,4 +118,8 @@ class Taker(Generic[T]):
         """
         if wait_s is not None:
             return self.pop_batch(messages_max, wait_s)
-        return outlast(self.connection, self.queue_id, partial(self.pop_batch, messages_max, None))
+        return outlast(
+            self.connection,
+            self.selector or self.queue_id,
+            partial(self.pop_batch, messages_max, None),
+        )

@@ -27,9 +27,10 @@ _log = logging.getLogger("qmq.client")
 class Worker(Generic[T, R]):
     """Calls a function with each message of a queue, several at a time: at least once.
 
-    Made by `Queue.worker`. A message is acked when the function returns, and failed with
-    the text of the exception if it raises one; Reject and Release say otherwise. The function
-    may also ack the message itself, or give it back. To call the worker calls the function.
+    Made by `Queue.worker` and `Selection.worker`. A message is acked when the function
+    returns, and failed with the text of the exception if it raises one; Reject and Release say
+    otherwise. The function may also ack the message itself, or give it back. To call the worker
+    calls the function.
     """
 
     def __init__(
@@ -37,19 +38,19 @@ class Worker(Generic[T, R]):
         handler: Callable[[LeasedMessage[T]], R],
         consume: Callable[[], Consumer[T]],
         *,
-        queue_id: str,
+        source: str,
         concurrency: int,
     ) -> None:
         functools.update_wrapper(self, handler)
         self._handler = handler
         self._consume = consume
-        self._queue_id = queue_id
+        self._source = source
         self._concurrency = concurrency
         #: Set when `run` is to end.
         self._stopping = Signal()
 
     def __repr__(self) -> str:
-        return f"<Worker {self._name} of {self._queue_id!r}>"
+        return f"<Worker {self._name} of {self._source!r}>"
 
     def __call__(self, message: LeasedMessage[T]) -> R:
         """Call the function, and nothing else: for its tests."""
@@ -79,7 +80,7 @@ class Worker(Generic[T, R]):
         self._stopping.set()
 
     def _stop_by_signal(self) -> None:
-        _log.info("worker %s of queue %s is told to end", self._name, self._queue_id)
+        _log.info("worker %s of queue %s is told to end", self._name, self._source)
         self.stop()
 
     @property
@@ -105,7 +106,7 @@ class Worker(Generic[T, R]):
                 _log.warning(
                     "worker %s of queue %s releases messages that were not finished within %g s",
                     self._name,
-                    self._queue_id,
+                    self._source,
                     grace_s,
                 )
         finally:
@@ -132,6 +133,6 @@ class Worker(Generic[T, R]):
                     "worker %s failed on message %s of queue %s",
                     self._name,
                     message.id,
-                    self._queue_id,
+                    self._source,
                     exc_info=error,
                 )

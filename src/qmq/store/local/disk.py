@@ -1,6 +1,6 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
@@ -12,6 +12,7 @@ from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
 from qmq.model.dedup import Known
+from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
@@ -26,6 +27,9 @@ from qmq.values import Durability, QueueInfo, Store
 #: bytes object, and its part of a dict that has just grown. It is more than many a message,
 #: so that the cache would be much larger than it may be if it did not count.
 CACHED_OVERHEAD_BYTES: Final = 110
+
+#: Bytes of memory that a message takes, its envelope apart.
+_INDEX_BYTES: Final = MESSAGE_BYTES[Store.DISK]
 
 _T = TypeVar("_T")
 
@@ -56,7 +60,7 @@ class DiskStore:
     as far as the cache holds them, and are read by their sequence number otherwise.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - What it is made of, each by name.
         self,
         directory: DataDirectory,
         connection: apsw.Connection,
@@ -64,6 +68,7 @@ class DiskStore:
         cache_bytes_max: int = CACHE_BYTES_MAX,
         pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        footprint: Footprint | None = None,
     ) -> None:
         """Open the store, in the event loop that will use it.
 
@@ -74,7 +79,10 @@ class DiskStore:
             pending_bytes_max: bytes of changes that wait for the disk before it is busy.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            footprint: counts what messages take in memory; where that leaves no room, nothing
+                is cached.
         """
+        self._footprint = footprint or Footprint()
         self._directory = directory
         self._connection = connection
         self._cache_bytes_max = cache_bytes_max
@@ -90,6 +98,9 @@ class DiskStore:
         self.schedules: list[tuple[str, str]] = []
         #: The highest number that a queue, or what is left over of one, ever had.
         self.last_queue_number = 0
+        #: How far ahead of the machine's clock the one is by which moments were written: see
+        #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
+        self.clock_offset_ns = 0
         found = self._load()
         self._journal = Journal(connection, on_failure, pending_bytes_max)
         self._journal.last_number = found.last_number
@@ -104,6 +115,7 @@ class DiskStore:
         *,
         cache_bytes_max: int = CACHE_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        footprint: Footprint | None = None,
     ) -> Self:
         """Open the store in a data directory, making or migrating it as needed.
 
@@ -114,6 +126,7 @@ class DiskStore:
             cache_bytes_max: bytes of memory that envelopes may take.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            footprint: counts what messages take in memory.
 
         Raises:
             DataDirectoryError: the directory cannot be used.
@@ -125,7 +138,11 @@ class DiskStore:
             undo.callback(connection.close)
             try:
                 store = cls(
-                    directory, connection, cache_bytes_max=cache_bytes_max, on_failure=on_failure
+                    directory,
+                    connection,
+                    cache_bytes_max=cache_bytes_max,
+                    on_failure=on_failure,
+                    footprint=footprint,
                 )
             except apsw.Error as error:
                 raise DataDirectoryError(
@@ -183,6 +200,9 @@ class DiskStore:
             if home := by_number.get(number):
                 home.hold_group(*held)
         strangers = self._load_known(by_number)
+        self._load_clock_offset(self.queues)
+        held = sum(queue.message_count for queue in self.queues)
+        self._footprint.left -= held * _INDEX_BYTES
         return _Found(last_number, orphans + list(deliveries), together.left_over(), strangers)
 
     def _load_known(self, by_number: Mapping[int, Queue]) -> list[int]:
@@ -195,6 +215,28 @@ class DiskStore:
                 strangers.append(known[0])
                 self.last_queue_number = max(self.last_queue_number, number)
         return strangers
+
+    @property
+    def cached_bytes(self) -> int:
+        """What the envelopes take in memory that are there."""
+        return self._cache_bytes
+
+    def _load_clock_offset(self, queues: Iterable[Queue]) -> None:
+        """Read by which clock moments were written; forget it if none is there any more.
+
+        Then the machine's clock is the better one: moments are shown as people know them.
+        """
+        self.clock_offset_ns = self._connection.execute(_SQL["select_clock_offset"]).get or 0
+        if self.clock_offset_ns and not any(
+            queue.leases.by_seq or len(queue.dedup) or queue.info.settings.ttl_ns
+            for queue in queues
+        ):
+            self.clock_offset_ns = 0
+            self._connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
+
+    def keep_clock_offset(self, offset_ns: int) -> Awaitable[None]:
+        """Keep how far ahead of the machine's clock the one is by which moments are written."""
+        return self._journal.change_queue("save_clock_offset", {"offset_ns": offset_ns})
 
     def check(self) -> None:
         """Refuse calls that could not be made durable."""
@@ -233,6 +275,7 @@ class DiskStore:
     def _sweep(self, queue: Queue) -> None:
         entries = queue.drop_all()
         self._uncache_all(entries)
+        self._footprint.left += len(entries) * _INDEX_BYTES
         seqs = seqs_of(entries)
         # The rows of the others go with their messages.
         together, _ = self._together.leave(seqs)
@@ -258,6 +301,7 @@ class DiskStore:
         added = entry(seq, len(envelope))
         queue.add(added)
         journal.last_number = seq
+        self._footprint.left -= _INDEX_BYTES
         self._keep(added, envelope)
         return journal.insert(seq, queue.number, envelope, durability)
 
@@ -273,10 +317,9 @@ class DiskStore:
         sizes = [len(envelope) for envelope in envelopes]
         added = queue.add_batch(first_seq, sizes)
         size = sum(sizes)
-        cached_size = size + len(sizes) * CACHED_OVERHEAD_BYTES
-        if self._cache_bytes + cached_size <= self._cache_bytes_max:
+        self._footprint.left -= len(sizes) * _INDEX_BYTES
+        if self._takes(size + len(sizes) * CACHED_OVERHEAD_BYTES):
             self._cache.update(zip(added, envelopes, strict=True))
-            self._cache_bytes += cached_size
         seqs = range(first_seq, first_seq + len(envelopes))
         return self._journal.insert_batch(
             zip(seqs, repeat(queue.number), envelopes), size, durability
@@ -285,6 +328,7 @@ class DiskStore:
     def pop(self, queue: Queue, durability: Durability = Durability.UNKNOWN) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
         taken, was_leased = queue.pop()
+        self._footprint.left += _INDEX_BYTES
         seq = seq_of(taken)
         if was_leased:
             self._journal.forget_leases(*self._together.leave((seq,)))
@@ -307,6 +351,7 @@ class DiskStore:
         if leased:
             self._journal.forget_leases(*self._together.leave(leased))
         envelopes = self._uncache_all(taken)
+        self._footprint.left += len(taken) * _INDEX_BYTES
         seqs = seqs_of(taken)
         if len(envelopes) < len(seqs):
             return self._journal.take(seqs, durability)
@@ -341,6 +386,7 @@ class DiskStore:
             if (moved := self._uncache(move.old_entry)) is not None:
                 self._keep(move.new_entry, moved + move.suffix)
         self._uncache_all(changes.removed)
+        self._footprint.left -= (len(changes.added) - len(changes.removed)) * _INDEX_BYTES
         self._keep_leases(changes)
         self._journal.keep(changes, size)
         if len(found) < len(read):
@@ -379,22 +425,31 @@ class DiskStore:
 
     def _keep(self, entry: int, envelope: bytes) -> None:
         """Cache what comes in, until the cache is full: a queue is read from its head."""
-        cached_size = len(envelope) + CACHED_OVERHEAD_BYTES
-        if self._cache_bytes + cached_size <= self._cache_bytes_max:
+        if self._takes(len(envelope) + CACHED_OVERHEAD_BYTES):
             self._cache[entry] = envelope
-            self._cache_bytes += cached_size
+
+    def _takes(self, size: int) -> bool:
+        """Count so many bytes as cached, if there is room for them."""
+        if self._cache_bytes + size > self._cache_bytes_max or size > self._footprint.left:
+            return False
+        self._cache_bytes += size
+        self._footprint.left -= size
+        return True
 
     def _uncache(self, entry: int) -> bytes | None:
         envelope = self._cache.pop(entry, None)
         if envelope is not None:
             self._cache_bytes -= len(envelope) + CACHED_OVERHEAD_BYTES
+            self._footprint.left += len(envelope) + CACHED_OVERHEAD_BYTES
         return envelope
 
     def _uncache_all(self, entries: Sequence[int]) -> list[bytes]:
         """Return those that were cached, in order."""
         found = map(self._cache.pop, entries, repeat(None))
         envelopes = [envelope for envelope in found if envelope is not None]
-        self._cache_bytes -= sum(map(len, envelopes)) + len(envelopes) * CACHED_OVERHEAD_BYTES
+        size = sum(map(len, envelopes)) + len(envelopes) * CACHED_OVERHEAD_BYTES
+        self._cache_bytes -= size
+        self._footprint.left += size
         return envelopes
 
 

@@ -191,7 +191,10 @@ class Journal:
         ):
             raise Busy(
                 f"{pending} bytes wait for the disk, more than"
-                f" journal_pending_bytes_max of {self._pending_bytes_max}"
+                f" journal_pending_bytes_max of {self._pending_bytes_max}",
+                limit="journal_pending_bytes_max",
+                value=str(self._pending_bytes_max),
+                current=str(pending),
             )
 
     def insert(
@@ -277,7 +280,7 @@ class Journal:
         self._open().queue_changes.append((_SQL["delete_groups"], {"number": queue_number}))
 
     def change_queue(self, statement: str, parameters: Mapping[str, str | int]) -> Awaitable[None]:
-        """Run one of the named statements that change a queue's row, and wait for a sync."""
+        """Run one of the named statements about a queue or the clock, and wait for a sync."""
         batch = self._open()
         batch.queue_changes.append((_SQL[statement], parameters))
         return self._wait_for(batch, None, Durability.FSYNC)

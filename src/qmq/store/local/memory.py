@@ -3,12 +3,16 @@
 from collections.abc import Awaitable, Sequence
 
 from qmq.model.changes import Changes
-from qmq.model.index import entry
+from qmq.model.footprint import MESSAGE_BYTES, Footprint
+from qmq.model.index import entry, size_of
 from qmq.model.queue import Queue
 from qmq.store.local.done import Done
-from qmq.values import Durability
+from qmq.values import Durability, Store
 
 _NOTHING = Done(None)
+
+#: Bytes of memory that a message takes besides its envelope.
+_OVERHEAD_BYTES = MESSAGE_BYTES[Store.MEMORY]
 
 
 class MemoryStore:
@@ -19,7 +23,9 @@ class MemoryStore:
     Whatever a caller waits for, it is there at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, footprint: Footprint | None = None) -> None:
+        """Begin with no messages; what they take is counted in `footprint`."""
+        self._footprint = footprint or Footprint()
         self._envelopes: dict[int, bytes] = {}
         self._seq = 0
 
@@ -32,8 +38,10 @@ class MemoryStore:
 
     def delete_queue(self, queue: Queue) -> Awaitable[None]:
         """Drop the queue's messages."""
-        for dropped in queue.drop_all():
-            del self._envelopes[dropped]
+        dropped = queue.drop_all()
+        for each in dropped:
+            del self._envelopes[each]
+        self._free(dropped)
         return _NOTHING
 
     def purge(self, queue: Queue) -> Awaitable[None]:
@@ -57,6 +65,7 @@ class MemoryStore:
         queue.add(added)
         self._seq = seq
         self._envelopes[added] = envelope
+        self._footprint.left -= len(envelope) + _OVERHEAD_BYTES
         return _NOTHING
 
     def add_batch(
@@ -70,6 +79,7 @@ class MemoryStore:
         first_seq = self.number(len(envelopes), created_ns)
         added = queue.add_batch(first_seq, [len(envelope) for envelope in envelopes])
         self._envelopes.update(zip(added, envelopes, strict=True))
+        self._footprint.left -= sum(map(size_of, added)) + len(added) * _OVERHEAD_BYTES
         return _NOTHING
 
     def pop(
@@ -79,7 +89,9 @@ class MemoryStore:
     ) -> Awaitable[bytes]:
         """Take the message at the head of a queue."""
         taken, _ = queue.pop()
-        return Done(self._envelopes.pop(taken))
+        envelope = self._envelopes.pop(taken)
+        self._footprint.left += len(envelope) + _OVERHEAD_BYTES
+        return Done(envelope)
 
     def pop_batch(
         self,
@@ -90,6 +102,7 @@ class MemoryStore:
     ) -> Awaitable[list[bytes]]:
         """Take messages from the head of a queue."""
         taken, _ = queue.pop_batch(count_max, bytes_max)
+        self._free(taken)
         return Done(list(map(self._envelopes.pop, taken)))
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
@@ -112,11 +125,15 @@ class MemoryStore:
         envelopes = self._envelopes
         for added, _, envelope in changes.added:
             envelopes[added] = envelope
+            self._footprint.left -= len(envelope) + _OVERHEAD_BYTES
         found = [envelopes[each] for each in read]
         for move in changes.moved:
             envelopes[move.new_entry] = envelopes.pop(move.old_entry) + move.suffix
-        for removed in changes.removed:
-            del envelopes[removed]
+            self._footprint.left -= size_of(move.new_entry) - size_of(move.old_entry)
+        if changes.removed:
+            for removed in changes.removed:
+                del envelopes[removed]
+            self._free(changes.removed)
         return Done(found)
 
     def settle(
@@ -128,3 +145,7 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def _free(self, entries: Sequence[int]) -> None:
+        """Count messages no more that have left."""
+        self._footprint.left += sum(map(size_of, entries)) + len(entries) * _OVERHEAD_BYTES

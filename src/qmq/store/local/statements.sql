@@ -101,6 +101,13 @@ where last < :last and :last > coalesce((select max(seq) from message), 0)
 -- name: select_last_number
 select last from sequence
 
+-- name: save_clock_offset
+insert into clock (id, offset_ns) values (1, :offset_ns)
+on conflict (id) do update set offset_ns = excluded.offset_ns
+
+-- name: select_clock_offset
+select offset_ns from clock
+
 -- name: select_messages
 -- The length of a blob is known without reading it.
 select seq, queue, length(envelope) from message order by seq

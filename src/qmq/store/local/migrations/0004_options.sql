@@ -28,3 +28,10 @@ create table dedup (
     meta       blob    not null,
     expires_ns integer not null
 ) strict;
+
+-- How far the clock that nobody sets, by which all moments here are told, is ahead of the machine's
+-- own, in nanoseconds. No row before somebody has set that.
+create table clock (
+    id        integer primary key check (id = 1),
+    offset_ns integer not null
+) strict;

@@ -1,0 +1,140 @@
+# Generated from _async by scripts/unasync.py; change it there.
+"""What messages can be leased of: a queue, or all queues that a selector matches."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
+
+from qmq.client._sync.consumer import Consumer
+from qmq.client._sync.lease import ByHand, LeasedMessage, received
+from qmq.client._sync.leasing import Leasing
+from qmq.client._sync.worker import Worker
+from qmq.client.codecs import Codec
+from qmq.client.options import Duration, duration_s_of, wait_s_of
+from qmq.client.values import DurabilityName, durability_level
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Leasable(Generic[T]):
+    """What an Queue and an Selection have for those who lease messages."""
+
+    _leasing: Leasing
+    _codec: Codec[T]
+
+    def lease(
+        self,
+        messages_max: int = 1,
+        *,
+        wait: Duration | None = 0,
+        lease_duration: Duration | None = None,
+        consumer: str = "",
+        durability: DurabilityName | None = None,
+    ) -> list[LeasedMessage[T]]:
+        """Lease messages that are next: each comes back unless it is acked in time.
+
+        Nothing extends these leases by itself; `consume` does. It is repeated only if it cannot
+        have leased any: those would be nobody's until their leases end.
+
+        Args:
+            messages_max: how many at most, 1 to 1,000: as many as there are and fit a reply.
+            wait: how many seconds to wait for the first one; None waits for ever.
+            lease_duration: how many seconds the leases last, 1 ms to 12 hours; None leaves that
+                to the queue of each message.
+            consumer: what the caller calls itself, for those who look; up to 200 bytes.
+            durability: how durable the leases are on return, at least, as in `add`: one with
+                less than FSYNC may be forgotten in a crash, and its message handed out again. It
+                says nothing of how durable their ends will be.
+
+        Returns:
+            The messages; none if there is none to hand out, also after waiting.
+
+        Raises:
+            InvalidArgument: one of the arguments is out of range.
+        """
+        duration_s = duration_s_of(lease_duration, "lease_duration")
+        leasing = self._leasing.asking_for(durability_level(durability))
+        reply = leasing.lease(messages_max, wait_s_of(wait), duration_s, consumer)
+        keeper = ByHand(self._leasing)
+        return [received(wire, self._codec, keeper, duration_s) for wire in reply.messages]
+
+    def consume(
+        self,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+        durability: DurabilityName | None = None,
+    ) -> Consumer[T]:
+        """Return what hands out messages one by one, at least once, for `with`.
+
+        See Consumer. It goes on trying while the server is unavailable, and logs that;
+        other errors end it.
+
+        Args:
+            concurrency: how many messages may be worked on at a time, 1 to 1,000: how many
+                tasks or threads iterate side by side.
+            prefetch: how many messages to lease before they are asked for, up to 1,000. They
+                are nobody else's meanwhile, and their delivery counts if the process dies, so
+                the default takes none ahead.
+            lease_duration: how many seconds a message is held up if the process dies, 1 ms to
+                12 hours; while it lives, leases are extended. None leaves that to the queue, and
+                is 30 seconds where there are many.
+            consumer: what it calls itself, for those who look; None is the name of the machine
+                and the number of the process.
+            durability: how durable leases and their ends are, at least, as in `add`, unless the
+                call of a message says otherwise. With less than FSYNC a message may be handed
+                out again after a crash, also one that was acked.
+
+        Raises:
+            ValueError: `concurrency` or `prefetch` is out of range.
+        """
+        return Consumer(
+            self._leasing.asking_for(durability_level(durability)),
+            self._codec,
+            concurrency=concurrency,
+            prefetch=prefetch,
+            duration_s=duration_s_of(lease_duration, "lease_duration"),
+            name=consumer,
+        )
+
+    def worker(
+        self,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+        durability: DurabilityName | None = None,
+    ) -> Callable[[Callable[[LeasedMessage[T]], R]], Worker[T, R]]:
+        """Make a worker of a function of one message: a decorator. `Worker.run` runs it.
+
+        Args:
+            concurrency: how many messages are worked on at a time, 1 to 1,000, each in a task
+                or thread.
+            prefetch: as of `consume`.
+            lease_duration: likewise.
+            consumer: likewise.
+            durability: likewise.
+
+        Raises:
+            ValueError: `concurrency` or `prefetch` is out of range.
+        """
+        consume = partial(
+            self.consume,
+            concurrency=concurrency,
+            prefetch=prefetch,
+            lease_duration=lease_duration,
+            consumer=consumer,
+            durability=durability,
+        )
+        consume()  # So that what is out of range is refused here.
+
+        def worker_of(
+            handler: Callable[[LeasedMessage[T]], R],
+        ) -> Worker[T, R]:
+            return Worker(handler, consume, source=self._leasing.source, concurrency=concurrency)
+
+        return worker_of

@@ -1,0 +1,462 @@
+"""Commands on all queues that a selector matches: Lease and PopBatch on any of them.
+
+What a selector matches is found once, and kept up to date from then on: to look for it at
+each call would cost more the more queues there are. The queues that have messages free take
+turns, so that one call costs the logarithm of their number.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple, Protocol
+
+from qmq.engine.leasing import encoded_attempts
+from qmq.engine.places import Selection
+from qmq.engine.queues import Queues, shutting_down
+from qmq.engine.waiting import IsGone
+from qmq.envelope import (
+    HANDED_OUT_OVERHEAD_BYTES,
+    QUEUE_ID_BYTES,
+    REPLY_OVERHEAD_BYTES,
+    encode_leased,
+    encode_leases,
+    encode_queue_id,
+)
+from qmq.errors import QError, SelectionsFull, Unavailable
+from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
+from qmq.model.changes import Changes
+from qmq.model.delivery import Delivery, lease_ids_of
+from qmq.model.durability import durability_of, durability_reached
+from qmq.model.index import seq_of, size_of
+from qmq.model.leases import Holder, attempts_bytes
+from qmq.model.queue import Queue
+from qmq.model.selector import Selector, parse
+from qmq.store.base import QueueStore
+from qmq.values import NS_PER_S, Durability
+
+_IDLE_NS: Final = SELECTION_IDLE_S * NS_PER_S
+
+#: Queues to look at before others have their turn.
+_SLICE_QUEUES: Final = 200
+
+
+class Holders(Protocol):
+    """One who holds leases on messages of several queues, as many as it has room for."""
+
+    @property
+    def room(self) -> int:
+        """How many further leases it has room for."""
+        ...
+
+    def of(self, queue_id: str) -> Holder:
+        """Return what is told of its leases on messages of one queue."""
+        ...
+
+
+class Popped(NamedTuple):
+    """Messages that were taken out of queues."""
+
+    #: The envelopes.
+    envelopes: list[bytes]
+    #: The id of the queue of each.
+    queue_ids: list[str]
+    #: How durable it is that they are gone, at least.
+    level: Durability
+
+
+class _Asked(NamedTuple):
+    """What a call of Lease asks for."""
+
+    messages_max: int
+    duration_ns: int | None
+    consumer: str
+    holders: Holders | None
+    durability: Durability
+
+
+class _Part(NamedTuple):
+    """What was leased of one queue."""
+
+    queue: Queue
+    deliveries: list[Delivery]
+    #: When the leases end.
+    until_ns: int
+
+
+class Selecting:
+    """Commands on the queues that a selector matches, and which queues those are.
+
+    Its methods raise the errors of `qmq.errors`. All that a call takes comes from queues of
+    one store: from the queue whose turn it is and then, as long as there is room in the reply,
+    from those whose turns follow, up to the first one that lives elsewhere.
+    """
+
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
+        self._waiting = queues.waiting
+        self._selections: dict[Selector, Selection] = {}
+        self._forgetting: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Count the selectors in use, and those that were in the last minute."""
+        return len(self._selections)
+
+    async def lease(  # noqa: PLR0913 - All that a caller can say.
+        self,
+        selector: str,
+        messages_max: int,
+        *,
+        wait_s: float,
+        is_gone: IsGone | None,
+        duration_ns: int | None = None,
+        consumer: str = "",
+        holders: Holders | None = None,
+        durability: int = Durability.UNKNOWN,
+    ) -> tuple[list[bytes], Durability]:
+        """Hand out messages of any queues that a selector matches, for a time.
+
+        Args:
+            selector: which queues.
+            messages_max: as in `Leasing.lease`, as are those that follow.
+            wait_s: how long to wait for the first message at most.
+            is_gone: tells whether the caller has left while it waited; None if it is cancelled.
+            duration_ns: how long the leases last; None leaves that to each queue.
+            consumer: who asks.
+            holders: gets no more than it has room for, and knows of its leases.
+            durability: a number of `Durability`, as in `Broker.add`.
+
+        Returns:
+            For each message, a `proto.LeasedMessage` with the id of its queue, as it stands in
+            a reply; and how durable the leases are. UNKNOWN if there are none.
+
+        Raises:
+            InvalidArgument: it is no selector, or there is no such durability.
+            DurabilityNotReached: the store of the queue whose turn it is cannot make it so
+                durable.
+            SelectionsFull: as many other selectors are in use as may be.
+            Gone: the caller has left.
+        """
+        level = durability_of(durability)
+        asked = _Asked(messages_max, duration_ns, consumer, holders, level)
+        async with self._in_use(selector) as selection:
+            queue = await self._queue_with_messages(selection, wait_s, is_gone, level)
+            if queue is None:
+                return [], Durability.UNKNOWN
+            return await self._lease(selection, queue, asked)
+
+    async def _lease(
+        self, selection: Selection, queue: Queue, asked: _Asked
+    ) -> tuple[list[bytes], Durability]:
+        """Hand out messages of a queue that has some, and of those whose turns follow."""
+        left = asked.messages_max
+        if asked.holders and (left := min(left, asked.holders.room)) <= 0:
+            self._waiting.serve(queue)
+            return [], Durability.UNKNOWN
+        level, store = self._level_and_store(queue, asked.durability)
+        now_ns = self._queues.steady_ns()
+        bytes_left = self._queues.message_bytes_max
+        parts: list[_Part] = []
+        while True:
+            part = self._lease_some(
+                selection, queue, asked, count_max=left, bytes_max=bytes_left, now_ns=now_ns
+            )
+            parts.append(part)
+            left -= len(part.deliveries)
+            if left <= 0 or not part.deliveries:
+                break
+            bytes_left -= sum(map(_leased_bytes, part.deliveries))
+            follows = self._further(selection, queue, bytes_left)
+            if follows is None:
+                break
+            queue = follows
+            level = max(level, durability_reached(queue.info, asked.durability))
+        return await self._keep(store, parts, level), level
+
+    def _lease_some(  # noqa: PLR0913 - What to lease, and how.
+        self,
+        selection: Selection,
+        queue: Queue,
+        asked: _Asked,
+        *,
+        count_max: int,
+        bytes_max: int,
+        now_ns: int,
+    ) -> _Part:
+        """Put messages of one queue on lease, whose turn it is."""
+        duration_ns = asked.duration_ns
+        if duration_ns is None:
+            duration_ns = queue.info.settings.lease_duration_ns
+        count_max = self._waiting.share(queue, count_max)
+        deliveries = queue.lease(now_ns, duration_ns, count_max, bytes_max, asked.consumer)
+        self._queues.set_alarm(queue)
+        if asked.holders:
+            queue.leases.hold(deliveries, asked.holders.of(queue.info.id))
+        self._waiting.count_out(selection, queue, len(deliveries))
+        if queue.lines.is_active:
+            # As in `Leasing.lease`: more may be free than was known.
+            self._waiting.serve(queue)
+        return _Part(queue, deliveries, now_ns + duration_ns)
+
+    async def _keep(
+        self, store: QueueStore, parts: Sequence[_Part], level: Durability
+    ) -> list[bytes]:
+        """Keep leases on messages of several queues of a store, and encode their messages."""
+        # What is said of a message is what is true now, not when it is durable.
+        attempts: list[bytes] = []
+        leases: list[bytes] = []
+        entries: list[int] = []
+        ending: dict[int, Changes] = {}
+        bytes_max = self._queues.envelope_bytes_max
+        for queue, deliveries, until_ns in parts:
+            attempts += (encoded_attempts(each, bytes_max) for each in deliveries)
+            counts = [delivery.count for delivery in deliveries]
+            queue_id = encode_queue_id(queue.info.id)
+            leases += (
+                lease + queue_id
+                for lease in encode_leases(lease_ids_of(deliveries), until_ns, counts)
+            )
+            entries += (delivery.entry for delivery in deliveries)
+            if until_ns not in ending:
+                ending[until_ns] = Changes()
+            ending[until_ns].leased += deliveries
+        # Leases that are kept together end together. What comes last is durable last.
+        *others, last = ending.values()
+        for changes in others:
+            self._queues.leave_to_itself(store.commit(changes, durability=level))
+        envelopes = await store.commit(last, entries, level)
+        return encode_leased(envelopes, attempts, leases)
+
+    async def pop_batch(
+        self,
+        selector: str,
+        messages_max: int,
+        wait_s: float,
+        is_gone: IsGone | None,
+        *,
+        durability: int = Durability.UNKNOWN,
+    ) -> Popped:
+        """Take messages out of any queues that a selector matches.
+
+        Args:
+            selector: as in `lease`, as are those that follow.
+            messages_max: as in `Messages.pop_batch`.
+            wait_s: how long to wait for the first message at most.
+            is_gone: tells whether the caller has left while it waited.
+            durability: a number of `Durability`.
+
+        Raises:
+            InvalidArgument: as in `lease`, as are those that follow.
+            DurabilityNotReached: likewise.
+            SelectionsFull: likewise.
+            Gone: likewise.
+        """
+        asked = durability_of(durability)
+        async with self._in_use(selector) as selection:
+            queue = await self._queue_with_messages(selection, wait_s, is_gone, asked)
+            if queue is None:
+                return Popped([], [], Durability.UNKNOWN)
+            return await self._pop(selection, queue, messages_max, asked)
+
+    async def _pop(
+        self, selection: Selection, queue: Queue, messages_max: int, asked: Durability
+    ) -> Popped:
+        """Take messages out of a queue that has some, and of those whose turns follow."""
+        level, store = self._level_and_store(queue, asked)
+        pending: list[Awaitable[list[bytes]]] = []
+        queue_ids: list[str] = []
+        left = messages_max
+        bytes_left = self._queues.message_bytes_max - messages_max * QUEUE_ID_BYTES
+        while True:
+            count_before, bytes_before = queue.consumed_total, queue.bytes
+            count_max = self._waiting.share(queue, left)
+            level_here = durability_reached(queue.info, asked)
+            pending.append(store.pop_batch(queue, count_max, bytes_left, level_here))
+            count = queue.consumed_total - count_before
+            self._waiting.count_out(selection, queue, count)
+            self._queues.footprint.recount(queue)
+            if queue.is_gated:
+                self._queues.count_out(queue, count)
+            queue_ids += [queue.info.id] * count
+            level = min(level, level_here)
+            left -= count
+            if left <= 0 or not count:
+                break
+            bytes_left -= bytes_before - queue.bytes + count * REPLY_OVERHEAD_BYTES
+            follows = self._further(selection, queue, bytes_left)
+            if follows is None:
+                break
+            queue = follows
+        try:
+            return Popped(await _all_of(pending), queue_ids, level)
+        except Unavailable:
+            queue.failed_total += 1
+            raise
+
+    def look(self, queue: Queue) -> None:
+        """Find which selections a queue is in: one that is new, or whose tags have changed."""
+        for selection in self._selections.values():
+            self._look(selection, queue)
+
+    def _look(self, selection: Selection, queue: Queue) -> None:
+        is_in = queue.number in selection.members
+        if selection.selector.matches(queue.info.tags) is is_in:
+            return
+        if is_in:
+            self._waiting.part(selection, queue)
+        else:
+            self._waiting.join(selection, queue)
+
+    def drop(self, queue: Queue) -> None:
+        """Take a queue that is deleted out of all selections; who waits for them waits on."""
+        for selection in self._waiting.selections_of(queue):
+            self._waiting.part(selection, queue)
+
+    def stop_waiting(self, error: QError) -> None:
+        """Let everybody go who waits for queues by a selector, with an error."""
+        for selection in self._selections.values():
+            self._waiting.dismiss_all(selection, error)
+
+    async def close(self) -> None:
+        """Find and forget no selections any more."""
+        tasks = [selection.building for selection in self._selections.values()]
+        under_way = [task for task in (*tasks, self._forgetting) if task]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _in_use(self, text: str) -> AsyncIterator[Selection]:
+        """Find the queues that a selector matches, if they are not known, and remember them.
+
+        Raises:
+            InvalidArgument: it is no selector.
+            SelectionsFull: as many other selectors are in use as may be.
+        """
+        selector = parse(text)
+        selection = self._selections.get(selector) or self._begin(selector)
+        selection.callers += 1
+        try:
+            if selection.building:
+                await asyncio.shield(selection.building)
+            yield selection
+        finally:
+            selection.callers -= 1
+            selection.used_ns = self._queues.steady_ns()
+
+    def _begin(self, selector: Selector) -> Selection:
+        """Begin to find the queues that a selector matches."""
+        now_ns = self._queues.steady_ns()
+        if len(self._selections) >= SELECTIONS_MAX:
+            idle_in_s = self._idle_in_ns(now_ns) / NS_PER_S
+            raise SelectionsFull(SELECTIONS_MAX, len(self._selections), idle_in_s)
+        selection = self._selections[selector] = Selection(selector, now_ns)
+        selection.building = asyncio.create_task(self._build(selection))
+        if self._forgetting is None:
+            self._forgetting = asyncio.create_task(self._forget_idle())
+        return selection
+
+    async def _build(self, selection: Selection) -> None:
+        """Find the queues that a selector matches."""
+        for at, queue in enumerate(list(self._queues.catalog), 1):
+            # Those that come and change meanwhile are looked at by themselves.
+            if self._queues.catalog.get(queue.info.id) is queue:
+                self._look(selection, queue)
+            if at % _SLICE_QUEUES == 0:
+                await asyncio.sleep(0)
+        selection.building = None
+
+    async def _forget_idle(self) -> None:
+        """Forget selections that nobody uses, for as long as there are any."""
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        while self._selections:
+            now_ns = self._queues.steady_ns()
+            for selection in list(self._selections.values()):
+                if _is_idle(selection) and now_ns - selection.used_ns >= _IDLE_NS:
+                    await self._forget(selection)
+            await self._queues.timer.wait(never, self._idle_in_ns(now_ns) / NS_PER_S)
+        self._forgetting = None
+
+    async def _forget(self, selection: Selection) -> None:
+        """Forget which queues a selector matches."""
+        del self._selections[selection.selector]
+        for at, member in enumerate(list(selection.members.values()), 1):
+            # It may have been deleted meanwhile.
+            if member.queue.number in selection.members:
+                self._waiting.part(selection, member.queue)
+            if at % _SLICE_QUEUES == 0:
+                await asyncio.sleep(0)
+
+    def _idle_in_ns(self, now_ns: int) -> int:
+        """Return how long it takes until one of the selections in use can be forgotten."""
+        used_ns = [each.used_ns for each in self._selections.values() if _is_idle(each)]
+        return max(1, min(used_ns, default=now_ns) + _IDLE_NS - now_ns)
+
+    async def _queue_with_messages(
+        self, selection: Selection, wait_s: float, is_gone: IsGone | None, asked: Durability
+    ) -> Queue | None:
+        """Return whose turn it is, if need be once there are messages; None if not in time.
+
+        A message of it is the caller's, who must take it at once.
+        """
+        queue = self._next(selection)
+        if queue:
+            return queue
+        if wait_s > 0 and self._queues.is_stopping:
+            raise shutting_down()
+        queue = await self._waiting.turn_of(selection, wait_s, is_gone)
+        if queue is None:
+            for store in self._queues.stores.values():
+                await store.settle(asked)
+        return queue
+
+    def _next(self, selection: Selection) -> Queue | None:
+        """Return whose turn it is, if any queue has messages free now."""
+        while (member := self._waiting.first(selection)) is not None:
+            queue = member.queue
+            if queue.is_timed:
+                self._queues.pass_time(queue)
+            if self._waiting.free(queue) > 0:
+                return queue
+        return None
+
+    def _further(self, selection: Selection, before: Queue, bytes_left: int) -> Queue | None:
+        """Return whose turn follows, if the same call can go on with that one."""
+        queue = self._next(selection)
+        if queue is None or queue.info.store is not before.info.store:
+            return None
+        head = queue.head()
+        fits = head is not None and _leased_bytes_of(queue, head) <= bytes_left
+        return queue if fits else None
+
+    def _level_and_store(self, queue: Queue, asked: Durability) -> tuple[Durability, QueueStore]:
+        """Return how durable a change will be, and the store, ready to take it.
+
+        If it is refused, the message is for who comes next.
+        """
+        try:
+            return durability_reached(queue.info, asked), self._queues.store_of(queue)
+        except QError:
+            self._waiting.serve(queue)
+            raise
+
+
+def _is_idle(selection: Selection) -> bool:
+    """Whether nobody uses what is known of a selector."""
+    return selection.callers == 0 and selection.building is None
+
+
+def _leased_bytes(delivery: Delivery) -> int:
+    """Return what a message takes in a reply that hands it out, at most."""
+    return size_of(delivery.entry) + HANDED_OUT_OVERHEAD_BYTES + attempts_bytes(delivery)
+
+
+def _leased_bytes_of(queue: Queue, entry: int) -> int:
+    """Return the same of one that is still to be handed out."""
+    return _leased_bytes(queue.leases.by_seq.get(seq_of(entry)) or Delivery(entry))
+
+
+async def _all_of(pending: Sequence[Awaitable[list[bytes]]]) -> list[bytes]:
+    """Return the results of all, one after the other."""
+    if len(pending) == 1:
+        return await pending[0]
+    return [each for found in await asyncio.gather(*pending) for each in found]
