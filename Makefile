@@ -1,6 +1,7 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench-unary bench-client bench-lines bench-leases bench-shape bench-delay soak-leases simulate proto sync docs lock clean
+.PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
+.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases simulate proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,13 +47,27 @@ fmt: setup ## Format the code, and repair what can be repaired without thinking
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# A peer that cannot be installed is left out, and the report says so.
+bench: setup peers ## Measure q beside other queues and write the report; briefly: make bench ARGS=--quick
+	$(BIN)/python bench/run.py $(ARGS)
+
+peers: setup
+	@scripts/debian-packages redis-server beanstalkd rabbitmq-server || \
+		echo "Going on without them." >&2
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes \
+		--target build/peers --requirement requirements/peers.lock || \
+		echo "Going on without what PyPI has." >&2
+
+bench-report: setup ## Write README's figures and the report anew from the newest result
+	$(BIN)/python bench/run.py --publish
+
+bench-compare: setup ## Measure q of another commit and this one by turns: make bench-compare REF=HEAD~1
+	$(BIN)/python bench/compare.py $(REF) $(ARGS)
+
 bench-unary: setup packages ## Measure Add and Pop, MEMORY and DISK, beside the floor under q
 	$(BIN)/python bench/unary.py $(ARGS)
 
-bench-client: setup ## Measure q's client beside redis-py and greenstalk, all syncing to disk
-	@scripts/debian-packages redis-server beanstalkd
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes \
-		--target build/peers --requirement requirements/peers.lock
+bench-client: setup peers ## Measure q's client beside redis-py and greenstalk, all syncing to disk
 	PYTHONPATH=build/peers $(BIN)/python bench/client.py $(ARGS)
 
 bench-lines: setup ## Send a million lines through qcli into a queue and out again

@@ -11,6 +11,7 @@ producer's call to the moment at which the consumer has the last message.
 """
 
 import argparse
+import contextlib
 import json
 import platform
 import statistics
@@ -20,8 +21,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from peers import running_beanstalkd, running_redis
-from servers import Running, running_q, scratch_directory
+from servers import Running, scratch_directory
+from suite.scenarios import SYSTEMS
+from suite.systems import running_system
 
 _WORKERS = Path(__file__).parent / "client_workers.py"
 
@@ -56,19 +58,18 @@ def main() -> None:
     arguments = parser.parse_args()
     cases = [case for case in CASES if case.worker.startswith(arguments.only or "")]
     rates: dict[Case, list[float]] = {case: [] for case in cases}
-    with scratch_directory() as scratch:
-        directory = Path(scratch)
-        with (
-            running_q(directory / "q") as q,
-            running_redis(directory / "redis") as redis,
-            running_beanstalkd(directory / "beanstalkd") as beanstalkd,
-        ):
-            servers = {"q": q, "redis": redis, "beanstalkd": beanstalkd}
-            for repetition in range(arguments.repetitions):
-                for case in cases:
-                    rates[case].append(measure(case, servers[case.server], repetition))
-                    print(f"{case.title}: {rates[case][-1]:,.0f} messages/s", flush=True)
-            versions = [f"{name} {server.version}" for name, server in servers.items()]
+    wanted = {case.server for case in CASES}
+    with scratch_directory() as scratch, contextlib.ExitStack() as stack:
+        servers = {
+            each.server: stack.enter_context(running_system(each, Path(scratch) / each.name))
+            for each in SYSTEMS
+            if each.server in wanted and each.durability == "fsync"
+        }
+        for repetition in range(arguments.repetitions):
+            for case in cases:
+                rates[case].append(measure(case, servers[case.server], repetition))
+                print(f"{case.title}: {rates[case][-1]:,.0f} messages/s", flush=True)
+        versions = [f"{name} {server.version}" for name, server in servers.items()]
     print(f"{platform.machine()}, Python {platform.python_version()}, {', '.join(versions)}")
     print(table(rates))
 

@@ -46,11 +46,11 @@ class Running:
 
 
 @contextlib.contextmanager
-def running_q(data: Path) -> Iterator[Running]:
-    """Run q on a data directory of its own."""
+def running_q(data: Path, python: str = sys.executable) -> Iterator[Running]:
+    """Run q on a data directory of its own, as it is installed for an interpreter."""
     port, metrics_port = free_port(), free_port()
     command = [
-        *(sys.executable, "-m", "qmq.bin.q", "--data", str(data)),
+        *(python, "-m", "qmq.bin.q", "--data", str(data)),
         *("--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics_port}"),
     ]
     with running(command, port=port, probe="/v1/queues") as server:
@@ -75,8 +75,14 @@ def running_floor(database: Path | None) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def running(
-    command: list[str], *, port: int, probe: str = "", environment: dict[str, str] | None = None
+def running(  # noqa: PLR0913 - All but two are rarely needed.
+    command: list[str],
+    *,
+    port: int,
+    probe: str = "",
+    environment: dict[str, str] | None = None,
+    log: Path | None = None,
+    start_s_max: float = _START_S_MAX,
 ) -> Iterator[Running]:
     """Run a server until the block ends.
 
@@ -85,21 +91,35 @@ def running(
         port: where it listens on 127.0.0.1.
         probe: a path that it answers by HTTP when it is up; empty if a connection tells.
         environment: what it finds there beside the benchmark's own.
+        log: where its output goes; without one, nowhere, and its errors to the terminal.
+        start_s_max: how long it may take to answer.
+
+    Raises:
+        RuntimeError: it does not answer in time, or ends.
     """
     url = f"http://127.0.0.1:{port}"
     started = time.perf_counter()
-    process = subprocess.Popen(
-        command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL
-    )
+    with log.open("wb") if log else contextlib.nullcontext() as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **(environment or {})},
+            stdout=output or subprocess.DEVNULL,
+            stderr=output,
+        )
     try:
         while not (_answers(url + probe) if probe else _accepts(port)):
-            if process.poll() is not None or time.perf_counter() - started > _START_S_MAX:
-                raise RuntimeError(f"does not start: {' '.join(command)}")
+            if process.poll() is not None or time.perf_counter() - started > start_s_max:
+                raise RuntimeError(f"does not start: {' '.join(command)}{_end_of(log)}")
             time.sleep(0.01)
         yield Running(url, process.pid, time.perf_counter() - started)
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def _end_of(log: Path | None) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace").strip() if log else ""
+    return f": {text[-500:]}" if text else ""
 
 
 def _answers(url: str) -> bool:

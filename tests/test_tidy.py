@@ -34,7 +34,7 @@ def source() -> dict[str, str]:
 
 def python() -> dict[str, str]:
     """Return all Python files by path."""
-    return source() | texts("tests/**/*.py", "scripts/*.py", "bench/*.py", "soak/*.py")
+    return source() | texts("tests/**/*.py", "scripts/*.py", "bench/**/*.py", "soak/*.py")
 
 
 def prose() -> dict[str, str]:

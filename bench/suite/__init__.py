@@ -1,0 +1,1 @@
+"""The benchmark of q beside other queues: see docs/performance.md."""
