@@ -36,15 +36,7 @@ from qmq.client.queue_values import (
     RedriveState,
 )
 from qmq.client.values import Attempt, BrowsedMessage, DeadLetter, Explanation, Message
-from qmq.values import (
-    DeadLetterReason,
-    FairKeyStats,
-    GroupState,
-    MessageState,
-    Outcome,
-    Store,
-    Tag,
-)
+from qmq.values import DeadLetterReason, FairKeyStats, GroupState, MessageState, Outcome, Store, Tag
 from qmq.wire import q_pb2 as pb
 
 CREATED_NS = 1_795_528_582_008_101_953

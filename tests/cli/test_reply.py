@@ -6,7 +6,8 @@ import pytest
 from google.protobuf.message import Message
 
 from qmq.cli.reply import plain_json, reply_json
-from qmq.values import BackOff, Fairness, QueueInfo, QueueSettings, Store
+from qmq.descriptions import BackOff, Fairness, QueueInfo, QueueSettings
+from qmq.values import Store
 from qmq.wire import q_pb2
 from qmq.wire.convert import queue_message
 

@@ -27,15 +27,7 @@ from qmq.client.queue_values import (
     RedriveState,
 )
 from qmq.client.values import Attempt, BrowsedMessage, DeadLetter, Explanation
-from qmq.values import (
-    DeadLetterReason,
-    FairKeyStats,
-    GroupState,
-    MessageState,
-    Outcome,
-    Store,
-    Tag,
-)
+from qmq.values import DeadLetterReason, FairKeyStats, GroupState, MessageState, Outcome, Store, Tag
 
 CREATED_NS = 1_795_528_582_008_101_953
 CREATED = "2026-11-24 13:56:22Z"

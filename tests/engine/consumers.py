@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from qmq.descriptions import QueueSettings, QueueStats
 from qmq.engine.broker import Broker
 from qmq.engine.leasing import Result
 from qmq.errors import QError
 from qmq.model.check import problems_of
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
-from qmq.values import NS_PER_S, NackKind, QueueSettings, QueueStats, Store
+from qmq.values import NS_PER_S, NackKind, Store
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
 

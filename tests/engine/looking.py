@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from qmq.descriptions import BackOff, MessageOptions, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.envelope import encode_tags, id_of
 from qmq.errors import TooLarge
@@ -13,17 +14,7 @@ from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import (
-    NS_PER_S,
-    BackOff,
-    Durability,
-    MessageOptions,
-    MessageState,
-    NackKind,
-    QueueSettings,
-    Store,
-    Tag,
-)
+from qmq.values import NS_PER_S, Durability, MessageState, NackKind, Store, Tag
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from qmq.descriptions import Rate
 from qmq.errors import QueueFull
 from qmq.model.redrive import RedriveRequest
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, Overflow, Rate
+from qmq.values import NS_PER_S, Overflow
 from tests.engine.callers import payload_of, turns
 from tests.engine.consumers import (
     FINE,

@@ -1,6 +1,7 @@
 """Groups together with everything else but fair keys."""
 
-from qmq.values import GroupInfo, GroupState, Overflow, Rate
+from qmq.descriptions import GroupInfo, Rate
+from qmq.values import GroupState, Overflow
 from tests.engine.consumers import ack, add, lease, pop_all, reject, release, stats
 from tests.engine.looking import READY, browsed, payloads
 from tests.engine.pairs import cell, redriven

@@ -1,6 +1,7 @@
 """Fair keys together with everything else."""
 
-from qmq.values import Fairness, Overflow, Rate
+from qmq.descriptions import Fairness, Rate
+from qmq.values import Overflow
 from tests.engine.callers import payload_of
 from tests.engine.consumers import lease, pop_all, reject, release, stats
 from tests.engine.looking import browsed, payloads

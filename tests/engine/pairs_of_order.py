@@ -1,6 +1,7 @@
 """Priority and dedup_id together with everything else but time."""
 
-from qmq.values import Overflow, Rate
+from qmq.descriptions import Rate
+from qmq.values import Overflow
 from qmq.wire import q_pb2 as pb
 from tests.engine.consumers import (
     ack,

@@ -1,7 +1,8 @@
 """Delay and ttl together with everything else."""
 
+from qmq.descriptions import Rate
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, NackKind, Overflow, Rate
+from qmq.values import NS_PER_S, NackKind, Overflow
 from tests.engine.consumers import (
     FINE,
     ack,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from qmq.descriptions import BackOff, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.envelope import encode_tags
 from qmq.ids import RandomIds
@@ -11,7 +12,7 @@ from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import BackOff, NackKind, QueueSettings, Store, Tag
+from qmq.values import NackKind, Store, Tag
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import turns
 from tests.leased import leased_messages

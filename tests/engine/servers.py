@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.engine.adding import Added
 from qmq.engine.broker import Broker
 from qmq.engine.clock_offset import ClockOffset
@@ -13,7 +14,7 @@ from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
-from qmq.values import NS_PER_S, MessageOptions, QueueSettings, Store
+from qmq.values import NS_PER_S, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import turns
 

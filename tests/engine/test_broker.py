@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from qmq.descriptions import QueueInfo
 from qmq.engine.broker import Broker
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, reply_with
 from qmq.errors import (
@@ -21,7 +22,7 @@ from qmq.limits import MESSAGE_BYTES_MAX, PAGE_SIZE_MAX, QUEUES_MAX
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import QueueInfo, Store, Tag
+from qmq.values import Store, Tag
 
 
 def memory_broker(

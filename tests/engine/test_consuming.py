@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.engine.consuming import Consumer, Holding
 from qmq.errors import LeaseLost, QueueNotFound, ShuttingDown
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import NS_PER_S, NackKind, QueueSettings, Store
+from qmq.values import NS_PER_S, NackKind, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import Caller, broker_with_jobs, turns, waiting
 from tests.leased import leased_messages

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from qmq.descriptions import BackOff, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument, NoDeadLetterQueue, QueueInUse, QueueNotFound
 from qmq.testing import START_NS, ManualClock
-from qmq.values import UNBOUNDED, BackOff, NackKind, QueueSettings, Store
+from qmq.values import UNBOUNDED, NackKind, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import turns
 from tests.engine.consumers import (

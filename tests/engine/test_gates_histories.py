@@ -22,12 +22,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from qmq.descriptions import MessageOptions, QueueSettings, Rate
 from qmq.engine.broker import Broker
 from qmq.errors import LeaseLost
 from qmq.model.check import problems_of
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import NS_PER_S, MessageOptions, NackKind, QueueSettings, Rate, Store
+from qmq.values import NS_PER_S, NackKind, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import turns
 from tests.leased import leased_messages

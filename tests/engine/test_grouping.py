@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from qmq.descriptions import Fairness, GroupInfo, Rate
 from qmq.errors import GroupsFull
 from qmq.model.check import problems_of
-from qmq.values import Fairness, GroupInfo, GroupState, NackKind, Rate, Store
+from qmq.values import GroupState, NackKind, Store
 from tests.engine.callers import turns
 from tests.engine.consumers import LONG_S, ack, lease, nack, never_gone
 from tests.engine.pairs import redriven

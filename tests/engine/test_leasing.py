@@ -2,11 +2,12 @@
 
 import pytest
 
+from qmq.descriptions import BackOff, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument, LeaseLost, QueueNotFound, ShuttingDown
 from qmq.limits import ATTEMPTS_MAX, CONSUMER_BYTES_MAX, MESSAGE_BYTES_MAX, REASON_BYTES_MAX
 from qmq.testing import START_NS, ManualClock
-from qmq.values import NS_PER_S, BackOff, NackKind, QueueSettings
+from qmq.values import NS_PER_S, NackKind
 from qmq.wire import q_pb2 as pb
 from tests.engine.consumers import (
     FINE,

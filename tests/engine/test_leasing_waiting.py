@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import AddsPaused, QueueEmpty, QueueFull, QueueNotFound, QueuePaused
 from qmq.testing import ManualClock
-from qmq.values import NackKind, QueueSettings
+from qmq.values import NackKind
 from tests.engine.callers import LONG_S, Caller, payload_of, turns
 from tests.engine.consumers import (
     FINE,

@@ -2,11 +2,12 @@
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.envelope import encode_tags
 from qmq.errors import MemoryFull
 from qmq.model.footprint import KNOWN_BYTES, MESSAGE_BYTES
 from qmq.model.schedule import SchedulePlan
-from qmq.values import NS_PER_S, Overflow, QueueSettings, Store
+from qmq.values import NS_PER_S, Overflow, Store
 from tests.engine.consumers import FINE, ack, add, lease, pop_all, reject, states
 from tests.engine.servers import Server, settings
 

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from qmq.descriptions import Rate
 from qmq.engine.consuming import Consumer
 from qmq.errors import QueueEmpty, ShuttingDown
-from qmq.values import NackKind, Rate
+from qmq.values import NackKind
 from tests.engine.callers import Caller, payload_of, turns
 from tests.engine.consumers import (
     FINE,

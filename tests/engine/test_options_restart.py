@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from qmq.values import NackKind, Overflow, QueueSettings, Rate, Store
+from qmq.descriptions import QueueSettings, Rate
+from qmq.values import NackKind, Overflow, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import payload_of, turns
 from tests.engine.consumers import FINE, ack, add, lease, nack, pop_all, release, states, stats

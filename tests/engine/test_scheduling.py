@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.engine.scheduling import ScheduleCounts
 from qmq.errors import (
@@ -23,14 +24,7 @@ from qmq.model.changes import Changes
 from qmq.model.schedule import Missed, SchedulePlan
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
-from qmq.values import (
-    NS_PER_S,
-    Durability,
-    MessageOptions,
-    Overflow,
-    QueueSettings,
-    Store,
-)
+from qmq.values import NS_PER_S, Durability, Overflow, Store
 from tests.engine.callers import Caller, turns
 from tests.engine.schedules import (
     EVERY_10_S,

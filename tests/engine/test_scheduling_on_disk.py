@@ -9,11 +9,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from qmq.descriptions import MessageOptions
 from qmq.engine.broker import Broker
 from qmq.errors import Busy, StoreFailed
 from qmq.model.schedule import Missed, schedule_of, text_of
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import MessageOptions, Store
+from qmq.values import Store
 from tests.engine.callers import turns
 from tests.engine.redrives import disk_broker
 from tests.engine.schedules import (

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from qmq.descriptions import Rate
 from qmq.engine.broker import Broker
 from qmq.errors import DurabilityNotReached, InvalidArgument, SelectionsFull
 from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
 from qmq.store.base import QueueStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import NS_PER_S, Durability, Rate, Store, Tag
+from qmq.values import NS_PER_S, Durability, Store, Tag
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import LONG_S, turns
 from tests.engine.selections import MAIL, add, lease, new_queue, waiters

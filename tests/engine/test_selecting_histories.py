@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import pytest
 
+from qmq.descriptions import Rate
 from qmq.engine.places import Selection
 from qmq.model.check import problems_of
 from qmq.model.queue import Queue
-from qmq.values import NackKind, Rate, Store, Tag
+from qmq.values import NackKind, Store, Tag
 from tests.engine.callers import turns
 from tests.engine.selections import Waiter
 from tests.engine.servers import Server, settings

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from qmq.descriptions import QueueInfo, QueueSettings
 from qmq.model.delivery import Delivery
 from qmq.model.index import entry, seq_of
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, UNBOUNDED, QueueInfo, QueueSettings, Store, Tag
+from qmq.values import NS_PER_S, UNBOUNDED, Store, Tag
 
 #: What a message takes, where that does not matter.
 SIZE = 100

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmq.descriptions import BackOff
 from qmq.limits import DELIVERY_COUNT_MAX
-from qmq.values import NS_PER_S, BackOff
+from qmq.values import NS_PER_S
 
 HOUR_S = 3600
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.limits import ATTEMPTS_MAX
 from qmq.model.check import problems_of
 from qmq.model.dedup import Known
@@ -12,7 +13,7 @@ from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry, seq_of
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
-from qmq.values import Attempt, NackKind, Outcome, QueueSettings
+from qmq.values import Attempt, NackKind, Outcome
 from tests.model.queues import LEASE_NS, SIZE, filled, leased, queue
 
 FRESH, LEASED, RETURNED, DELAYED, EXPIRED = 15, 14, 12, 13, 11

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from qmq.descriptions import QueueInfo, QueueSettings
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, Sealer
 from qmq.errors import InvalidArgument
 from qmq.limits import ATTEMPTS_MAX, CONSUMER_BYTES_MAX, REASON_BYTES_MAX
@@ -14,15 +15,7 @@ from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
-from qmq.values import (
-    NS_PER_S,
-    DeadLetterReason,
-    NackKind,
-    Outcome,
-    QueueInfo,
-    QueueSettings,
-    Store,
-)
+from qmq.values import NS_PER_S, DeadLetterReason, NackKind, Outcome, Store
 from qmq.wire import q_pb2 as pb
 from tests.model.queues import SIZE, filled, leased, queue, queue_id, seqs_in
 

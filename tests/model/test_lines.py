@@ -6,21 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from qmq.descriptions import Fairness, QueueSettings, Rate
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
-from qmq.values import (
-    NS_PER_S,
-    FairKeyStats,
-    Fairness,
-    GroupState,
-    NackKind,
-    QueueSettings,
-    Rate,
-)
+from qmq.values import NS_PER_S, FairKeyStats, GroupState, NackKind
 from tests.model.queues import EVERYTHING, LEASE_NS, SIZE, queue
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmq.descriptions import Pause, QueueSettings, Rate
 from qmq.errors import QueueEmpty
 from qmq.limits import MOMENTS_AT_ONCE_MAX
 from qmq.model.check import problems_of
@@ -15,7 +16,7 @@ from qmq.model.delivery import Delivery
 from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, NackKind, Pause, QueueSettings, Rate
+from qmq.values import NS_PER_S, NackKind
 from tests.model.queues import EVERYTHING, LEASE_NS, SIZE, filled, leased, queue, seqs_in
 
 

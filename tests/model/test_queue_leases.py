@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from qmq.descriptions import BackOff, Pause, QueueSettings
 from qmq.errors import AddsPaused, NoDeadLetterQueue, QueueEmpty, QueueFull, QueuePaused
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
@@ -11,15 +12,7 @@ from qmq.model.index import entries, entry
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
-from qmq.values import (
-    NS_PER_S,
-    BackOff,
-    DeadLetterReason,
-    NackKind,
-    Outcome,
-    Pause,
-    QueueSettings,
-)
+from qmq.values import NS_PER_S, DeadLetterReason, NackKind, Outcome
 from tests.model.queues import EVERYTHING, LEASE_NS, SIZE, filled, leased, queue, queue_id, seqs_in
 
 #: Three deliveries, then the dead-letter queue; no chance in the back-off.

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmq.descriptions import Pause, QueueSettings
 from qmq.errors import AddsPaused, QueueFull
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
@@ -14,7 +15,7 @@ from qmq.model.index import entry, seq_of, size_of
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
-from qmq.values import UNBOUNDED, NackKind, Overflow, Pause, QueueSettings
+from qmq.values import UNBOUNDED, NackKind, Overflow
 from tests.model.queues import SIZE, leased, queue, queue_id, seqs_in
 
 DROP = Overflow.DROP_OLDEST

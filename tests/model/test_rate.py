@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmq.descriptions import Rate
 from qmq.limits import BURST_MAX, RATE_MAX, RATE_MIN
 from qmq.model.rate import Bucket
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, Rate
+from qmq.values import NS_PER_S
 
 rates = st.builds(
     Rate,

@@ -14,11 +14,7 @@ from qmq.model.redrive import (
     match,
 )
 from qmq.testing import START_NS
-from qmq.values import (
-    NS_PER_S,
-    DeadLetter,
-    NackKind,
-)
+from qmq.values import NS_PER_S, DeadLetter, NackKind
 from qmq.wire import q_pb2 as pb
 from tests.model.queues import leased, queue, queue_id, seqs_in
 from tests.model.redrives import (

@@ -2,6 +2,7 @@
 
 import pytest
 
+from qmq.descriptions import Pause, QueueInfo
 from qmq.errors import InvalidArgument, StoresDiffer
 from qmq.limits import REASON_BYTES_MAX
 from qmq.model.index import entry
@@ -19,11 +20,7 @@ from qmq.model.redrive import (
     text_of,
 )
 from qmq.testing import START_NS
-from qmq.values import (
-    Pause,
-    QueueInfo,
-    Store,
-)
+from qmq.values import Store
 from tests.model.queues import leased, queue, queue_id, seqs_in
 from tests.model.redrives import (
     A1,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmq.descriptions import MessageOptions
 from qmq.errors import InvalidArgument, TooLarge
 from qmq.limits import MISSED_MESSAGES_MAX, SCHEDULE_MESSAGE_BYTES_MAX
 from qmq.model.schedule import (
@@ -23,7 +24,7 @@ from qmq.model.schedule import (
 )
 from qmq.model.ticks import CronTicks
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, MessageOptions
+from qmq.values import NS_PER_S
 
 QUEUE_ID = "b5e2c9b7-8d0e-4c59-a5a1-2b4f3cf8a111"
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from qmq.descriptions import QueueInfo
 from qmq.errors import InvalidArgument
 from qmq.limits import TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from qmq.model.tags import with_tag, without_tag
-from qmq.values import QueueInfo, Store, Tag
+from qmq.values import Store, Tag
 from tests.model.queues import queue_id
 
 A1 = Tag("a", "1")

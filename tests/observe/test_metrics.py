@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import QueueEmpty, QueueFull, ShuttingDown
 from qmq.observe.metrics import (
@@ -19,7 +20,7 @@ from qmq.observe.metrics import (
 )
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import NS_PER_S, MessageOptions, NackKind, Overflow, QueueSettings, Store
+from qmq.values import NS_PER_S, NackKind, Overflow, Store
 from tests.leased import leased_messages
 
 #: Name, type and help of the metrics that the original had.

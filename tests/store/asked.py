@@ -5,7 +5,8 @@ Two or three things are drawn at a time, since what is interesting is how they g
 
 from typing import Any, Final
 
-from qmq.values import NS_PER_S, Fairness, MessageOptions, Overflow, Rate
+from qmq.descriptions import Fairness, MessageOptions, Rate
+from qmq.values import NS_PER_S, Overflow
 from tests.store import drawing
 from tests.store.drawing import Draw
 

@@ -6,20 +6,18 @@ from typing import Any, Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from qmq.descriptions import BackOff, MessageOptions, QueueSettings
 from qmq.engine import adding
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument, LeaseLost, QError, QueueEmpty, StoresDiffer
 from qmq.values import (
     NS_PER_S,
     Attempt,
-    BackOff,
     DeadLetter,
     DeadLetterReason,
     GroupState,
-    MessageOptions,
     NackKind,
     Outcome,
-    QueueSettings,
 )
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages

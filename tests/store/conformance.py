@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from qmq.descriptions import QueueInfo
 from qmq.engine.broker import Broker
 from qmq.errors import (
     InvalidArgument,
@@ -25,7 +26,7 @@ from qmq.model.queue import Queue
 from qmq.model.tags import with_tag
 from qmq.store.base import QueueStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
-from qmq.values import UNBOUNDED, QueueInfo, Store, Tag
+from qmq.values import UNBOUNDED, Store, Tag
 from qmq.wire import q_pb2 as pb
 
 #: A size that goes beyond one page of any store, and is still quickly compared.

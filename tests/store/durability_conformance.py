@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import DurabilityNotReached, InvalidArgument, QError
-from qmq.values import Durability, NackKind, QueueSettings, Store
+from qmq.values import Durability, NackKind, Store
 from tests.leased import leased_messages
 from tests.store.conformance import BrokerSuite
 

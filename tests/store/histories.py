@@ -14,22 +14,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from qmq.descriptions import Fairness, QueueInfo, QueueSettings, Rate
 from qmq.engine.broker import Broker
 from qmq.errors import QError
 from qmq.model.check import problems_of
 from qmq.model.index import seq_of
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import (
-    NS_PER_S,
-    UNBOUNDED,
-    Fairness,
-    QueueInfo,
-    QueueSettings,
-    Rate,
-    Store,
-    Tag,
-)
+from qmq.values import NS_PER_S, UNBOUNDED, Store, Tag
 from tests.leased import leased_messages
 from tests.store import drawing
 from tests.store.asked import Some, new_settings

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from qmq.descriptions import QueueStats
 from qmq.engine.broker import Broker
 from qmq.errors import QError
 from qmq.model.delivery import State
 from qmq.model.index import seq_of
 from qmq.model.queue import Queue
 from qmq.model.standing import Standing, entry_of
-from qmq.values import QueueStats
 from qmq.wire import q_pb2 as pb
 from tests.store.calls import answer, outcome
 from tests.store.naive import NaiveBroker

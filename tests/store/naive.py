@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.errors import (
     InvalidArgument,
     LeaseLost,
@@ -14,14 +15,7 @@ from qmq.errors import (
     StoresDiffer,
 )
 from qmq.limits import ATTEMPTS_MAX
-from qmq.values import (
-    DeadLetterReason,
-    MessageOptions,
-    NackKind,
-    Outcome,
-    Overflow,
-    QueueSettings,
-)
+from qmq.values import DeadLetterReason, NackKind, Outcome, Overflow
 from tests.store.naive_message import (
     DELAYED,
     LEASED,

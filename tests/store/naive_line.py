@@ -8,9 +8,10 @@ look again who waits for a turn, in `settle`.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from qmq.descriptions import GroupInfo, QueueInfo
 from qmq.model.rate import Bucket
 from qmq.model.turns import Turn, Turns
-from qmq.values import FairKeyStats, GroupInfo, GroupState, QueueInfo
+from qmq.values import FairKeyStats, GroupState
 from tests.store.naive_message import DELAYED, LEASED, READY, NaiveMessage
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from qmq.descriptions import MessageOptions
 from qmq.envelope import Sealer, encode_options
-from qmq.values import Attempt, DeadLetter, MessageOptions, MessageState, Outcome
+from qmq.values import Attempt, DeadLetter, MessageState, Outcome
 
 READY, LEASED, DELAYED = MessageState.READY, MessageState.LEASED, MessageState.DELAYED
 

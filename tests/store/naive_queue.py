@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from qmq.descriptions import Rate
 from qmq.errors import AddsPaused, QError, QueueFull
-from qmq.values import NS_PER_S, UNBOUNDED, MessageState, Overflow, Rate
+from qmq.values import NS_PER_S, UNBOUNDED, MessageState, Overflow
 from tests.store.naive_line import NaiveLine
 from tests.store.naive_message import DELAYED, LEASED, READY, NaiveMessage, size_of
 

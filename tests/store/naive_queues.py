@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
+from qmq.descriptions import GroupInfo, Pause, QueueInfo, QueueSettings
 from qmq.envelope import encode_dead_letter
 from qmq.errors import InvalidArgument, NameTaken, QError, QueueInUse, QueueNotFound
 from qmq.limits import ATTEMPTS_MAX, MESSAGE_BYTES_MAX
@@ -11,13 +12,9 @@ from qmq.values import (
     UNBOUNDED,
     DeadLetter,
     DeadLetterReason,
-    GroupInfo,
     GroupState,
     Outcome,
     Overflow,
-    Pause,
-    QueueInfo,
-    QueueSettings,
     Store,
     Tag,
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.model.changes import Changes
 from qmq.model.dedup import Known
 from qmq.model.delivery import Delivery, State
@@ -12,7 +13,7 @@ from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, QueueSettings
+from qmq.values import NS_PER_S
 from tests.store.conformance import make_queue
 from tests.store.disk import Disks, rows
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import Busy, StoreFailed
 from qmq.limits import CACHE_BYTES_MAX
@@ -22,7 +23,7 @@ from qmq.model.index import entry
 from qmq.model.queue import Queue
 from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
-from qmq.values import Durability, QueueSettings, Store
+from qmq.values import Durability, Store
 from tests.store.changes_conformance import (
     EVERYTHING,
     ack,

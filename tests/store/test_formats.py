@@ -5,25 +5,14 @@ from pathlib import Path
 import apsw
 import pytest
 
+from qmq.descriptions import BackOff, Pause, QueueInfo, QueueSettings
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive, RedriveRequest, RedriveState, redrive_of
 from qmq.store.local.directory import check_data_directory
 from qmq.store.sql import load_migrations
-from qmq.values import (
-    NS_PER_S,
-    Attempt,
-    BackOff,
-    DeadLetterReason,
-    Durability,
-    Outcome,
-    Pause,
-    QueueInfo,
-    QueueSettings,
-    Store,
-    Tag,
-)
+from qmq.values import NS_PER_S, Attempt, DeadLetterReason, Durability, Outcome, Store, Tag
 from qmq.wire import q_pb2 as pb
 from tests.store.changes_conformance import EVERYTHING
 from tests.store.disk import Commits, Disks, rows

@@ -4,21 +4,17 @@ from typing import Any
 
 import pytest
 
-from qmq.testing import ManualClock
-from qmq.values import (
-    NS_PER_S,
+from qmq.descriptions import (
     BackOff,
-    DeadLetterReason,
     Fairness,
     GroupInfo,
-    GroupState,
     MessageOptions,
-    NackKind,
     QueueInfo,
     QueueSettings,
     Rate,
-    Store,
 )
+from qmq.testing import ManualClock
+from qmq.values import NS_PER_S, DeadLetterReason, GroupState, NackKind, Store
 from tests.store.naive import NaiveBroker
 from tests.store.naive_message import NaiveLease, Shown
 from tests.store.naive_queue import NaiveQueue

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import StoreFailed
 from qmq.model.changes import Changes
@@ -15,7 +16,7 @@ from qmq.model.delivery import State
 from qmq.model.queue import Queue
 from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
-from qmq.values import NS_PER_S, Durability, MessageOptions, Overflow, QueueSettings, Store
+from qmq.values import NS_PER_S, Durability, Overflow, Store
 from tests.store.conformance import make_queue, seqs_in, started
 from tests.store.disk import Commits, Disks, rows
 from tests.store.power import Machine, running_machine

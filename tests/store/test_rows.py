@@ -16,13 +16,14 @@ import apsw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import QError
 from qmq.model.check import problems_of
 from qmq.model.index import seq_of, size_of
 from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import Durability, NackKind, QueueSettings, Store
+from qmq.values import Durability, NackKind, Store
 from tests.leased import leased_messages
 from tests.store.disk import Commits, Disks
 from tests.store.durability_conformance import not_gone

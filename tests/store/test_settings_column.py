@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmq.descriptions import BackOff, Fairness, Pause, QueueInfo, QueueSettings, Rate
 from qmq.limits import (
     AHEAD_S_MAX,
     BURST_MAX,
@@ -19,18 +20,7 @@ from qmq.limits import (
 )
 from qmq.model.queue import Queue
 from qmq.store.local.rows import queue_columns, settings_of
-from qmq.values import (
-    NS_PER_S,
-    BackOff,
-    Durability,
-    Fairness,
-    Overflow,
-    Pause,
-    QueueInfo,
-    QueueSettings,
-    Rate,
-    Store,
-)
+from qmq.values import NS_PER_S, Durability, Overflow, Store
 
 _AHEAD_NS = st.integers(0, AHEAD_S_MAX * NS_PER_S)
 _RATES = st.builds(

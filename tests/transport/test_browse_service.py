@@ -6,9 +6,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from qmq.descriptions import MessageOptions
 from qmq.errors import MessageNotFound, QueueNotFound
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, MessageOptions, Store
+from qmq.values import NS_PER_S, Store
 from qmq.wire import q_pb2 as pb
 from tests.transport.service import Service, refusal_of
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from qmq.descriptions import QueueSettings
 from qmq.errors import DurabilityNotReached, InvalidArgument, QError
-from qmq.values import Durability, QueueSettings, Store
+from qmq.values import Durability, Store
 from qmq.wire import q_pb2 as pb
 from tests.transport.streams import World
 

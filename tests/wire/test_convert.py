@@ -8,6 +8,7 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from qmq.descriptions import Fairness, GroupInfo, Pause, QueueInfo, QueueSettings, QueueStats
 from qmq.envelope import DURABILITY_BYTES, encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
@@ -15,17 +16,11 @@ from qmq.values import (
     DeadLetterReason,
     Durability,
     FairKeyStats,
-    Fairness,
-    GroupInfo,
     GroupState,
     MessageState,
     NackKind,
     Outcome,
     Overflow,
-    Pause,
-    QueueInfo,
-    QueueSettings,
-    QueueStats,
     Store,
     Tag,
 )

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from qmq.descriptions import MessageOptions
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import (
@@ -18,7 +19,7 @@ from qmq.limits import (
     PRIORITY_MAX,
     TAG_VALUE_BYTES_MAX,
 )
-from qmq.values import NS_PER_S, MessageOptions, Tag
+from qmq.values import NS_PER_S, Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.messages import encoded_messages, message_options
 from qmq.wire.times import AHEAD, TTL, duration_message, moment_message

@@ -9,9 +9,10 @@ from google.protobuf.duration_pb2 import Duration
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from qmq.descriptions import BackOff, Fairness, QueueSettings, Rate
 from qmq.errors import InvalidArgument
 from qmq.limits import BURST_MAX, RATE_MAX, RATE_MIN, WEIGHT_MAX, WEIGHTS_MAX
-from qmq.values import NS_PER_S, BackOff, Durability, Fairness, Overflow, QueueSettings, Rate
+from qmq.values import NS_PER_S, Durability, Overflow
 from qmq.wire import q_pb2 as pb
 from qmq.wire.settings import settings_change, settings_message
 from qmq.wire.times import AHEAD, TTL

@@ -32,7 +32,7 @@ from qmq.cli.table import numbers, table
 from qmq.client.codecs import AS_IS
 from qmq.client.decode import explanation, group_info, queue_info, queue_stats, redrive
 from qmq.client.queue_values import QueueInfo
-from qmq.values import QueueInfo as Described
+from qmq.descriptions import QueueInfo as Described
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import queue_message

@@ -8,14 +8,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from qmq.client.codecs import Codec
 from qmq.client.options import Duration, aware, seconds
-from qmq.values import (
-    DeadLetterReason,
-    Durability,
-    MessageState,
-    NackKind,
-    Outcome,
-    Tag,
-)
+from qmq.values import DeadLetterReason, Durability, MessageState, NackKind, Outcome, Tag
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -7,6 +7,7 @@ store; everything else comes here.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.engine.queues import Queues
 from qmq.envelope import encode_options
 from qmq.errors import DedupFull, InvalidArgument, MemoryFull, QueueFull
@@ -17,15 +18,7 @@ from qmq.model.delivery import Delivery, State
 from qmq.model.footprint import freed_by
 from qmq.model.index import entry
 from qmq.model.queue import Queue
-from qmq.values import (
-    NS_PER_S,
-    DeadLetterReason,
-    MessageOptions,
-    Overflow,
-    QueueSettings,
-    Store,
-    utc,
-)
+from qmq.values import NS_PER_S, DeadLetterReason, Overflow, Store, utc
 
 _PLAIN: Final = MessageOptions()
 

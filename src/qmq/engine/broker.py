@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from qmq.clock import Clock
+from qmq.descriptions import Pause, QueueInfo, QueueSettings, QueueStats
 from qmq.engine.browsing import Browsing
 from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
@@ -36,17 +37,7 @@ from qmq.model.selector import Selector, parse
 from qmq.model.stats import stats_of
 from qmq.model.tags import with_tag, without_tag
 from qmq.store.base import QueueStore
-from qmq.values import (
-    UNBOUNDED,
-    Durability,
-    Overflow,
-    Pause,
-    QueueInfo,
-    QueueSettings,
-    QueueStats,
-    Store,
-    Tag,
-)
+from qmq.values import UNBOUNDED, Durability, Overflow, Store, Tag
 
 #: The number of the last queue of the page before; empty before the first.
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}", re.ASCII)

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Collection
 from typing import Final
 
+from qmq.descriptions import GroupInfo
 from qmq.engine.queues import Queues
 from qmq.errors import GroupsFull
 from qmq.limits import GROUPS_HELD_MAX
 from qmq.model.changes import Changes
 from qmq.model.queue import Queue
-from qmq.values import DeadLetterReason, GroupInfo, GroupState
+from qmq.values import DeadLetterReason, GroupState
 
 #: Groups on a page that does not say how many.
 _PAGE_SIZE: Final = 100

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from qmq.descriptions import MessageOptions
 from qmq.engine.adding import Adding, Prepared
 from qmq.engine.queues import Queues
 from qmq.engine.recent import Recent
@@ -32,7 +33,7 @@ from qmq.model.durability import durability_reached
 from qmq.model.index import size_of
 from qmq.model.leases import Holder
 from qmq.model.queue import Queue
-from qmq.values import Durability, MessageOptions, NackKind
+from qmq.values import Durability, NackKind
 
 #: What became of one lease: nothing to say, when it ends from now on, or why it is refused.
 Result = int | QError | None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from qmq.descriptions import MessageOptions
 from qmq.engine.adding import Added, Adding, Name
 from qmq.engine.queues import Queues
 from qmq.engine.waiting import IsGone
@@ -12,7 +13,7 @@ from qmq.model.changes import Changes
 from qmq.model.durability import durability_reached
 from qmq.model.footprint import MESSAGE_BYTES
 from qmq.model.queue import Queue
-from qmq.values import Durability, MessageOptions
+from qmq.values import Durability
 
 #: Bytes of memory that a plain message takes at most, besides its envelope.
 _PLAIN_BYTES_MAX: Final = max(MESSAGE_BYTES.values())

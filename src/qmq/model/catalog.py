@@ -4,10 +4,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from qmq.descriptions import QueueInfo
 from qmq.errors import InvalidArgument, LimitReached, NameTaken, QueueNotFound
 from qmq.limits import PAGE_SIZE_MAX, QUEUE_NAME_CHARS_MAX, QUEUES_MAX
 from qmq.model.queue import Queue
-from qmq.values import QueueInfo
 
 _UUID = re.compile(
     r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE | re.ASCII

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+from qmq.descriptions import QueueInfo
 from qmq.envelope import encode_dead_letter
 from qmq.errors import InvalidArgument
 from qmq.model.changes import Move
 from qmq.model.delivery import Delivery
 from qmq.model.index import entry, size_of
 from qmq.model.queue import Queue
-from qmq.values import DeadLetter, DeadLetterReason, QueueInfo
+from qmq.values import DeadLetter, DeadLetterReason
 
 
 def bury(  # noqa: PLR0913 - From where to where, which, when, why, and how large.

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from qmq.descriptions import QueueInfo
 from qmq.errors import DurabilityNotReached, InvalidArgument
-from qmq.values import Durability, QueueInfo, Store
+from qmq.values import Durability, Store
 
 # Every message is asked about, and to look up a member of an enum takes longer than the rest.
 _DISK: Final = Store.DISK

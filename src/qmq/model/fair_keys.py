@@ -3,11 +3,12 @@
 from heapq import heappop, heappush, nlargest
 from typing import Final
 
+from qmq.descriptions import Fairness
 from qmq.model.rate import Bucket
 from qmq.model.ready import Ready
 from qmq.model.standing import Standing
 from qmq.model.turns import Turn, Turns
-from qmq.values import FairKeyStats, Fairness
+from qmq.values import FairKeyStats
 
 #: So many keys without messages may be known, besides as many as others.
 _EMPTY_MAX: Final = 1_024

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from qmq.descriptions import QueueInfo, Rate
 from qmq.model.rate import Bucket
-from qmq.values import NS_PER_S, QueueInfo, Rate
+from qmq.values import NS_PER_S
 
 #: More messages than any queue holds.
 _ANY_NUMBER: Final = 1 << 62

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush, nsmallest
 from itertools import islice
 
+from qmq.descriptions import GroupInfo
 from qmq.model.delivery import READY, Delivery, State
 from qmq.model.index import seq_of, size_of
-from qmq.values import GroupInfo, GroupState
+from qmq.values import GroupState
 
 
 class Group:

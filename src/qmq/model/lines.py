@@ -7,13 +7,13 @@ nothing of this is active, and nothing of it is looked at.
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
 
+from qmq.descriptions import Fairness
 from qmq.model.delivery import READY, Delivery
 from qmq.model.fair_keys import FairKeys
 from qmq.model.groups import Groups
 from qmq.model.index import seq_of, size_of
 from qmq.model.ready import Ready
 from qmq.model.standing import Standing, entry_of
-from qmq.values import Fairness
 
 #: What a message takes in a reply, given its entry and what is known of it.
 Cost = Callable[[int, Delivery | None], int]

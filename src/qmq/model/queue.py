@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from qmq.descriptions import QueueInfo
 from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import (
     AddsPaused,
@@ -19,14 +20,7 @@ from qmq.model.gates import Gates
 from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
 from qmq.model.ready import Ready
-from qmq.values import (
-    UNBOUNDED,
-    DeadLetterReason,
-    NackKind,
-    Outcome,
-    Overflow,
-    QueueInfo,
-)
+from qmq.values import UNBOUNDED, DeadLetterReason, NackKind, Outcome, Overflow
 
 
 class Ended(NamedTuple):

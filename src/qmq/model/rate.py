@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from qmq.values import NS_PER_S, Rate
+from qmq.descriptions import Rate
+from qmq.values import NS_PER_S
 
 #: Tokens are given out together that come within so short a time, so that a fast queue does
 #: not wake up for each message.

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
+from qmq.descriptions import QueueInfo
 from qmq.envelope import as_added, attempts_in, dead_letter_of, place_of, tags_of
 from qmq.errors import AddsPaused, InvalidArgument, QueueFull, StoresDiffer
 from qmq.limits import ATTEMPTS_MAX, REASON_BYTES_MAX
@@ -15,7 +16,7 @@ from qmq.model.delivery import Delivery
 from qmq.model.index import entry as entry_of
 from qmq.model.index import seq_of
 from qmq.model.queue import Queue
-from qmq.values import UNBOUNDED, Attempt, DeadLetter, DeadLetterReason, QueueInfo, Store, Tag
+from qmq.values import UNBOUNDED, Attempt, DeadLetter, DeadLetterReason, Store, Tag
 
 #: From so many moved messages on, the share of those that failed again says something.
 FAILED_AGAIN_LOOKED_AT_FROM: Final = 20

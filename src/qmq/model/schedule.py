@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any
 
+from qmq.descriptions import MessageOptions
 from qmq.errors import InvalidArgument, TooLarge
 from qmq.limits import (
     MISSED_MESSAGES_MAX,
@@ -19,7 +20,6 @@ from qmq.limits import (
 )
 from qmq.model.catalog import is_name
 from qmq.model.ticks import IntervalTicks, Ticks, cron_ticks
-from qmq.values import MessageOptions
 
 
 class Missed(IntEnum):

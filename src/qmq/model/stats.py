@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from qmq.descriptions import QueueStats
 from qmq.model.queue import Queue
-from qmq.values import QueueStats
 
 #: Consumers that are named.
 _CONSUMERS_MAX: Final = 100

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from qmq.descriptions import QueueInfo
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import TAGS_BYTES_MAX, TAGS_MAX
-from qmq.values import QueueInfo, Tag
+from qmq.values import Tag
 
 
 def with_tag(info: QueueInfo, tag: Tag) -> QueueInfo:

@@ -2,11 +2,12 @@
 
 from contextlib import suppress
 
+from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument, QueueNotFound
 from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
-from qmq.values import QueueSettings, Tag
+from qmq.values import Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import queue_message, stats_message, tag_value, tag_values
 from qmq.wire.settings import settings_change

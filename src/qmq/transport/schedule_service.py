@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from qmq.descriptions import MessageOptions
 from qmq.engine.broker import Broker
 from qmq.engine.scheduling import ScheduleState
 from qmq.errors import InvalidArgument
@@ -9,7 +10,7 @@ from qmq.limits import INTERVAL_S_MIN
 from qmq.model.schedule import Missed, SchedulePlan
 from qmq.transport.decode import decode
 from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
-from qmq.values import NS_PER_S, MessageOptions
+from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import encoded_tags
 from qmq.wire.messages import message_options

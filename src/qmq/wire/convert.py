@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from qmq.descriptions import GroupInfo, Pause, QueueInfo, QueueStats
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import (
@@ -13,7 +14,7 @@ from qmq.limits import (
     TAGS_BYTES_MAX,
     TAGS_MAX,
 )
-from qmq.values import Durability, FairKeyStats, GroupInfo, Pause, QueueInfo, QueueStats, Tag
+from qmq.values import Durability, FairKeyStats, Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.settings import settings_message
 from qmq.wire.times import duration_message, moment_message

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from qmq.descriptions import MessageOptions
 from qmq.errors import InvalidArgument
 from qmq.limits import (
     DEDUP_ID_BYTES_MAX,
@@ -9,7 +10,6 @@ from qmq.limits import (
     GROUP_ID_BYTES_MAX,
     PRIORITY_MAX,
 )
-from qmq.values import MessageOptions
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import encoded_tags
 from qmq.wire.ids import checked_id

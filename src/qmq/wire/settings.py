@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
+from qmq.descriptions import BackOff, Fairness, QueueSettings, Rate
 from qmq.errors import InvalidArgument
 from qmq.limits import (
     BURST_MAX,
@@ -23,7 +24,7 @@ from qmq.limits import (
     WEIGHT_MAX,
     WEIGHTS_MAX,
 )
-from qmq.values import NS_PER_S, BackOff, Durability, Fairness, Overflow, QueueSettings, Rate
+from qmq.values import NS_PER_S, Durability, Overflow
 from qmq.wire import q_pb2 as pb
 from qmq.wire.ids import checked_id
 from qmq.wire.times import AHEAD, DELAY, LEASE, TTL, Span, duration_message, duration_ns

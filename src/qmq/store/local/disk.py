@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Self, TypeVar
 
 import apsw
 
+from qmq.descriptions import QueueInfo
 from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
@@ -21,7 +22,7 @@ from qmq.store.local.journal import Journal
 from qmq.store.local.rows import delivery_of, delivery_row, queue_columns, settings_of, tags_of
 from qmq.store.local.together import Together
 from qmq.store.sql import load_statements
-from qmq.values import Durability, QueueInfo, Store
+from qmq.values import Durability, Store
 
 #: Bytes of memory that a cached envelope takes besides what is in it: the header of its
 #: bytes object, and its part of a dict that has just grown. It is more than many a message,

@@ -4,21 +4,11 @@ import json
 from dataclasses import asdict
 from typing import Any, Final
 
+from qmq.descriptions import BackOff, Fairness, Pause, QueueSettings, Rate
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry
 from qmq.model.queue import Queue
-from qmq.values import (
-    Attempt,
-    BackOff,
-    Durability,
-    Fairness,
-    Outcome,
-    Overflow,
-    Pause,
-    QueueSettings,
-    Rate,
-    Tag,
-)
+from qmq.values import Attempt, Durability, Outcome, Overflow, Tag
 
 #: The settings that stand in the column where a queue has others than by default: most have
 #: none, and who has 100,000 queues reads all of that at each start.
