@@ -18,7 +18,9 @@ PROGRAM_LINES_MAX: Final = 100
 ROOMS: Final = frozenset(
     {"bin", "cli", "client", "engine", "model", "observe", "server", "store", "transport", "wire"}
 )
-LEAVES: Final = frozenset({"clock", "envelope", "errors", "ids", "limits", "testing", "values"})
+LEAVES: Final = frozenset(
+    {"clock", "descriptions", "envelope", "errors", "ids", "limits", "testing", "values"}
+)
 
 #: Words that say nothing about what a thing does.
 EMPTY_NAMES: Final = frozenset(

@@ -4,7 +4,6 @@ import ast
 import os
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import pytest
 
 import qmq
 
-#: Seconds that importing the client may take.
-IMPORT_S_MAX = 0.15
+#: What importing the client may take, for what gRPC and protobuf take of that.
+IMPORT_RATIO_MAX = 2.0
 
 #: Everything that users may rely on. A name that is missing here is a broken promise.
 NAMES = set(
@@ -108,13 +107,19 @@ def test_threads_load_no_asynchronous_client_and_the_other_way_round() -> None:
 
 
 def test_the_client_is_imported_fast(tmp_path: Path) -> None:
-    """With gRPC and protobuf, once Python has compiled it, on a machine that is idle."""
-    script = "import time; start = time.process_time(); import qmq; qmq.Client, qmq.AsyncClient;"
-    script += "print(time.process_time() - start)"
+    """Its own part takes no longer than that of gRPC and protobuf, which is half of 150 ms.
+
+    The two take turns, and it is their processor time that counts: so other tests that run
+    beside this one slow both of them alike.
+    """
     environment = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
-    run(script, **environment)
+    theirs = "import grpc, grpc.aio, google.protobuf.timestamp_pb2, google.protobuf.duration_pb2"
+    both = "import qmq; qmq.Client, qmq.AsyncClient"
+    took_s: dict[str, list[float]] = {theirs: [], both: []}
+    for _ in range(8):
+        for script, times_s in took_s.items():
+            timed = f"import time; start = time.process_time(); {script};"
+            timed += "print(time.process_time() - start)"
+            times_s.append(float(run(timed, **environment)))
 
-    start = time.monotonic()
-    times_s = [float(run(script, **environment)) for _ in range(5)]
-
-    assert min(times_s) < IMPORT_S_MAX, f"{times_s} within {time.monotonic() - start:.1f} s"
+    assert min(took_s[both]) < IMPORT_RATIO_MAX * min(took_s[theirs]), took_s
