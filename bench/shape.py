@@ -12,6 +12,7 @@ import platform
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -89,10 +90,11 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=100_000, help="in each run")
     parser.add_argument("--depth", type=int, default=1_000_000, help="of the deep queues")
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--only", default="", help="shapes whose names hold one of these words")
     arguments = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for store in (pb.Queue.MEMORY, pb.Queue.DISK):
-        for title in SHAPES:
+        for title in filter(partial(is_asked_for, arguments.only), SHAPES):
             rates = {
                 depth: shape_rates(store, title, depth, arguments)
                 for depth in (arguments.depth // 10, arguments.depth)
@@ -104,7 +106,13 @@ def main() -> None:
             name = pb.Queue.Store.Name(store)
             print(f"{name}, {title}: {deep:,.0f} messages/s; to plain {ratios};", end=" ")
             print(f"deep to shallow {deep / shallow:.2f}", flush=True)
-        selected_rates(store, arguments)
+        if is_asked_for(arguments.only, "a selector"):
+            selected_rates(store, arguments)
+
+
+def is_asked_for(words: str, title: str) -> bool:
+    """Whether a shape is to be measured, given words with commas between them."""
+    return not words or any(word in title for word in words.split(","))
 
 
 def selected_rates(store: int, arguments: argparse.Namespace) -> None:
