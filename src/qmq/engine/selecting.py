@@ -15,7 +15,6 @@ from qmq.engine.places import Selection
 from qmq.engine.queues import Queues, shutting_down
 from qmq.engine.waiting import IsGone
 from qmq.envelope import (
-    HANDED_OUT_OVERHEAD_BYTES,
     QUEUE_ID_BYTES,
     REPLY_OVERHEAD_BYTES,
     encode_leased,
@@ -27,8 +26,7 @@ from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
 from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery, lease_ids_of
 from qmq.model.durability import durability_of, durability_reached
-from qmq.model.index import seq_of, size_of
-from qmq.model.leases import Holder, attempts_bytes
+from qmq.model.leases import Holder, lease_bytes
 from qmq.model.queue import Queue
 from qmq.model.selector import Selector, parse
 from qmq.store.base import QueueStore
@@ -164,7 +162,7 @@ class Selecting:
             left -= len(part.deliveries)
             if left <= 0 or not part.deliveries:
                 break
-            bytes_left -= sum(map(_leased_bytes, part.deliveries))
+            bytes_left -= sum(lease_bytes(each.entry, each) for each in part.deliveries)
             follows = self._further(selection, queue, bytes_left)
             if follows is None:
                 break
@@ -425,7 +423,7 @@ class Selecting:
         if queue is None or queue.info.store is not before.info.store:
             return None
         head = queue.head()
-        fits = head is not None and _leased_bytes_of(queue, head) <= bytes_left
+        fits = head is not None and queue.leases.reply_bytes(head) <= bytes_left
         return queue if fits else None
 
     def _level_and_store(self, queue: Queue, asked: Durability) -> tuple[Durability, QueueStore]:
@@ -443,16 +441,6 @@ class Selecting:
 def _is_idle(selection: Selection) -> bool:
     """Whether nobody uses what is known of a selector."""
     return selection.callers == 0 and selection.building is None
-
-
-def _leased_bytes(delivery: Delivery) -> int:
-    """Return what a message takes in a reply that hands it out, at most."""
-    return size_of(delivery.entry) + HANDED_OUT_OVERHEAD_BYTES + attempts_bytes(delivery)
-
-
-def _leased_bytes_of(queue: Queue, entry: int) -> int:
-    """Return the same of one that is still to be handed out."""
-    return _leased_bytes(queue.leases.by_seq.get(seq_of(entry)) or Delivery(entry))
 
 
 async def _all_of(pending: Sequence[Awaitable[list[bytes]]]) -> list[bytes]:

@@ -101,11 +101,7 @@ class Groups:
 
     def join(self, delivery: Delivery) -> None:
         """Let a message wait in its group that is not on lease, or not any more."""
-        group = self._by_id.get(delivery.group_id)
-        if group is None:
-            group = self._by_id[delivery.group_id] = Group(delivery.group_id)
-        # One text for all of them, rather than one each.
-        delivery.group_id = group.id
+        group = self._group_of(delivery)
         heappush(group.waiting, delivery.entry)
         group.count += 1
         if delivery.state in READY:
@@ -160,8 +156,7 @@ class Groups:
 
     def lease_began(self, delivery: Delivery) -> None:
         """Take note of a message that is on lease and did not wait before."""
-        group = self._by_id.setdefault(delivery.group_id, Group(delivery.group_id))
-        delivery.group_id = group.id
+        group = self._group_of(delivery)
         group.leased += 1
         self._settle(group)
 
@@ -289,6 +284,15 @@ class Groups:
             group.standing = None
             self._drop_if_empty(group)
         self.blocked = self.bytes = 0
+
+    def _group_of(self, delivery: Delivery) -> Group:
+        """Return the group of a message; it is known from then on."""
+        group = self._by_id.get(delivery.group_id)
+        if group is None:
+            group = self._by_id[delivery.group_id] = Group(delivery.group_id)
+        # One text for all of them, rather than one each.
+        delivery.group_id = group.id
+        return group
 
     def _state(self, group: Group) -> GroupState:
         if group.paused_ns:

@@ -127,9 +127,9 @@ class Leases:
         handed_out: list[Delivery] = []
         end = until_ns << _SEQ_BITS
         if self.lines.is_active:
-            taken = self.lines.take_batch(count_max, bytes_max, _lease_bytes, on_lease=True)
+            taken = self.lines.take_batch(count_max, bytes_max, lease_bytes, on_lease=True)
         else:
-            taken = self._ready.take_batch(count_max, bytes_max, self._reply_bytes)
+            taken = self._ready.take_batch(count_max, bytes_max, self.reply_bytes)
         for entry, seq in zip(taken, seqs_of(taken), strict=True):
             delivery = by_seq.get(seq)
             if delivery is None:
@@ -158,9 +158,9 @@ class Leases:
             self._holders[delivery.seq] = holder
             holder.lease_began(delivery.seq, delivery.lease_id)
 
-    def _reply_bytes(self, entry: int) -> int:
+    def reply_bytes(self, entry: int) -> int:
         """Return what a message takes in a reply that hands it out."""
-        return _lease_bytes(entry, self.by_seq.get(seq_of(entry)))
+        return lease_bytes(entry, self.by_seq.get(seq_of(entry)))
 
     def find(self, seq: int, fence: int) -> Delivery | None:
         """Return the message that a lease is on; None if the queue holds no such message.
@@ -490,7 +490,7 @@ class Leases:
             heapify(moments)
 
 
-def _lease_bytes(entry: int, delivery: Delivery | None) -> int:
+def lease_bytes(entry: int, delivery: Delivery | None) -> int:
     """Return what a message takes in a reply that hands it out on lease."""
     history = attempts_bytes(delivery) if delivery and delivery.attempts else 0
     return size_of(entry) + HANDED_OUT_OVERHEAD_BYTES + history

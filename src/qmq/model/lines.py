@@ -91,7 +91,10 @@ class Lines:
     def join(self, delivery: Delivery) -> None:
         """Let a message wait that comes to the queue."""
         self._count_waiting(delivery, 1)
-        self._put(delivery)
+        if delivery.group_id:
+            self.groups.join(delivery)
+        elif delivery.state in READY:
+            self._stand(delivery)
 
     def let_wait_again(self, delivery: Delivery) -> None:
         """Let a message wait whose lease has ended."""
@@ -267,12 +270,6 @@ class Lines:
     def _is_outside(self, delivery: Delivery) -> bool:
         group = self.groups.get(delivery.group_id)
         return bool(delivery.fair_key or (group and group.standing is not delivery))
-
-    def _put(self, delivery: Delivery) -> None:
-        if delivery.group_id:
-            self.groups.join(delivery)
-        elif delivery.state in READY:
-            self._stand(delivery)
 
     def _count_waiting(self, delivery: Delivery, count: int) -> None:
         if delivery.fair_key:
