@@ -1,0 +1,194 @@
+"""A transaction of the journal: what it writes and reads, who waits for it, and its commit."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import apsw
+
+from qmq.model.changes import Move
+from qmq.model.index import seq_of
+from qmq.store.local.directory import APPLICATION_ID
+from qmq.store.local.rows import DeliveryRow
+from qmq.store.local.together import LeaseRow
+from qmq.store.sql import load_statements
+
+#: Writes what is there already, and yet the database's first page anew: SQLite syncs no
+#: commit that has written no page, and also writes none for a row that stays as it was.
+_REWRITE: Final = f"pragma application_id = {APPLICATION_ID}"
+
+_SQL = load_statements("qmq.store.local", "statements.sql")
+
+
+class Batch:
+    """What one transaction writes and reads, and who waits for it."""
+
+    __slots__ = (
+        "bytes",
+        "deletes",
+        "delivery_deletes",
+        "delivery_saves",
+        "forgotten",
+        "inserts",
+        "known",
+        "last_number",
+        "lease_deletes",
+        "lease_inserts",
+        "moves",
+        "needs_sync",
+        "queue_changes",
+        "reads",
+        "redrives",
+        "schedules",
+        "takes",
+        "waiters",
+    )
+
+    def __init__(self) -> None:
+        self.queue_changes: list[tuple[str, Mapping[str, str | int]]] = []
+        self.inserts: list[tuple[int, int, bytes]] = []
+        self.reads: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
+        self.moves: list[Move] = []
+        self.lease_inserts: list[LeaseRow] = []
+        self.lease_deletes: list[int] = []
+        self.delivery_saves: list[DeliveryRow] = []
+        self.delivery_deletes: list[int] = []
+        self.redrives: list[tuple[str, str]] = []
+        self.schedules: list[tuple[str, str]] = []
+        self.takes: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
+        self.deletes: list[int] = []
+        self.known: list[tuple[int, int, str, bytes, int]] = []
+        self.forgotten: list[int] = []
+        #: Who waits, and what for: known already, but to be told when it is durable.
+        self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
+        #: Whether somebody waits until it, and all before it, is on disk.
+        self.needs_sync = False
+        #: The highest number that a message ever had.
+        self.last_number = 0
+        self.bytes = 0
+
+    def has_work(self) -> bool:
+        """Whether there is anything to write, read or sync."""
+        return bool(
+            self.needs_sync
+            or self.inserts
+            or self.deletes
+            or self.takes
+            or self.reads
+            or self.delivery_saves
+            or self.lease_inserts
+            or self.lease_deletes
+            or self.moves
+            or self.queue_changes
+            or self.redrives
+            or self.schedules
+            or self.known
+            or self.forgotten
+        )
+
+    def everyone(self) -> Iterable[asyncio.Future[Any]]:
+        """All who wait for the batch."""
+        yield from (future for future, _ in self.waiters)
+        yield from (future for _, future in self.takes)
+        yield from (future for _, future in self.reads)
+
+
+def commit(
+    connection: apsw.Connection, batch: Batch, *, is_synced: bool
+) -> list[tuple[asyncio.Future[Any], Any]]:
+    """Write a batch in one transaction, and return what was asked for, for whom.
+
+    Args:
+        connection: syncs the transaction if the batch needs that.
+        batch: what to write and read.
+        is_synced: whether all before it is on disk already.
+    """
+    cursor = connection.cursor()
+    cursor.execute("begin immediate")
+    try:
+        for sql, parameters in batch.queue_changes:
+            cursor.execute(sql, parameters)
+        if batch.inserts:
+            cursor.executemany(_SQL["insert_message"], batch.inserts)
+        # Reads come before what moves or deletes, since what is read may leave in the batch.
+        found = _read_all(cursor, batch)
+        if batch.moves:
+            cursor.executemany(_SQL["move_message"], map(_move_row, batch.moves))
+        for seqs, taker in batch.takes:
+            found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
+        _delete(cursor, "delete_messages", batch.deletes)
+        _write_histories(cursor, batch)
+        if batch.known:
+            cursor.executemany(_SQL["insert_known"], batch.known)
+        _delete(cursor, "delete_known", batch.forgotten)
+        # Without effect as long as the message of that number is there.
+        cursor.execute(_SQL["save_last_number"], {"last": batch.last_number})
+        if batch.needs_sync and not is_synced:
+            cursor.execute(_REWRITE)
+        cursor.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            cursor.execute("rollback")
+        raise
+    return found
+
+
+def _move_row(move: Move) -> tuple[int, int, bytes, int]:
+    return seq_of(move.new_entry), move.queue_number, move.suffix, seq_of(move.old_entry)
+
+
+def _write_histories(cursor: apsw.Cursor, batch: Batch) -> None:
+    """Write what was learned of messages since they were handed out, redrives and schedules."""
+    # A sequence number is never used again, so nothing is saved after its deletion.
+    if batch.lease_inserts:
+        cursor.executemany(_SQL["insert_lease"], batch.lease_inserts)
+    _delete(cursor, "delete_leases", batch.lease_deletes)
+    if batch.delivery_saves:
+        cursor.executemany(_SQL["save_delivery"], batch.delivery_saves)
+    _delete(cursor, "delete_deliveries", batch.delivery_deletes)
+    for id_, job in batch.redrives:
+        if job:
+            cursor.execute(_SQL["save_redrive"], (id_, job))
+        else:
+            cursor.execute(_SQL["delete_redrive"], (id_,))
+    for id_, schedule in batch.schedules:
+        if schedule:
+            cursor.execute(_SQL["save_schedule"], (id_, schedule))
+        else:
+            cursor.execute(_SQL["delete_schedule"], (id_,))
+
+
+def _delete(cursor: apsw.Cursor, statement: str, keys: Sequence[int]) -> None:
+    """Delete rows by their keys, in one step: each lets the event loop's thread in between.
+
+    That takes turns with this one at the interpreter's lock, a hundred times for a hundred
+    rows if they were deleted one by one.
+    """
+    if keys:
+        cursor.execute(_SQL[statement], (str(keys),))
+
+
+def _read_all(cursor: apsw.Cursor, batch: Batch) -> list[tuple[asyncio.Future[Any], Any]]:
+    """Read the envelopes that somebody asks for, of messages that stay where they are."""
+    coming = {seq_of(move.new_entry): move for move in batch.moves} if batch.reads else {}
+
+    def read(seq: int) -> bytes:
+        # It may be about to come from another queue, where it may be about to come from yet
+        # another one.
+        suffixes: list[bytes] = []
+        while move := coming.get(seq):
+            suffixes.append(move.suffix)
+            seq = seq_of(move.old_entry)
+        envelope = _envelope(cursor, "read_message", seq)
+        return b"".join((envelope, *reversed(suffixes)))
+
+    return [(reader, [read(seq) for seq in seqs]) for seqs, reader in batch.reads]
+
+
+def _envelope(cursor: apsw.Cursor, statement: str, seq: int) -> bytes:
+    """Run a statement that returns the envelope of a message that the index knows."""
+    envelope = cursor.execute(_SQL[statement], (seq,)).get
+    if not isinstance(envelope, bytes):
+        message = f"message {seq} is in the index but not in the database"
+        raise LookupError(message)  # noqa: TRY004 - There is no row, rather than another type.
+    return envelope
