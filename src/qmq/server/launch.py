@@ -36,9 +36,9 @@ _SOCKET_PATH_BYTES_MAX: Final = 107
 #: Envoy's log lines, in the form of q's own.
 _LOG_FORMAT: Final = '{"level":"%l","ts":%E.%e,"msg":"%j"}'
 
-#: Envoy's network threads. They move bytes to and from the one thread that decides, so
+#: Envoy's network threads at most. They move bytes to and from the one thread that decides, so
 #: that more of them would only take its processor time.
-_WORKERS: Final = 2
+_WORKERS_MAX: Final = 2
 
 #: Descriptors kept for files, the journal and Envoy itself.
 _DESCRIPTORS_RESERVED: Final = 256
@@ -165,6 +165,15 @@ def pyvoy_module() -> str:
     return spec.origin
 
 
+def _workers() -> int:
+    """Return how many network threads there are: half as many as cores that q may use.
+
+    With two cores, a second one gains nothing and halves what one finds to do when it wakes
+    up: one alone serves 15 to 20 % more requests.
+    """
+    return min(_WORKERS_MAX, max(1, len(os.sched_getaffinity(0)) // 2))
+
+
 def become_envoy(bootstrap: JsonObject, runtime: Path, environment: Mapping[str, str]) -> NoReturn:
     """Replace this process by Envoy, which then imports the applications.
 
@@ -175,7 +184,7 @@ def become_envoy(bootstrap: JsonObject, runtime: Path, environment: Mapping[str,
     arguments = [
         Path(sys.argv[0]).stem,  # What a list of processes shows.
         "--config-path", str(path),
-        "--concurrency", str(_WORKERS),
+        "--concurrency", str(_workers()),
         "--log-level", "warning",
         # This component would warn of the very signal that we end it with.
         "--component-log-level", "main:error",
