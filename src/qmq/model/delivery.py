@@ -5,6 +5,7 @@ That is of messages that were handed out on lease, and of those that were added 
 
 import re
 import struct
+from binascii import hexlify
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final
@@ -143,11 +144,10 @@ def lease_id_of(seq: int, fence: int) -> str:
     return (seq << 32 | fence).to_bytes(12, "big").hex("-", -8)
 
 
-def lease_ids_of(deliveries: Iterable[Delivery]) -> list[str]:
-    """Return the names of the latest leases on several messages."""
+def lease_ids_of(deliveries: Iterable[Delivery]) -> list[bytes]:
+    """Return the names of the latest leases on several messages, as they stand in a reply."""
     return [
-        (delivery.seq << 32 | delivery.fence).to_bytes(12, "big").hex("-", -8)
-        for delivery in deliveries
+        hexlify((each.seq << 32 | each.fence).to_bytes(12, "big"), "-", -8) for each in deliveries
     ]
 
 
