@@ -138,9 +138,8 @@ class Leases:
         for entry, seq in zip(taken, seqs_of(taken), strict=True):
             delivery = by_seq.get(seq)
             if delivery is None:
-                delivery = Delivery(entry)
-                # The very object that it has, rather than another int.
-                by_seq[delivery.seq] = delivery
+                # It has the very object that is the key, rather than another int.
+                delivery = by_seq[seq] = Delivery(entry, seq)
             elif delivery.fence:
                 self.redelivered_total += 1
             delivery.fence += 1
