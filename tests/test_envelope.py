@@ -171,7 +171,9 @@ def leased_together(batch: Sequence[Leased], expires_ns: int) -> list[bytes]:
         [by_the_library(7, [], each.payload).SerializeToString() for each in batch],
         [encode_attempts(each.attempts, 1_000_000) for each in batch],
         encode_leases(
-            [each.lease_id for each in batch], expires_ns, [each.delivery_count for each in batch]
+            [each.lease_id.encode() for each in batch],
+            expires_ns,
+            [each.delivery_count for each in batch],
         ),
     )
 
@@ -203,7 +205,9 @@ LEASE_ID = "17979cfe362a0000-00000003"
 
 
 @given(leased_batches, moments_ns)
-@example([Leased(LEASE_ID, 1, b"x"), Leased(LEASE_ID, 2, b"y"), Leased("0-1", 300, b"z")], 0)
+@example(
+    [Leased(LEASE_ID, 1, b"x"), Leased(LEASE_ID, 2, b"y"), Leased(LEASE_ID[::-1], 300, b"z")], 0
+)
 @example([Leased(LEASE_ID, 1, b"x" * size) for size in range(400)], 1)
 @example([Leased(LEASE_ID, 300, b"x" * size) for size in range(16_250, 16_400)], 1)
 def test_leased_messages_are_what_the_library_encodes(batch: list[Leased], expires_ns: int) -> None:
@@ -219,7 +223,7 @@ def test_leased_messages_are_what_the_library_encodes(batch: list[Leased], expir
 def test_lease_adds_no_more_than_its_bound(size: int) -> None:
     """So much is left free of the largest reply when a message is accepted."""
     last_ns = 253_402_300_799 * NS_PER_S + 999_999_999
-    leases = encode_leases([LEASE_ID], last_ns, [2**31 - 1])
+    leases = encode_leases([LEASE_ID.encode()], last_ns, [2**31 - 1])
 
     (part,) = encode_leased([bytes(size)], [b""], leases)
 
@@ -228,7 +232,7 @@ def test_lease_adds_no_more_than_its_bound(size: int) -> None:
 
 def test_each_message_has_a_lease() -> None:
     """Neither is any left over."""
-    leases = encode_leases([LEASE_ID], 1, [1])
+    leases = encode_leases([LEASE_ID.encode()], 1, [1])
     for envelopes, attempts in (([], [b""]), ([b"x"] * 2, [b""]), ([b"x"], [b""] * 2)):
         with pytest.raises(ValueError, match="zip"):
             encode_leased(envelopes, attempts, leases)

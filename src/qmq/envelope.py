@@ -7,6 +7,7 @@ See https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from qmq.values import NS_PER_S, Attempt, DeadLetter, DeadLetterReason, MessageState, Outcome, Tag
 
@@ -46,12 +47,12 @@ def varint(n: int) -> bytes:
         return _SHORT[n]
     if n < 16384:  # noqa: PLR2004 - Two times seven.
         return bytes((n & 127 | 128, n >> 7))
-    out = bytearray()
-    while n > 127:  # noqa: PLR2004 - As above.
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
+    if n < 268435456:  # noqa: PLR2004 - Four times seven.
+        return bytes((n & 127 | 128, n >> 7 & 127 | 128)) + varint(n >> 14)
+    # Most moments have so many nanoseconds, and every message has a moment.
+    low = n & 127 | 128, n >> 7 & 127 | 128, n >> 14 & 127 | 128, n >> 21 & 127 | 128
+    high = n >> 28
+    return bytes((*low, high)) if high < 128 else bytes(low) + varint(high)  # noqa: PLR2004
 
 
 def encode_tags(tags: Iterable[Tag]) -> bytes:
@@ -215,22 +216,26 @@ def _dead_letter(dead: DeadLetter) -> bytes:
 
 
 def encode_leases(
-    lease_ids: Iterable[str], expires_ns: int, delivery_counts: Iterable[int]
+    lease_ids: Sequence[bytes], expires_ns: int, delivery_counts: Sequence[int], rest: bytes = b""
 ) -> list[bytes]:
-    """Encode what a `proto.LeasedMessage` has besides the message: fields 2 to 4.
+    """Encode what a `proto.LeasedMessage` has besides the message: fields 2 to 5.
 
     Args:
-        lease_ids: the leases, of up to 127 ASCII characters each.
+        lease_ids: the leases, all of the same length of up to 127 ASCII characters.
         expires_ns: when all of them end, in nanoseconds since the Unix epoch.
         delivery_counts: that of each message, from 1.
+        rest: what `encode_queue_id` returned, if that is to be said.
     """
-    expires = _moment(_LEN_3, expires_ns)
-    first = expires + b"\x20\x01"
+    if not lease_ids:
+        return []
+    head = _LEN_2 + _SHORT[len(lease_ids[0])]
+    expires = _moment(_LEN_3, expires_ns) + b"\x20"
+    if delivery_counts.count(1) == len(lease_ids):
+        # As nearly always.
+        end = expires + b"\x01" + rest
+        return [head + lease_id + end for lease_id in lease_ids]
     return [
-        b"\x12"
-        + _SHORT[len(lease_id)]
-        + lease_id.encode()
-        + (first if count == 1 else expires + b"\x20" + varint(count))
+        head + lease_id + expires + varint(count) + rest
         for lease_id, count in zip(lease_ids, delivery_counts, strict=True)
     ]
 
@@ -246,14 +251,16 @@ def encode_leased(
         leases: what `encode_leases` returned.
     """
     # Messages that go together are mostly of the same few sizes.
-    heads: dict[tuple[int, int], bytes] = {}
+    heads: dict[int, bytes] = {}
     encoded: list[bytes] = []
     for envelope, history, lease in zip(envelopes, attempts, leases, strict=True):
-        sizes = len(envelope) + len(history), len(lease)
+        size = len(envelope) + len(history)
+        sizes = size << 16 | len(lease)
         head = heads.get(sizes)
         if head is None:
-            message = _LEN_1 + varint(sizes[0])
-            head = heads[sizes] = _LEN_1 + varint(len(message) + sum(sizes)) + message
+            message = _LEN_1 + varint(size)
+            head = _LEN_1 + varint(len(message) + size + len(lease)) + message
+            heads[sizes] = head
         encoded.append(head + envelope + history + lease)
     return encoded
 
@@ -452,9 +459,13 @@ def id_of(envelope: bytes) -> str:
 def encode_moment(ns: int) -> bytes:
     """Encode nanoseconds since the Unix epoch as a google.protobuf.Timestamp."""
     second, nanos = divmod(ns, NS_PER_S)
-    return (b"\x08" + varint(second) if second else b"") + (
-        b"\x10" + varint(nanos) if nanos else b""
-    )
+    return _seconds(second) + b"\x10" + varint(nanos) if nanos else _seconds(second)
+
+
+@lru_cache(maxsize=16)
+def _seconds(second: int) -> bytes:
+    """Encode the seconds of a Timestamp: thousands of leases end in the same one."""
+    return b"\x08" + varint(second) if second else b""
 
 
 def _moment(tag: bytes, ns: int) -> bytes:

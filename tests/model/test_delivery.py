@@ -85,7 +85,7 @@ def test_names_of_several_leases_are_those_of_each(leases: list[tuple[int, int]]
     for delivery, (_, fence) in zip(deliveries, leases, strict=True):
         delivery.fence = fence
 
-    names = lease_ids_of(deliveries)
+    names = [name.decode() for name in lease_ids_of(deliveries)]
 
     assert names == [delivery.lease_id for delivery in deliveries]
     assert names == [lease_id_of(*lease) for lease in leases]

@@ -5,10 +5,11 @@ from functools import partial
 
 from qmq.descriptions import MessageOptions
 from qmq.engine.adding import Adding, Prepared
+from qmq.engine.handing_out import encoded, hand_out
 from qmq.engine.queues import Queues
 from qmq.engine.recent import Recent
 from qmq.engine.waiting import IsGone
-from qmq.envelope import encode_attempts, encode_leased, encode_leases
+from qmq.envelope import encode_leased
 from qmq.errors import (
     AddsPaused,
     DedupFull,
@@ -25,12 +26,10 @@ from qmq.model.changes import Changes
 from qmq.model.delivery import (
     Delivery,
     lease_id_of,
-    lease_ids_of,
     parse_lease_id,
     parse_lease_ids,
 )
 from qmq.model.durability import durability_reached
-from qmq.model.index import size_of
 from qmq.model.leases import Holder
 from qmq.model.queue import Queue
 from qmq.values import Durability, NackKind
@@ -86,7 +85,7 @@ class Leasing:
             Gone: the caller has left.
         """
         queues = self._queues
-        queue = await queues.find(reference)
+        queue = queues.catalog.get(reference) or await queues.refuse(reference)
         level = durability_reached(queue.info, durability)
         store = queues.store_of(queue)
         queues.pass_time(queue)
@@ -94,26 +93,22 @@ class Leasing:
             queue, wait_s, is_gone, level
         ):
             return []
-        count_max = queues.waiting.share(queue, messages_max)
-        if holder and (count_max := min(count_max, holder.room)) <= 0:
+        if holder and (messages_max := min(messages_max, holder.room)) <= 0:
             queues.waiting.serve(queue)
             return []
-        if duration_ns is None:
-            duration_ns = queue.info.settings.lease_duration_ns
-        now_ns = queues.steady_ns()
-        deliveries = queue.lease(now_ns, duration_ns, count_max, queues.message_bytes_max, consumer)
-        queues.set_alarm(queue)
-        if queue.lines.is_active:
-            # More may be free than was known: others of a key, or of another one.
-            queues.waiting.serve(queue)
-        if holder:
-            queue.leases.hold(deliveries, holder)
+        deliveries, until_ns = hand_out(
+            queues,
+            queue,
+            messages_max,
+            queues.message_bytes_max,
+            now_ns=queues.steady_ns(),
+            duration_ns=duration_ns,
+            consumer=consumer,
+            holder=holder,
+        )
         changes = Changes()
         changes.leased = deliveries
-        # What is said of a message is what is true now, not when it is durable.
-        attempts = [encoded_attempts(each, queues.envelope_bytes_max) for each in deliveries]
-        counts = [delivery.count for delivery in deliveries]
-        leases = encode_leases(lease_ids_of(deliveries), now_ns + duration_ns, counts)
+        attempts, leases = encoded(deliveries, until_ns, queues.envelope_bytes_max)
         envelopes = await store.commit(changes, [delivery.entry for delivery in deliveries], level)
         return encode_leased(envelopes, attempts, leases)
 
@@ -134,24 +129,33 @@ class Leasing:
         Returns:
             For each lease id, in order, None or why it is refused.
         """
+        queues = self._queues
+        queue = queues.catalog.get(reference) or await queues.refuse(reference)
+        level = durability_reached(queue.info, durability)
+        queues.store_of(queue)
+        # A lease may have run out, and yet be acked: no time passes before that.
         changes = Changes()
+        results: list[Result]
+        if self._ack_all(queue, lease_ids, changes):
+            results = [None] * len(lease_ids)
+        else:
+            results = _results(partial(self._ack_one, queue, changes), lease_ids)
+        await self._keep((queue,), changes, level)
+        return results
 
-        def ack(queue: Queue, lease_id: str) -> None:
-            delivery = self._find_for_ack(queue, lease_id)
-            if delivery:
-                self._ack(queue, delivery, changes)
+    def _ack_all(self, queue: Queue, lease_ids: Sequence[str], changes: Changes) -> bool:
+        """Ack all at once, which is much faster, if nothing is to be said of any of them."""
+        leases = parse_lease_ids(lease_ids)
+        entries = leases and queue.ack_all(leases)
+        if not leases or not entries:
+            return False
+        changes.removed = entries
+        self._acked.update(_acked_numbers(queue, leases))
+        return True
 
-        def ack_all(queue: Queue) -> bool:
-            """Do so for all at once, which is much faster, if nothing is to be said of any."""
-            leases = parse_lease_ids(lease_ids)
-            entries = leases and queue.ack_all(leases)
-            if not leases or not entries:
-                return False
-            changes.removed = entries
-            self._acked.update([_acked_number(queue, *lease) for lease in leases])
-            return True
-
-        return await self._each(reference, lease_ids, ack, changes, durability, ack_all=ack_all)
+    def _ack_one(self, queue: Queue, changes: Changes, lease_id: str) -> None:
+        if delivery := self._find_for_ack(queue, lease_id):
+            self._ack(queue, delivery, changes)
 
     async def nack(  # noqa: PLR0913 - All that a caller can say.
         self,
@@ -293,7 +297,7 @@ class Leasing:
             added = self._adding.put_first(made, len(made.fresh))
             for place, meta in zip(places, added.metas, strict=True):
                 metas[place] = meta
-        await self._keep((*sources, *targets), changes, level)
+        await self._keep(tuple(dict.fromkeys((*sources, *targets))), changes, level)
         return metas
 
     def _keep(
@@ -303,7 +307,7 @@ class Leasing:
         for queue in queues:
             changes.note_groups(queue)
         kept = self._queues.stores[queues[0].info.store].commit(changes, durability=durability)
-        for queue in {id(queue): queue for queue in queues}.values():
+        for queue in queues:
             self._queues.pass_time(queue)
             self._queues.waiting.serve(queue)
         return kept
@@ -359,36 +363,21 @@ class Leasing:
             prepared.append((made, [places[each] for each in chosen]))
         return prepared
 
-    async def _each(  # noqa: PLR0913 - What was asked, and how it is done.
+    async def _each(
         self,
         reference: str,
         lease_ids: Sequence[str],
         command: Callable[[Queue, str], int | None],
         changes: Changes,
         durability: Durability,
-        *,
-        ack_all: Callable[[Queue], bool] | None = None,
     ) -> list[Result]:
-        """Carry out a command for each lease, and keep what it has changed.
-
-        `ack_all`, if given, does so for all of them or for none. An ack may also come late:
-        before that, no time passes.
-        """
+        """Carry out a command for each lease that holds now, and keep what it has changed."""
         queues = self._queues
-        queue = await queues.find(reference)
+        queue = queues.catalog.get(reference) or await queues.refuse(reference)
         level = durability_reached(queue.info, durability)
         queues.store_of(queue)
-        if ack_all is None:
-            queues.pass_time(queue)
-        results: list[Result] = []
-        if ack_all and ack_all(queue):
-            results = [None] * len(lease_ids)
-        else:
-            for lease_id in lease_ids:
-                try:
-                    results.append(command(queue, lease_id))
-                except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
-                    results.append(refusal)
+        queues.pass_time(queue)
+        results = _results(partial(command, queue), lease_ids)
         await self._keep((queue,), changes, level)
         return results
 
@@ -409,13 +398,13 @@ class Leasing:
         """Do the same for an ack; None if that was done already."""
         lease = parse_lease_id(lease_id)
         delivery = queue.leases.find_for_ack(*lease)
-        if delivery is None and _acked_number(queue, *lease) not in self._acked:
+        if delivery is None and not self._was_acked(queue, lease):
             raise self._gone(queue, *lease)
         return delivery
 
     def _gone(self, queue: Queue, seq: int, fence: int) -> LeaseLost:
         lease_id = lease_id_of(seq, fence)
-        if _acked_number(queue, seq, fence) in self._acked:
+        if self._was_acked(queue, (seq, fence)):
             return LeaseLost(lease_id, "has ended; its message was acked")
         return LeaseLost(
             lease_id,
@@ -424,9 +413,12 @@ class Leasing:
         )
 
     def _ack(self, queue: Queue, delivery: Delivery, changes: Changes) -> None:
-        self._acked.update((_acked_number(queue, delivery.seq, delivery.fence),))
+        self._acked.update(_acked_numbers(queue, ((delivery.seq, delivery.fence),)))
         changes.removed.append(delivery.entry)
         queue.ack(delivery)
+
+    def _was_acked(self, queue: Queue, lease: tuple[int, int]) -> bool:
+        return _acked_numbers(queue, (lease,))[0] in self._acked
 
 
 def _check_same_store(queues: Iterable[Queue]) -> None:
@@ -444,16 +436,21 @@ def _check_same_store(queues: Iterable[Queue]) -> None:
         )
 
 
-def encoded_attempts(delivery: Delivery, envelope_bytes_max: int) -> bytes:
-    """Encode a message's attempts, as many as a reply has room for: the last ones."""
-    if not delivery.attempts:
-        return b""
-    return encode_attempts(delivery.attempts, envelope_bytes_max - size_of(delivery.entry))
+def _results(command: Callable[[str], int | None], lease_ids: Iterable[str]) -> list[Result]:
+    """Carry out a command for each lease."""
+    results: list[Result] = []
+    for lease_id in lease_ids:
+        try:
+            results.append(command(lease_id))
+        except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
+            results.append(refusal)
+    return results
 
 
-def _acked_number(queue: Queue, seq: int, fence: int) -> int:
-    """Number a lease among those of all queues: stores number their messages for themselves."""
-    return queue.number << 96 | seq << 32 | fence
+def _acked_numbers(queue: Queue, leases: Iterable[tuple[int, int]]) -> list[int]:
+    """Number leases among those of all queues: stores number their messages for themselves."""
+    of_queue = queue.number << 96
+    return [of_queue | seq << 32 | fence for seq, fence in leases]
 
 
 def _name_of(places: Sequence[tuple[int, int]], place: int) -> str:

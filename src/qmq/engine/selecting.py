@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
-from qmq.engine.leasing import encoded_attempts
+from qmq.engine.handing_out import encoded, hand_out
 from qmq.engine.places import Selection
 from qmq.engine.queues import Queues, shutting_down
 from qmq.engine.waiting import IsGone
@@ -18,13 +18,12 @@ from qmq.envelope import (
     QUEUE_ID_BYTES,
     REPLY_OVERHEAD_BYTES,
     encode_leased,
-    encode_leases,
     encode_queue_id,
 )
 from qmq.errors import QError, SelectionsFull, Unavailable
 from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
 from qmq.model.changes import Changes
-from qmq.model.delivery import Delivery, lease_ids_of
+from qmq.model.delivery import Delivery
 from qmq.model.durability import durability_of, durability_reached
 from qmq.model.leases import Holder, lease_bytes
 from qmq.model.queue import Queue
@@ -155,14 +154,22 @@ class Selecting:
         bytes_left = self._queues.message_bytes_max
         parts: list[_Part] = []
         while True:
-            part = self._lease_some(
-                selection, queue, asked, count_max=left, bytes_max=bytes_left, now_ns=now_ns
+            deliveries, until_ns = hand_out(
+                self._queues,
+                queue,
+                left,
+                bytes_left,
+                now_ns=now_ns,
+                duration_ns=asked.duration_ns,
+                consumer=asked.consumer,
+                holder=asked.holders.of(queue.info.id) if asked.holders else None,
             )
-            parts.append(part)
-            left -= len(part.deliveries)
-            if left <= 0 or not part.deliveries:
+            self._waiting.count_out(selection, queue, len(deliveries))
+            parts.append(_Part(queue, deliveries, until_ns))
+            left -= len(deliveries)
+            if left <= 0 or not deliveries:
                 break
-            bytes_left -= sum(lease_bytes(each.entry, each) for each in part.deliveries)
+            bytes_left -= sum(lease_bytes(each.entry, each) for each in deliveries)
             follows = self._further(selection, queue, bytes_left)
             if follows is None:
                 break
@@ -170,49 +177,20 @@ class Selecting:
             level = max(level, durability_reached(queue.info, asked.durability))
         return await self._keep(store, parts, level), level
 
-    def _lease_some(  # noqa: PLR0913 - What to lease, and how.
-        self,
-        selection: Selection,
-        queue: Queue,
-        asked: _Asked,
-        *,
-        count_max: int,
-        bytes_max: int,
-        now_ns: int,
-    ) -> _Part:
-        """Put messages of one queue on lease, whose turn it is."""
-        duration_ns = asked.duration_ns
-        if duration_ns is None:
-            duration_ns = queue.info.settings.lease_duration_ns
-        count_max = self._waiting.share(queue, count_max)
-        deliveries = queue.lease(now_ns, duration_ns, count_max, bytes_max, asked.consumer)
-        self._queues.set_alarm(queue)
-        if asked.holders:
-            queue.leases.hold(deliveries, asked.holders.of(queue.info.id))
-        self._waiting.count_out(selection, queue, len(deliveries))
-        if queue.lines.is_active:
-            # As in `Leasing.lease`: more may be free than was known.
-            self._waiting.serve(queue)
-        return _Part(queue, deliveries, now_ns + duration_ns)
-
     async def _keep(
         self, store: QueueStore, parts: Sequence[_Part], level: Durability
     ) -> list[bytes]:
         """Keep leases on messages of several queues of a store, and encode their messages."""
-        # What is said of a message is what is true now, not when it is durable.
         attempts: list[bytes] = []
         leases: list[bytes] = []
         entries: list[int] = []
         ending: dict[int, Changes] = {}
         bytes_max = self._queues.envelope_bytes_max
         for queue, deliveries, until_ns in parts:
-            attempts += (encoded_attempts(each, bytes_max) for each in deliveries)
-            counts = [delivery.count for delivery in deliveries]
             queue_id = encode_queue_id(queue.info.id)
-            leases += (
-                lease + queue_id
-                for lease in encode_leases(lease_ids_of(deliveries), until_ns, counts)
-            )
+            of_attempts, of_leases = encoded(deliveries, until_ns, bytes_max, queue_id)
+            attempts += of_attempts
+            leases += of_leases
             entries += (delivery.entry for delivery in deliveries)
             if until_ns not in ending:
                 ending[until_ns] = Changes()

@@ -75,8 +75,8 @@ class SteadyTimer:
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-def _passed_ns() -> int:
-    return time.clock_gettime_ns(_CLOCK)
+#: Every call asks for it.
+_passed_ns: Final = partial(time.clock_gettime_ns, _CLOCK)
 
 
 class Waiting:
@@ -108,7 +108,7 @@ class Waiting:
     def free(self, queue: Queue) -> int:
         """Count the messages that are promised to nobody."""
         line = self._lines.get(queue.number)
-        return queue.available - (len(line.promised) if line else 0)
+        return queue.available - len(line.promised) if line else queue.available
 
     def share(self, queue: Queue, most: int) -> int:
         """Return how many messages, at most so many, one may take whose turn it is.

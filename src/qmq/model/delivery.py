@@ -5,6 +5,7 @@ That is of messages that were handed out on lease, and of those that were added 
 
 import re
 import struct
+from binascii import hexlify
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final
@@ -33,6 +34,9 @@ class State(IntEnum):
     #: Ready again since its lease ran out: who had that may still ack.
     EXPIRED = 3
 
+
+#: To look up a member of an enum takes as long as a fifth of all that is noted of a message.
+_RETURNED: Final = State.RETURNED
 
 #: The states of messages that can be handed out, as far as they themselves go.
 READY: Final = (State.RETURNED, State.EXPIRED)
@@ -63,15 +67,20 @@ class Delivery:
         "was_known",
     )
 
-    def __init__(self, entry: int) -> None:
-        #: The message, see `index`, and its sequence number.
+    def __init__(self, entry: int, seq: int | None = None) -> None:
+        """Begin with nothing known.
+
+        Args:
+            entry: the message, see `index`.
+            seq: its sequence number, if somebody has it at hand.
+        """
         self.entry = entry
-        self.seq = seq_of(entry)
+        self.seq = seq_of(entry) if seq is None else seq
         #: How often it was handed out: the number of its latest lease among all on it.
         self.fence = 0
         #: How often it was delivered, for `delivery_count_max`: releases do not count.
         self.count = 0
-        self.state = State.RETURNED
+        self.state = _RETURNED
         #: When the lease or the delay ends; nanoseconds since the Unix epoch.
         self.until_ns = 0
         #: When the latest lease began.
@@ -143,11 +152,10 @@ def lease_id_of(seq: int, fence: int) -> str:
     return (seq << 32 | fence).to_bytes(12, "big").hex("-", -8)
 
 
-def lease_ids_of(deliveries: Iterable[Delivery]) -> list[str]:
-    """Return the names of the latest leases on several messages."""
+def lease_ids_of(deliveries: Iterable[Delivery]) -> list[bytes]:
+    """Return the names of the latest leases on several messages, as they stand in a reply."""
     return [
-        (delivery.seq << 32 | delivery.fence).to_bytes(12, "big").hex("-", -8)
-        for delivery in deliveries
+        hexlify((each.seq << 32 | each.fence).to_bytes(12, "big"), "-", -8) for each in deliveries
     ]
 
 

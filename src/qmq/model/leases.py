@@ -69,6 +69,7 @@ class Leases:
         "leased",
         "lines",
         "may_expire",
+        "redelivered_total",
         "ttl_ns",
     )
 
@@ -99,6 +100,8 @@ class Leases:
         #: The numbers in `by_seq` in order, as far as `seqs_between` has needed them, and
         #: some of messages that have left since.
         self._order: list[int] = []
+        #: How many messages were handed out again since the server started.
+        self.redelivered_total = 0
         #: When the latest lease began, as far as is known; 0 if there was none.
         self.last_leased_ns = 0
 
@@ -123,33 +126,35 @@ class Leases:
                 in any case.
             consumer: who gets them.
         """
-        by_seq, moments = self.by_seq, self._moments
-        handed_out: list[Delivery] = []
-        end = until_ns << _SEQ_BITS
         if self.lines.is_active:
             taken = self.lines.take_batch(count_max, bytes_max, lease_bytes, on_lease=True)
         else:
             taken = self._ready.take_batch(count_max, bytes_max, self.reply_bytes)
+        if not taken:
+            return []
+        by_seq, moments, leased = self.by_seq, self._moments, State.LEASED
+        end = until_ns << _SEQ_BITS
+        handed_out: list[Delivery] = []
         for entry, seq in zip(taken, seqs_of(taken), strict=True):
             delivery = by_seq.get(seq)
             if delivery is None:
-                delivery = Delivery(entry)
-                # The very object that it has, rather than another int.
-                by_seq[delivery.seq] = delivery
+                # It has the very object that is the key, rather than another int.
+                delivery = by_seq[seq] = Delivery(entry, seq)
+            elif delivery.fence:
+                self.redelivered_total += 1
             delivery.fence += 1
             delivery.count += 1
             delivery.leased_ns = now_ns
             delivery.consumer = consumer
-            delivery.state = State.LEASED
+            delivery.state = leased
             delivery.until_ns = until_ns
             heappush(moments, end | seq)
             handed_out.append(delivery)
-        if handed_out:
-            self.last_leased_ns = now_ns
-            self.leased += len(handed_out)
-            self.bytes += sizes_of(taken)
-            self.held_by[consumer] = self.held_by.get(consumer, 0) + len(handed_out)
-            self._drop_stale()
+        self.last_leased_ns = now_ns
+        self.leased += len(handed_out)
+        self.bytes += sizes_of(taken)
+        self.held_by[consumer] = self.held_by.get(consumer, 0) + len(handed_out)
+        self._drop_stale()
         return handed_out
 
     def hold(self, deliveries: Iterable[Delivery], holder: Holder) -> None:
@@ -188,29 +193,40 @@ class Leases:
         Args:
             leases: sequence number and fence of each.
         """
-        by_seq = self.by_seq
+        get, leased = self.by_seq.get, State.LEASED
         held: list[Delivery] = []
         for seq, fence in leases:
-            delivery = by_seq.get(seq)
-            if delivery is None or delivery.fence != fence or delivery.state is not State.LEASED:
+            delivery = get(seq)
+            if delivery is None or delivery.fence != fence or delivery.state is not leased:
                 return None
             held.append(delivery)
         return held if len(set(held)) == len(held) else None
 
-    def forget_all(self, held: Sequence[Delivery]) -> None:
-        """Take messages on lease out of the queue: what `all_held` returned."""
+    def forget_all(self, held: Sequence[Delivery]) -> list[int]:
+        """Take messages on lease out of the queue, and return their entries.
+
+        Args:
+            held: what `all_held` returned, of at least one lease.
+        """
         by_seq = self.by_seq
         for delivery in held:
             del by_seq[delivery.seq]
+        entries = [delivery.entry for delivery in held]
         self.leased -= len(held)
-        self.bytes -= sizes_of([delivery.entry for delivery in held])
-        for consumer, count in Counter([delivery.consumer for delivery in held]).items():
-            self._let_go(consumer, count)
+        self.bytes -= sizes_of(entries)
+        consumers = [delivery.consumer for delivery in held]
+        if consumers.count(consumers[0]) == len(consumers):
+            # As nearly always: who has leased messages acks them.
+            self._let_go(consumers[0], len(consumers))
+        else:
+            for consumer, count in Counter(consumers).items():
+                self._let_go(consumer, count)
         if self._holders:
             for delivery in held:
                 self._tell_holder(delivery.seq)
         if self.lines.is_active:
             self.lines.leases_ended(held)
+        return entries
 
     def forget(self, delivery: Delivery) -> None:
         """Take a message out of the queue, in whatever state it is."""

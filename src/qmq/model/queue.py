@@ -65,7 +65,6 @@ class Queue:
         "overflowed_total",
         "purged_seq",
         "ready",
-        "redelivered_total",
     )
 
     def __init__(self, number: int, info: QueueInfo) -> None:
@@ -86,7 +85,6 @@ class Queue:
         self.enqueued_total = 0
         self.consumed_total = 0
         self.acked_total = 0
-        self.redelivered_total = 0
         #: Made dead letters, for each reason.
         self.dead_lettered = dict.fromkeys(DeadLetterReason, 0)
         self.full_total = 0
@@ -126,6 +124,11 @@ class Queue:
     def bytes(self) -> int:
         """What the messages take that it holds, in whatever state."""
         return self.ready_bytes + self.leases.bytes
+
+    @property
+    def redelivered_total(self) -> int:
+        """How many messages were handed out again since the server started."""
+        return self.leases.redelivered_total
 
     def set_info(self, info: QueueInfo) -> None:
         """Make the queue what `info` says."""
@@ -190,9 +193,10 @@ class Queue:
 
     def next_moment_ns(self) -> int | None:
         """Return before when nothing changes by itself; None if nothing ever does."""
-        moments: list[int] = []
-        if (of_leases := self.leases.next_moment_ns()) is not None:
-            moments.append(of_leases)
+        of_leases = self.leases.next_moment_ns()
+        if not self._is_timed:
+            return of_leases
+        moments = [] if of_leases is None else [of_leases]
         if (of_keys := self.lines.keys.next_moment_ns()) is not None:
             moments.append(of_keys)
         ttl_ns = self.info.settings.ttl_ns
@@ -456,11 +460,13 @@ class Queue:
         self, now_ns: int, duration_ns: int, count_max: int, bytes_max: int, consumer: str
     ) -> list[Delivery]:
         """Put messages at the head on lease; see `Leases.hand_out`."""
+        if self.is_gated:
+            count_max = min(count_max, self._most_out())
         handed_out = self.leases.hand_out(
-            now_ns, now_ns + duration_ns, min(count_max, self._most_out()), bytes_max, consumer
+            now_ns, now_ns + duration_ns, count_max, bytes_max, consumer
         )
-        self.redelivered_total += sum(delivery.fence > 1 for delivery in handed_out)
-        self.count_out(len(handed_out), now_ns)
+        if self.is_gated:
+            self.count_out(len(handed_out), now_ns)
         return handed_out
 
     def ack(self, delivery: Delivery) -> None:
@@ -481,9 +487,8 @@ class Queue:
         held = self.leases.all_held(leases)
         if held is None:
             return None
-        self.leases.forget_all(held)
         self.acked_total += len(held)
-        return [delivery.entry for delivery in held]
+        return self.leases.forget_all(held)
 
     def nack(  # noqa: PLR0913 - What a nack says, and the moment and chance.
         self,
@@ -530,6 +535,8 @@ class Queue:
 
     def nothing_ends(self, now_ns: int) -> bool:
         """Take note that nothing has ended by now; return whether more can be handed out."""
+        if not self._is_timed:
+            return False
         available = self.available
         self._note_time(now_ns)
         if self.gates.is_behind:

@@ -32,7 +32,8 @@ class Ready:
 
     def __len__(self) -> int:
         """Count them."""
-        return len(self._fresh) + len(self._returned)
+        # Nearly always there are no others, and every call asks.
+        return len(self._fresh) + len(self._returned) if self._returned.keys else len(self._fresh)
 
     def __iter__(self) -> Iterator[int]:
         """Go through them in order. The line must not change meanwhile."""
@@ -124,6 +125,8 @@ class Ready:
                 the overhead that `cost` tells of the entry 0.
         """
         fresh, returned = self._fresh, self._returned
+        if count_max == 1:
+            return [self.take()] if fresh or returned.keys else []
         overhead = cost(0)
         if not returned.keys:
             # Nearly always, and all that are asked for fit.

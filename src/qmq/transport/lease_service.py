@@ -3,7 +3,7 @@
 Lease and Ack are a hot path: neither makes an object for each message of its reply.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from qmq.engine.broker import Broker
@@ -98,10 +98,10 @@ class LeaseService:
             wait.check_in_time()
         return b"".join(leased) + LEVEL_2[level]
 
-    async def ack(self, data: bytes) -> bytes:
+    def ack(self, data: bytes) -> Awaitable[bytes]:
         """Remove leased messages."""
         request = decode(pb.AckRequest, data)
-        return await self.ack_leases(request, request.queue_id)
+        return self.ack_leases(request, request.queue_id)
 
     async def ack_leases(self, request: pb.AckRequest, queue_id: str) -> bytes:
         """Do what an AckRequest says, on a queue that may be named elsewhere."""

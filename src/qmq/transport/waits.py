@@ -1,6 +1,6 @@
 """For how long a call waits for a message: as it says, but not beyond its deadline."""
 
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, Literal, NamedTuple, Protocol
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -21,6 +21,10 @@ class _Waiting(Protocol):
         """How long to wait."""
         ...
 
+    def HasField(self, field_name: Literal["wait"], /) -> bool:  # noqa: N802 - As protobuf has it.
+        """Whether it says that."""
+        ...
+
 
 class Wait(NamedTuple):
     """For how long one call waits."""
@@ -30,19 +34,21 @@ class Wait(NamedTuple):
     #: Whether it would wait for longer if its deadline were not so near.
     is_cut: bool
 
-    @classmethod
-    def of(cls, request: _Waiting, limit_s: float | None) -> Self:
+    @staticmethod
+    def of(request: _Waiting, limit_s: float | None) -> "Wait":
         """Return for how long a call waits whose deadline, if it has one, is `limit_s` away.
 
         Raises:
             InvalidArgument: the request asks for more or less than it may.
         """
+        if not request.HasField("wait"):
+            return _NO_WAIT
         wanted_s = request.wait.ToNanoseconds() / NS_PER_S
         if not 0 <= wanted_s <= WAIT_S_MAX:
             raise InvalidArgument("wait", f"must be 0 to {WAIT_S_MAX} seconds; got {wanted_s:g}")
         if limit_s is None or wanted_s <= (left_s := max(0.0, limit_s - _REPLY_S)):
-            return cls(wanted_s, is_cut=False)
-        return cls(left_s, is_cut=True)
+            return Wait(wanted_s, is_cut=False)
+        return Wait(left_s, is_cut=True)
 
     def check_in_time(self) -> None:
         """Tell a caller that got no message if that is because of its deadline.
@@ -52,3 +58,6 @@ class Wait(NamedTuple):
         """
         if self.is_cut:
             raise DeadlineExceeded("no message came before the call's deadline; none was taken")
+
+
+_NO_WAIT: Final = Wait(0.0, is_cut=False)

@@ -101,7 +101,7 @@ def consumer_name(text: str, field: str) -> str:
     Raises:
         InvalidArgument: it is too long; `field` names it.
     """
-    if (size := len(text.encode())) > CONSUMER_BYTES_MAX:
+    if text and (size := len(text.encode())) > CONSUMER_BYTES_MAX:
         raise InvalidArgument.over(
             field,
             f"takes {size} bytes, more than {CONSUMER_BYTES_MAX}",
