@@ -1,27 +1,25 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import apsw
 
-from qmq.descriptions import QueueInfo
 from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
-from qmq.model.dedup import Known
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.journal import Journal
-from qmq.store.local.rows import delivery_of, delivery_row, queue_columns, settings_of, tags_of
+from qmq.store.local.loading import load
+from qmq.store.local.rows import delivery_row, queue_columns
 from qmq.store.local.together import Together
-from qmq.store.sql import load_statements
 from qmq.values import Durability, Store
 
 #: Bytes of memory that a cached envelope takes besides what is in it: the header of its
@@ -34,24 +32,9 @@ _INDEX_BYTES: Final = MESSAGE_BYTES[Store.DISK]
 
 _T = TypeVar("_T")
 
-_SQL = load_statements("qmq.store.local", "statements.sql")
-
 
 def _ignore(_: str) -> None:
     """Do nothing about a failure but what the store does itself."""
-
-
-class _Found(NamedTuple):
-    """What a database holds besides queues, messages, redrives and schedules."""
-
-    #: The highest number that a message ever had.
-    last_number: int
-    #: Messages that are nobody's.
-    orphans: list[int]
-    #: Rows of leases that are about nobody any more.
-    leases: list[int]
-    #: Messages whose dedup_ids are remembered for queues that are gone.
-    strangers: list[int]
 
 
 class DiskStore:
@@ -91,18 +74,20 @@ class DiskStore:
         self._cache: dict[int, bytes] = {}
         self._cache_bytes = 0
         self._together = Together()
+        found = load(connection, self._together)
         #: The queues found on disk, in order of creation.
-        self.queues: list[Queue] = []
+        self.queues = found.queues
         #: The redrives found on disk, in order of their starts: id, and what was kept.
-        self.redrives: list[tuple[str, str]] = []
+        self.redrives = found.redrives
         #: The schedules found on disk, in order of their creation: id, and what was kept.
-        self.schedules: list[tuple[str, str]] = []
+        self.schedules = found.schedules
         #: The highest number that a queue, or what is left over of one, ever had.
-        self.last_queue_number = 0
+        self.last_queue_number = found.last_queue_number
         #: How far ahead of the machine's clock the one is by which moments were written: see
         #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
-        self.clock_offset_ns = 0
-        found = self._load()
+        self.clock_offset_ns = found.clock_offset_ns
+        held = sum(queue.message_count for queue in found.queues)
+        self._footprint.left -= held * _INDEX_BYTES
         self._journal = Journal(connection, on_failure, pending_bytes_max)
         self._journal.last_number = found.last_number
         self._journal.forget_leases(found.leases, ())
@@ -153,87 +138,10 @@ class DiskStore:
             undo.pop_all()
         return store
 
-    def _load(self) -> "_Found":
-        """Rebuild the queues from the rows."""
-        by_number: dict[int, Queue] = {}
-        for number, id_, name, limit, created_ns, tags, settings in self._connection.execute(
-            _SQL["select_queues"]
-        ):
-            how, pause, purged_seq = settings_of(settings)
-            queue = by_number[number] = Queue(
-                number,
-                QueueInfo(
-                    id=id_,
-                    name=name,
-                    limit=limit,
-                    created_ns=created_ns,
-                    store=Store.DISK,
-                    tags=tags_of(tags),
-                    settings=how,
-                    pause=pause,
-                ),
-            )
-            queue.purged_seq = purged_seq
-        self.queues = list(by_number.values())
-        self.last_queue_number = max(by_number, default=0)
-        self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
-        self.schedules = list(self._connection.execute(_SQL["select_schedules"]))
-        deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
-        together = self._together.load(self._connection.execute(_SQL["select_leases"]))
-        [(last_number,)] = self._connection.execute(_SQL["select_last_number"])
-        orphans = []
-        for seq, number, size in self._connection.execute(_SQL["select_messages"]):
-            row = deliveries.pop(seq, None) if deliveries else None
-            home = by_number.get(number)
-            if home is None or seq <= home.purged_seq:
-                orphans.append(seq)
-                self.last_queue_number = max(self.last_queue_number, number)
-            elif row:
-                known = delivery_of(row, size)
-                together.take_own(known)
-                home.restore(known)
-            elif leased := together.take(seq, size):
-                home.restore(leased)
-            else:
-                home.take_in(entry(seq, size))
-            last_number = max(last_number, seq)
-        for number, *held in self._connection.execute(_SQL["select_groups"]):
-            if home := by_number.get(number):
-                home.hold_group(*held)
-        strangers = self._load_known(by_number)
-        self._load_clock_offset(self.queues)
-        held = sum(queue.message_count for queue in self.queues)
-        self._footprint.left -= held * _INDEX_BYTES
-        return _Found(last_number, orphans + list(deliveries), together.left_over(), strangers)
-
-    def _load_known(self, by_number: Mapping[int, Queue]) -> list[int]:
-        """Rebuild what queues remember; return the messages that are remembered for nobody."""
-        strangers: list[int] = []
-        for number, *known in self._connection.execute(_SQL["select_known"]):
-            if home := by_number.get(number):
-                home.dedup.add(Known(*known))
-            else:
-                strangers.append(known[0])
-                self.last_queue_number = max(self.last_queue_number, number)
-        return strangers
-
     @property
     def cached_bytes(self) -> int:
         """What the envelopes take in memory that are there."""
         return self._cache_bytes
-
-    def _load_clock_offset(self, queues: Iterable[Queue]) -> None:
-        """Read by which clock moments were written; forget it if none is there any more.
-
-        Then the machine's clock is the better one: moments are shown as people know them.
-        """
-        self.clock_offset_ns = self._connection.execute(_SQL["select_clock_offset"]).get or 0
-        if self.clock_offset_ns and not any(
-            queue.leases.by_seq or len(queue.dedup) or queue.info.settings.ttl_ns
-            for queue in queues
-        ):
-            self.clock_offset_ns = 0
-            self._connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
 
     def keep_clock_offset(self, offset_ns: int) -> Awaitable[None]:
         """Keep how far ahead of the machine's clock the one is by which moments are written."""
