@@ -37,6 +37,10 @@ def _ignore(_: str) -> None:
     """Do nothing about a failure but what the store does itself."""
 
 
+def _tell_nobody(read: int, total: int) -> None:
+    """Say nothing of what was read so far."""
+
+
 class DiskStore:
     """Keeps messages in a data directory. See `qmq.store.base.QueueStore`.
 
@@ -52,6 +56,7 @@ class DiskStore:
         cache_bytes_max: int = CACHE_BYTES_MAX,
         pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
     ) -> None:
         """Open the store, in the event loop that will use it.
@@ -63,6 +68,8 @@ class DiskStore:
             pending_bytes_max: bytes of changes that wait for the disk before it is busy.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            on_progress: called once a second while messages are read, with how many were read
+                and about how many there are.
             footprint: counts what messages take in memory; where that leaves no room, nothing
                 is cached.
         """
@@ -74,7 +81,7 @@ class DiskStore:
         self._cache: dict[int, bytes] = {}
         self._cache_bytes = 0
         self._together = Together()
-        found = load(connection, self._together)
+        found = load(connection, self._together, on_progress)
         #: The queues found on disk, in order of creation.
         self.queues = found.queues
         #: The redrives found on disk, in order of their starts: id, and what was kept.
@@ -101,6 +108,7 @@ class DiskStore:
         *,
         cache_bytes_max: int = CACHE_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
     ) -> Self:
         """Open the store in a data directory, making or migrating it as needed.
@@ -112,6 +120,8 @@ class DiskStore:
             cache_bytes_max: bytes of memory that envelopes may take.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            on_progress: called once a second while messages are read, with how many were read
+                and about how many there are.
             footprint: counts what messages take in memory.
 
         Raises:
@@ -128,6 +138,7 @@ class DiskStore:
                     connection,
                     cache_bytes_max=cache_bytes_max,
                     on_failure=on_failure,
+                    on_progress=on_progress,
                     footprint=footprint,
                 )
             except apsw.Error as error:

@@ -113,6 +113,10 @@ class Loading:
             self._leases.append(lease)
             self._rows.update(dict.fromkeys(_unpacked(row[-1]), (row, lease)))
 
+    def knows_none(self, seqs: Iterable[int]) -> bool:
+        """Whether no row is about any of some messages."""
+        return not self._rows or self._rows.keys().isdisjoint(seqs)
+
     def take(self, seq: int, size: int) -> Delivery | None:
         """Return what a row knows of a message that is there and has no row of its own."""
         delivery = Delivery(entry(seq, size))
