@@ -15,6 +15,7 @@ import apsw
 
 from qmq.model.changes import Changes
 from qmq.model.index import entry
+from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
 from qmq.values import Durability
@@ -97,7 +98,8 @@ class Bench:
         self.connection = self._directory.open_database()
         self.writer = Writer(self.connection)
         self.failures: list[str] = []
-        self.journal = Journal(self.connection, self.failures.append, 10_000)
+        checkpointer = Checkpointer(self._directory.open_beside(), self._directory.sync_database)
+        self.journal = Journal(self.connection, checkpointer, self.failures.append, 10_000)
         self.seq = 0
 
     def insert(self, durability: Durability = Durability.FSYNC) -> asyncio.Future[None]:

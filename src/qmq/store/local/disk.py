@@ -14,6 +14,7 @@ from qmq.model.changes import Changes
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
+from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.journal import Journal
@@ -95,7 +96,8 @@ class DiskStore:
         self.clock_offset_ns = found.clock_offset_ns
         held = sum(queue.message_count for queue in found.queues)
         self._footprint.left -= held * _INDEX_BYTES
-        self._journal = Journal(connection, on_failure, pending_bytes_max)
+        checkpointer = Checkpointer(directory.open_beside(), directory.sync_database)
+        self._journal = Journal(connection, checkpointer, on_failure, pending_bytes_max)
         self._journal.last_number = found.last_number
         self._journal.forget_leases(found.leases, ())
         if found.orphans or found.strangers:

@@ -19,6 +19,7 @@ import apsw
 from qmq.errors import Busy, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import seq_of, seqs_of
+from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.together import LeaseRow
@@ -60,6 +61,7 @@ class Journal:
     def __init__(
         self,
         connection: apsw.Connection,
+        checkpointer: Checkpointer,
         on_failure: Callable[[str], None],
         pending_bytes_max: int,
     ) -> None:
@@ -67,11 +69,13 @@ class Journal:
 
         Args:
             connection: an open database of the newest format, which syncs its commits.
+            checkpointer: of the same database; the journal starts and closes it.
             on_failure: called once, with the reason, when a commit fails.
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
         """
         self._connection = connection
+        self._checkpointer = checkpointer
         self._on_failure = on_failure
         self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
@@ -96,6 +100,7 @@ class Journal:
         self._failure = ""
         #: Wakes the writer, to look what is on offer or to end.
         self._calls: SimpleQueue[bool] = SimpleQueue()
+        checkpointer.start(connection, lambda: self._calls.put(_LOOK))
         self._thread = threading.Thread(target=self._write_batches, name="journal")
         self._thread.start()
 
@@ -247,7 +252,12 @@ class Journal:
         while not self._failure and (pending := self.settled(None, Durability.FSYNC)):
             await asyncio.gather(pending, return_exceptions=True)
         self._calls.put(_END)
-        await self._loop.run_in_executor(None, self._thread.join)
+        await self._loop.run_in_executor(None, self._end)
+
+    def _end(self) -> None:
+        """Wait for the writer thread, then end what works beside it."""
+        self._thread.join()
+        self._checkpointer.close()
 
     def _wait_for(self, batch: Batch, result: _T, durability: Durability) -> Awaitable[_T]:
         self._schedule_offer()
@@ -326,17 +336,23 @@ class Journal:
         """Commit one batch after the other: the writer thread's life."""
         while self._calls.get():
             try:
-                batch = self._offered.popleft()
-            except IndexError:
-                # It was taken already, here, or there to let more join it.
-                continue
-            try:
-                found = self._write(batch)
+                self._write_offered()
+                self._checkpointer.proceed()
             except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
                 self._loop.call_soon_threadsafe(self._fail, error)
                 # Nothing may be written after that.
                 return
-            self._loop.call_soon_threadsafe(self._release, batch, found)
+
+    def _write_offered(self) -> None:
+        """Commit the batch on offer, if there is one, and have all who wait for it told."""
+        try:
+            batch = self._offered.popleft()
+        except IndexError:
+            # It was taken already, here, or there to let more join it.
+            return
+        found = self._write(batch)
+        self._checkpointer.has_committed()
+        self._loop.call_soon_threadsafe(self._release, batch, found)
 
     def _write(self, batch: Batch) -> list[tuple[asyncio.Future[Any], Any]]:
         """Commit a batch, synced if need be; return what was asked for, for whom."""
