@@ -163,6 +163,11 @@ CHECKPOINT_PAGES: Final = 4_000
 #: is asked of it delays commits from there on.
 LOG_PAGES_MAX: Final = 16_000
 
+#: Bytes of the database's file from which on it is made smaller when it holds hardly anything,
+#: and bytes of what it holds then at most: to write these anew takes less than 0.1 s.
+SHRINK_FILE_BYTES_MIN: Final = 64 * 1024 * 1024
+SHRINK_LIVE_BYTES_MAX: Final = 16 * 1024 * 1024
+
 #: Bytes of memory for messages of DISK queues, so that the head of a queue needs no
 #: read; the rest stays on disk alone.
 CACHE_BYTES_MAX: Final = 64 * 1024 * 1024

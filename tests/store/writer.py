@@ -18,6 +18,7 @@ from qmq.model.index import entry
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
+from qmq.store.local.shrinking import Shrinker
 from qmq.values import Durability
 from tests.store.disk import WAIT_S
 
@@ -99,7 +100,10 @@ class Bench:
         self.writer = Writer(self.connection)
         self.failures: list[str] = []
         checkpointer = Checkpointer(self._directory.open_beside(), self._directory.sync_database)
-        self.journal = Journal(self.connection, checkpointer, self.failures.append, 10_000)
+        shrinker = Shrinker(self.connection, self._directory.database_file)
+        self.journal = Journal(
+            self.connection, checkpointer, shrinker, self.failures.append, 10_000
+        )
         self.seq = 0
 
     def insert(self, durability: Durability = Durability.FSYNC) -> asyncio.Future[None]:

@@ -108,15 +108,23 @@ class DataDirectory:
             raise DataDirectoryError(f"cannot open {path}: {error}") from error
         return connection
 
+    def database_file(self) -> int:
+        """Return a descriptor of the database's file, which `close` closes.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if self._database_fd < 0:
+            self._database_fd = os.open(self.path / _DATABASE, os.O_RDWR | os.O_CLOEXEC)
+        return self._database_fd
+
     def sync_database(self) -> None:
         """Make sure that what was written to the database's file is on disk, if not in its log.
 
         Raises:
             OSError: it may not be.
         """
-        if self._database_fd < 0:
-            self._database_fd = os.open(self.path / _DATABASE, os.O_RDWR | os.O_CLOEXEC)
-        _sync_data(self._database_fd)
+        _sync_data(self.database_file())
 
 
 def _vfs() -> str:

@@ -20,6 +20,7 @@ from qmq.store.local.done import Done
 from qmq.store.local.journal import Journal
 from qmq.store.local.loading import load
 from qmq.store.local.rows import delivery_row, queue_columns
+from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.together import Together
 from qmq.values import Durability, Store
 
@@ -97,7 +98,8 @@ class DiskStore:
         held = sum(queue.message_count for queue in found.queues)
         self._footprint.left -= held * _INDEX_BYTES
         checkpointer = Checkpointer(directory.open_beside(), directory.sync_database)
-        self._journal = Journal(connection, checkpointer, on_failure, pending_bytes_max)
+        shrinker = Shrinker(connection, directory.database_file)
+        self._journal = Journal(connection, checkpointer, shrinker, on_failure, pending_bytes_max)
         self._journal.last_number = found.last_number
         self._journal.forget_leases(found.leases, ())
         if found.orphans or found.strangers:

@@ -11,7 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -22,6 +22,7 @@ from qmq.model.index import seq_of, seqs_of
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
 from qmq.store.local.rows import DeliveryRow
+from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.together import LeaseRow
 from qmq.store.local.transaction import Batch, commit
 from qmq.store.sql import load_statements
@@ -62,6 +63,7 @@ class Journal:
         self,
         connection: apsw.Connection,
         checkpointer: Checkpointer,
+        shrinker: Shrinker,
         on_failure: Callable[[str], None],
         pending_bytes_max: int,
     ) -> None:
@@ -70,12 +72,14 @@ class Journal:
         Args:
             connection: an open database of the newest format, which syncs its commits.
             checkpointer: of the same database; the journal starts and closes it.
+            shrinker: of the same database.
             on_failure: called once, with the reason, when a commit fails.
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
         """
         self._connection = connection
         self._checkpointer = checkpointer
+        self._shrinker = shrinker
         self._on_failure = on_failure
         self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
@@ -334,14 +338,29 @@ class Journal:
 
     def _write_batches(self) -> None:
         """Commit one batch after the other: the writer thread's life."""
-        while self._calls.get():
+        while self._await_call():
             try:
                 self._write_offered()
-                self._checkpointer.proceed()
+                self._see_to_files()
             except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
                 self._loop.call_soon_threadsafe(self._fail, error)
                 # Nothing may be written after that.
                 return
+
+    def _await_call(self) -> bool:
+        """Wait until there is something to do; return whether to go on."""
+        try:
+            return self._calls.get(timeout=self._shrinker.wait_s)
+        except Empty:
+            return _LOOK
+
+    def _see_to_files(self) -> None:
+        """Do what keeps the log and the database's file small, between commits."""
+        checkpointer, shrinker = self._checkpointer, self._shrinker
+        if shrinker.proceed(may_begin=checkpointer.is_idle):
+            checkpointer.has_committed()
+        if not shrinker.is_cutting:
+            checkpointer.proceed()
 
     def _write_offered(self) -> None:
         """Commit the batch on offer, if there is one, and have all who wait for it told."""
@@ -352,6 +371,7 @@ class Journal:
             return
         found = self._write(batch)
         self._checkpointer.has_committed()
+        self._shrinker.has_committed()
         self._loop.call_soon_threadsafe(self._release, batch, found)
 
     def _write(self, batch: Batch) -> list[tuple[asyncio.Future[Any], Any]]:
