@@ -20,7 +20,8 @@ from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.journal import Journal
 from qmq.store.local.rows import delivery_of, delivery_row, queue_columns, settings_of, tags_of
-from qmq.store.local.together import Together
+from qmq.store.local.sweeping import Patience, Sweeper
+from qmq.store.local.together import Together, unpacked
 from qmq.store.sql import load_statements
 from qmq.values import Durability, Store
 
@@ -46,8 +47,12 @@ class _Found(NamedTuple):
 
     #: The highest number that a message ever had.
     last_number: int
-    #: Messages that are nobody's.
-    orphans: list[int]
+    #: How many messages are in queues.
+    live: int
+    #: The numbers of the oldest and the newest row of the table gone.
+    gone_numbers: tuple[int, int]
+    #: Entries of messages that have left, or are nobody's.
+    gone: list[int]
     #: Rows of leases that are about nobody any more.
     leases: list[int]
     #: Messages whose dedup_ids are remembered for queues that are gone.
@@ -70,6 +75,7 @@ class DiskStore:
         pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
         footprint: Footprint | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Open the store, in the event loop that will use it.
 
@@ -82,6 +88,7 @@ class DiskStore:
                 acknowledges nothing more.
             footprint: counts what messages take in memory; where that leaves no room, nothing
                 is cached.
+            patience: when rows of what has left are removed; by default, as `Patience` says.
         """
         self._footprint = footprint or Footprint()
         self._directory = directory
@@ -103,11 +110,13 @@ class DiskStore:
         #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
         self.clock_offset_ns = 0
         found = self._load()
-        self._journal = Journal(connection, on_failure, pending_bytes_max)
+        sweeper = Sweeper(patience)
+        sweeper.begin(found.live, *found.gone_numbers)
+        sweeper.add(found.gone)
+        sweeper.add_leases(found.leases)
+        sweeper.add_known(found.strangers)
+        self._journal = Journal(connection, on_failure, pending_bytes_max, sweeper)
         self._journal.last_number = found.last_number
-        self._journal.forget_leases(found.leases, ())
-        if found.orphans or found.strangers:
-            self._journal.sweep(found.orphans, found.strangers)
 
     @classmethod
     def open(
@@ -180,13 +189,14 @@ class DiskStore:
         self.schedules = list(self._connection.execute(_SQL["select_schedules"]))
         deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
         together = self._together.load(self._connection.execute(_SQL["select_leases"]))
+        gone_numbers, left = self._load_gone()
         [(last_number,)] = self._connection.execute(_SQL["select_last_number"])
-        orphans = []
+        gone: list[int] = []
         for seq, number, size in self._connection.execute(_SQL["select_messages"]):
             row = deliveries.pop(seq, None) if deliveries else None
             home = by_number.get(number)
-            if home is None or seq <= home.purged_seq:
-                orphans.append(seq)
+            if home is None or seq <= home.purged_seq or seq in left:
+                gone.append(entry(seq, size))
                 self.last_queue_number = max(self.last_queue_number, number)
             elif row:
                 known = delivery_of(row, size)
@@ -204,7 +214,17 @@ class DiskStore:
         self._load_clock_offset(self.queues)
         held = sum(queue.message_count for queue in self.queues)
         self._footprint.left -= held * _INDEX_BYTES
-        return _Found(last_number, orphans + list(deliveries), together.left_over(), strangers)
+        gone += (entry(seq, 0) for seq in deliveries)
+        return _Found(last_number, held, gone_numbers, gone, together.left_over(), strangers)
+
+    def _load_gone(self) -> tuple[tuple[int, int], set[int]]:
+        """Return the numbers of the oldest and newest row of the table gone; all that is in it."""
+        numbers: list[int] = []
+        left: set[int] = set()
+        for number, seqs in self._connection.execute(_SQL["select_gone"]):
+            numbers.append(number)
+            left.update(unpacked(seqs))
+        return (numbers[0], numbers[-1]) if numbers else (1, 0), left
 
     def _load_known(self, by_number: Mapping[int, Queue]) -> list[int]:
         """Rebuild what queues remember; return the messages that are remembered for nobody."""
@@ -221,6 +241,11 @@ class DiskStore:
     def cached_bytes(self) -> int:
         """What the envelopes take in memory that are there."""
         return self._cache_bytes
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether nothing that has left has rows any more, but for what is being removed."""
+        return self._journal.is_swept
 
     def _load_clock_offset(self, queues: Iterable[Queue]) -> None:
         """Read by which clock moments were written; forget it if none is there any more.
@@ -277,11 +302,8 @@ class DiskStore:
         entries = queue.drop_all()
         self._uncache_all(entries)
         self._footprint.left += len(entries) * _INDEX_BYTES
-        seqs = seqs_of(entries)
-        # The rows of the others go with their messages.
-        together, _ = self._together.leave(seqs)
-        self._journal.forget_leases(together, ())
-        self._journal.sweep(seqs)
+        self._journal.forget_leases(self._together.leave(seqs_of(entries)))
+        self._journal.sweep(entries)
 
     def save_info(self, queue: Queue) -> Awaitable[None]:
         """Keep what has changed in a queue's info."""
@@ -330,13 +352,12 @@ class DiskStore:
         """Take the message at the head of a queue."""
         taken, was_leased = queue.pop()
         self._footprint.left += _INDEX_BYTES
-        seq = seq_of(taken)
         if was_leased:
-            self._journal.forget_leases(*self._together.leave((seq,)))
+            self._journal.forget_leases(self._together.leave((seq_of(taken),)))
         envelope = self._uncache(taken)
         if envelope is None:
-            return _first(self._journal.take([seq], durability))
-        return self._journal.delete((seq,), envelope, durability)
+            return _first(self._journal.take((taken,), durability))
+        return self._journal.remove((taken,), envelope, durability)
 
     def pop_batch(
         self,
@@ -350,13 +371,12 @@ class DiskStore:
         if not taken:
             return self._settled_with([], durability)
         if leased:
-            self._journal.forget_leases(*self._together.leave(leased))
+            self._journal.forget_leases(self._together.leave(leased))
         envelopes = self._uncache_all(taken)
         self._footprint.left += len(taken) * _INDEX_BYTES
-        seqs = seqs_of(taken)
-        if len(envelopes) < len(seqs):
-            return self._journal.take(seqs, durability)
-        return self._journal.delete(seqs, envelopes, durability)
+        if len(envelopes) < len(taken):
+            return self._journal.take(taken, durability)
+        return self._journal.remove(taken, envelopes, durability)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
@@ -402,12 +422,11 @@ class DiskStore:
             self._journal.keep_leases(row, [delivery_row(each) for each in others])
         if others:
             # A row of its own counts, whatever one that it shared says.
-            done, _ = self._together.leave([each.seq for each in others])
-            self._journal.forget_leases(done, ())
+            self._journal.forget_leases(self._together.leave([each.seq for each in others]))
         leaving = seqs_of(changes.removed)
         leaving += (seq_of(move.old_entry) for move in changes.moved)
         if leaving:
-            self._journal.forget_leases(*self._together.leave(leaving))
+            self._journal.forget_leases(self._together.leave(leaving))
 
     async def settle(self, durability: Durability = Durability.UNKNOWN) -> None:
         """Wait until all that was decided upon so far is so durable: on disk, if not told."""
