@@ -15,6 +15,13 @@ import apsw
 
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.disk import DiskStore
+from qmq.store.local.sweeping import Patience
+
+#: Rows of what has left are removed whenever there is nothing else to do.
+AT_ONCE = Patience(idle_s=0)
+
+#: Each transaction removes some rows of what has left, if there are any.
+ALONG = Patience(messages_min=1, messages_max=1)
 
 #: A test that waits for this long waits for something that does not come.
 WAIT_S = 10
@@ -96,7 +103,7 @@ class Disks:
     def __init__(self) -> None:
         self._opened: list[tuple[DiskStore, Commits]] = []
 
-    def open(
+    def open(  # noqa: PLR0913 - What a test may choose, each by name.
         self,
         path: Path,
         commits: Commits | None = None,
@@ -104,6 +111,7 @@ class Disks:
         cache_bytes_max: int = 1024 * 1024,
         pending_bytes_max: int = 1024 * 1024,
         failures: list[str] | None = None,
+        patience: Patience | None = None,
     ) -> DiskStore:
         """Open the store in a data directory.
 
@@ -113,6 +121,7 @@ class Disks:
             cache_bytes_max: as the store's.
             pending_bytes_max: as the store's.
             failures: gets the reason when the store fails.
+            patience: when rows of what has left are removed.
         """
         commits = commits or Commits()
         reasons: list[str] = [] if failures is None else failures
@@ -125,6 +134,7 @@ class Disks:
             cache_bytes_max=cache_bytes_max,
             pending_bytes_max=pending_bytes_max,
             on_failure=reasons.append,
+            patience=patience,
         )
         self._opened.append((store, commits))
         return store
@@ -135,6 +145,22 @@ class Disks:
             commits.release_all()
             async with asyncio.timeout(WAIT_S):
                 await store.close()
+
+
+async def sweep(path: Path) -> None:
+    """Have all rows removed of what has left, in a data directory that no store holds."""
+    directory = DataDirectory(path)
+    store = DiskStore(directory, directory.open_database(), patience=AT_ONCE)
+    await has_swept(store)
+    await store.close()
+    assert rows(path, "gone") == 0
+
+
+async def has_swept(store: DiskStore) -> None:
+    """Wait until a store has begun to remove the last row of what has left."""
+    async with asyncio.timeout(WAIT_S):
+        while not store.is_swept:  # noqa: ASYNC110 - It tells nobody when that is so.
+            await asyncio.sleep(0)
 
 
 def rows(path: Path, table: str) -> int:

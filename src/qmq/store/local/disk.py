@@ -21,6 +21,7 @@ from qmq.store.local.journal import Journal
 from qmq.store.local.loading import load
 from qmq.store.local.rows import delivery_row, queue_columns
 from qmq.store.local.shrinking import Shrinker
+from qmq.store.local.sweeping import Patience, Sweeper
 from qmq.store.local.together import Together
 from qmq.values import Durability, Store
 
@@ -60,6 +61,7 @@ class DiskStore:
         on_failure: Callable[[str], None] = _ignore,
         on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Open the store, in the event loop that will use it.
 
@@ -74,6 +76,7 @@ class DiskStore:
                 and about how many there are.
             footprint: counts what messages take in memory; where that leaves no room, nothing
                 is cached.
+            patience: when rows of what has left are removed; by default, as `Patience` says.
         """
         self._footprint = footprint or Footprint()
         self._directory = directory
@@ -95,15 +98,21 @@ class DiskStore:
         #: How far ahead of the machine's clock the one is by which moments were written: see
         #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
         self.clock_offset_ns = found.clock_offset_ns
-        held = sum(queue.message_count for queue in found.queues)
-        self._footprint.left -= held * _INDEX_BYTES
-        checkpointer = Checkpointer(directory.open_beside(), directory.sync_database)
-        shrinker = Shrinker(connection, directory.database_file)
-        self._journal = Journal(connection, checkpointer, shrinker, on_failure, pending_bytes_max)
+        self._footprint.left -= found.live * _INDEX_BYTES
+        sweeper = Sweeper(patience)
+        sweeper.begin(found.live, *found.gone_numbers)
+        sweeper.add(found.gone)
+        sweeper.add_leases(found.leases)
+        sweeper.add_known(found.strangers)
+        self._journal = Journal(
+            connection,
+            checkpointer=Checkpointer(directory.open_beside(), directory.sync_database),
+            shrinker=Shrinker(connection, directory.database_file),
+            sweeper=sweeper,
+            on_failure=on_failure,
+            pending_bytes_max=pending_bytes_max,
+        )
         self._journal.last_number = found.last_number
-        self._journal.forget_leases(found.leases, ())
-        if found.orphans or found.strangers:
-            self._journal.sweep(found.orphans, found.strangers)
 
     @classmethod
     def open(
@@ -158,6 +167,11 @@ class DiskStore:
         """What the envelopes take in memory that are there."""
         return self._cache_bytes
 
+    @property
+    def is_swept(self) -> bool:
+        """Whether nothing that has left has rows any more, but for what is being removed."""
+        return self._journal.is_swept
+
     def keep_clock_offset(self, offset_ns: int) -> Awaitable[None]:
         """Keep how far ahead of the machine's clock the one is by which moments are written."""
         return self._journal.change_queue("save_clock_offset", {"offset_ns": offset_ns})
@@ -200,11 +214,8 @@ class DiskStore:
         entries = queue.drop_all()
         self._uncache_all(entries)
         self._footprint.left += len(entries) * _INDEX_BYTES
-        seqs = seqs_of(entries)
-        # The rows of the others go with their messages.
-        together, _ = self._together.leave(seqs)
-        self._journal.forget_leases(together, ())
-        self._journal.sweep(seqs)
+        self._journal.forget_leases(self._together.leave(seqs_of(entries)))
+        self._journal.sweep(entries)
 
     def save_info(self, queue: Queue) -> Awaitable[None]:
         """Keep what has changed in a queue's info."""
@@ -253,13 +264,12 @@ class DiskStore:
         """Take the message at the head of a queue."""
         taken, was_leased = queue.pop()
         self._footprint.left += _INDEX_BYTES
-        seq = seq_of(taken)
         if was_leased:
-            self._journal.forget_leases(*self._together.leave((seq,)))
+            self._journal.forget_leases(self._together.leave((seq_of(taken),)))
         envelope = self._uncache(taken)
         if envelope is None:
-            return _first(self._journal.take([seq], durability))
-        return self._journal.delete((seq,), envelope, durability)
+            return _first(self._journal.take((taken,), durability))
+        return self._journal.remove((taken,), envelope, durability)
 
     def pop_batch(
         self,
@@ -273,13 +283,12 @@ class DiskStore:
         if not taken:
             return self._settled_with([], durability)
         if leased:
-            self._journal.forget_leases(*self._together.leave(leased))
+            self._journal.forget_leases(self._together.leave(leased))
         envelopes = self._uncache_all(taken)
         self._footprint.left += len(taken) * _INDEX_BYTES
-        seqs = seqs_of(taken)
-        if len(envelopes) < len(seqs):
-            return self._journal.take(seqs, durability)
-        return self._journal.delete(seqs, envelopes, durability)
+        if len(envelopes) < len(taken):
+            return self._journal.take(taken, durability)
+        return self._journal.remove(taken, envelopes, durability)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
@@ -325,12 +334,11 @@ class DiskStore:
             self._journal.keep_leases(row, [delivery_row(each) for each in others])
         if others:
             # A row of its own counts, whatever one that it shared says.
-            done, _ = self._together.leave([each.seq for each in others])
-            self._journal.forget_leases(done, ())
+            self._journal.forget_leases(self._together.leave([each.seq for each in others]))
         leaving = seqs_of(changes.removed)
         leaving += (seq_of(move.old_entry) for move in changes.moved)
         if leaving:
-            self._journal.forget_leases(*self._together.leave(leaving))
+            self._journal.forget_leases(self._together.leave(leaving))
 
     async def settle(self, durability: Durability = Durability.UNKNOWN) -> None:
         """Wait until all that was decided upon so far is so durable: on disk, if not told."""

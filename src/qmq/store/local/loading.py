@@ -14,7 +14,7 @@ from qmq.model.index import SIZE_BITS, entry
 from qmq.model.line import PACK_ENTRIES
 from qmq.model.queue import Queue
 from qmq.store.local.rows import delivery_of, settings_of, tags_of
-from qmq.store.local.together import Together
+from qmq.store.local.together import Together, unpacked
 from qmq.store.sql import load_statements
 from qmq.values import Store
 
@@ -47,8 +47,12 @@ class Found:
     last_number: int
     #: How far ahead of the machine's clock the one is by which moments were written.
     clock_offset_ns: int = 0
-    #: Messages that are nobody's.
-    orphans: list[int] = field(default_factory=list[int])
+    #: How many messages are in queues.
+    live: int = 0
+    #: The numbers of the oldest and the newest row of the table gone.
+    gone_numbers: tuple[int, int] = (1, 0)
+    #: Entries of messages that have left, or are nobody's, and of which there are rows.
+    gone: list[int] = field(default_factory=list[int])
     #: Rows of leases that are about nobody any more.
     leases: list[int] = field(default_factory=list[int])
     #: Messages whose dedup_ids are remembered for queues that are gone.
@@ -81,6 +85,7 @@ def load(
     for rows in _in_steps(connection, on_progress):
         messages.load(rows)
     messages.end()
+    found.live = sum(queue.message_count for queue in found.queues)
     for number, *held in connection.execute(_SQL["select_groups"]):
         if home := by_number.get(number):
             home.hold_group(*held)
@@ -153,6 +158,7 @@ class _Messages:
         #: Rows about messages of which something is known, by their numbers.
         self._deliveries = {row[0]: row for row in connection.execute(_SQL["select_deliveries"])}
         self._leased = together.load(connection.execute(_SQL["select_leases"]))
+        found.gone_numbers, self._left = _left(connection)
         #: Up to this number, a message may be one that was purged.
         self._purged_seq = max((each.purged_seq for each in by_number.values()), default=0)
 
@@ -179,14 +185,15 @@ class _Messages:
         return (
             seqs[0] > self._purged_seq
             and not (deliveries and not deliveries.keys().isdisjoint(seqs))
+            and not (self._left and not self._left.isdisjoint(seqs))
             and self._leased.knows_none(seqs)
         )
 
     def _load_one(self, seq: int, number: int, size: int) -> None:
         found, row = self._found, self._deliveries.pop(seq, None)
         home = self._by_number.get(number)
-        if home is None or seq <= home.purged_seq:
-            found.orphans.append(seq)
+        if home is None or seq <= home.purged_seq or seq in self._left:
+            found.gone.append(entry(seq, size))
             found.last_queue_number = max(found.last_queue_number, number)
         elif row:
             known = delivery_of(row, size)
@@ -199,8 +206,18 @@ class _Messages:
 
     def end(self) -> None:
         """Take note of rows that turned out to be about messages that are gone."""
-        self._found.orphans += self._deliveries
+        self._found.gone += (entry(seq, 0) for seq in self._deliveries)
         self._found.leases = self._leased.left_over()
+
+
+def _left(connection: apsw.Connection) -> tuple[tuple[int, int], set[int]]:
+    """Return the numbers of the oldest and newest row of the table gone; all that is in it."""
+    numbers: list[int] = []
+    left: set[int] = set()
+    for number, seqs in connection.execute(_SQL["select_gone"]):
+        numbers.append(number)
+        left.update(unpacked(seqs))
+    return (numbers[0], numbers[-1]) if numbers else (1, 0), left
 
 
 def _load_known(connection: apsw.Connection, by_number: Mapping[int, Queue], found: Found) -> None:
