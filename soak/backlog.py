@@ -212,6 +212,7 @@ class Soak:
         self.tell("file, drained", self._files())
         self.tell("resident, drained", f"{server.resident_mib():,.0f} MiB")
         [calls] = self.new_queues(server, ["calls"])
+        self.load(server, [calls], ["add"], operations=_RESERVE // _BATCH)
         start, worst_s = time.perf_counter(), 0.0
         while (took_s := time.perf_counter() - start) < _SHRINK_S_MAX:
             how = {"connections": 1, "batch": 1, "rate": 200, "seconds": 1}
