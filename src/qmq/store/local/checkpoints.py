@@ -28,6 +28,10 @@ _FEW_PAGES: Final = 64
 #: it is, the rest never gets small.
 _PASSES_MAX: Final = 4
 
+#: What the thread is called for.
+_WRITE_BACK: Final = True
+_END: Final = False
+
 
 class Checkpointer:
     """The thread that writes the log back, and the writer thread's part of that.
@@ -61,7 +65,8 @@ class Checkpointer:
         self._begin = 0
         #: How many pages the log has.
         self.log_pages = 0
-        self._is_asked = False
+        #: Whether the log is being written back, by the thread or, after that, by the writer.
+        self.is_asked = False
         #: Whether the thread has done what it was asked for, or has failed.
         self._is_done = threading.Event()
         self._failure: Exception | None = None
@@ -103,11 +108,11 @@ class Checkpointer:
             apsw.Error: the log cannot be written back.
             OSError: likewise.
         """
-        if not self._is_asked:
+        if not self.is_asked:
             if self.log_pages >= self._pages:
-                self._is_asked = True
+                self.is_asked = True
                 self._is_done.clear()
-                self._orders.put(True)
+                self._orders.put(_WRITE_BACK)
             return
         if not self._is_done.is_set() and self.log_pages < self._pages_max:
             return
@@ -115,7 +120,7 @@ class Checkpointer:
         self._is_done.wait()
         if self._failure:
             raise self._failure
-        self._is_asked = False
+        self.is_asked = False
         if _is_all_written_back(self._writer):
             self._begin += self.log_pages
             self.log_pages = 0
@@ -125,7 +130,7 @@ class Checkpointer:
     def close(self) -> None:
         """End the thread and close its connection; the writer thread has ended before."""
         if self._thread:
-            self._orders.put(False)
+            self._orders.put(_END)
             self._thread.join()
             self._thread = None
         self._connection.close()

@@ -399,6 +399,9 @@ class Journal:
                 self._write_offered()
                 self._see_to_files()
             except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
+                # Nor is what was written back from the log, which is to be there for the restart:
+                # to close the connection would write it back once more, and delete it.
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 self._loop.call_soon_threadsafe(self._fail, error)
                 # Nothing may be written after that.
                 return

@@ -3,6 +3,7 @@
 import asyncio
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import apsw
@@ -20,6 +21,11 @@ from qmq.store.sql import load_statements
 _REWRITE: Final = f"pragma application_id = {APPLICATION_ID}"
 
 _SQL = load_statements("qmq.store.local", "statements.sql")
+
+#: How many messages one statement inserts, largest first, and its text.
+_INSERTS: Final = [
+    (rows, _SQL["insert_message"] + ", (?, ?, ?)" * (rows - 1)) for rows in (64, 32, 16, 8, 4, 2, 1)
+]
 
 
 class Batch:
@@ -112,7 +118,7 @@ def commit(
         for sql, parameters in batch.queue_changes:
             cursor.execute(sql, parameters)
         if batch.inserts:
-            cursor.executemany(_SQL["insert_message"], batch.inserts)
+            _insert(cursor, batch.inserts)
         # Reads come before what moves or sweeps, since what is read may leave in the batch.
         found = _read_all(cursor, batch)
         if batch.moves:
@@ -133,6 +139,17 @@ def commit(
             cursor.execute("rollback")
         raise
     return found
+
+
+def _insert(cursor: apsw.Cursor, messages: Sequence[tuple[int, int, bytes]]) -> None:
+    """Insert messages, many in one step: see `_delete`."""
+    values = list(chain.from_iterable(messages))
+    start = 0
+    for rows, statement in _INSERTS:
+        size = 3 * rows
+        while len(values) - start >= size:
+            cursor.execute(statement, values[start : start + size])
+            start += size
 
 
 def _move_row(move: Move) -> tuple[int, int, bytes, int]:
