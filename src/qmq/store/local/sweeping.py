@@ -171,7 +171,7 @@ class Sweeper:
         self._count = 0
         self._bytes = 0
         self._pile: _Pile | None = None
-        #: What has come since the last piece was taken.
+        #: What has left since it was last asked what a transaction removes besides.
         self._since = 0
         self._bytes_since = 0
 
@@ -229,12 +229,14 @@ class Sweeper:
             size: what they take, in bytes.
             through: the number of the newest row of the table gone to which nothing is added.
         """
+        count = max(_BESIDE_MIN, _PACE * max(self._since, count))
+        size = max(_BESIDE_BYTES_MIN, _PACE * max(self._bytes_since, size))
+        self._since = self._bytes_since = 0
         if self._pile is None:
             if not self._is_due():
                 return None
             self._begin_pile(through)
-        count_min = max(_BESIDE_MIN, _PACE * max(self._since, count))
-        return self._take(count_min, max(_BESIDE_BYTES_MIN, _PACE * max(self._bytes_since, size)))
+        return self._take(count, size)
 
     def alone(self, through: int) -> Piece | None:
         """Return what a transaction removes for which nobody waits; None if there is nothing.
@@ -252,7 +254,6 @@ class Sweeper:
         piece = self._pile.take(count, size) if self._pile else None
         if piece is None:
             self._pile = None
-        self._since = self._bytes_since = 0
         return piece
 
     def _is_due(self) -> bool:
