@@ -38,6 +38,11 @@ class Commits:
         self._may_pass = threading.Semaphore(0)
         self._are_held = False
         self._image: Path | None = None
+        self._images: Path | None = None
+        #: How many transactions the writer's thread has brought to their commit.
+        self._seen = 0
+        #: The first one that fails; 0 if none does.
+        self.fail_from = 0
         self._directory = Path()
         self._connection: apsw.Connection | None = None
         #: Whether commits fail from now on.
@@ -72,6 +77,10 @@ class Commits:
         """At the next commit, copy the directory as a crash would leave it."""
         self._image = image
 
+    def copy_each(self, images: Path) -> None:
+        """At each commit, copy the directory as a crash would leave it, to a directory in order."""
+        self._images = images
+
     async def reach(self, count: int) -> None:
         """Wait until so many transactions came to their commit."""
         if self.count < count:
@@ -82,13 +91,16 @@ class Commits:
 
     def _before_commit(self) -> bool:
         """Run in the writer's thread; return whether the commit is to fail."""
+        self._seen += 1
+        if self._images:
+            shutil.copytree(self._directory, self._images / f"{self._seen:04}")
         if self._image:
             shutil.copytree(self._directory, self._image)
             self._image = None
         self._loop.call_soon_threadsafe(self._tell)
         if self._are_held and not self._may_pass.acquire(timeout=WAIT_S):
             raise TimeoutError
-        return self.fail
+        return self.fail or 0 < self.fail_from <= self._seen
 
     def _tell(self) -> None:
         self.count += 1
@@ -157,9 +169,14 @@ async def sweep(path: Path) -> None:
 
 
 async def has_swept(store: DiskStore) -> None:
-    """Wait until a store has begun to remove the last row of what has left."""
+    """Wait until a store has begun to remove the last row of what has left.
+
+    Raises:
+        StoreFailed: it never will.
+    """
     async with asyncio.timeout(WAIT_S):
-        while not store.is_swept:  # noqa: ASYNC110 - It tells nobody when that is so.
+        while not store.is_swept:
+            store.check()
             await asyncio.sleep(0)
 
 

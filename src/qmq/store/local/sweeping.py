@@ -164,6 +164,8 @@ class Sweeper:
         self.number = 0
         #: The number of the oldest one that may be there and is in no pile yet.
         self._first = 1
+        #: What has left since it was last asked what a transaction removes besides.
+        self._left: list[int] = []
         self._fresh: list[int] = []
         self._runs: list[_Run] = []
         self._leases = array("q")
@@ -171,9 +173,6 @@ class Sweeper:
         self._count = 0
         self._bytes = 0
         self._pile: _Pile | None = None
-        #: What has come since the last piece was taken.
-        self._since = 0
-        self._bytes_since = 0
 
     def begin(self, live: int, first: int, last: int) -> None:
         """Take over a database.
@@ -187,20 +186,19 @@ class Sweeper:
         self._first = first
         self.number = last
 
-    def add(self, entries: Sequence[int]) -> None:
-        """Remember messages, by their entries in the index, that need not be removed soon."""
+    def add(self, entries: Sequence[int]) -> int:
+        """Remember messages, by their entries in the index; return what they take, in bytes."""
+        size = sizes_of(entries)
         self._fresh += entries
         self._count += len(entries)
-        self._bytes += sizes_of(entries)
+        self._bytes += size
         if len(self._fresh) >= _SORTED:
             self._sort()
+        return size
 
     def leave(self, entries: Sequence[int]) -> None:
-        """Remember messages that have just left: as many are removed soon, if any are."""
-        self._since += len(entries)
-        self._bytes_since -= self._bytes
-        self.add(entries)
-        self._bytes_since += self._bytes
+        """Remember messages that leave by the next transaction: it removes more, if it does any."""
+        self._left += entries
 
     def add_leases(self, keys: Iterable[int]) -> None:
         """Remember rows of the table lease that are about nobody any more."""
@@ -218,7 +216,7 @@ class Sweeper:
     def is_empty(self) -> bool:
         """Whether there is nothing to remove."""
         return self._first > self.number and not (
-            self._pile or self._count or self._leases or self._known
+            self._pile or self._left or self._count or self._leases or self._known
         )
 
     def beside(self, count: int, size: int, through: int) -> Piece | None:
@@ -229,12 +227,14 @@ class Sweeper:
             size: what they take, in bytes.
             through: the number of the newest row of the table gone to which nothing is added.
         """
+        if self._left:
+            count = max(count, len(self._left))
+            size = max(size, self._take_note())
         if self._pile is None:
             if not self._is_due():
                 return None
             self._begin_pile(through)
-        count_min = max(_BESIDE_MIN, _PACE * max(self._since, count))
-        return self._take(count_min, max(_BESIDE_BYTES_MIN, _PACE * max(self._bytes_since, size)))
+        return self._take(max(_BESIDE_MIN, _PACE * count), max(_BESIDE_BYTES_MIN, _PACE * size))
 
     def alone(self, through: int) -> Piece | None:
         """Return what a transaction removes for which nobody waits; None if there is nothing.
@@ -242,17 +242,23 @@ class Sweeper:
         Args:
             through: the number of the newest row of the table gone to which nothing is added.
         """
+        self._take_note()
         piece = self._take(_ALONE, _ALONE_BYTES)
         if piece is None and not self.is_empty():
             self._begin_pile(through)
             piece = self._take(_ALONE, _ALONE_BYTES)
         return piece
 
+    def _take_note(self) -> int:
+        """Count what has just left, once a transaction; return what it takes, in bytes."""
+        left = self._left
+        self._left = []
+        return self.add(left)
+
     def _take(self, count: int, size: int) -> Piece | None:
         piece = self._pile.take(count, size) if self._pile else None
         if piece is None:
             self._pile = None
-        self._since = self._bytes_since = 0
         return piece
 
     def _is_due(self) -> bool:
