@@ -17,6 +17,8 @@ from qmq.errors import StoreFailed
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
+from qmq.store.local.shrinking import Shrinker
+from qmq.store.local.sweeping import Sweeper
 from qmq.store.local.transaction import Batch, commit
 from qmq.values import Durability
 from tests.store.disk import WAIT_S
@@ -71,6 +73,17 @@ class Bench:
         wait_for(self.is_woken)
         self.is_woken.clear()
         self.checkpointer.proceed()
+
+    def journal(self, on_failure: Callable[[str], None]) -> Journal:
+        """Let a journal commit instead."""
+        return Journal(
+            self.connection,
+            checkpointer=self.checkpointer,
+            shrinker=Shrinker(self.connection, self.directory.database_file),
+            sweeper=Sweeper(),
+            on_failure=on_failure,
+            pending_bytes_max=1_000_000,
+        )
 
     def close(self) -> None:
         """Leave nothing open."""
@@ -254,7 +267,7 @@ async def test_failed_checkpoint_is_a_failed_store(
             raise error
 
     recorder.before = refuse
-    journal = Journal(bench.connection, bench.checkpointer, fail, 1_000_000)
+    journal = bench.journal(fail)
     stored = 0
     try:
         while not failures:
@@ -294,7 +307,7 @@ async def test_failed_sync_of_the_database_is_a_failed_store(data: Path) -> None
         failures.append(reason)
         has_failed.set()
 
-    journal = Journal(bench.connection, bench.checkpointer, fail, 1_000_000)
+    journal = bench.journal(fail)
     await journal.insert_batch(
         [(seq, 1, bytes(_PAGE_BYTES)) for seq in range(1, 100)], 0, Durability.FSYNC
     )

@@ -92,11 +92,6 @@ class Checkpointer:
         self._thread = threading.Thread(target=self._serve, name="checkpoints")
         self._thread.start()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody writes the log back, nor will before `proceed` is called."""
-        return not self._is_asked
-
     def has_committed(self) -> None:
         """Take note of what the log holds now: after each commit, in the writer thread."""
         self.log_pages = _pages_written(self._writer) - self._begin

@@ -416,7 +416,7 @@ class Journal:
     def _see_to_files(self) -> None:
         """Do what keeps the log and the database's file small, between commits."""
         checkpointer, shrinker = self._checkpointer, self._shrinker
-        if shrinker.proceed(may_begin=checkpointer.is_idle):
+        if shrinker.proceed(may_begin=not checkpointer.is_asked):
             checkpointer.has_committed()
         if not shrinker.is_cutting:
             checkpointer.proceed()
