@@ -103,9 +103,9 @@ def test_there_is_a_limit_however_many_are_there(patience: Patience, count: int,
 def test_large_ones_do_not_wait_for_many() -> None:
     """Where little else is there, no more stays than `bytes_min`."""
     sweeper = Sweeper()
-    sweeper.leave(entries(range(63), MIB))
+    sweeper.leave(entries(range(7), MIB))
     before = beside(sweeper)
-    sweeper.leave(entries([63], MIB))
+    sweeper.leave(entries([7], MIB))
 
     assert before is None
     assert beside(sweeper) is not None

@@ -51,7 +51,7 @@ class Patience(NamedTuple):
     """
 
     messages_min: int = 10_000
-    bytes_min: int = 64 * 1024 * 1024
+    bytes_min: int = 8 * 1024 * 1024
     #: Each takes 12 bytes of memory, and 100 for a moment when q starts.
     messages_max: int = 500_000
     bytes_max: int = 1024 * 1024 * 1024
