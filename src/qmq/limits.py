@@ -157,7 +157,7 @@ JOURNAL_PENDING_BYTES_MAX: Final = 256 * 1024 * 1024
 #: Pages of 4 KiB in the database's log from which on they are written back into the database:
 #: few enough to be done in some milliseconds, and so many that most pages were changed more than
 #: once by then.
-CHECKPOINT_PAGES: Final = 4_000
+CHECKPOINT_PAGES: Final = 1_000
 
 #: Pages that the log has at most, but for those of one commit: a disk that is too slow for what
 #: is asked of it delays commits from there on.
