@@ -142,7 +142,7 @@ async def test_lost_power_brings_nothing_back(
 ) -> None:
     """After each answer, all that was told is so, however far the sweeps have come."""
     story = Story(disks.open(data, patience=patience, cache_bytes_max=0), patience)
-    images = []
+    images: list[tuple[Path, Held]] = []
 
     async for held in story.go_through():
         images.append((machine.after_power_loss(tmp_path / f"{len(images)}"), held))
