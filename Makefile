@@ -1,7 +1,7 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases simulate proto sync docs lock clean
+.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog simulate proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -84,6 +84,9 @@ bench-delay: setup ## Measure how late delayed messages come, under load
 
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)
+
+soak-backlog: setup ## Let ten million messages wait, start again, drain; bounds of memory, disk and time hold
+	PYTHONPATH=bench $(BIN)/python soak/backlog.py $(ARGS)
 
 # What went wrong with a seed goes wrong with it again; without one, it is any.
 STEPS ?= 100000

@@ -154,6 +154,20 @@ PAGE_SIZE_MAX: Final = 1_000
 #: Bytes of changes that wait for the disk before q answers BUSY.
 JOURNAL_PENDING_BYTES_MAX: Final = 256 * 1024 * 1024
 
+#: Pages of 4 KiB in the database's log from which on they are written back into the database:
+#: few enough to be done in some milliseconds, and so many that most pages were changed more than
+#: once by then.
+CHECKPOINT_PAGES: Final = 1_000
+
+#: Pages that the log has at most, but for those of one commit: a disk that is too slow for what
+#: is asked of it delays commits from there on.
+LOG_PAGES_MAX: Final = 16_000
+
+#: Bytes of the database's file from which on it is made smaller when it holds hardly anything,
+#: and bytes of what it holds then at most: to write these anew takes less than 0.1 s.
+SHRINK_FILE_BYTES_MIN: Final = 64 * 1024 * 1024
+SHRINK_LIVE_BYTES_MAX: Final = 16 * 1024 * 1024
+
 #: Bytes of memory for messages of DISK queues, so that the head of a queue needs no
 #: read; the rest stays on disk alone.
 CACHE_BYTES_MAX: Final = 64 * 1024 * 1024

@@ -13,7 +13,7 @@ from tests.engine.callers import payload_of, turns
 from tests.engine.consumers import FINE, ack, add, lease, nack, pop_all, release, states, stats
 from tests.engine.looking import browsed
 from tests.engine.servers import Server, settings
-from tests.store.disk import rows
+from tests.store.disk import rows, sweep
 
 
 @pytest.fixture
@@ -194,6 +194,7 @@ async def test_expired_message_does_not_come_back(server: Server) -> None:
 
     assert await states(server.broker) == (0, 0, 0)
     await server.broker.close()
+    await sweep(server.data)
     assert rows(server.data, "message") == rows(server.data, "delivery") == 0
     await server.start()
 
@@ -272,6 +273,7 @@ async def test_message_with_options_is_as_well_known_after_each_start(server: Se
     assert await ack(server.broker, second, *first[2:]) == [FINE] * 3
     assert await pop_all(server.broker) == [b"1"]
     await server.broker.close()
+    await sweep(server.data)
     for table in ("message", "delivery", "lease"):
         assert rows(server.data, table) == 0
     await server.start()
@@ -312,6 +314,7 @@ async def test_forgotten_ids_take_no_room_on_disk(server: Server) -> None:
     await server.pass_time(1)
     await server.broker.get_queue("dead")
     await server.broker.close()
+    await sweep(server.data)
 
     assert (kept, rows(server.data, "dedup")) == (2, 1)
     await server.start()

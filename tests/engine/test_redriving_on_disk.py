@@ -25,7 +25,7 @@ from tests.engine.redrives import (
     redriven,
     reject,
 )
-from tests.store.disk import WAIT_S, Commits, Disks, rows
+from tests.store.disk import WAIT_S, Commits, Disks, rows, sweep
 
 DONE, RUNNING = RedriveState.DONE, RedriveState.RUNNING
 
@@ -194,5 +194,6 @@ async def test_old_places_leave_the_disk(server: Server) -> None:
     await server.broker.leasing.ack("jobs", [each.lease_id for each in leased[:20]])
 
     await server.broker.close()
+    await sweep(server.path)
 
     assert (rows(server.path, "message"), rows(server.path, "delivery")) == (30, 30)

@@ -130,7 +130,7 @@ def returned_nowhere(q: Queue) -> None:
 
 def fresh_with_history(q: Queue) -> None:
     """Know something of a message that was never handed out."""
-    delivery = Delivery(q.ready.fresh[0])
+    delivery = Delivery(q.ready.fresh.head[0])
     q.leases.by_seq[FRESH] = delivery
 
 

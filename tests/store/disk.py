@@ -15,6 +15,13 @@ import apsw
 
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.disk import DiskStore
+from qmq.store.local.sweeping import Patience
+
+#: Rows of what has left are removed whenever there is nothing else to do.
+AT_ONCE = Patience(idle_s=0)
+
+#: Each transaction removes some rows of what has left, if there are any.
+ALONG = Patience(messages_min=1, messages_max=1)
 
 #: A test that waits for this long waits for something that does not come.
 WAIT_S = 10
@@ -31,6 +38,11 @@ class Commits:
         self._may_pass = threading.Semaphore(0)
         self._are_held = False
         self._image: Path | None = None
+        self._images: Path | None = None
+        #: How many transactions the writer's thread has brought to their commit.
+        self._seen = 0
+        #: The first one that fails; 0 if none does.
+        self.fail_from = 0
         self._directory = Path()
         self._connection: apsw.Connection | None = None
         #: Whether commits fail from now on.
@@ -65,6 +77,10 @@ class Commits:
         """At the next commit, copy the directory as a crash would leave it."""
         self._image = image
 
+    def copy_each(self, images: Path) -> None:
+        """At each commit, copy the directory as a crash would leave it, to a directory in order."""
+        self._images = images
+
     async def reach(self, count: int) -> None:
         """Wait until so many transactions came to their commit."""
         if self.count < count:
@@ -75,13 +91,16 @@ class Commits:
 
     def _before_commit(self) -> bool:
         """Run in the writer's thread; return whether the commit is to fail."""
+        self._seen += 1
+        if self._images:
+            shutil.copytree(self._directory, self._images / f"{self._seen:04}")
         if self._image:
             shutil.copytree(self._directory, self._image)
             self._image = None
         self._loop.call_soon_threadsafe(self._tell)
         if self._are_held and not self._may_pass.acquire(timeout=WAIT_S):
             raise TimeoutError
-        return self.fail
+        return self.fail or 0 < self.fail_from <= self._seen
 
     def _tell(self) -> None:
         self.count += 1
@@ -96,7 +115,7 @@ class Disks:
     def __init__(self) -> None:
         self._opened: list[tuple[DiskStore, Commits]] = []
 
-    def open(
+    def open(  # noqa: PLR0913 - What a test may choose, each by name.
         self,
         path: Path,
         commits: Commits | None = None,
@@ -104,6 +123,7 @@ class Disks:
         cache_bytes_max: int = 1024 * 1024,
         pending_bytes_max: int = 1024 * 1024,
         failures: list[str] | None = None,
+        patience: Patience | None = None,
     ) -> DiskStore:
         """Open the store in a data directory.
 
@@ -113,6 +133,7 @@ class Disks:
             cache_bytes_max: as the store's.
             pending_bytes_max: as the store's.
             failures: gets the reason when the store fails.
+            patience: when rows of what has left are removed.
         """
         commits = commits or Commits()
         reasons: list[str] = [] if failures is None else failures
@@ -125,6 +146,7 @@ class Disks:
             cache_bytes_max=cache_bytes_max,
             pending_bytes_max=pending_bytes_max,
             on_failure=reasons.append,
+            patience=patience,
         )
         self._opened.append((store, commits))
         return store
@@ -135,6 +157,27 @@ class Disks:
             commits.release_all()
             async with asyncio.timeout(WAIT_S):
                 await store.close()
+
+
+async def sweep(path: Path) -> None:
+    """Have all rows removed of what has left, in a data directory that no store holds."""
+    directory = DataDirectory(path)
+    store = DiskStore(directory, directory.open_database(), patience=AT_ONCE)
+    await has_swept(store)
+    await store.close()
+    assert rows(path, "gone") == 0
+
+
+async def has_swept(store: DiskStore) -> None:
+    """Wait until a store has begun to remove the last row of what has left.
+
+    Raises:
+        StoreFailed: it never will.
+    """
+    async with asyncio.timeout(WAIT_S):
+        while not store.is_swept:
+            store.check()
+            await asyncio.sleep(0)
 
 
 def rows(path: Path, table: str) -> int:

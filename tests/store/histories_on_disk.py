@@ -10,12 +10,13 @@ from pathlib import Path
 
 from qmq.engine.broker import Broker
 from qmq.store.local.memory import MemoryStore
+from qmq.store.local.sweeping import Patience
 from qmq.testing import ManualClock
 from qmq.values import Store
 from tests.store import drawing
 from tests.store.calls import Call, anything, several
 from tests.store.commands import command, first
-from tests.store.disk import Commits, Disks
+from tests.store.disk import ALONG, AT_ONCE, Commits, Disks
 from tests.store.histories import MemoryHistory
 
 
@@ -26,6 +27,7 @@ class DiskHistory(MemoryHistory):
         self.root = Path(tempfile.mkdtemp(prefix="q-histories-"))
         self.images = 0
         self.cache_bytes_max = 0
+        self.patience = Patience()
         self.disks = Disks()
         super().__init__()
 
@@ -38,7 +40,10 @@ class DiskHistory(MemoryHistory):
         """Start a server on what the one before has left."""
         self.commits = Commits()
         disk = self.disk = self.disks.open(
-            self.data, self.commits, cache_bytes_max=self.cache_bytes_max
+            self.data,
+            self.commits,
+            cache_bytes_max=self.cache_bytes_max,
+            patience=self.patience,
         )
         broker = Broker(
             {Store.MEMORY: MemoryStore(), Store.DISK: disk},
@@ -66,10 +71,14 @@ class DiskHistory(MemoryHistory):
         """Return where a queue lives when nobody says."""
         return Store.DISK
 
-    @first(cache_bytes_max=drawing.sampled_from([0, 2_000, 1_000_000]))
-    def choose_cache(self, cache_bytes_max: int) -> None:
-        """Keep nothing, little or everything in memory."""
+    @first(
+        cache_bytes_max=drawing.sampled_from([0, 2_000, 1_000_000]),
+        patience=drawing.sampled_from([Patience(), ALONG, AT_ONCE]),
+    )
+    def choose(self, cache_bytes_max: int, patience: Patience) -> None:
+        """Keep nothing, little or everything in memory; sweep seldom, with each call, at once."""
         self.cache_bytes_max = cache_bytes_max
+        self.patience = patience
         self.end_and_start_again()
 
     @command(weight=2)

@@ -4,7 +4,8 @@ It is a file system for SQLite, which lets one be put before its own. What the r
 machine would have is at least that, and may be more.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,14 +23,16 @@ class Machine(apsw.VFS):
         Args:
             data: the directory whose files it watches.
         """
-        #: The name of the file system that does the work.
-        self.base = apsw.vfs_names()[0]
+        #: The name of the file system that does the work: the one that q uses.
+        self.base = "unix-excl"
         super().__init__(_NAME, self.base, makedefault=True)
         self._data = data
         #: How many syncs there were.
         self.syncs = 0
         #: What each file held when it was synced last.
         self._synced: dict[Path, bytes] = {}
+        #: Two threads write, and sync, and may do so to the same file.
+        self._lock = threading.Lock()
 
     def xOpen(  # noqa: N802 - SQLite's name.
         self, name: str | apsw.URIFilename | None, flags: list[int]
@@ -44,11 +47,16 @@ class Machine(apsw.VFS):
         super().xDelete(filename, syncdir)
         self._synced.pop(Path(filename), None)
 
-    def has_synced(self, path: Path) -> None:
-        """Take note of what a file holds now."""
-        if path.parent == self._data:
+    def sync(self, path: Path, sync: Callable[[], None]) -> None:
+        """Sync a file, and take note of what it has held when that began."""
+        if path.parent != self._data:
+            sync()
+            return
+        with self._lock:
+            content = path.read_bytes()
+            sync()
             self.syncs += 1
-            self._synced[path] = path.read_bytes()
+            self._synced[path] = content
 
     def after_power_loss(self, image: Path) -> Path:
         """Make a directory of what would be left of the other one; return it."""
@@ -67,8 +75,7 @@ class _File(apsw.VFSFile):
         self._path = Path(path)
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name.
-        super().xSync(flags)
-        self._machine.has_synced(self._path)
+        self._machine.sync(self._path, lambda: super(_File, self).xSync(flags))
 
 
 @contextmanager

@@ -248,7 +248,7 @@ def test_every_commit_is_synced_unless_the_journal_knows_better(
 
     settings = {
         name: connection.pragma(name)
-        for name in ("synchronous", "journal_mode", "locking_mode", "fullfsync")
+        for name in ("synchronous", "journal_mode", "fullfsync", "wal_autocheckpoint")
     }
     connection.close()
     directory.close()
@@ -256,24 +256,33 @@ def test_every_commit_is_synced_unless_the_journal_knows_better(
     assert settings == {
         "synchronous": 2,
         "journal_mode": "wal",
-        "locking_mode": "exclusive",
         "fullfsync": 1,
+        "wal_autocheckpoint": 0,
     }
 
 
-def test_no_other_connection_gets_between(data: Path) -> None:
-    """Not even a tool of SQLite's that does not know of the lock file."""
+def test_no_other_process_gets_between(data: Path) -> None:
+    """Not even a tool of SQLite's that does not know of the lock file, and only reads."""
+    program = (
+        "import sys, apsw\n"
+        "try:\n"
+        "    apsw.Connection(sys.argv[1]).execute('select * from queue').fetchall()\n"
+        "except apsw.BusyError as error:\n"
+        "    print(error)\n"
+    )
     directory = DataDirectory(data)
     connection = directory.open_database()
-    connection.execute("begin immediate; commit")
 
-    other = apsw.Connection(str(data / "q.db"))
-    with pytest.raises(apsw.BusyError):
-        other.execute("select * from queue").fetchall()
-
-    other.close()
+    other = subprocess.run(
+        [sys.executable, "-c", program, str(data / "q.db")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     connection.close()
     directory.close()
+
+    assert (other.stdout, other.stderr) == ("database is locked\n", "")
 
 
 def test_sqlite_is_one_without_the_wal_reset_bug() -> None:

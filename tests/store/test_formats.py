@@ -15,7 +15,7 @@ from qmq.store.sql import load_migrations
 from qmq.values import NS_PER_S, Attempt, DeadLetterReason, Durability, Outcome, Store, Tag
 from qmq.wire import q_pb2 as pb
 from tests.store.changes_conformance import EVERYTHING
-from tests.store.disk import Commits, Disks, rows
+from tests.store.disk import Disks, rows, sweep
 
 FORMAT_1 = Path(__file__).parent / "format_1.sql"
 FORMAT_2 = Path(__file__).parent / "format_2.sql"
@@ -127,9 +127,8 @@ def without_pause(queue: Queue) -> Queue:
 async def test_format_2_is_read_with_its_messages(disks: Disks, tmp_path: Path) -> None:
     """In each state, with all that is known of them; those that were purged are nobody's."""
     database_from(FORMAT_2, tmp_path)
-    swept = Commits()
 
-    disk = disks.open(tmp_path, swept)
+    disk = disks.open(tmp_path)
     failed, jobs, idle, old = disk.queues
     problems = [problem for queue in disk.queues for problem in problems_of(queue)]
 
@@ -167,8 +166,8 @@ async def test_format_2_is_read_with_its_messages(disks: Disks, tmp_path: Path) 
         )
     ]
     assert payloads == [[b"released", b"expired", b"fresh", b"redriven"], [b"late"], [b"old"]]
-    await swept.reach(1)
     await disk.close()
+    await sweep(tmp_path)
     # Two dead letters, the one on lease, and the one that is kept back.
     assert rows(tmp_path, "message") == 4
     assert (rows(tmp_path, "delivery"), rows(tmp_path, "lease")) == (1, 1)

@@ -18,7 +18,7 @@ from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import NS_PER_S, Durability, Overflow, Store
 from tests.store.conformance import make_queue, seqs_in, started
-from tests.store.disk import Commits, Disks, rows
+from tests.store.disk import AT_ONCE, Commits, Disks, has_swept, rows, sweep
 from tests.store.power import Machine, running_machine
 
 #: All that a message can be added with.
@@ -237,12 +237,11 @@ async def test_ids_of_a_deleted_queue_are_no_other_ones(disks: Disks, data: Path
     commits.connection.execute("delete from queue where number = 2")
     await store.close()
 
-    swept = Commits()
-    store = disks.open(data, swept)
+    store = disks.open(data)
     found = [(queue.number, len(queue.dedup)) for queue in store.queues]
     last_number = store.last_queue_number
-    await swept.reach(1)
     await store.close()
+    await sweep(data)
 
     assert (found, last_number) == ([(1, 1)], 2)
     assert rows(data, "dedup") == 1
@@ -252,7 +251,7 @@ async def test_crowd_of_ids_is_swept_between_other_calls(
     disks: Disks, data: Path, commits: Commits
 ) -> None:
     """Some thousands at a time, so that it holds up nobody."""
-    store = disks.open(data, commits)
+    store = disks.open(data, commits, patience=AT_ONCE)
     queue, other = make_queue(1), make_queue(2)
     for each in (queue, other):
         await store.new_queue(each)
@@ -269,8 +268,7 @@ async def test_crowd_of_ids_is_swept_between_other_calls(
     await store.add(other, b"x", START_NS)
     await deleted
     assert commits.count - before < 4
-    await commits.reach(before + 5)
-    await store.settle()
+    await has_swept(store)
     await store.close()
 
     assert rows(data, "dedup") == 0

@@ -6,7 +6,6 @@ process ends, cleanly or by a crash. Hypothesis prints the shortest history that
 
 import asyncio
 import shutil
-import struct
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,10 +21,12 @@ from qmq.errors import QError
 from qmq.model.check import problems_of
 from qmq.model.index import seq_of, size_of
 from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
+from qmq.store.local.sweeping import Patience
+from qmq.store.local.together import unpacked
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Durability, NackKind, Store
 from tests.leased import leased_messages
-from tests.store.disk import Commits, Disks
+from tests.store.disk import ALONG, AT_ONCE, Commits, Disks, has_swept
 from tests.store.durability_conformance import not_gone
 
 #: Where calls find their queue: one with a dead-letter queue, and that one.
@@ -60,8 +61,9 @@ steps = st.tuples(st.lists(calls, max_size=6), st.sampled_from(["", "", "", "clo
 class Server:
     """A server with a data directory."""
 
-    def __init__(self, root: Path, cache_bytes_max: int) -> None:
+    def __init__(self, root: Path, cache_bytes_max: int, patience: Patience | None) -> None:
         self.root = root
+        self.patience = patience
         self.image = 0
         self.cache_bytes_max = cache_bytes_max
         self.clock = ManualClock()
@@ -80,7 +82,10 @@ class Server:
         """Start on what was left."""
         self.commits = Commits()
         self.disk: DiskStore = self.disks.open(
-            self.data, self.commits, cache_bytes_max=self.cache_bytes_max
+            self.data,
+            self.commits,
+            cache_bytes_max=self.cache_bytes_max,
+            patience=self.patience,
         )
         self.broker = Broker(
             {Store.DISK: self.disk},
@@ -152,6 +157,8 @@ class Server:
 
     async def check(self) -> None:
         """Compare what is on disk with what is in memory."""
+        if self.patience is AT_ONCE:
+            await has_swept(self.disk)
         await self.disk.settle()
         connection = self.commits.connection
         queues = list(self.broker.catalog)
@@ -162,15 +169,24 @@ class Server:
             known = queue.leases.by_seq.values()
             for entry in (*queue.ready, *(each.entry for each in known)):
                 messages[seq_of(entry)] = queue.number, size_of(entry)
-        assert _table(connection, "seq, queue, length(envelope) from message") == {
+        rows = _table(connection, "seq, queue, length(envelope) from message")
+        unswept = {
+            seq for column in _column(connection, "seqs from gone") for seq in unpacked(column)
+        }
+        purged = {queue.number: queue.purged_seq for queue in queues}
+        unswept |= {seq for seq, number, _ in rows if seq <= purged.get(number, seq)}
+        assert {row for row in rows if row[0] not in unswept} == {
             (seq, *where) for seq, where in messages.items()
         }
         fences = dict(_table(connection, "seq, fence from delivery"))
-        for packed in _column(connection, "seqs from lease"):
-            # Messages that were leased together and have no row of their own.
-            still = {seq for (seq,) in struct.iter_unpack("<Q", packed)} & messages.keys()
-            assert still - fences.keys()
-            fences = dict.fromkeys(still, 1) | fences
+        fences = {seq: fence for seq, fence in fences.items() if seq not in unswept}
+        leases = _column(connection, "seqs from lease")
+        if self.patience is AT_ONCE:
+            assert not unswept
+            # Each is about messages that are there and have no row of their own.
+            assert all(messages.keys() & unpacked(column) - fences.keys() for column in leases)
+        for column in leases:
+            fences = dict.fromkeys(messages.keys() & unpacked(column), 1) | fences
         assert fences == {
             seq: each.fence for queue in queues for seq, each in queue.leases.by_seq.items()
         }
@@ -187,15 +203,19 @@ def _table(connection: apsw.Connection, columns: str) -> set[Any]:
 @given(
     history=st.lists(steps, max_size=12),
     cache_bytes_max=st.sampled_from([0, 3 * CACHED_OVERHEAD_BYTES, 1_000_000]),
+    patience=st.sampled_from([None, ALONG, AT_ONCE]),
 )
 @settings(max_examples=60)
 def test_rows_are_what_the_queues_are(
-    history: list[tuple[list[Call], str]], cache_bytes_max: int
+    history: list[tuple[list[Call], str]], cache_bytes_max: int, patience: Patience | None
 ) -> None:
-    """No row is left over and none is missing: of messages, and of how they were handed out."""
+    """No row is left over and none is missing: of messages, and of how they were handed out.
+
+    Whenever rows of what has left are removed: by and by, by the next transaction, at once.
+    """
 
     async def run(root: Path) -> None:
-        server = Server(root, cache_bytes_max)
+        server = Server(root, cache_bytes_max, patience)
         try:
             for some, ending in history:
                 await server.make_queues()
@@ -206,6 +226,9 @@ def test_rows_are_what_the_queues_are(
                 if ending:
                     await server.end(ending)
                     await server.check()
+            server.patience = AT_ONCE
+            await server.end("close")
+            await server.check()
         finally:
             await server.broker.close()
             await server.disks.close()

@@ -5,13 +5,12 @@ from qmq.model.index import entry
 from qmq.store.local.together import Together
 
 
-def leased(seq: int, *, fence: int = 1, was_known: bool = False) -> Delivery:
+def leased(seq: int, *, fence: int = 1) -> Delivery:
     """Make a message of ten bytes that "w" has on lease."""
     delivery = Delivery(entry(seq, 10))
     delivery.fence = delivery.count = fence
     delivery.state = State.LEASED
     delivery.until_ns, delivery.leased_ns, delivery.consumer = 90, 60, "w"
-    delivery.was_known = was_known
     return delivery
 
 
@@ -37,19 +36,6 @@ def test_who_has_a_history_has_a_row_of_his_own() -> None:
     assert others == [again]
 
 
-def test_who_was_known_keeps_his_own_row_besides() -> None:
-    """It is forgotten with the message, whether or not the shared one is."""
-    together = Together()
-
-    row, others = together.begin([leased(1), leased(4, was_known=True)])
-
-    assert row is not None
-    assert row[-1] == b"\1\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0"
-    assert others == []
-    assert together.leave([4]) == ([], [4])
-    assert together.leave([4, 1]) == ([1], [4])
-
-
 def test_shared_row_counts_where_his_own_tells_of_no_lease() -> None:
     """Any later one is in his own, which counts then."""
     row, _ = Together().begin([leased(1), leased(3), leased(4)])
@@ -65,7 +51,7 @@ def test_shared_row_counts_where_his_own_tells_of_no_lease() -> None:
     assert (waiting.until_ns, waiting.leased_ns, waiting.consumer) == (90, 60, "w")
     assert (waiting.priority, waiting.expires_ns) == (7, 99)
     assert (again.fence, len(together)) == (2, 1)
-    assert together.leave([1]) == ([row[0]], [1])
+    assert together.leave([1]) == [row[0]]
 
 
 def test_one_alone_has_a_row_of_his_own() -> None:
@@ -78,13 +64,14 @@ def test_one_alone_has_a_row_of_his_own() -> None:
 
 
 def test_row_is_done_when_the_last_has_left_it() -> None:
-    """Whoever is in none has another row to be forgotten."""
+    """Whoever is in none makes no difference."""
     together = Together()
     together.begin([leased(1), leased(3), leased(5)])
 
-    assert together.leave([3, 7]) == ([], [7])
-    assert together.leave([3, 1]) == ([], [3])
-    assert together.leave([5]) == ([1], [])
+    assert together.leave([3, 7]) == []
+    assert together.leave([3, 1]) == []
+    assert together.leave([5]) == [1]
+    assert len(together) == 0
 
 
 def test_row_is_read_for_those_that_are_there() -> None:
@@ -105,4 +92,4 @@ def test_row_is_read_for_those_that_are_there() -> None:
         getattr(expected, name) for name in Delivery.__slots__
     ]
     assert loading.left_over() == [5]
-    assert together.leave([1]) == ([1], [])
+    assert together.leave([1]) == [1]

@@ -15,8 +15,12 @@ import apsw
 
 from qmq.model.changes import Changes
 from qmq.model.index import entry
+from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
+from qmq.store.local.shrinking import Shrinker
+from qmq.store.local.sweeping import Patience, Sweeper
+from qmq.store.local.together import unpacked
 from qmq.values import Durability
 from tests.store.disk import WAIT_S
 
@@ -92,12 +96,19 @@ class Writer:
 class Bench:
     """A journal with a hand on its writer, and what was asked of it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, patience: Patience | None = None) -> None:
         self._directory = DataDirectory(data)
         self.connection = self._directory.open_database()
         self.writer = Writer(self.connection)
         self.failures: list[str] = []
-        self.journal = Journal(self.connection, self.failures.append, 10_000)
+        self.journal = Journal(
+            self.connection,
+            checkpointer=Checkpointer(self._directory.open_beside(), self._directory.sync_database),
+            shrinker=Shrinker(self.connection, self._directory.database_file),
+            sweeper=Sweeper(patience),
+            on_failure=self.failures.append,
+            pending_bytes_max=10_000,
+        )
         self.seq = 0
 
     def insert(self, durability: Durability = Durability.FSYNC) -> asyncio.Future[None]:
@@ -122,7 +133,10 @@ class Bench:
 
     def seqs(self) -> list[int]:
         """Return the numbers of the messages that are on disk. The writer must be idle."""
-        return [seq for (seq,) in self.connection.execute("select seq from message order by seq")]
+        rows = self.connection.execute("select seqs from gone")
+        gone = {seq for (column,) in rows for seq in unpacked(column)}
+        rows = self.connection.execute("select seq from message order by seq")
+        return [seq for (seq,) in rows if seq not in gone]
 
     async def close(self) -> None:
         """Leave nothing open."""

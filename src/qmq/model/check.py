@@ -116,7 +116,7 @@ def _problems_of_moments(queue: Queue) -> Iterator[str]:
         if delivery.expires_ns and not leases.may_expire:
             yield f"message {seq} expires, and none is said to do so"
     if ttl_ns and queue.ready.fresh:
-        oldest_ns, next_ns = seq_of(queue.ready.fresh[0]) + ttl_ns, queue.next_moment_ns()
+        oldest_ns, next_ns = seq_of(queue.ready.fresh.head[0]) + ttl_ns, queue.next_moment_ns()
         if next_ns is None or next_ns > oldest_ns:
             yield f"messages expire at {oldest_ns}, and are looked at when it is {next_ns}"
 

@@ -64,7 +64,6 @@ class Delivery:
         "seq",
         "state",
         "until_ns",
-        "was_known",
     )
 
     def __init__(self, entry: int, seq: int | None = None) -> None:
@@ -91,8 +90,6 @@ class Delivery:
         self.attempts: tuple[Attempt, ...] = ()
         #: The redrive that has brought it here, if one has.
         self.redrive_id = ""
-        #: Whether something was known of it, and kept, before it was first handed out.
-        self.was_known = False
         #: The higher, the sooner it is handed out.
         self.priority = 0
         #: Until when it is of use, by its own ttl; 0 is for ever.

@@ -360,7 +360,6 @@ class Leases:
     def restore(self, delivery: Delivery) -> None:
         """Take over what is known of a message, and put it into the state that it has."""
         self.by_seq[delivery.seq] = delivery
-        delivery.was_known = True
         self.may_expire = self.may_expire or delivery.expires_ns > 0
         self.last_leased_ns = max(self.last_leased_ns, delivery.leased_ns)
         if delivery.group_id or delivery.fair_key:

@@ -201,7 +201,7 @@ class Queue:
             moments.append(of_keys)
         ttl_ns = self.info.settings.ttl_ns
         if ttl_ns and self.ready.fresh:
-            moments.append(seq_of(self.ready.fresh[0]) + ttl_ns)
+            moments.append(seq_of(self.ready.fresh.head[0]) + ttl_ns)
         if (of_rate := self.gates.next_moment_ns()) is not None:
             moments.append(of_rate)
         return min(moments, default=None)
@@ -345,7 +345,7 @@ class Queue:
     def _take_oldest(self) -> Delivery | None:
         """Take the message that came first, of those that are ready, wherever it stands."""
         known, fresh = self.leases.oldest_ready(), self.ready.fresh
-        if fresh and (known is None or fresh[0] < known.entry):
+        if fresh and (known is None or fresh.head[0] < known.entry):
             known = Delivery(self.ready.take_fresh())
             if self.lines.is_active:
                 self.lines.plain_changed()
@@ -356,6 +356,17 @@ class Queue:
     def take_in(self, entry: int) -> None:
         """Put a message at the end, whatever the limit: one from a store or another queue."""
         self.ready.append(entry)
+        if self.lines.is_active:
+            self.lines.plain_changed()
+
+    def take_in_run(self, seqs: Sequence[int], sizes: Sequence[int]) -> None:
+        """Put messages of a store at the end, whatever the limit: the cheapest way for very many.
+
+        Args:
+            seqs: their sequence numbers, in order.
+            sizes: what each takes, in bytes.
+        """
+        self.ready.extend_packed(seqs, sizes)
         if self.lines.is_active:
             self.lines.plain_changed()
 

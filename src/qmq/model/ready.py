@@ -1,12 +1,11 @@
 """The messages of a queue that can be handed out, in their order."""
 
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 
 from qmq.model.index import entry, seq_of, size_of, sizes_of
+from qmq.model.line import TAIL_ENTRIES_MAX, Line
 from qmq.model.standing import ENTRY_BITS, Standing, entry_of
 
 
@@ -23,7 +22,7 @@ class Ready:
 
     def __init__(self) -> None:
         #: Never handed out, and nothing is known of them: without priority.
-        self._fresh: deque[int] = deque()
+        self._fresh = Line()
         #: The others.
         self._returned = Standing()
         self._ageing_ns = 0
@@ -42,7 +41,7 @@ class Ready:
         return map(entry_of, merge(sorted(self._returned), map(self._fresh_key, self._fresh)))
 
     @property
-    def fresh(self) -> Sequence[int]:
+    def fresh(self) -> Line:
         """Those that were never handed out, in order."""
         return self._fresh
 
@@ -74,13 +73,21 @@ class Ready:
 
     def append(self, entry: int) -> None:
         """Put one at the end, whose sequence number is the highest of all."""
-        self._fresh.append(entry)
+        tail = self._fresh.tail
+        tail.append(entry)
+        if len(tail) > TAIL_ENTRIES_MAX:
+            self._fresh.pack()
         self.bytes += size_of(entry)
 
     def extend(self, entries: Sequence[int], size: int) -> None:
         """Put several at the end, in order; `size` is what they take together."""
         self._fresh.extend(entries)
         self.bytes += size
+
+    def extend_packed(self, seqs: Sequence[int], sizes: Sequence[int]) -> None:
+        """Put very many at the end that come one after the other, given their numbers and sizes."""
+        self._fresh.extend_packed(seqs, sizes)
+        self.bytes += sum(sizes)
 
     def put_back(self, entry: int, priority: int = 0) -> None:
         """Put one at the place that it has by its priority and its arrival."""
@@ -101,11 +108,18 @@ class Ready:
         """Return its key."""
         if self._is_returned_first():
             return self._returned.keys[0]
-        return self._fresh_key(self._fresh[0]) if self._fresh else None
+        head = self._fresh.head
+        return self._fresh_key(head[0]) if head else None
 
     def take(self) -> int:
         """Take the first one, of at least one."""
-        taken = self._returned.take() if self._is_returned_first() else self._fresh.popleft()
+        if self._is_returned_first():
+            taken = self._returned.take()
+        else:
+            fresh = self._fresh
+            taken = fresh.head.popleft()
+            if not fresh.head:
+                fresh.refill()
         self.bytes -= size_of(taken)
         return taken
 
@@ -130,18 +144,20 @@ class Ready:
         overhead = cost(0)
         if not returned.keys:
             # Nearly always, and all that are asked for fit.
-            taken = list(islice(fresh, count_max))
+            front = fresh.reach(count_max)
+            taken = list(islice(front, count_max))
             size_taken = sizes_of(taken)
             if size_taken + len(taken) * overhead <= bytes_max:
                 for _ in taken:
-                    fresh.popleft()
+                    front.popleft()
+                fresh.refill()
                 self.bytes -= size_taken
                 return taken
         taken = []
         left, size_taken = bytes_max, 0
         while len(taken) < count_max and (fresh or returned.keys):
             is_fresh = not self._is_returned_first()
-            head = fresh[0] if is_fresh else entry_of(returned.keys[0])
+            head = fresh.head[0] if is_fresh else entry_of(returned.keys[0])
             left -= size_of(head) + overhead if is_fresh else cost(head)
             if left < 0 and taken:
                 break
@@ -155,7 +171,7 @@ class Ready:
         returned = self._returned.keys
         if not returned or not self._fresh:
             return bool(returned)
-        return returned[0] < self._fresh_key(self._fresh[0])
+        return returned[0] < self._fresh_key(self._fresh.head[0])
 
     def take_fresh_until(self, last_seq: int, count_max: int) -> list[int]:
         """Take those that were never handed out and came no later than that, the oldest first.
@@ -166,7 +182,7 @@ class Ready:
         """
         taken: list[int] = []
         end = entry(last_seq + 1, 0)
-        while len(taken) < count_max and self._fresh and self._fresh[0] < end:
+        while len(taken) < count_max and self._fresh and self._fresh.head[0] < end:
             taken.append(self._fresh.popleft())
         self.bytes -= sizes_of(taken)
         return taken
@@ -189,51 +205,31 @@ class Ready:
         self, first_seq: int, last_seq: int, count_max: int | None = None
     ) -> list[int]:
         """Do the same with those alone that were never handed out."""
-        start, end = self._fresh_range(first_seq, last_seq)
-        if count_max is not None:
-            end = min(end, start + count_max)
-        size = len(self._fresh)
-        # To reach a place in a deque takes a nanosecond and a half for each entry on the way.
-        if end <= size - start:
-            return list(islice(self._fresh, start, end))
-        found = list(islice(reversed(self._fresh), size - end, size - start))
-        found.reverse()
-        return found
+        return self._fresh.between(entry(first_seq, 0), entry(last_seq + 1, 0), count_max)
 
     def count_between(self, first_seq: int, last_seq: int) -> int:
         """Count those with sequence numbers in a range, its ends included."""
-        start, end = self._fresh_range(first_seq, last_seq)
-        return end - start + len(self._returned.entries_between(first_seq, last_seq))
+        start, end = entry(first_seq, 0), entry(last_seq + 1, 0)
+        fresh = self._fresh.count_before(end) - self._fresh.count_before(start)
+        return max(0, fresh) + len(self._returned.entries_between(first_seq, last_seq))
 
-    def count_before(self, entry: int, priority: int) -> int:
+    def count_before(self, waiting: int, priority: int) -> int:
         """Count those that are handed out before one of them."""
-        key = self.key(entry, priority)
-        returned = self._returned.count_before(key)
-        if self._ageing_ns:
-            return returned + bisect_left(self._fresh, key, key=self._fresh_key)
-        return returned + (0 if priority else bisect_left(self._fresh, entry))
+        returned = self._returned.count_before(self.key(waiting, priority))
+        if not priority:
+            return returned + self._fresh.count_before(waiting)
+        if not self._ageing_ns:
+            return returned
+        # It stands as if it had come earlier, and behind those that came at that very moment.
+        stands_as = max(0, seq_of(waiting) - priority * self._ageing_ns + 1)
+        return returned + self._fresh.count_before(entry(stands_as, 0))
 
     def remove(self, entries: Sequence[int]) -> None:
         """Take out some, in order, that were never handed out, wherever they stand."""
         if not entries:
             return
-        start, end = self._fresh_range(seq_of(entries[0]), seq_of(entries[-1]))
-        leaving = set(entries)
-        # Turning the line costs less than going through all that stand before.
-        self._fresh.rotate(-start)
-        staying = [
-            each
-            for each in (self._fresh.popleft() for _ in range(start, end))
-            if each not in leaving
-        ]
-        self._fresh.extendleft(reversed(staying))
-        self._fresh.rotate(start)
+        self._fresh.remove(entries)
         self.bytes -= sum(map(size_of, entries))
-
-    def _fresh_range(self, first_seq: int, last_seq: int) -> tuple[int, int]:
-        """Return where those begin and end that were never handed out, of a range."""
-        start = bisect_left(self._fresh, entry(first_seq, 0))
-        return start, bisect_left(self._fresh, entry(last_seq + 1, 0), start)
 
     def clear(self) -> list[int]:
         """Take all, and return them in order."""

@@ -4,19 +4,34 @@ import contextlib
 import fcntl
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from qmq.errors import DataDirectoryError
+from qmq.limits import CHECKPOINT_PAGES, LOG_PAGES_MAX
 from qmq.store.sql import load_migrations
 
 _DATABASE = "q.db"
+_LOG = "q.db-wal"
 _LOCK = "q.lock"
 #: "qmq1" in ASCII: marks a SQLite file as q's (https://sqlite.org/pragma.html#pragma_application_id).
 APPLICATION_ID = 0x716D7131
 #: A file system's own, found in any freshly mounted volume.
 _NOT_FOREIGN = {"lost+found"}
+#: The first release of SQLite in which two connections cannot corrupt a database in WAL mode.
+_SQLITE_MIN = (3, 51, 3)
+#: SQLite's own file system, and the one by which it locks a database against all other
+#: processes, once, and yet lets this one have several connections to it.
+_PLAIN_VFS: Final = "unix"
+_EXCLUSIVE_VFS: Final = "unix-excl"
+#: Bytes of the log from the start on: of the pages at which it is written back, each with its
+#: header of 24 bytes, and a fifth more, for those that come meanwhile.
+_LOG_BYTES: Final = CHECKPOINT_PAGES * (4096 + 24) * 6 // 5
+#: macOS has none that leaves out the time of the last change.
+_sync_data: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 
 
 class DataDirectory:
@@ -30,6 +45,9 @@ class DataDirectory:
                 q's data, or another process holds it.
         """
         self.path = path
+        #: A descriptor of the database, once it is open. It must not be closed before SQLite's
+        #: own are: that would let go of the locks that this process has on the file.
+        self._database_fd = -1
         try:
             _make_directory(path)
             _refuse_foreign(path)
@@ -41,11 +59,17 @@ class DataDirectory:
             ) from error
 
     def close(self) -> None:
-        """Let go of the directory; to do so again does nothing."""
+        """Let go of the directory, whose connections are closed; to do so again does nothing."""
+        if self._database_fd >= 0:
+            os.close(self._database_fd)
+            self._database_fd = -1
         self._lock.close()
 
     def open_database(self) -> apsw.Connection:
         """Open the database, creating or migrating it as needed.
+
+        Its log holds nothing then, and no commit writes it back into the database: see
+        `qmq.store.local.checkpoints`.
 
         Raises:
             DataDirectoryError: it is none of q's, made by a newer q, or cannot be opened
@@ -54,13 +78,13 @@ class DataDirectory:
         path = self.path / _DATABASE
         is_new = not path.exists()
         try:
-            connection = apsw.Connection(str(path))
+            connection = apsw.Connection(str(path), vfs=_vfs())
             try:
                 _refuse_unknown(connection, path)
                 _make_durable(connection, path)
                 _migrate(connection)
                 connection.create_scalar_function("append_bytes", _append_bytes, 2)
-                _take_hold(connection)
+                connection.wal_checkpoint()
             except BaseException:
                 connection.close()
                 raise
@@ -69,6 +93,51 @@ class DataDirectory:
         if is_new:
             _sync_directory(self.path)
         return connection
+
+    def open_beside(self) -> apsw.Connection:
+        """Open the database, which `open_database` has made ready, a second time.
+
+        To be called before anything is written in another thread.
+
+        Raises:
+            DataDirectoryError: it cannot be opened, or its log has no room.
+        """
+        path = self.path / _DATABASE
+        try:
+            connection = apsw.Connection(str(path), vfs=_vfs())
+            try:
+                _make_durable(connection, path)
+                _lengthen(path.with_name(_LOG))
+            except BaseException:
+                connection.close()
+                raise
+        except (apsw.Error, OSError) as error:
+            raise DataDirectoryError(f"cannot open {path}: {error}") from error
+        return connection
+
+    def database_file(self) -> int:
+        """Return a descriptor of the database's file, which `close` closes.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if self._database_fd < 0:
+            self._database_fd = os.open(self.path / _DATABASE, os.O_RDWR | os.O_CLOEXEC)
+        return self._database_fd
+
+    def sync_database(self) -> None:
+        """Make sure that what was written to the database's file is on disk, if not in its log.
+
+        Raises:
+            OSError: it may not be.
+        """
+        _sync_data(self.database_file())
+
+
+def _vfs() -> str:
+    """Return the file system for SQLite to use: a default of this process's own goes before."""
+    default = apsw.vfs_names()[0]
+    return _EXCLUSIVE_VFS if default == _PLAIN_VFS else default
 
 
 def _make_directory(path: Path) -> None:
@@ -143,10 +212,11 @@ def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
 
 def _make_durable(connection: apsw.Connection, path: Path) -> None:
     """Set what durability and speed rest on, and read it back."""
+    if tuple(map(int, apsw.sqlite_lib_version().split("."))) < _SQLITE_MIN:
+        raise DataDirectoryError(
+            f"SQLite {apsw.sqlite_lib_version()} can corrupt {path}: install a newer apsw"
+        )
     wanted = (
-        # No other process may write or checkpoint behind q's back; it also spares the
-        # file locks and shared memory that each transaction would take.
-        ("locking_mode", "exclusive"),
         ("journal_mode", "wal"),
         # FULL (2) syncs the WAL in every commit; NORMAL, which the journal sets for a commit
         # that nobody needs synced, does not.
@@ -159,15 +229,29 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
     # Where fsync leaves data in the drive's cache (macOS), ask for more.
     connection.pragma("fullfsync", 1)
     connection.pragma("checkpoint_fullfsync", 1)
-
-
-def _take_hold(connection: apsw.Connection) -> None:
-    """Lock the database: in exclusive mode SQLite keeps the lock of the first write."""
-    connection.execute("begin exclusive; commit")
+    # Or a commit would write the log back into the database, while everybody waits for it.
+    connection.wal_autocheckpoint(0)
+    # One large batch does not leave a large log for ever.
+    connection.pragma("journal_size_limit", LOG_PAGES_MAX * connection.pragma("page_size"))
 
 
 def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
     return b"".join(part for part in parts if isinstance(part, bytes))
+
+
+def _lengthen(log: Path) -> None:
+    """Give the log the length that it will have, in zeros, which SQLite takes for no commits.
+
+    A sync of what makes a file longer takes up to twice as long as one of what was there.
+    """
+    fd = os.open(log, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        length = os.fstat(fd).st_size
+        if length < _LOG_BYTES:
+            os.pwrite(fd, bytes(_LOG_BYTES - length), length)
+            _sync_data(fd)
+    finally:
+        os.close(fd)
 
 
 def _migrate(connection: apsw.Connection) -> None:

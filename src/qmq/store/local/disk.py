@@ -1,27 +1,28 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import apsw
 
-from qmq.descriptions import QueueInfo
 from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
-from qmq.model.dedup import Known
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
+from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.journal import Journal
-from qmq.store.local.rows import delivery_of, delivery_row, queue_columns, settings_of, tags_of
+from qmq.store.local.loading import load
+from qmq.store.local.rows import delivery_row, queue_columns
+from qmq.store.local.shrinking import Shrinker
+from qmq.store.local.sweeping import Patience, Sweeper
 from qmq.store.local.together import Together
-from qmq.store.sql import load_statements
 from qmq.values import Durability, Store
 
 #: Bytes of memory that a cached envelope takes besides what is in it: the header of its
@@ -34,24 +35,13 @@ _INDEX_BYTES: Final = MESSAGE_BYTES[Store.DISK]
 
 _T = TypeVar("_T")
 
-_SQL = load_statements("qmq.store.local", "statements.sql")
-
 
 def _ignore(_: str) -> None:
     """Do nothing about a failure but what the store does itself."""
 
 
-class _Found(NamedTuple):
-    """What a database holds besides queues, messages, redrives and schedules."""
-
-    #: The highest number that a message ever had.
-    last_number: int
-    #: Messages that are nobody's.
-    orphans: list[int]
-    #: Rows of leases that are about nobody any more.
-    leases: list[int]
-    #: Messages whose dedup_ids are remembered for queues that are gone.
-    strangers: list[int]
+def _tell_nobody(read: int, total: int) -> None:
+    """Say nothing of what was read so far."""
 
 
 class DiskStore:
@@ -69,7 +59,9 @@ class DiskStore:
         cache_bytes_max: int = CACHE_BYTES_MAX,
         pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Open the store, in the event loop that will use it.
 
@@ -80,8 +72,11 @@ class DiskStore:
             pending_bytes_max: bytes of changes that wait for the disk before it is busy.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            on_progress: called once a second while messages are read, with how many were read
+                and about how many there are.
             footprint: counts what messages take in memory; where that leaves no room, nothing
                 is cached.
+            patience: when rows of what has left are removed; by default, as `Patience` says.
         """
         self._footprint = footprint or Footprint()
         self._directory = directory
@@ -91,23 +86,33 @@ class DiskStore:
         self._cache: dict[int, bytes] = {}
         self._cache_bytes = 0
         self._together = Together()
+        found = load(connection, self._together, on_progress)
         #: The queues found on disk, in order of creation.
-        self.queues: list[Queue] = []
+        self.queues = found.queues
         #: The redrives found on disk, in order of their starts: id, and what was kept.
-        self.redrives: list[tuple[str, str]] = []
+        self.redrives = found.redrives
         #: The schedules found on disk, in order of their creation: id, and what was kept.
-        self.schedules: list[tuple[str, str]] = []
+        self.schedules = found.schedules
         #: The highest number that a queue, or what is left over of one, ever had.
-        self.last_queue_number = 0
+        self.last_queue_number = found.last_queue_number
         #: How far ahead of the machine's clock the one is by which moments were written: see
         #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
-        self.clock_offset_ns = 0
-        found = self._load()
-        self._journal = Journal(connection, on_failure, pending_bytes_max)
+        self.clock_offset_ns = found.clock_offset_ns
+        self._footprint.left -= found.live * _INDEX_BYTES
+        sweeper = Sweeper(patience)
+        sweeper.begin(found.live, *found.gone_numbers)
+        sweeper.add(found.gone)
+        sweeper.add_leases(found.leases)
+        sweeper.add_known(found.strangers)
+        self._journal = Journal(
+            connection,
+            checkpointer=Checkpointer(directory.open_beside(), directory.sync_database),
+            shrinker=Shrinker(connection, directory.database_file),
+            sweeper=sweeper,
+            on_failure=on_failure,
+            pending_bytes_max=pending_bytes_max,
+        )
         self._journal.last_number = found.last_number
-        self._journal.forget_leases(found.leases, ())
-        if found.orphans or found.strangers:
-            self._journal.sweep(found.orphans, found.strangers)
 
     @classmethod
     def open(
@@ -116,6 +121,7 @@ class DiskStore:
         *,
         cache_bytes_max: int = CACHE_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
     ) -> Self:
         """Open the store in a data directory, making or migrating it as needed.
@@ -127,6 +133,8 @@ class DiskStore:
             cache_bytes_max: bytes of memory that envelopes may take.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            on_progress: called once a second while messages are read, with how many were read
+                and about how many there are.
             footprint: counts what messages take in memory.
 
         Raises:
@@ -143,6 +151,7 @@ class DiskStore:
                     connection,
                     cache_bytes_max=cache_bytes_max,
                     on_failure=on_failure,
+                    on_progress=on_progress,
                     footprint=footprint,
                 )
             except apsw.Error as error:
@@ -153,87 +162,15 @@ class DiskStore:
             undo.pop_all()
         return store
 
-    def _load(self) -> "_Found":
-        """Rebuild the queues from the rows."""
-        by_number: dict[int, Queue] = {}
-        for number, id_, name, limit, created_ns, tags, settings in self._connection.execute(
-            _SQL["select_queues"]
-        ):
-            how, pause, purged_seq = settings_of(settings)
-            queue = by_number[number] = Queue(
-                number,
-                QueueInfo(
-                    id=id_,
-                    name=name,
-                    limit=limit,
-                    created_ns=created_ns,
-                    store=Store.DISK,
-                    tags=tags_of(tags),
-                    settings=how,
-                    pause=pause,
-                ),
-            )
-            queue.purged_seq = purged_seq
-        self.queues = list(by_number.values())
-        self.last_queue_number = max(by_number, default=0)
-        self.redrives = list(self._connection.execute(_SQL["select_redrives"]))
-        self.schedules = list(self._connection.execute(_SQL["select_schedules"]))
-        deliveries = {row[0]: row for row in self._connection.execute(_SQL["select_deliveries"])}
-        together = self._together.load(self._connection.execute(_SQL["select_leases"]))
-        [(last_number,)] = self._connection.execute(_SQL["select_last_number"])
-        orphans = []
-        for seq, number, size in self._connection.execute(_SQL["select_messages"]):
-            row = deliveries.pop(seq, None) if deliveries else None
-            home = by_number.get(number)
-            if home is None or seq <= home.purged_seq:
-                orphans.append(seq)
-                self.last_queue_number = max(self.last_queue_number, number)
-            elif row:
-                known = delivery_of(row, size)
-                together.take_own(known)
-                home.restore(known)
-            elif leased := together.take(seq, size):
-                home.restore(leased)
-            else:
-                home.take_in(entry(seq, size))
-            last_number = max(last_number, seq)
-        for number, *held in self._connection.execute(_SQL["select_groups"]):
-            if home := by_number.get(number):
-                home.hold_group(*held)
-        strangers = self._load_known(by_number)
-        self._load_clock_offset(self.queues)
-        held = sum(queue.message_count for queue in self.queues)
-        self._footprint.left -= held * _INDEX_BYTES
-        return _Found(last_number, orphans + list(deliveries), together.left_over(), strangers)
-
-    def _load_known(self, by_number: Mapping[int, Queue]) -> list[int]:
-        """Rebuild what queues remember; return the messages that are remembered for nobody."""
-        strangers: list[int] = []
-        for number, *known in self._connection.execute(_SQL["select_known"]):
-            if home := by_number.get(number):
-                home.dedup.add(Known(*known))
-            else:
-                strangers.append(known[0])
-                self.last_queue_number = max(self.last_queue_number, number)
-        return strangers
-
     @property
     def cached_bytes(self) -> int:
         """What the envelopes take in memory that are there."""
         return self._cache_bytes
 
-    def _load_clock_offset(self, queues: Iterable[Queue]) -> None:
-        """Read by which clock moments were written; forget it if none is there any more.
-
-        Then the machine's clock is the better one: moments are shown as people know them.
-        """
-        self.clock_offset_ns = self._connection.execute(_SQL["select_clock_offset"]).get or 0
-        if self.clock_offset_ns and not any(
-            queue.leases.by_seq or len(queue.dedup) or queue.info.settings.ttl_ns
-            for queue in queues
-        ):
-            self.clock_offset_ns = 0
-            self._connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
+    @property
+    def is_swept(self) -> bool:
+        """Whether nothing that has left has rows any more, but for what is being removed."""
+        return self._journal.is_swept
 
     def keep_clock_offset(self, offset_ns: int) -> Awaitable[None]:
         """Keep how far ahead of the machine's clock the one is by which moments are written."""
@@ -277,11 +214,8 @@ class DiskStore:
         entries = queue.drop_all()
         self._uncache_all(entries)
         self._footprint.left += len(entries) * _INDEX_BYTES
-        seqs = seqs_of(entries)
-        # The rows of the others go with their messages.
-        together, _ = self._together.leave(seqs)
-        self._journal.forget_leases(together, ())
-        self._journal.sweep(seqs)
+        self._journal.forget_leases(self._together.leave(seqs_of(entries)))
+        self._journal.sweep(entries)
 
     def save_info(self, queue: Queue) -> Awaitable[None]:
         """Keep what has changed in a queue's info."""
@@ -330,13 +264,12 @@ class DiskStore:
         """Take the message at the head of a queue."""
         taken, was_leased = queue.pop()
         self._footprint.left += _INDEX_BYTES
-        seq = seq_of(taken)
         if was_leased:
-            self._journal.forget_leases(*self._together.leave((seq,)))
+            self._journal.forget_leases(self._together.leave((seq_of(taken),)))
         envelope = self._uncache(taken)
         if envelope is None:
-            return _first(self._journal.take([seq], durability))
-        return self._journal.delete((seq,), envelope, durability)
+            return _first(self._journal.take((taken,), durability))
+        return self._journal.remove((taken,), envelope, durability)
 
     def pop_batch(
         self,
@@ -350,13 +283,12 @@ class DiskStore:
         if not taken:
             return self._settled_with([], durability)
         if leased:
-            self._journal.forget_leases(*self._together.leave(leased))
+            self._journal.forget_leases(self._together.leave(leased))
         envelopes = self._uncache_all(taken)
         self._footprint.left += len(taken) * _INDEX_BYTES
-        seqs = seqs_of(taken)
-        if len(envelopes) < len(seqs):
-            return self._journal.take(seqs, durability)
-        return self._journal.delete(seqs, envelopes, durability)
+        if len(envelopes) < len(taken):
+            return self._journal.take(taken, durability)
+        return self._journal.remove(taken, envelopes, durability)
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""
@@ -402,12 +334,11 @@ class DiskStore:
             self._journal.keep_leases(row, [delivery_row(each) for each in others])
         if others:
             # A row of its own counts, whatever one that it shared says.
-            done, _ = self._together.leave([each.seq for each in others])
-            self._journal.forget_leases(done, ())
+            self._journal.forget_leases(self._together.leave([each.seq for each in others]))
         leaving = seqs_of(changes.removed)
         leaving += (seq_of(move.old_entry) for move in changes.moved)
         if leaving:
-            self._journal.forget_leases(*self._together.leave(leaving))
+            self._journal.forget_leases(self._together.leave(leaving))
 
     async def settle(self, durability: Durability = Durability.UNKNOWN) -> None:
         """Wait until all that was decided upon so far is so durable: on disk, if not told."""

@@ -11,24 +11,23 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import apsw
 
 from qmq.errors import Busy, StoreFailed
 from qmq.model.changes import Changes
-from qmq.model.index import seq_of, seqs_of
+from qmq.model.index import entry, seq_of, seqs_of
+from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
 from qmq.store.local.rows import DeliveryRow
+from qmq.store.local.shrinking import Shrinker
+from qmq.store.local.sweeping import Piece, Sweeper
 from qmq.store.local.together import LeaseRow
 from qmq.store.local.transaction import Batch, commit
 from qmq.store.sql import load_statements
 from qmq.values import Durability
-
-#: Messages of deleted queues that one batch removes, so that the removal of a large
-#: queue delays nobody by more than some milliseconds.
-_SWEEP_MESSAGES_MAX: Final = 2_000
 
 #: Bytes of memory that a delivery takes at least while it waits for the disk: nobody has to
 #: wait for it, and a lease can be extended without end.
@@ -57,9 +56,13 @@ class Journal:
     wait for the commit, and all else to wait for a sync.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - What it is made of, each by name.
         self,
         connection: apsw.Connection,
+        *,
+        checkpointer: Checkpointer,
+        shrinker: Shrinker,
+        sweeper: Sweeper,
         on_failure: Callable[[str], None],
         pending_bytes_max: int,
     ) -> None:
@@ -67,11 +70,17 @@ class Journal:
 
         Args:
             connection: an open database of the newest format, which syncs its commits.
+            checkpointer: of the same database; the journal starts and closes it.
+            shrinker: of the same database.
+            sweeper: knows what of that database has left and still has a row; the journal's
+                from now on.
             on_failure: called once, with the reason, when a commit fails.
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
         """
         self._connection = connection
+        self._checkpointer = checkpointer
+        self._shrinker = shrinker
         self._on_failure = on_failure
         self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
@@ -87,17 +96,34 @@ class Journal:
         self._synchronous = _FULL
         #: Whether all that was committed is on disk. The writer's while it works.
         self._is_synced = True
-        self._orphans: deque[int] = deque()
-        #: Messages whose dedup_ids are of queues that are gone.
-        self._strangers: deque[int] = deque()
+        self._sweeper = sweeper
+        #: Looks now and then whether there is time to sweep, as long as there is anything.
+        self._idle_timer: asyncio.TimerHandle | None = None
+        #: How many batches are committed, and how many were when the timer was set.
+        self._committed = 0
+        self._committed_then = 0
+        #: Whether it sweeps since nothing else came for a time.
+        self._is_idle = False
+        #: Whether it may sweep at all.
+        self._sweeps = True
         #: The highest number that a message ever had, for the store to say.
         self.last_number = 0
+        #: The same, as far as the database tells it when what was offered is committed.
+        self._last_kept = 0
         #: Why nothing is acknowledged any more, once that is so.
         self._failure = ""
         #: Wakes the writer, to look what is on offer or to end.
         self._calls: SimpleQueue[bool] = SimpleQueue()
+        checkpointer.start(connection, lambda: self._calls.put(_LOOK))
         self._thread = threading.Thread(target=self._write_batches, name="journal")
         self._thread.start()
+        if not sweeper.is_empty():
+            self._watch_for_idleness()
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether nothing that has left has rows any more, but for what is being removed."""
+        return self._sweeper.is_empty()
 
     def check(self) -> None:
         """Refuse work that could not be made durable.
@@ -138,21 +164,21 @@ class Journal:
         batch.bytes += size
         return self._wait_for(batch, None, durability)
 
-    def delete(self, seqs: Iterable[int], result: _T, durability: Durability) -> Awaitable[_T]:
-        """Forget messages; give `result` back when that is durable."""
+    def remove(self, entries: Sequence[int], result: _T, durability: Durability) -> Awaitable[_T]:
+        """Forget messages, by their entries; give `result` back when that is durable."""
         batch = self._open()
-        batch.deletes += seqs
+        self._leave(batch, entries)
         return self._wait_for(batch, result, durability)
 
-    def take(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
+    def take(self, entries: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
         """Forget messages and return their envelopes."""
         batch = self._open()
-        return self._ask(batch, batch.takes, seqs, durability)
+        self._leave(batch, entries)
+        return self._ask(batch, seqs_of(entries), durability)
 
     def read(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
         """Return the envelopes of messages; all that came before is so durable then."""
-        batch = self._open()
-        return self._ask(batch, batch.reads, seqs, durability)
+        return self._ask(self._open(), seqs, durability)
 
     def keep(self, changes: Changes, size: int) -> None:
         """Keep new, moved and removed messages, redrives and schedules, all of them or none.
@@ -165,8 +191,12 @@ class Journal:
             for added, queue_number, envelope in changes.added
         )
         batch.bytes += size
-        batch.moves += changes.moved
-        batch.deletes += seqs_of(changes.removed)
+        if changes.moved:
+            batch.moves += changes.moved
+            # Their rows have other numbers then, but what was known of them has not.
+            self._leave(batch, [entry(seq_of(move.old_entry), 0) for move in changes.moved])
+        if changes.removed:
+            self._leave(batch, changes.removed)
         batch.redrives += changes.redrives
         for queue_number, group_id, paused_ns, parked_ns in changes.groups:
             statement = "save_group" if paused_ns or parked_ns else "delete_group"
@@ -192,11 +222,9 @@ class Journal:
         batch.delivery_saves += deliveries
         batch.bytes += _DELIVERY_BYTES * len(deliveries)
 
-    def forget_leases(self, together: Iterable[int], deliveries: Iterable[int]) -> None:
-        """Forget rows by their keys; that belongs to what is kept or deleted next."""
-        batch = self._open()
-        batch.lease_deletes += together
-        batch.delivery_deletes += deliveries
+    def forget_leases(self, together: Iterable[int]) -> None:
+        """Remove rows about messages that were leased together, by their keys, by and by."""
+        self._sweeper.add_leases(together)
 
     def forget_groups(self, queue_number: int) -> None:
         """Forget which groups of a queue are held; that belongs to what is kept next."""
@@ -208,11 +236,11 @@ class Journal:
         batch.queue_changes.append((_SQL[statement], parameters))
         return self._wait_for(batch, None, Durability.FSYNC)
 
-    def sweep(self, seqs: Iterable[int], known: Iterable[int] = ()) -> None:
-        """Remove messages, and dedup_ids, that nobody can reach any more, by and by."""
-        self._orphans.extend(seqs)
-        self._strangers.extend(known)
-        self._schedule_offer()
+    def sweep(self, entries: Sequence[int], known: Iterable[int] = ()) -> None:
+        """Remove messages, and dedup_ids, of which the database tells that they are gone."""
+        self._sweeper.live -= len(entries)
+        self._sweeper.add(entries)
+        self._sweeper.add_known(known)
 
     def settled(self, result: _T, durability: Durability) -> Awaitable[_T] | None:
         """Return what gives `result` back when all that was handed in is so durable.
@@ -242,12 +270,16 @@ class Journal:
     async def close(self) -> None:
         """Commit and sync what is under way and end the writer."""
         # What is left to sweep may take long; it is found again when the database is opened.
-        self._orphans.clear()
-        self._strangers.clear()
+        self._stop_sweeping()
         while not self._failure and (pending := self.settled(None, Durability.FSYNC)):
             await asyncio.gather(pending, return_exceptions=True)
         self._calls.put(_END)
-        await self._loop.run_in_executor(None, self._thread.join)
+        await self._loop.run_in_executor(None, self._end)
+
+    def _end(self) -> None:
+        """Wait for the writer thread, then end what works beside it."""
+        self._thread.join()
+        self._checkpointer.close()
 
     def _wait_for(self, batch: Batch, result: _T, durability: Durability) -> Awaitable[_T]:
         self._schedule_offer()
@@ -263,13 +295,12 @@ class Journal:
     def _ask(
         self,
         batch: Batch,
-        questions: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]],
         seqs: Sequence[int],
         durability: Durability,
     ) -> asyncio.Future[list[bytes]]:
         """Have a batch read the envelopes of messages, and answer when it is committed."""
         future: asyncio.Future[list[bytes]] = self._loop.create_future()
-        questions.append((seqs, future))
+        batch.reads.append((seqs, future))
         if durability not in (Durability.MEMORY, Durability.OS):
             batch.needs_sync = True
         self._schedule_offer()
@@ -305,38 +336,102 @@ class Journal:
             self._refuse(batch)
             self._gathering = Batch()
             return
-        orphans = self._orphans
-        while orphans and len(batch.deletes) < _SWEEP_MESSAGES_MAX:
-            orphan = orphans.popleft()
-            batch.deletes.append(orphan)
-            batch.delivery_deletes.append(orphan)
-            # Nobody waits for it, but others may be asked whether all is on disk.
-            batch.needs_sync = True
-        while self._strangers and len(batch.forgotten) < _SWEEP_MESSAGES_MAX:
-            batch.forgotten.append(self._strangers.popleft())
-            batch.needs_sync = True
+        if batch.gone and not batch.gone_number:
+            batch.gone_number = self._sweeper.next_number()
+        if batch.piece is None:
+            batch.piece = self._swept_with(batch)
         if batch.has_work():
-            batch.last_number = self.last_number
+            self._keep_last_number(batch)
             self._is_offered = True
             self._under_way.append(batch)
             self._offered.append(batch)
             self._calls.put(_LOOK)
 
+    def _keep_last_number(self, batch: Batch) -> None:
+        """Have a batch keep the highest number, unless that is of a message that it writes."""
+        last = batch.last_number = self.last_number
+        if last > self._last_kept:
+            self._last_kept = last
+            is_inserted = batch.inserts and batch.inserts[-1][0] == last
+            batch.saves_last_number = not is_inserted
+
+    def _leave(self, batch: Batch, entries: Sequence[int]) -> None:
+        batch.gone += seqs_of(entries)
+        self._sweeper.leave(entries)
+
+    def _swept_with(self, batch: Batch) -> Piece | None:
+        """Return what a batch that is complete, or nearly so, removes besides."""
+        if not self._sweeps:
+            return None
+        sweeper = self._sweeper
+        # More may leave in this batch after that, which is in its row as well.
+        through = batch.gone_number - 1 if batch.gone_number else sweeper.number
+        if batch.has_work():
+            self._is_idle = False
+            return sweeper.beside(len(batch.inserts), batch.bytes, through)
+        piece = sweeper.alone(through) if self._is_idle else None
+        # Nobody waits for it, but others may be asked whether all is on disk.
+        batch.needs_sync = piece is not None
+        return piece
+
+    def _watch_for_idleness(self) -> None:
+        """Set the timer that looks whether there is time to sweep."""
+        self._committed_then = self._committed
+        self._idle_timer = self._loop.call_later(self._sweeper.patience.idle_s, self._sweep_if_idle)
+
+    def _sweep_if_idle(self) -> None:
+        self._idle_timer = None
+        if self._committed != self._committed_then or self._under_way:
+            self._watch_for_idleness()
+        else:
+            self._is_idle = True
+            self._schedule_offer()
+
+    def _stop_sweeping(self) -> None:
+        self._sweeps = self._is_idle = False
+        if self._idle_timer:
+            self._idle_timer.cancel()
+
     def _write_batches(self) -> None:
         """Commit one batch after the other: the writer thread's life."""
-        while self._calls.get():
+        while self._await_call():
             try:
-                batch = self._offered.popleft()
-            except IndexError:
-                # It was taken already, here, or there to let more join it.
-                continue
-            try:
-                found = self._write(batch)
+                self._write_offered()
+                self._see_to_files()
             except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
+                # Nor is what was written back from the log, which is to be there for the restart:
+                # to close the connection would write it back once more, and delete it.
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 self._loop.call_soon_threadsafe(self._fail, error)
                 # Nothing may be written after that.
                 return
-            self._loop.call_soon_threadsafe(self._release, batch, found)
+
+    def _await_call(self) -> bool:
+        """Wait until there is something to do; return whether to go on."""
+        try:
+            return self._calls.get(timeout=self._shrinker.wait_s)
+        except Empty:
+            return _LOOK
+
+    def _see_to_files(self) -> None:
+        """Do what keeps the log and the database's file small, between commits."""
+        checkpointer, shrinker = self._checkpointer, self._shrinker
+        if shrinker.proceed(may_begin=not checkpointer.is_asked):
+            checkpointer.has_committed()
+        if not shrinker.is_cutting:
+            checkpointer.proceed()
+
+    def _write_offered(self) -> None:
+        """Commit the batch on offer, if there is one, and have all who wait for it told."""
+        try:
+            batch = self._offered.popleft()
+        except IndexError:
+            # It was taken already, here, or there to let more join it.
+            return
+        found = self._write(batch)
+        self._checkpointer.has_committed()
+        self._shrinker.has_committed()
+        self._loop.call_soon_threadsafe(self._release, batch, found)
 
     def _write(self, batch: Batch) -> list[tuple[asyncio.Future[Any], Any]]:
         """Commit a batch, synced if need be; return what was asked for, for whom."""
@@ -363,13 +458,19 @@ class Journal:
             for future, result in waiters:
                 if not future.done():
                     future.set_result(result)
-        if self._orphans or self._strangers:
+        sweeper = self._sweeper
+        sweeper.live += len(batch.inserts) + len(batch.moves) - len(batch.gone)
+        self._committed += 1
+        if sweeper.is_empty():
+            self._is_idle = False
+        elif self._is_idle:
             self._schedule_offer()
+        elif self._sweeps and self._idle_timer is None:
+            self._watch_for_idleness()
 
     def _fail(self, error: Exception) -> None:
         """Stop acknowledging, for good: after a failed sync only a restart finds the truth."""
-        self._orphans.clear()
-        self._strangers.clear()
+        self._stop_sweeping()
         self._failure = (
             f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
             " more; mend the disk and restart q, which serves all that was acknowledged"

@@ -15,12 +15,18 @@ select number, id, name, message_limit, created_ns, tags, settings from queue or
 -- name: insert_message
 insert into message (seq, queue, envelope) values (?, ?, ?)
 
--- name: delete_messages
--- The keys are JSON, here and below.
-delete from message where seq in (select value from json_each(?))
+-- name: insert_gone
+insert into gone (number, seqs) values (?, ?)
 
--- name: take_message
-delete from message where seq = ? returning envelope
+-- name: delete_gone
+delete from gone where number <= ?
+
+-- name: select_gone
+select number, seqs from gone order by number
+
+-- name: delete_messages
+-- SQLite goes through the keys in order, here and below, however they come.
+delete from message where seq in (select value from carray(?))
 
 -- name: read_message
 select envelope from message where seq = ?
@@ -33,7 +39,7 @@ update message set seq = ?, queue = ?, envelope = append_bytes(envelope, ?) wher
 insert into lease (first_seq, until_ns, leased_ns, consumer, seqs) values (?, ?, ?, ?, ?)
 
 -- name: delete_leases
-delete from lease where first_seq in (select value from json_each(?))
+delete from lease where first_seq in (select value from carray(?))
 
 -- name: select_leases
 select first_seq, until_ns, leased_ns, consumer, seqs from lease
@@ -45,7 +51,7 @@ insert or replace into delivery (
 ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: delete_deliveries
-delete from delivery where seq in (select value from json_each(?))
+delete from delivery where seq in (select value from carray(?))
 
 -- name: save_redrive
 insert into redrive (id, job) values (?, ?) on conflict (id) do update set job = excluded.job
@@ -89,7 +95,7 @@ select queue, group_id, paused_ns, parked_ns from held_group
 insert into dedup (seq, queue, dedup_id, meta, expires_ns) values (?, ?, ?, ?, ?)
 
 -- name: delete_known
-delete from dedup where seq in (select value from json_each(?))
+delete from dedup where seq in (select value from carray(?))
 
 -- name: select_known
 select queue, seq, dedup_id, meta, expires_ns from dedup order by seq

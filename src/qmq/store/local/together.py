@@ -38,8 +38,6 @@ class Together:
 
     def __init__(self) -> None:
         self._lease_of: dict[int, _Lease] = {}
-        #: Those among them that have a row of their own besides.
-        self._own: set[int] = set()
 
     def __len__(self) -> int:
         """Count the messages that such rows are about."""
@@ -58,60 +56,54 @@ class Together:
         seqs = [each.seq for each in first_time]
         lease = _Lease(seqs[0], len(seqs))
         self._lease_of.update(dict.fromkeys(seqs, lease))
-        self._own.update(each.seq for each in first_time if each.was_known)
         one = first_time[0]
-        row = (seqs[0], one.until_ns, one.leased_ns, one.consumer, _packed(seqs))
+        row = (seqs[0], one.until_ns, one.leased_ns, one.consumer, packed(seqs))
         if len(first_time) == len(leased):
             return row, []
         return row, [each for each in leased if each.fence > 1]
 
-    def leave(self, seqs: Iterable[int]) -> tuple[list[int], list[int]]:
-        """Take messages out of the rows that they are in.
+    def leave(self, seqs: Iterable[int]) -> list[int]:
+        """Take messages out of the rows that they are in, if they are in any.
 
         Args:
             seqs: messages that have left their queue, or have a row of their own from now on.
 
         Returns:
-            The keys of the rows that are about nobody any more; and which of the messages
-            have a row of their own.
+            The keys of the rows that are about nobody any more.
         """
         done: list[int] = []
-        others: list[int] = []
         pop = self._lease_of.pop
         for seq in seqs:
             lease = pop(seq, None)
             if lease is None:
-                others.append(seq)
                 continue
-            if seq in self._own:
-                self._own.remove(seq)
-                others.append(seq)
             if lease.left > 1:
                 lease.left -= 1
             else:
                 done.append(lease.first_seq)
-        return done, others
+        return done
 
     def load(self, rows: Iterable[LeaseRow]) -> "Loading":
         """Begin to take over the rows that a database holds."""
-        return Loading(rows, self._lease_of, self._own)
+        return Loading(rows, self._lease_of)
 
 
 class Loading:
     """Taking over the rows of a database, message by message."""
 
-    def __init__(
-        self, rows: Iterable[LeaseRow], lease_of: dict[int, _Lease], own: set[int]
-    ) -> None:
+    def __init__(self, rows: Iterable[LeaseRow], lease_of: dict[int, _Lease]) -> None:
         self._lease_of = lease_of
-        self._own = own
         self._leases: list[_Lease] = []
         #: Messages that the rows may be about.
         self._rows: dict[int, tuple[LeaseRow, _Lease]] = {}
         for row in rows:
             lease = _Lease(row[0], 0)
             self._leases.append(lease)
-            self._rows.update(dict.fromkeys(_unpacked(row[-1]), (row, lease)))
+            self._rows.update(dict.fromkeys(unpacked(row[-1]), (row, lease)))
+
+    def knows_none(self, seqs: Iterable[int]) -> bool:
+        """Whether no row is about any of some messages."""
+        return not self._rows or self._rows.keys().isdisjoint(seqs)
 
     def take(self, seq: int, size: int) -> Delivery | None:
         """Return what a row knows of a message that is there and has no row of its own."""
@@ -120,8 +112,8 @@ class Loading:
 
     def take_own(self, delivery: Delivery) -> None:
         """Add what a row knows of a message that has a row of its own."""
-        if delivery.fence == 0 and self._lease(delivery):
-            self._own.add(delivery.seq)
+        if delivery.fence == 0:
+            self._lease(delivery)
 
     def _lease(self, delivery: Delivery) -> bool:
         """Put a message on lease, if a row says so."""
@@ -143,9 +135,11 @@ class Loading:
         return [lease.first_seq for lease in self._leases if not lease.left]
 
 
-def _packed(seqs: Sequence[int]) -> bytes:
+def packed(seqs: Sequence[int]) -> bytes:
+    """Return sequence numbers as a column holds them."""
     return struct.pack(f"<{len(seqs)}Q", *seqs)
 
 
-def _unpacked(packed: bytes) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(packed) // 8}Q", packed)
+def unpacked(column: bytes) -> tuple[int, ...]:
+    """Return the sequence numbers of a column."""
+    return struct.unpack(f"<{len(column) // 8}Q", column)

@@ -1,7 +1,9 @@
 """A transaction of the journal: what it writes and reads, who waits for it, and its commit."""
 
 import asyncio
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import apsw
@@ -10,7 +12,8 @@ from qmq.model.changes import Move
 from qmq.model.index import seq_of
 from qmq.store.local.directory import APPLICATION_ID
 from qmq.store.local.rows import DeliveryRow
-from qmq.store.local.together import LeaseRow
+from qmq.store.local.sweeping import Piece
+from qmq.store.local.together import LeaseRow, packed
 from qmq.store.sql import load_statements
 
 #: Writes what is there already, and yet the database's first page anew: SQLite syncs no
@@ -19,28 +22,33 @@ _REWRITE: Final = f"pragma application_id = {APPLICATION_ID}"
 
 _SQL = load_statements("qmq.store.local", "statements.sql")
 
+#: How many messages one statement inserts, largest first, and its text.
+_INSERTS: Final = [
+    (rows, _SQL["insert_message"] + ", (?, ?, ?)" * (rows - 1)) for rows in (64, 32, 16, 8, 4, 2, 1)
+]
+
 
 class Batch:
     """What one transaction writes and reads, and who waits for it."""
 
     __slots__ = (
         "bytes",
-        "deletes",
-        "delivery_deletes",
         "delivery_saves",
         "forgotten",
+        "gone",
+        "gone_number",
         "inserts",
         "known",
         "last_number",
-        "lease_deletes",
         "lease_inserts",
         "moves",
         "needs_sync",
+        "piece",
         "queue_changes",
         "reads",
         "redrives",
+        "saves_last_number",
         "schedules",
-        "takes",
         "waiters",
     )
 
@@ -50,21 +58,24 @@ class Batch:
         self.reads: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
         self.moves: list[Move] = []
         self.lease_inserts: list[LeaseRow] = []
-        self.lease_deletes: list[int] = []
         self.delivery_saves: list[DeliveryRow] = []
-        self.delivery_deletes: list[int] = []
         self.redrives: list[tuple[str, str]] = []
         self.schedules: list[tuple[str, str]] = []
-        self.takes: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
-        self.deletes: list[int] = []
+        #: Messages that leave, and numbers that they had before they were moved.
+        self.gone: list[int] = []
+        #: The key of the row that says so.
+        self.gone_number = 0
+        #: What left before and is removed now.
+        self.piece: Piece | None = None
         self.known: list[tuple[int, int, str, bytes, int]] = []
         self.forgotten: list[int] = []
         #: Who waits, and what for: known already, but to be told when it is durable.
         self.waiters: list[tuple[asyncio.Future[Any], Any]] = []
         #: Whether somebody waits until it, and all before it, is on disk.
         self.needs_sync = False
-        #: The highest number that a message ever had.
+        #: The highest number that a message ever had; whether it may be that of no row.
         self.last_number = 0
+        self.saves_last_number = False
         self.bytes = 0
 
     def has_work(self) -> bool:
@@ -72,24 +83,22 @@ class Batch:
         return bool(
             self.needs_sync
             or self.inserts
-            or self.deletes
-            or self.takes
+            or self.gone
             or self.reads
             or self.delivery_saves
             or self.lease_inserts
-            or self.lease_deletes
             or self.moves
             or self.queue_changes
             or self.redrives
             or self.schedules
             or self.known
             or self.forgotten
+            or self.piece
         )
 
     def everyone(self) -> Iterable[asyncio.Future[Any]]:
         """All who wait for the batch."""
         yield from (future for future, _ in self.waiters)
-        yield from (future for _, future in self.takes)
         yield from (future for _, future in self.reads)
 
 
@@ -109,20 +118,19 @@ def commit(
         for sql, parameters in batch.queue_changes:
             cursor.execute(sql, parameters)
         if batch.inserts:
-            cursor.executemany(_SQL["insert_message"], batch.inserts)
-        # Reads come before what moves or deletes, since what is read may leave in the batch.
+            _insert(cursor, batch.inserts)
+        # Reads come before what moves or sweeps, since what is read may leave in the batch.
         found = _read_all(cursor, batch)
         if batch.moves:
             cursor.executemany(_SQL["move_message"], map(_move_row, batch.moves))
-        for seqs, taker in batch.takes:
-            found.append((taker, [_envelope(cursor, "take_message", seq) for seq in seqs]))
-        _delete(cursor, "delete_messages", batch.deletes)
+        if batch.gone:
+            cursor.execute(_SQL["insert_gone"], (batch.gone_number, packed(batch.gone)))
         _write_histories(cursor, batch)
-        if batch.known:
-            cursor.executemany(_SQL["insert_known"], batch.known)
-        _delete(cursor, "delete_known", batch.forgotten)
-        # Without effect as long as the message of that number is there.
-        cursor.execute(_SQL["save_last_number"], {"last": batch.last_number})
+        if batch.piece:
+            _sweep(cursor, batch.piece)
+        if batch.piece or batch.saves_last_number:
+            # Without effect as long as the message of that number is there.
+            cursor.execute(_SQL["save_last_number"], {"last": batch.last_number})
         if batch.needs_sync and not is_synced:
             cursor.execute(_REWRITE)
         cursor.execute("commit")
@@ -133,19 +141,30 @@ def commit(
     return found
 
 
+def _insert(cursor: apsw.Cursor, messages: Sequence[tuple[int, int, bytes]]) -> None:
+    """Insert messages, many in one step: see `_delete`."""
+    values = list(chain.from_iterable(messages))
+    start = 0
+    for rows, statement in _INSERTS:
+        size = 3 * rows
+        while len(values) - start >= size:
+            cursor.execute(statement, values[start : start + size])
+            start += size
+
+
 def _move_row(move: Move) -> tuple[int, int, bytes, int]:
     return seq_of(move.new_entry), move.queue_number, move.suffix, seq_of(move.old_entry)
 
 
 def _write_histories(cursor: apsw.Cursor, batch: Batch) -> None:
-    """Write what was learned of messages since they were handed out, redrives and schedules."""
-    # A sequence number is never used again, so nothing is saved after its deletion.
+    """Write what was learned of messages since they came, redrives and schedules."""
     if batch.lease_inserts:
         cursor.executemany(_SQL["insert_lease"], batch.lease_inserts)
-    _delete(cursor, "delete_leases", batch.lease_deletes)
     if batch.delivery_saves:
         cursor.executemany(_SQL["save_delivery"], batch.delivery_saves)
-    _delete(cursor, "delete_deliveries", batch.delivery_deletes)
+    if batch.known:
+        cursor.executemany(_SQL["insert_known"], batch.known)
+    _delete(cursor, "delete_known", array("q", batch.forgotten))
     for id_, job in batch.redrives:
         if job:
             cursor.execute(_SQL["save_redrive"], (id_, job))
@@ -158,14 +177,27 @@ def _write_histories(cursor: apsw.Cursor, batch: Batch) -> None:
             cursor.execute(_SQL["delete_schedule"], (id_,))
 
 
-def _delete(cursor: apsw.Cursor, statement: str, keys: Sequence[int]) -> None:
+def _sweep(cursor: apsw.Cursor, piece: Piece) -> None:
+    """Remove rows of what has left.
+
+    A sequence number is never used again, so nothing comes to be known of these after that.
+    """
+    _delete(cursor, "delete_messages", piece.messages)
+    _delete(cursor, "delete_deliveries", piece.messages)
+    _delete(cursor, "delete_leases", piece.leases)
+    _delete(cursor, "delete_known", piece.known)
+    if piece.through:
+        cursor.execute(_SQL["delete_gone"], (piece.through,))
+
+
+def _delete(cursor: apsw.Cursor, statement: str, keys: "array[int]") -> None:
     """Delete rows by their keys, in one step: each lets the event loop's thread in between.
 
     That takes turns with this one at the interpreter's lock, a hundred times for a hundred
     rows if they were deleted one by one.
     """
     if keys:
-        cursor.execute(_SQL[statement], (str(keys),))
+        cursor.execute(_SQL[statement], (apsw.carray(keys),))
 
 
 def _read_all(cursor: apsw.Cursor, batch: Batch) -> list[tuple[asyncio.Future[Any], Any]]:
@@ -179,15 +211,15 @@ def _read_all(cursor: apsw.Cursor, batch: Batch) -> list[tuple[asyncio.Future[An
         while move := coming.get(seq):
             suffixes.append(move.suffix)
             seq = seq_of(move.old_entry)
-        envelope = _envelope(cursor, "read_message", seq)
+        envelope = _envelope(cursor, seq)
         return b"".join((envelope, *reversed(suffixes)))
 
     return [(reader, [read(seq) for seq in seqs]) for seqs, reader in batch.reads]
 
 
-def _envelope(cursor: apsw.Cursor, statement: str, seq: int) -> bytes:
-    """Run a statement that returns the envelope of a message that the index knows."""
-    envelope = cursor.execute(_SQL[statement], (seq,)).get
+def _envelope(cursor: apsw.Cursor, seq: int) -> bytes:
+    """Return the envelope of a message that the index knows."""
+    envelope = cursor.execute(_SQL["read_message"], (seq,)).get
     if not isinstance(envelope, bytes):
         message = f"message {seq} is in the index but not in the database"
         raise LookupError(message)  # noqa: TRY004 - There is no row, rather than another type.

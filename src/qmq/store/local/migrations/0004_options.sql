@@ -35,3 +35,13 @@ create table clock (
     id        integer primary key check (id = 1),
     offset_ns integer not null
 ) strict;
+
+-- Messages that have left and whose rows are still there, in message, delivery and lease: what
+-- one commit has removed is one row, whatever pages the messages are on. Their rows are removed
+-- by and by, and this one after them.
+create table gone (
+    -- Grows, while there are any.
+    number integer primary key,
+    -- The numbers of all of them, eight bytes each, little-endian.
+    seqs   blob not null
+) strict;

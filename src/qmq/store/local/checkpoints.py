@@ -1,0 +1,172 @@
+"""Checkpoints: what the database's log holds is written back beside the commits, not by them.
+
+A commit appends to the log. From time to time all of that has to go into the database's own
+file, and that has to be synced, before the log can begin anew. It takes milliseconds, and
+where the writer thread did it everybody waited. So a thread of its own does it, by a connection
+of its own, while commits go on:
+
+ 1. It writes back what the log holds, has that synced, and again what came meanwhile, until
+    little comes meanwhile.
+ 2. The writer thread does the little that is left, between two commits: SQLite begins the log
+    anew only where nothing is left, which never happens by itself as long as commits come.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final
+
+import apsw
+
+from qmq.limits import CHECKPOINT_PAGES, LOG_PAGES_MAX
+
+#: So few pages that the writer may do the rest: no more than a commit of some messages writes.
+_FEW_PAGES: Final = 64
+
+#: Times at most that the thread writes back what came meanwhile: where commits are faster than
+#: it is, the rest never gets small.
+_PASSES_MAX: Final = 4
+
+#: What the thread is called for.
+_WRITE_BACK: Final = True
+_END: Final = False
+
+
+class Checkpointer:
+    """The thread that writes the log back, and the writer thread's part of that.
+
+    What fails in it fails in the writer thread, as a commit would, and is final likewise.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        sync_database: Callable[[], None],
+        *,
+        pages: int = CHECKPOINT_PAGES,
+        pages_max: int = LOG_PAGES_MAX,
+    ) -> None:
+        """Take a connection; `start` starts the thread.
+
+        Args:
+            connection: one to the writer's database, for the thread alone, which `close` closes.
+            sync_database: syncs the database's file, or raises OSError.
+            pages: in the log, from which on they are written back.
+            pages_max: at which the writer waits until the thread is done.
+        """
+        self._connection = connection
+        self._sync_database = sync_database
+        self._pages = pages
+        self._pages_max = pages_max
+        self._writer = connection
+        self._wake_writer: Callable[[], None] = _nobody
+        #: What the writer had written when the log began.
+        self._begin = 0
+        #: How many pages the log has.
+        self.log_pages = 0
+        #: Whether the log is being written back, by the thread or, after that, by the writer.
+        self.is_asked = False
+        #: Whether the thread has done what it was asked for, or has failed.
+        self._is_done = threading.Event()
+        self._failure: Exception | None = None
+        self._orders: SimpleQueue[bool] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        #: How often the log was written back and began anew.
+        self.count = 0
+        #: Seconds in which the thread did that, beside commits.
+        self.seconds = 0.0
+        #: Seconds in which the writer had to do with it, and commits waited.
+        self.writer_seconds = 0.0
+
+    def start(self, writer: apsw.Connection, wake_writer: Callable[[], None]) -> None:
+        """Start the thread.
+
+        Args:
+            writer: the connection that commits, and does nothing about the log itself.
+            wake_writer: has the writer thread call `proceed`; called in any thread.
+        """
+        self._writer = writer
+        self._wake_writer = wake_writer
+        self._begin = _pages_written(writer)
+        self._thread = threading.Thread(target=self._serve, name="checkpoints")
+        self._thread.start()
+
+    def has_committed(self) -> None:
+        """Take note of what the log holds now: after each commit, in the writer thread."""
+        self.log_pages = _pages_written(self._writer) - self._begin
+
+    def proceed(self) -> None:
+        """Do the writer's part, if there is any: between commits, in the writer thread.
+
+        Raises:
+            apsw.Error: the log cannot be written back.
+            OSError: likewise.
+        """
+        if not self.is_asked:
+            if self.log_pages >= self._pages:
+                self.is_asked = True
+                self._is_done.clear()
+                self._orders.put(_WRITE_BACK)
+            return
+        if not self._is_done.is_set() and self.log_pages < self._pages_max:
+            return
+        start = time.perf_counter()
+        self._is_done.wait()
+        if self._failure:
+            raise self._failure
+        self.is_asked = False
+        if _is_all_written_back(self._writer):
+            self._begin += self.log_pages
+            self.log_pages = 0
+            self.count += 1
+        self.writer_seconds += time.perf_counter() - start
+
+    def close(self) -> None:
+        """End the thread and close its connection; the writer thread has ended before."""
+        if self._thread:
+            self._orders.put(_END)
+            self._thread.join()
+            self._thread = None
+        self._connection.close()
+
+    def _serve(self) -> None:
+        """Write back what the log holds whenever the writer asks: the thread's life."""
+        while self._orders.get():
+            start = time.perf_counter()
+            try:
+                self._write_back()
+            except Exception as error:  # noqa: BLE001 - The writer raises it.
+                self._failure = error
+            self.seconds += time.perf_counter() - start
+            self._is_done.set()
+            self._wake_writer()
+
+    def _write_back(self) -> None:
+        for _ in range(_PASSES_MAX):
+            before = self.log_pages
+            is_written_back = _is_all_written_back(self._connection)
+            # SQLite syncs the database only where nothing is left in the log, which would be
+            # the writer's part. What it has to sync then was synced here but for its own pages.
+            self._sync_database()
+            if is_written_back and self.log_pages - before <= _FEW_PAGES:
+                break
+
+
+def _is_all_written_back(connection: apsw.Connection) -> bool:
+    """Write back what the log holds, as far as nobody is in the way; return whether that is all."""
+    try:
+        in_log, written_back = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.BusyError:
+        # The other connection was just about to change the log.
+        return False
+    return in_log == written_back
+
+
+def _pages_written(connection: apsw.Connection) -> int:
+    """Return how many pages a connection has written to the log since it was opened."""
+    return connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0]
+
+
+def _nobody() -> None:
+    """Wake nobody, as long as there is no writer."""
