@@ -11,11 +11,10 @@ from typing import Final
 import apsw
 
 from qmq.errors import DataDirectoryError
-from qmq.limits import CHECKPOINT_PAGES, LOG_PAGES_MAX
+from qmq.limits import LOG_PAGES_MAX
 from qmq.store.sql import load_migrations
 
 _DATABASE = "q.db"
-_LOG = "q.db-wal"
 _LOCK = "q.lock"
 #: "qmq1" in ASCII: marks a SQLite file as q's (https://sqlite.org/pragma.html#pragma_application_id).
 APPLICATION_ID = 0x716D7131
@@ -27,9 +26,6 @@ _SQLITE_MIN = (3, 51, 3)
 #: processes, once, and yet lets this one have several connections to it.
 _PLAIN_VFS: Final = "unix"
 _EXCLUSIVE_VFS: Final = "unix-excl"
-#: Bytes of the log from the start on: of the pages at which it is written back, each with its
-#: header of 24 bytes, and a fifth more, for those that come meanwhile.
-_LOG_BYTES: Final = CHECKPOINT_PAGES * (4096 + 24) * 6 // 5
 #: macOS has none that leaves out the time of the last change.
 _sync_data: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 
@@ -97,21 +93,18 @@ class DataDirectory:
     def open_beside(self) -> apsw.Connection:
         """Open the database, which `open_database` has made ready, a second time.
 
-        To be called before anything is written in another thread.
-
         Raises:
-            DataDirectoryError: it cannot be opened, or its log has no room.
+            DataDirectoryError: it cannot be opened.
         """
         path = self.path / _DATABASE
         try:
             connection = apsw.Connection(str(path), vfs=_vfs())
             try:
                 _make_durable(connection, path)
-                _lengthen(path.with_name(_LOG))
             except BaseException:
                 connection.close()
                 raise
-        except (apsw.Error, OSError) as error:
+        except apsw.Error as error:
             raise DataDirectoryError(f"cannot open {path}: {error}") from error
         return connection
 
@@ -237,21 +230,6 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
 
 def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
     return b"".join(part for part in parts if isinstance(part, bytes))
-
-
-def _lengthen(log: Path) -> None:
-    """Give the log the length that it will have, in zeros, which SQLite takes for no commits.
-
-    A sync of what makes a file longer takes up to twice as long as one of what was there.
-    """
-    fd = os.open(log, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        length = os.fstat(fd).st_size
-        if length < _LOG_BYTES:
-            os.pwrite(fd, bytes(_LOG_BYTES - length), length)
-            _sync_data(fd)
-    finally:
-        os.close(fd)
 
 
 def _migrate(connection: apsw.Connection) -> None:
