@@ -1,7 +1,6 @@
 """The rules of one queue: first in, first out, and no more than its limit."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 from qmq.descriptions import QueueInfo
@@ -10,7 +9,6 @@ from qmq.errors import (
     AddsPaused,
     NoDeadLetterQueue,
     QueueEmpty,
-    QueueFull,
     QueuePaused,
 )
 from qmq.limits import MOMENTS_AT_ONCE_MAX
@@ -20,6 +18,7 @@ from qmq.model.gates import Gates
 from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
 from qmq.model.ready import Ready
+from qmq.model.room import Held, room_within_limits
 from qmq.values import UNBOUNDED, DeadLetterReason, NackKind, Outcome, Overflow
 
 
@@ -296,32 +295,24 @@ class Queue:
             raise AddsPaused(info.id)
         if not self.is_limited:
             return len(sizes)
-        held, held_bytes = self._staying(leaving)
-        room = len(sizes)
-        full: QueueFull | None = None
-        if info.limit != UNBOUNDED and (left := max(info.limit - held, len(leaving))) < room:
-            room, full = left, QueueFull(info.id, info.limit, held)
-        if bytes_limit := info.settings.bytes_limit:
-            left = max(bytes_limit - held_bytes, _bytes_of(leaving))
-            fitting = sum(each <= left for each in accumulate(sizes))
-            if fitting < room:
-                room, full = fitting, QueueFull.of_bytes(info.id, bytes_limit, held_bytes)
+        room, full = room_within_limits(info, self._staying(leaving), Held.of(leaving), sizes)
         if full and room < (1 if partial else len(sizes)):
             self.full_total += 1
             raise full
         return room
 
-    def _staying(self, leaving: Sequence[Delivery]) -> tuple[int, int]:
-        """Count the messages that do not make room by themselves, and what they take."""
+    def _staying(self, leaving: Sequence[Delivery]) -> Held:
+        """Count the messages that do not make room by themselves."""
         leases = self.leases
         # A lease may have run out, so that its message is in the line again.
-        held = [delivery for delivery in leaving if delivery.state is State.LEASED]
-        count = leases.leased + leases.delayed - len(held)
-        size = leases.bytes - _bytes_of(held)
+        held = Held.of([delivery for delivery in leaving if delivery.state is State.LEASED])
+        count = leases.leased + leases.delayed - held.messages
+        size = leases.bytes - held.bytes
         if self.info.settings.overflow is Overflow.REJECT:
-            count += self.ready_count - (len(leaving) - len(held))
-            size += self.ready_bytes - (_bytes_of(leaving) - _bytes_of(held))
-        return count, size
+            gone = Held.of(leaving)
+            count += self.ready_count - (gone.messages - held.messages)
+            size += self.ready_bytes - (gone.bytes - held.bytes)
+        return Held(count, size)
 
     def displace(self, sizes: Sequence[int]) -> list[Delivery]:
         """Take out the oldest messages that are ready, as many as have to make room.
@@ -593,10 +584,6 @@ class Queue:
         """Return how long ago the message at the head came, in nanoseconds; 0 if none."""
         head = self.head()
         return 0 if head is None else max(0, now_ns - seq_of(head))
-
-
-def _bytes_of(deliveries: Sequence[Delivery]) -> int:
-    return sum(size_of(delivery.entry) for delivery in deliveries)
 
 
 def _pop_bytes(entry: int, delivery: Delivery | None = None) -> int:  # noqa: ARG001
