@@ -24,6 +24,7 @@ from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.footprint import Footprint
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.disk import DiskCollector
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import (
@@ -150,6 +151,9 @@ class Server:
         self._registry.register(QueueCollector(broker.catalog, timer))
         self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
+        if disk:
+            store = disk
+            self._registry.register(DiskCollector(lambda: store.figures))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()

@@ -17,6 +17,7 @@ from qmq.model.queue import Queue
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
+from qmq.store.local.figures import DiskFigures
 from qmq.store.local.journal import Journal
 from qmq.store.local.loading import load
 from qmq.store.local.rows import delivery_row, queue_columns
@@ -166,6 +167,11 @@ class DiskStore:
     def cached_bytes(self) -> int:
         """What the envelopes take in memory that are there."""
         return self._cache_bytes
+
+    @property
+    def figures(self) -> DiskFigures:
+        """How the disk does, at this moment."""
+        return self._journal.figures
 
     @property
     def is_swept(self) -> bool:

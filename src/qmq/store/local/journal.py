@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -21,6 +22,7 @@ from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
+from qmq.store.local.figures import DiskFigures, Durations
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
@@ -79,6 +81,7 @@ class Journal:
                 refuses.
         """
         self._connection = connection
+        self._page_bytes: int = connection.pragma("page_size")
         self._checkpointer = checkpointer
         self._shrinker = shrinker
         self._on_failure = on_failure
@@ -92,6 +95,7 @@ class Journal:
         self._offered: deque[Batch] = deque(maxlen=1)
         #: Batches that were offered and whose waiters were not told yet, oldest first.
         self._under_way: deque[Batch] = deque()
+        self._commits = Durations()
         #: What the connection's `synchronous` is.
         self._synchronous = _FULL
         #: Whether all that was committed is on disk. The writer's while it works.
@@ -119,6 +123,19 @@ class Journal:
         self._thread.start()
         if not sweeper.is_empty():
             self._watch_for_idleness()
+
+    @property
+    def figures(self) -> DiskFigures:
+        """How the disk does, at this moment."""
+        checkpointer = self._checkpointer
+        return DiskFigures(
+            commits=self._commits,
+            log_bytes=checkpointer.log_pages * self._page_bytes,
+            checkpoints=checkpointer.count,
+            checkpoint_s=checkpointer.seconds,
+            checkpoint_stop_s=checkpointer.writer_seconds,
+            rows_left=self._sweeper.count,
+        )
 
     @property
     def is_swept(self) -> bool:
@@ -428,7 +445,9 @@ class Journal:
         except IndexError:
             # It was taken already, here, or there to let more join it.
             return
+        start = perf_counter()
         found = self._write(batch)
+        self._commits.note(perf_counter() - start)
         self._checkpointer.has_committed()
         self._shrinker.has_committed()
         self._loop.call_soon_threadsafe(self._release, batch, found)

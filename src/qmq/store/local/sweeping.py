@@ -213,6 +213,11 @@ class Sweeper:
         self.number += 1
         return self.number
 
+    @property
+    def count(self) -> int:
+        """How many messages have left, but for those that are being removed."""
+        return self._count + len(self._left)
+
     def is_empty(self) -> bool:
         """Whether there is nothing to remove."""
         return self._first > self.number and not (

@@ -1,0 +1,57 @@
+"""Metrics of the disk: commits, the log, and what is to be removed."""
+
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from qmq.store.local.figures import BOUNDS_S, DiskFigures
+
+
+class DiskCollector(Collector):
+    """How the DISK store does, when that is asked for."""
+
+    def __init__(self, figures: Callable[[], DiskFigures]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all of it."""
+        figures = self._figures()
+        commits = HistogramMetricFamily(
+            "q_disk_commit_seconds", "Time that a commit took, with its sync, for all who waited."
+        )
+        bounds = (*map(str, BOUNDS_S), "+Inf")
+        counts = map(float, accumulate(figures.commits.counts))
+        commits.add_metric([], list(zip(bounds, counts, strict=True)), figures.commits.total_s)
+        yield commits
+        yield GaugeMetricFamily(
+            "q_disk_log_bytes",
+            "Bytes of the write-ahead log that are to be written back into the database.",
+            value=figures.log_bytes,
+        )
+        yield CounterMetricFamily(
+            "q_disk_checkpoints",
+            "How often the write-ahead log was written back.",
+            value=figures.checkpoints,
+        )
+        yield CounterMetricFamily(
+            "q_disk_checkpoint_seconds",
+            "Time in which the log was written back, beside commits.",
+            value=figures.checkpoint_s,
+        )
+        yield CounterMetricFamily(
+            "q_disk_checkpoint_stop_seconds",
+            "Time in which commits waited for the log to be written back.",
+            value=figures.checkpoint_stop_s,
+        )
+        yield GaugeMetricFamily(
+            "q_disk_messages_to_remove",
+            "Messages that have left and still take room on disk.",
+            value=figures.rows_left,
+        )
