@@ -324,7 +324,8 @@ class DiskStore:
         for move in changes.moved:
             if (moved := self._uncache(move.old_entry)) is not None:
                 self._keep(move.new_entry, moved + move.suffix)
-        self._uncache_all(changes.removed)
+        if changes.removed:
+            self._uncache_all(changes.removed)
         self._footprint.left -= (len(changes.added) - len(changes.removed)) * _INDEX_BYTES
         self._keep_leases(changes)
         self._journal.keep(changes, size)
@@ -334,16 +335,15 @@ class DiskStore:
 
     def _keep_leases(self, changes: Changes) -> None:
         """Keep what was learned of messages, and forget it of those that leave."""
-        row, others = self._together.begin(changes.leased) if changes.leased else (None, [])
-        others += changes.saved
-        if row or others:
+        if changes.leased or changes.saved:
+            row, others = self._together.begin(changes.leased)
+            others += changes.saved
             self._journal.keep_leases(row, [delivery_row(each) for each in others])
-        if others:
             # A row of its own counts, whatever one that it shared says.
             self._journal.forget_leases(self._together.leave([each.seq for each in others]))
-        leaving = seqs_of(changes.removed)
-        leaving += (seq_of(move.old_entry) for move in changes.moved)
-        if leaving:
+        if changes.removed or changes.moved:
+            leaving = seqs_of(changes.removed)
+            leaving += [seq_of(move.old_entry) for move in changes.moved]
             self._journal.forget_leases(self._together.leave(leaving))
 
     async def settle(self, durability: Durability = Durability.UNKNOWN) -> None:

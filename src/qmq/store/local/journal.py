@@ -203,10 +203,10 @@ class Journal:
         `size` is that of the new envelopes.
         """
         batch = self._open()
-        batch.inserts += (
+        batch.inserts += [
             (seq_of(added), queue_number, envelope)
             for added, queue_number, envelope in changes.added
-        )
+        ]
         batch.bytes += size
         if changes.moved:
             batch.moves += changes.moved
@@ -224,9 +224,9 @@ class Journal:
         for schedule in changes.schedules:
             batch.schedules.append(schedule)
             batch.bytes += len(schedule[1])
-        batch.known += (
+        batch.known += [
             (known.seq, queue_number, *known[1:]) for queue_number, known in changes.known
-        )
+        ]
         batch.forgotten += changes.forgotten
         self._schedule_offer()
 
