@@ -385,7 +385,7 @@ async def test_read_of_what_is_on_offer_is_answered_with_it(bench: Bench) -> Non
 
 
 async def _read(journal: Journal, seqs: list[int]) -> list[bytes]:
-    return await journal.read(seqs, FSYNC)
+    return await journal.read([entry(seq, 1) for seq in seqs], FSYNC)
 
 
 async def _deleted(journal: Journal, seqs: list[int]) -> None:

@@ -301,7 +301,7 @@ class DiskStore:
         head = queue.peek()
         if (envelope := self._cache.get(head)) is not None:
             return self._settled_with(envelope, Durability.FSYNC)
-        return _first(self._journal.read([seq_of(head)], Durability.FSYNC))
+        return _first(self._journal.read([head], Durability.FSYNC))
 
     def number(self, count: int, created_ns: int) -> int:
         """Return the first of so many sequence numbers in a row that were never used."""
@@ -330,7 +330,7 @@ class DiskStore:
         self._keep_leases(changes)
         self._journal.keep(changes, size)
         if len(found) < len(read):
-            return self._journal.read(seqs_of(read), durability)
+            return self._journal.read(read, durability)
         return self._settled_with(found, durability)
 
     def _keep_leases(self, changes: Changes) -> None:

@@ -191,11 +191,11 @@ class Journal:
         """Forget messages and return their envelopes."""
         batch = self._open()
         self._leave(batch, entries)
-        return self._ask(batch, seqs_of(entries), durability)
+        return self._ask(batch, entries, durability)
 
-    def read(self, seqs: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
+    def read(self, entries: Sequence[int], durability: Durability) -> Awaitable[list[bytes]]:
         """Return the envelopes of messages; all that came before is so durable then."""
-        return self._ask(self._open(), seqs, durability)
+        return self._ask(self._open(), entries, durability)
 
     def keep(self, changes: Changes, size: int) -> None:
         """Keep new, moved and removed messages, redrives and schedules, all of them or none.
@@ -312,12 +312,12 @@ class Journal:
     def _ask(
         self,
         batch: Batch,
-        seqs: Sequence[int],
+        entries: Sequence[int],
         durability: Durability,
     ) -> asyncio.Future[list[bytes]]:
         """Have a batch read the envelopes of messages, and answer when it is committed."""
         future: asyncio.Future[list[bytes]] = self._loop.create_future()
-        batch.reads.append((seqs, future))
+        batch.reads.append((entries, future))
         if durability not in (Durability.MEMORY, Durability.OS):
             batch.needs_sync = True
         self._schedule_offer()

@@ -28,6 +28,12 @@ select number, seqs from gone order by number
 -- SQLite goes through the keys in order, here and below, however they come.
 delete from message where seq in (select value from carray(?))
 
+-- name: read_messages
+-- All of them, one behind the other, in the order of their numbers. Text is what can be joined;
+-- SQLite takes its bytes as they are.
+select cast(group_concat(cast(envelope as text), '' order by seq) as blob)
+from message where seq in (select value from carray(?))
+
 -- name: read_message
 select envelope from message where seq = ?
 

@@ -3,13 +3,13 @@
 import asyncio
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from typing import Any, Final
 
 import apsw
 
 from qmq.model.changes import Move
-from qmq.model.index import seq_of
+from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
 from qmq.store.local.directory import APPLICATION_ID
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.sweeping import Piece
@@ -55,6 +55,7 @@ class Batch:
     def __init__(self) -> None:
         self.queue_changes: list[tuple[str, Mapping[str, str | int]]] = []
         self.inserts: list[tuple[int, int, bytes]] = []
+        #: Entries of messages, and who wants their envelopes.
         self.reads: list[tuple[Sequence[int], asyncio.Future[list[bytes]]]] = []
         self.moves: list[Move] = []
         self.lease_inserts: list[LeaseRow] = []
@@ -202,7 +203,9 @@ def _delete(cursor: apsw.Cursor, statement: str, keys: "array[int]") -> None:
 
 def _read_all(cursor: apsw.Cursor, batch: Batch) -> list[tuple[asyncio.Future[Any], Any]]:
     """Read the envelopes that somebody asks for, of messages that stay where they are."""
-    coming = {seq_of(move.new_entry): move for move in batch.moves} if batch.reads else {}
+    if not batch.moves:
+        return [(reader, _envelopes(cursor, entries)) for entries, reader in batch.reads]
+    coming = {seq_of(move.new_entry): move for move in batch.moves}
 
     def read(seq: int) -> bytes:
         # It may be about to come from another queue, where it may be about to come from yet
@@ -214,7 +217,23 @@ def _read_all(cursor: apsw.Cursor, batch: Batch) -> list[tuple[asyncio.Future[An
         envelope = _envelope(cursor, seq)
         return b"".join((envelope, *reversed(suffixes)))
 
-    return [(reader, [read(seq) for seq in seqs]) for seqs, reader in batch.reads]
+    return [(reader, list(map(read, seqs_of(entries)))) for entries, reader in batch.reads]
+
+
+def _envelopes(cursor: apsw.Cursor, entries: Sequence[int]) -> list[bytes]:
+    """Return the envelopes of messages that the index knows, read in one step: see `_delete`."""
+    if len(entries) > 1:
+        ordered = sorted(entries)
+        keys = array("q", seqs_of(ordered))
+        joined = cursor.execute(_SQL["read_messages"], (apsw.carray(keys),)).get
+        if isinstance(joined, bytes) and len(joined) == sizes_of(ordered):
+            ends = list(accumulate(map(size_of, ordered)))
+            parts = [joined[start:end] for start, end in pairwise((0, *ends))]
+            if ordered == entries:
+                return parts
+            return list(map(dict(zip(ordered, parts, strict=True)).__getitem__, entries))
+    # One is missing, or there is only one.
+    return [_envelope(cursor, seq) for seq in seqs_of(entries)]
 
 
 def _envelope(cursor: apsw.Cursor, seq: int) -> bytes:
