@@ -15,7 +15,7 @@ from qmq.values import Store
 def shown(store: DiskStore) -> dict[str, float]:
     """Return the lines of a scrape that are no comments."""
     registry = CollectorRegistry()
-    registry.register(DiskCollector(lambda: store.figures))
+    registry.register(DiskCollector(store.figures))
     lines = [line for line in render(registry).decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 

@@ -152,8 +152,7 @@ class Server:
         self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
         if disk:
-            store = disk
-            self._registry.register(DiskCollector(lambda: store.figures))
+            self._registry.register(DiskCollector(disk.figures))
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()

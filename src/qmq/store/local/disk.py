@@ -168,7 +168,6 @@ class DiskStore:
         """What the envelopes take in memory that are there."""
         return self._cache_bytes
 
-    @property
     def figures(self) -> DiskFigures:
         """How the disk does, at this moment."""
         return self._journal.figures
