@@ -292,6 +292,23 @@ def test_an_asynchronous_client_connects_anew_after_a_fork(shared_q: RunningQ) -
     assert forked(shared_q, script) == ["a", "b", "c"]
 
 
+def test_a_fork_right_after_a_client_was_closed_is_harmless(shared_q: RunningQ) -> None:
+    """However soon: gRPC would be shutting down at that moment, and its locks be held."""
+    script = """
+        import asyncio
+
+        async def ready():
+            async with qmq.AsyncClient(sys.argv[1], timeout=10) as client:
+                return (await client.queue(sys.argv[2]).stats()).ready
+
+        for _ in range(100):
+            asyncio.run(ready())
+            in_child(lambda: asyncio.run(ready()))
+    """
+
+    assert forked(shared_q, script) == ["4"] * 100
+
+
 @pytest.mark.parametrize("busy", ["a call", "an open client", "told not to prepare"])
 def test_where_grpc_would_hang_the_client_says_so(shared_q: RunningQ, busy: str) -> None:
     """Forked while a call was under way, or an event loop was served, or without support."""

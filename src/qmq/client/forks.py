@@ -9,6 +9,8 @@ threads are gone then, and calls would hang for ever.
 import os
 from typing import Final
 
+import grpc
+
 from qmq.client.errors import ClientUnusable
 
 #: Something for each use of gRPC under way in this process.
@@ -20,8 +22,10 @@ generation = 0
 #: Whether gRPC was used by an ancestor in a way that makes it unusable here.
 _is_broken = False
 
-#: Whether gRPC was used in this process or an ancestor.
-_was_used = False
+#: Something of gRPC's that lives as long as the process once gRPC was used in it or in an ancestor.
+#: When the last such thing goes, gRPC shuts itself down in a thread that nobody can wait for; a
+#: fork at that moment would leave a child whose first channel waits for that thread for ever.
+_kept: grpc.ServerCredentials | None = None
 
 
 def begin() -> object:
@@ -32,14 +36,15 @@ def begin() -> object:
     Raises:
         ClientUnusable: gRPC would hang in this process.
     """
-    global _was_used  # noqa: PLW0603 - It is a fact of the process.
+    global _kept  # noqa: PLW0603 - It is a fact of the process.
     if _is_broken:
         raise ClientUnusable(
             "this process was forked while its parent made calls or had an AsyncClient open, or"
             " with GRPC_ENABLE_FORK_SUPPORT=0, and gRPC does not work in it: fork before the"
             ' first call, or start processes with multiprocessing\'s "spawn"'
         )
-    _was_used = True
+    # Credentials that are never used are the smallest thing that keeps gRPC up.
+    _kept = _kept or grpc.local_server_credentials()
     use = object()
     _under_way.add(use)
     return use
@@ -54,7 +59,7 @@ def _after_fork_in_child() -> None:
     global generation, _is_broken  # noqa: PLW0603 - As above.
     is_unprepared = os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "1").lower() in {"0", "false"}
     generation += 1
-    _is_broken = _is_broken or bool(_under_way) or (_was_used and is_unprepared)
+    _is_broken = _is_broken or bool(_under_way) or (_kept is not None and is_unprepared)
     _under_way.clear()
 
 
