@@ -1,7 +1,6 @@
 """Metrics of the disk: commits, the log, and what is to be removed."""
 
 from collections.abc import Callable, Iterable
-from itertools import accumulate
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -11,7 +10,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from qmq.store.local.figures import BOUNDS_S, DiskFigures
+from qmq.store.local.figures import DiskFigures
 
 
 class DiskCollector(Collector):
@@ -26,9 +25,7 @@ class DiskCollector(Collector):
         commits = HistogramMetricFamily(
             "q_disk_commit_seconds", "Time that a commit took, with its sync, for all who waited."
         )
-        bounds = (*map(str, BOUNDS_S), "+Inf")
-        counts = map(float, accumulate(figures.commits.counts))
-        commits.add_metric([], list(zip(bounds, counts, strict=True)), figures.commits.total_s)
+        commits.add_metric([], figures.commits.buckets(), figures.commits.total_s)
         yield commits
         yield GaugeMetricFamily(
             "q_disk_log_bytes",

@@ -17,12 +17,13 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from qmq.durations import Durations
 from qmq.errors import Busy, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
-from qmq.store.local.figures import DiskFigures, Durations
+from qmq.store.local.figures import DiskFigures
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
