@@ -14,8 +14,10 @@ from qmq.errors import DataDirectoryError
 from qmq.limits import LOG_PAGES_MAX
 from qmq.store.sql import load_migrations
 
-_DATABASE = "q.db"
-_LOCK = "q.lock"
+DATABASE: Final = "q.db"
+#: SQLite's log of what is to be written into it.
+LOG: Final = f"{DATABASE}-wal"
+LOCK: Final = "q.lock"
 #: "qmq1" in ASCII: marks a SQLite file as q's (https://sqlite.org/pragma.html#pragma_application_id).
 APPLICATION_ID = 0x716D7131
 #: A file system's own, found in any freshly mounted volume.
@@ -47,7 +49,7 @@ class DataDirectory:
         try:
             _make_directory(path)
             _refuse_foreign(path)
-            self._lock = _lock(path / _LOCK)
+            self._lock = _lock(path / LOCK)
         except OSError as error:
             raise DataDirectoryError(
                 f"cannot use data directory {path}: {error.strerror or error};"
@@ -71,10 +73,10 @@ class DataDirectory:
             DataDirectoryError: it is none of q's, made by a newer q, or cannot be opened
                 the way q needs it.
         """
-        path = self.path / _DATABASE
+        path = self.path / DATABASE
         is_new = not path.exists()
         try:
-            connection = apsw.Connection(str(path), vfs=_vfs())
+            connection = apsw.Connection(str(path), vfs=database_vfs())
             try:
                 _refuse_unknown(connection, path)
                 _make_durable(connection, path)
@@ -96,9 +98,9 @@ class DataDirectory:
         Raises:
             DataDirectoryError: it cannot be opened.
         """
-        path = self.path / _DATABASE
+        path = self.path / DATABASE
         try:
-            connection = apsw.Connection(str(path), vfs=_vfs())
+            connection = apsw.Connection(str(path), vfs=database_vfs())
             try:
                 _make_durable(connection, path)
             except BaseException:
@@ -115,7 +117,7 @@ class DataDirectory:
             OSError: it cannot be opened.
         """
         if self._database_fd < 0:
-            self._database_fd = os.open(self.path / _DATABASE, os.O_RDWR | os.O_CLOEXEC)
+            self._database_fd = os.open(self.path / DATABASE, os.O_RDWR | os.O_CLOEXEC)
         return self._database_fd
 
     def sync_database(self) -> None:
@@ -127,7 +129,7 @@ class DataDirectory:
         _sync_data(self.database_file())
 
 
-def _vfs() -> str:
+def database_vfs() -> str:
     """Return the file system for SQLite to use: a default of this process's own goes before."""
     default = apsw.vfs_names()[0]
     return _EXCLUSIVE_VFS if default == _PLAIN_VFS else default
@@ -153,9 +155,9 @@ def _sync_directory(path: Path) -> None:
 def _refuse_foreign(path: Path) -> None:
     """Refuse a directory that holds somebody else's files."""
     names = {entry.name for entry in path.iterdir()} - _NOT_FOREIGN
-    if names and names.isdisjoint((_DATABASE, _LOCK)):
+    if names and names.isdisjoint((DATABASE, LOCK)):
         raise DataDirectoryError(
-            f"{path} is not a data directory of q: it holds {min(names)!r} and no {_DATABASE};"
+            f"{path} is not a data directory of q: it holds {min(names)!r} and no {DATABASE};"
             " give an empty or new directory by --data DIR"
         )
 
