@@ -7,7 +7,8 @@ from pathlib import Path
 import apsw
 
 from qmq.errors import DataDirectoryError
-from qmq.store.local.directory import DATABASE, LOCK, LOG, database_vfs
+from qmq.store.local.checksums import database_vfs
+from qmq.store.local.directory import DATABASE, LOCK, LOG
 
 
 def check_directory(path: Path) -> list[str]:
@@ -59,4 +60,5 @@ def _open_to_read(path: Path) -> apsw.Connection:
     return apsw.Connection(
         f"{file.absolute().as_uri()}?immutable=1",
         flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI,
+        vfs=database_vfs(),
     )

@@ -12,6 +12,14 @@ import apsw
 
 from qmq.errors import DataDirectoryError
 from qmq.limits import LOG_PAGES_MAX
+from qmq.store.local.checksums import (
+    CHECKSUMS_FORMAT,
+    begin_checksums,
+    database_vfs,
+    has_checksums,
+    is_damage,
+    unreadable,
+)
 from qmq.store.sql import load_migrations
 
 DATABASE: Final = "q.db"
@@ -24,10 +32,6 @@ APPLICATION_ID = 0x716D7131
 _NOT_FOREIGN = {"lost+found"}
 #: The first release of SQLite in which two connections cannot corrupt a database in WAL mode.
 _SQLITE_MIN = (3, 51, 3)
-#: SQLite's own file system, and the one by which it locks a database against all other
-#: processes, once, and yet lets this one have several connections to it.
-_PLAIN_VFS: Final = "unix"
-_EXCLUSIVE_VFS: Final = "unix-excl"
 #: macOS has none that leaves out the time of the last change.
 _sync_data: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 
@@ -83,11 +87,12 @@ class DataDirectory:
                 _migrate(connection)
                 connection.create_scalar_function("append_bytes", _append_bytes, 2)
                 connection.wal_checkpoint()
+                _refuse_unchecked(connection, path)
             except BaseException:
                 connection.close()
                 raise
         except apsw.Error as error:
-            raise DataDirectoryError(f"cannot open {path}: {error}") from error
+            raise self._unopened(error) from error
         if is_new:
             _sync_directory(self.path)
         return connection
@@ -103,12 +108,18 @@ class DataDirectory:
             connection = apsw.Connection(str(path), vfs=database_vfs())
             try:
                 _make_durable(connection, path)
+                _refuse_unchecked(connection, path)
             except BaseException:
                 connection.close()
                 raise
         except apsw.Error as error:
-            raise DataDirectoryError(f"cannot open {path}: {error}") from error
+            raise self._unopened(error) from error
         return connection
+
+    def _unopened(self, error: apsw.Error) -> DataDirectoryError:
+        if is_damage(error):
+            return unreadable(self.path, error)
+        return DataDirectoryError(f"cannot open {self.path / DATABASE}: {error}")
 
     def database_file(self) -> int:
         """Return a descriptor of the database's file, which `close` closes.
@@ -127,12 +138,6 @@ class DataDirectory:
             OSError: it may not be.
         """
         _sync_data(self.database_file())
-
-
-def database_vfs() -> str:
-    """Return the file system for SQLite to use: a default of this process's own goes before."""
-    default = apsw.vfs_names()[0]
-    return _EXCLUSIVE_VFS if default == _PLAIN_VFS else default
 
 
 def _make_directory(path: Path) -> None:
@@ -230,6 +235,12 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
     connection.pragma("journal_size_limit", LOG_PAGES_MAX * connection.pragma("page_size"))
 
 
+def _refuse_unchecked(connection: apsw.Connection, path: Path) -> None:
+    """Refuse to work with pages that nobody compares with their checksums."""
+    if not has_checksums(connection):
+        raise DataDirectoryError(f"{path}: SQLite does not compare pages with their checksums")
+
+
 def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
     return b"".join(part for part in parts if isinstance(part, bytes))
 
@@ -237,6 +248,8 @@ def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
 def _migrate(connection: apsw.Connection) -> None:
     """Bring the schema to the newest format, one transaction a step."""
     version = connection.pragma("user_version")
+    if version < CHECKSUMS_FORMAT:
+        begin_checksums(connection)
     for migration in load_migrations(__package__)[version:]:
         with connection:
             connection.execute(migration.script)

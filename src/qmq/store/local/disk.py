@@ -8,13 +8,13 @@ from typing import Final, Self, TypeVar
 
 import apsw
 
-from qmq.errors import DataDirectoryError
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
 from qmq.store.local.checkpoints import Checkpointer
+from qmq.store.local.checksums import unreadable
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.figures import DiskFigures
@@ -156,10 +156,7 @@ class DiskStore:
                     footprint=footprint,
                 )
             except apsw.Error as error:
-                raise DataDirectoryError(
-                    f"cannot read the database in {path}: {error}; put back a copy of it, or"
-                    " give another directory by --data DIR"
-                ) from error
+                raise unreadable(path, error) from error
             undo.pop_all()
         return store
 
