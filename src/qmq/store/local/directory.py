@@ -12,6 +12,7 @@ import apsw
 
 from qmq.errors import DataDirectoryError
 from qmq.limits import LOG_PAGES_MAX
+from qmq.store.local.broken_log import Mark, problem_of
 from qmq.store.local.checksums import (
     CHECKSUMS_FORMAT,
     begin_checksums,
@@ -26,8 +27,6 @@ DATABASE: Final = "q.db"
 #: SQLite's log of what is to be written into it.
 LOG: Final = f"{DATABASE}-wal"
 LOCK: Final = "q.lock"
-#: "qmq1" in ASCII: marks a SQLite file as q's (https://sqlite.org/pragma.html#pragma_application_id).
-APPLICATION_ID = 0x716D7131
 #: A file system's own, found in any freshly mounted volume.
 _NOT_FOREIGN = {"lost+found"}
 #: The first release of SQLite in which two connections cannot corrupt a database in WAL mode.
@@ -81,13 +80,17 @@ class DataDirectory:
         is_new = not path.exists()
         try:
             connection = apsw.Connection(str(path), vfs=database_vfs())
+            # What cannot be read stays as it is.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             try:
                 _refuse_unknown(connection, path)
+                refuse_broken_log(connection, self.path)
                 _make_durable(connection, path)
                 _migrate(connection)
                 connection.create_scalar_function("append_bytes", _append_bytes, 2)
                 connection.wal_checkpoint()
                 _refuse_unchecked(connection, path)
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             except BaseException:
                 connection.close()
                 raise
@@ -198,7 +201,7 @@ def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
         ) from None
     version = connection.pragma("user_version")
     tables = connection.execute("select count(*) from sqlite_schema").get
-    if application_id != APPLICATION_ID and (application_id, version, tables) != (0, 0, 0):
+    if application_id not in set(Mark) and (application_id, version, tables) != (0, 0, 0):
         raise DataDirectoryError(
             f"{path} is the database of another program; give another directory by --data DIR"
         )
@@ -235,6 +238,23 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
     connection.pragma("journal_size_limit", LOG_PAGES_MAX * connection.pragma("page_size"))
 
 
+def refuse_broken_log(connection: apsw.Connection, path: Path) -> None:
+    """Refuse a log of which SQLite takes only a part, since the rest was damaged.
+
+    Args:
+        connection: one to the database, which was just opened.
+        path: the data directory.
+
+    Raises:
+        DataDirectoryError: it is damaged.
+    """
+    taken, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+    if problem := problem_of(path / LOG, max(0, taken)):
+        raise DataDirectoryError(
+            f"{problem}. To serve nothing wrong, q serves nothing: put back a backup of {path}"
+        )
+
+
 def _refuse_unchecked(connection: apsw.Connection, path: Path) -> None:
     """Refuse to work with pages that nobody compares with their checksums."""
     if not has_checksums(connection):
@@ -253,8 +273,10 @@ def _migrate(connection: apsw.Connection) -> None:
     for migration in load_migrations(__package__)[version:]:
         with connection:
             connection.execute(migration.script)
-            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("application_id", Mark.SYNCED)
             connection.pragma("user_version", migration.version)
+    if connection.pragma("application_id") != Mark.SYNCED:
+        connection.pragma("application_id", Mark.SYNCED)
 
 
 def check_data_directory(path: Path) -> None:

@@ -10,15 +10,16 @@ import apsw
 
 from qmq.model.changes import Move
 from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
-from qmq.store.local.directory import APPLICATION_ID
+from qmq.store.local.broken_log import Mark
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.sweeping import Piece
 from qmq.store.local.together import LeaseRow, packed
 from qmq.store.sql import load_statements
 
-#: Writes what is there already, and yet the database's first page anew: SQLite syncs no
+#: Write the database's first page anew, also where it says the same already: SQLite syncs no
 #: commit that has written no page, and also writes none for a row that stays as it was.
-_REWRITE: Final = f"pragma application_id = {APPLICATION_ID}"
+_SAY_SYNCED: Final = f"pragma application_id = {Mark.SYNCED:d}"
+_SAY_UNSYNCED: Final = f"pragma application_id = {Mark.UNSYNCED:d}"
 
 _SQL = load_statements("qmq.store.local", "statements.sql")
 
@@ -81,11 +82,13 @@ class Batch:
 
     def has_work(self) -> bool:
         """Whether there is anything to write, read or sync."""
+        return bool(self.needs_sync or self.inserts or self.gone or self.reads) or self.writes()
+
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
         return bool(
-            self.needs_sync
-            or self.inserts
+            self.inserts
             or self.gone
-            or self.reads
             or self.delivery_saves
             or self.lease_inserts
             or self.moves
@@ -132,14 +135,25 @@ def commit(
         if batch.piece or batch.saves_last_number:
             # Without effect as long as the message of that number is there.
             cursor.execute(_SQL["save_last_number"], {"last": batch.last_number})
-        if batch.needs_sync and not is_synced:
-            cursor.execute(_REWRITE)
+        _say_if_synced(cursor, batch, is_synced=is_synced)
         cursor.execute("commit")
     except BaseException:
         if connection.in_transaction:
             cursor.execute("rollback")
         raise
     return found
+
+
+def _say_if_synced(cursor: apsw.Cursor, batch: Batch, *, is_synced: bool) -> None:
+    """Say so of a transaction that is not synced, and of the next that is.
+
+    One that only reads writes nothing for that.
+    """
+    if not batch.needs_sync:
+        if batch.writes():
+            cursor.execute(_SAY_UNSYNCED)
+    elif not is_synced:
+        cursor.execute(_SAY_SYNCED)
 
 
 def _insert(cursor: apsw.Cursor, messages: Sequence[tuple[int, int, bytes]]) -> None:
