@@ -83,8 +83,10 @@ class DataDirectory:
             # What cannot be read stays as it is.
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             try:
-                _refuse_unknown(connection, path)
-                refuse_broken_log(connection, self.path)
+                version = refuse_unknown(connection, path)
+                _refuse_broken_log(connection, self.path)
+                if version >= CHECKSUMS_FORMAT and not (self.path / LOG).exists():
+                    _refuse_unchecked(connection, path)
                 _make_durable(connection, path)
                 _migrate(connection)
                 connection.create_scalar_function("append_bytes", _append_bytes, 2)
@@ -190,8 +192,19 @@ def _lock(path: Path) -> io.FileIO:
     return io.FileIO(fd, "r+")
 
 
-def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
-    """Refuse a database that is not q's or that a newer q has written."""
+def refuse_unknown(connection: apsw.Connection, path: Path) -> int:
+    """Refuse a database that is not q's or that a newer q has written.
+
+    Args:
+        connection: one to the database, which was just opened.
+        path: its file.
+
+    Returns:
+        Its format; 0 if there is nothing in it yet.
+
+    Raises:
+        DataDirectoryError: it is refused.
+    """
     try:
         application_id = connection.pragma("application_id")
     except apsw.NotADBError:
@@ -211,6 +224,7 @@ def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
             f"{path} has format {version}, written by a newer q; this q reads up to format"
             f" {known}: upgrade q, or give another directory by --data DIR"
         )
+    return int(version)
 
 
 def _make_durable(connection: apsw.Connection, path: Path) -> None:
@@ -238,18 +252,20 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
     connection.pragma("journal_size_limit", LOG_PAGES_MAX * connection.pragma("page_size"))
 
 
-def refuse_broken_log(connection: apsw.Connection, path: Path) -> None:
-    """Refuse a log of which SQLite takes only a part, since the rest was damaged.
+def broken_log(connection: apsw.Connection, path: Path) -> str:
+    """Return what is wrong with the log, as a sentence without a stop; empty if nothing is.
 
     Args:
         connection: one to the database, which was just opened.
         path: the data directory.
-
-    Raises:
-        DataDirectoryError: it is damaged.
     """
     taken, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-    if problem := problem_of(path / LOG, max(0, taken)):
+    return problem_of(path / LOG, max(0, taken))
+
+
+def _refuse_broken_log(connection: apsw.Connection, path: Path) -> None:
+    """Refuse a log of which SQLite takes only a part, since the rest was damaged."""
+    if problem := broken_log(connection, path):
         raise DataDirectoryError(
             f"{problem}. To serve nothing wrong, q serves nothing: put back a backup of {path}"
         )
@@ -258,7 +274,10 @@ def refuse_broken_log(connection: apsw.Connection, path: Path) -> None:
 def _refuse_unchecked(connection: apsw.Connection, path: Path) -> None:
     """Refuse to work with pages that nobody compares with their checksums."""
     if not has_checksums(connection):
-        raise DataDirectoryError(f"{path}: SQLite does not compare pages with their checksums")
+        raise DataDirectoryError(
+            f"the first page of {path} is damaged: it does not say that pages have checksums. To"
+            f" serve nothing wrong, q serves nothing of it: put back a backup of {path.parent}"
+        )
 
 
 def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
