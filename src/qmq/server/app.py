@@ -126,6 +126,7 @@ class Server:
                 config.data,
                 cache_bytes_max=config.cache_bytes_max,
                 on_failure=self._on_store_failure,
+                on_damage=_log_damage,
                 on_progress=_log_progress,
                 footprint=footprint,
             )
@@ -225,6 +226,11 @@ def _undisturbed_by_gc() -> Iterator[None]:
 def _log_progress(read: int, total: int) -> None:
     """Say in the log how far the start is."""
     _log.info("reading messages", extra={"read": read, "of_about": total})
+
+
+def _log_damage(what: str) -> None:
+    """Say in the log that messages are damaged on disk."""
+    _log.error("messages are damaged", extra={"error": what})
 
 
 def _log_redrive(redrive: Redrive) -> None:

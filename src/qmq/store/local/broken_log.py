@@ -69,7 +69,9 @@ class _Log:
 
     def __init__(self, content: memoryview) -> None:
         self._content = content
-        magic, version, self.page_bytes = struct.unpack(">III", content[:12])
+        magic: int
+        magic, version, page_bytes = struct.unpack(">III", content[:12])
+        self.page_bytes = int(page_bytes)
         self._order = ">" if magic & 1 else "<"
         self.salts = bytes(content[16:24])
         self.sum: _Sum = struct.unpack(">II", content[24:_HEADER_BYTES])

@@ -153,11 +153,12 @@ def _unreadable(
     connection: apsw.Connection, table: str, about: str, count: Callable[[str], None]
 ) -> Iterator[str]:
     """Read all rows of a table, and tell of those that cannot be read."""
-    all_rows = f"select rowid, * from {table} where rowid > ? order by rowid"  # noqa: S608 - Ours.
-    last = -1
+    # By the key of a row that can be read, since SQLite looks at the page of the one before, too.
+    all_rows = f"select rowid, * from {table} where rowid >= ? order by rowid"  # noqa: S608 - Ours.
+    last, begin = -1, 0
     while True:
         try:
-            for rowid, *_ in connection.execute(all_rows, (last,)):
+            for rowid, *_ in connection.execute(all_rows, (begin,)):
                 last = rowid
                 count(table)
         except apsw.Error as error:
@@ -170,14 +171,14 @@ def _unreadable(
             # Its key can be read, and the rest cannot.
             yield f"table {table}: row {_named(table, following)} is damaged: {about}"
             count(table)
-            last = following
+            last, begin = following, following + 1
             continue
         start = "the first one" if last < 0 else _named(table, last)
         end = "the last one" if following is None else _named(table, following)
         yield f"table {table}: no row after {start} and before {end} can be read, each {about}"
         if following is None:
             return
-        last = following - 1
+        begin = following
 
 
 def _next_readable(connection: apsw.Connection, table: str, last: int) -> int | None:

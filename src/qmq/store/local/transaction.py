@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import apsw
 
+from qmq.errors import DataLoss
 from qmq.model.changes import Move
 from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
 from qmq.store.local.broken_log import Mark
+from qmq.store.local.checksums import is_damage
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.sweeping import Piece
 from qmq.store.local.together import LeaseRow, packed
@@ -34,6 +36,7 @@ class Batch:
 
     __slots__ = (
         "bytes",
+        "damaged",
         "delivery_saves",
         "forgotten",
         "gone",
@@ -42,6 +45,7 @@ class Batch:
         "known",
         "last_number",
         "lease_inserts",
+        "lost",
         "moves",
         "needs_sync",
         "piece",
@@ -79,6 +83,9 @@ class Batch:
         self.last_number = 0
         self.saves_last_number = False
         self.bytes = 0
+        #: Messages that are damaged on disk, and who asked for them.
+        self.damaged: list[int] = []
+        self.lost: list[tuple[asyncio.Future[Any], DataLoss]] = []
 
     def has_work(self) -> bool:
         """Whether there is anything to write, read or sync."""
@@ -104,6 +111,33 @@ class Batch:
         """All who wait for the batch."""
         yield from (future for future, _ in self.waiters)
         yield from (future for _, future in self.reads)
+        yield from (future for future, _ in self.lost)
+
+    def leave_alone(self, damaged: set[int]) -> None:
+        """Do nothing about messages that are damaged: their rows stay as they are.
+
+        Who takes several gets the others, and who only looks is told.
+        """
+        gone, reads = set(self.gone), self.reads
+        self.reads = []
+        for entries, future in reads:
+            bad = [seq for seq in seqs_of(entries) if seq in damaged]
+            others = [entry for entry in entries if seq_of(entry) not in damaged]
+            if bad and not (others and gone.issuperset(seqs_of(entries))):
+                self.lost.append((future, DataLoss(bad)))
+            else:
+                self.reads.append((others, future))
+            gone.difference_update(bad)
+            self.damaged += bad
+        for move in self.moves:
+            if seq_of(move.old_entry) in damaged:
+                gone.discard(seq_of(move.old_entry))
+        self.moves = [move for move in self.moves if seq_of(move.old_entry) not in damaged]
+        self.gone = [seq for seq in self.gone if seq in gone]
+        if self.piece and not damaged.isdisjoint(self.piece.messages):
+            # As long as their rows are there, that they have left has to be known.
+            staying = array("q", (seq for seq in self.piece.messages if seq not in damaged))
+            self.piece = self.piece._replace(messages=staying, through=0)
 
 
 def commit(
@@ -115,7 +149,50 @@ def commit(
         connection: syncs the transaction if the batch needs that.
         batch: what to write and read.
         is_synced: whether all before it is on disk already.
+
+    Raises:
+        apsw.Error: it is not known what is on disk of it.
     """
+    try:
+        return _commit(connection, batch, is_synced=is_synced)
+    except (apsw.Error, LookupError) as error:
+        if not (isinstance(error, LookupError) or is_damage(error)):
+            raise
+        damaged = _damaged(connection, batch)
+        if not damaged:
+            raise
+    # A read that fails has undone the transaction.
+    batch.leave_alone(damaged)
+    return _commit(connection, batch, is_synced=is_synced)
+
+
+def _damaged(connection: apsw.Connection, batch: Batch) -> set[int]:
+    """Find the messages that a batch is about and that cannot be read, outside of a transaction."""
+    coming = {seq for seq, _, _ in batch.inserts}
+    coming.update(seq_of(move.new_entry) for move in batch.moves)
+    wanted = {seq for entries, _ in batch.reads for seq in seqs_of(entries)}
+    wanted.update(seq_of(move.old_entry) for move in batch.moves)
+    swept = set(batch.piece.messages) if batch.piece else set[int]()
+    cursor, damaged = connection.cursor(), set[int]()
+    for seq in (wanted | swept) - coming:
+        try:
+            is_there = isinstance(cursor.execute(_SQL["read_message"], (seq,)).get, bytes)
+        except apsw.Error as error:
+            if not is_damage(error):
+                raise
+            damaged.add(seq)
+        else:
+            if not is_there and seq in wanted:
+                damaged.add(seq)
+    for move in batch.moves:
+        if seq_of(move.old_entry) in damaged:
+            damaged.add(seq_of(move.new_entry))
+    return damaged
+
+
+def _commit(
+    connection: apsw.Connection, batch: Batch, *, is_synced: bool
+) -> list[tuple[asyncio.Future[Any], Any]]:
     cursor = connection.cursor()
     cursor.execute("begin immediate")
     try:
