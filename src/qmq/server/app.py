@@ -120,16 +120,9 @@ class Server:
         health = self._health = HealthService(_SERVICES)
         footprint = Footprint(config.memory_max)
         stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore(footprint)}
-        disk = None
-        if config.data:
-            disk = stores[Store.DISK] = DiskStore.open(
-                config.data,
-                cache_bytes_max=config.cache_bytes_max,
-                on_failure=self._on_store_failure,
-                on_damage=_log_damage,
-                on_progress=_log_progress,
-                footprint=footprint,
-            )
+        disk = self._open_disk(config.data, footprint) if config.data else None
+        if disk:
+            stores[Store.DISK] = disk
         timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
         if disk:
             self._clock_offset = ClockOffset(
@@ -183,6 +176,16 @@ class Server:
                 "queues": len(broker.catalog),
                 "pid": os.getpid(),
             },
+        )
+
+    def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
+        return DiskStore.open(
+            data,
+            cache_bytes_max=self._config.cache_bytes_max,
+            on_failure=self._on_store_failure,
+            on_damage=_log_damage,
+            on_progress=_log_progress,
+            footprint=footprint,
         )
 
     def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:

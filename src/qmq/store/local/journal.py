@@ -62,6 +62,11 @@ class Journal:
     wait for the commit, and all else to wait for a sync.
     """
 
+    #: How many messages turned out to be damaged on disk.
+    _damaged = 0
+    #: Whether rows of some that have left cannot be removed. The writer's.
+    _keeps_gone = False
+
     def __init__(  # noqa: PLR0913 - What it is made of, each by name.
         self,
         connection: apsw.Connection,
@@ -92,8 +97,6 @@ class Journal:
         self._shrinker = shrinker
         self._on_failure = on_failure
         self._on_damage = on_damage
-        #: How many messages turned out to be damaged on disk.
-        self._damaged = 0
         self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
         #: What comes next joins this batch, unless it was offered and is taken: see `_open`.
@@ -470,7 +473,10 @@ class Journal:
             connection.pragma("synchronous", synchronous)
             self._synchronous = synchronous
         changes = connection.total_changes()
+        if batch.piece and self._keeps_gone:
+            batch.piece = batch.piece._replace(through=0)
         found = commit(connection, batch, is_synced=self._is_synced)
+        self._keeps_gone |= batch.keeps_gone
         if batch.needs_sync:
             self._is_synced = True
         elif connection.total_changes() != changes:

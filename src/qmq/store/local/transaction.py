@@ -42,6 +42,7 @@ class Batch:
         "gone",
         "gone_number",
         "inserts",
+        "keeps_gone",
         "known",
         "last_number",
         "lease_inserts",
@@ -85,6 +86,8 @@ class Batch:
         self.bytes = 0
         #: Messages that are damaged on disk, and who asked for them.
         self.damaged: list[int] = []
+        #: Whether rows of what has left cannot be removed, so that it has to be known for longer.
+        self.keeps_gone = False
         self.lost: list[tuple[asyncio.Future[Any], DataLoss]] = []
 
     def has_work(self) -> bool:
@@ -138,6 +141,7 @@ class Batch:
             # As long as their rows are there, that they have left has to be known.
             staying = array("q", (seq for seq in self.piece.messages if seq not in damaged))
             self.piece = self.piece._replace(messages=staying, through=0)
+            self.keeps_gone = True
 
 
 def commit(
@@ -155,8 +159,8 @@ def commit(
     """
     try:
         return _commit(connection, batch, is_synced=is_synced)
-    except (apsw.Error, LookupError) as error:
-        if not (isinstance(error, LookupError) or is_damage(error)):
+    except apsw.Error as error:
+        if not is_damage(error):
             raise
         damaged = _damaged(connection, batch)
         if not damaged:
@@ -172,18 +176,16 @@ def _damaged(connection: apsw.Connection, batch: Batch) -> set[int]:
     coming.update(seq_of(move.new_entry) for move in batch.moves)
     wanted = {seq for entries, _ in batch.reads for seq in seqs_of(entries)}
     wanted.update(seq_of(move.old_entry) for move in batch.moves)
-    swept = set(batch.piece.messages) if batch.piece else set[int]()
+    if batch.piece:
+        wanted.update(batch.piece.messages)
     cursor, damaged = connection.cursor(), set[int]()
-    for seq in (wanted | swept) - coming:
+    for seq in wanted - coming:
         try:
-            is_there = isinstance(cursor.execute(_SQL["read_message"], (seq,)).get, bytes)
+            cursor.execute(_SQL["read_message"], (seq,)).fetchall()
         except apsw.Error as error:
             if not is_damage(error):
                 raise
             damaged.add(seq)
-        else:
-            if not is_there and seq in wanted:
-                damaged.add(seq)
     for move in batch.moves:
         if seq_of(move.old_entry) in damaged:
             damaged.add(seq_of(move.new_entry))
