@@ -138,7 +138,9 @@ def _open_to_read(path: Path) -> apsw.Connection:
     """Open a database that nobody else has open, so that nothing is written or made."""
     file, vfs = path / DATABASE, database_vfs()
     if (path / LOG).exists():
-        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+        # One that may only read would make a file of memory that processes share.
+        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+        connection.pragma("query_only", 1)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return connection
     # SQLite would make a log even to read, but for a file that it is told never changes.
