@@ -4,7 +4,7 @@ A class's docstring says when it is raised; its message is the sentence the user
 reads. `transport.status` is the one place that maps the family to gRPC statuses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
 
@@ -379,6 +379,23 @@ class ShuttingDown(Unavailable):
     """q is shutting down."""
 
     reason = "SHUTTING_DOWN"
+
+
+class DataLoss(QError):
+    """Messages are damaged on disk: what was read of them is not what was written."""
+
+    reason = "DATA_LOSS"
+
+    def __init__(self, seqs: Sequence[int]) -> None:
+        named = ", ".join(map(str, seqs))
+        super().__init__(
+            f"what is on disk of {len(seqs)} messages of this call is damaged, and is not handed"
+            f" out: those with the numbers {named}. They are set aside, and stay in the database;"
+            " stop q, see `q check`, and put back a backup",
+            seqs=named,
+        )
+        #: Their sequence numbers.
+        self.seqs = tuple(seqs)
 
 
 class DataDirectoryError(QError):

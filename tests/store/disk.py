@@ -13,6 +13,7 @@ from typing import Any
 
 import apsw
 
+from qmq.store.local.checksums import database_vfs
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.sweeping import Patience
@@ -193,7 +194,9 @@ def orphans(path: Path) -> int:
 
 
 def _answer(path: Path, question: str) -> Any:  # noqa: ANN401 - As SQLite has it.
-    connection = apsw.Connection(str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = apsw.Connection(
+        str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE, vfs=database_vfs()
+    )
     try:
         return connection.execute(question).get
     finally:

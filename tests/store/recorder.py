@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import apsw
 
+from qmq.store.local.checksums import checking_vfs
+
 _NAME: Final = "recorder"
 DATABASE: Final = "q.db"
 LOG: Final = "q.db-wal"
@@ -31,7 +33,7 @@ class Recorder(apsw.VFS):
 
     def __init__(self, data: Path) -> None:
         """Put it before SQLite's own; `data` is the directory whose files it watches."""
-        self.base = "unix-excl"
+        self.base = checking_vfs()
         super().__init__(_NAME, self.base, makedefault=True)
         self._data = data
         self._lock = threading.Lock()

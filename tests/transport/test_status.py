@@ -45,6 +45,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.Unavailable("later"), Code.UNAVAILABLE),
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
     (errors.Busy("busy"), Code.UNAVAILABLE),
+    (errors.DataLoss([7, 8]), Code.DATA_LOSS),
     (errors.ShuttingDown("bye"), Code.UNAVAILABLE),
     (errors.Unimplemented("no"), Code.UNIMPLEMENTED),
     (errors.DeadlineExceeded("late"), Code.DEADLINE_EXCEEDED),

@@ -49,6 +49,11 @@ class Progress:
             sys.stderr.write(f"\r{self._text()}\x1b[K")
             sys.stderr.flush()
 
+    def show_share(self, count: int, done: int, total: int) -> None:
+        """Show how many things are counted, and how much of a total is done that is known now."""
+        self._total = total
+        self.show(count, done)
+
     def note(self, text: str) -> None:
         """Say something beside that, also where nothing else is shown."""
         clear = "\r\x1b[K" if self._is_shown else ""

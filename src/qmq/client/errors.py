@@ -249,6 +249,13 @@ class StoreFailed(Unavailable):
     reason = "STORE_FAILED"
 
 
+class DataLoss(QmqError):
+    """Messages are damaged on the server's disk, and were set aside; others go on."""
+
+    code = "DATA_LOSS"
+    reason = "DATA_LOSS"
+
+
 class ServerBusy(Unavailable):
     """More work waits for the server's disk than it keeps in memory; nothing was done."""
 

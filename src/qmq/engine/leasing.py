@@ -109,7 +109,9 @@ class Leasing:
         changes = Changes()
         changes.leased = deliveries
         attempts, leases = encoded(deliveries, until_ns, queues.envelope_bytes_max)
-        envelopes = await store.commit(changes, [delivery.entry for delivery in deliveries], level)
+        entries = [delivery.entry for delivery in deliveries]
+        with queues.setting_aside(queue, entries):
+            envelopes = await store.commit(changes, entries, level)
         return encode_leased(envelopes, attempts, leases)
 
     async def ack(

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from qmq.clock import Clock
@@ -10,13 +11,22 @@ from qmq.engine.alarms import Alarms
 from qmq.engine.places import Selection
 from qmq.engine.waiting import IsGone, Timer, Waiting
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, REPLY_OVERHEAD_BYTES, Sealer
-from qmq.errors import QError, QueueEmpty, QueueNotFound, ShuttingDown, TooLarge, Unavailable
+from qmq.errors import (
+    DataLoss,
+    QError,
+    QueueEmpty,
+    QueueNotFound,
+    ShuttingDown,
+    TooLarge,
+    Unavailable,
+)
 from qmq.ids import RandomIds
 from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
 from qmq.model.footprint import Footprint
+from qmq.model.index import seq_of
 from qmq.model.queue import Ended, Queue
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
@@ -132,6 +142,19 @@ class Queues:
             self.leave_to_itself(self.stores[queue.info.store].commit(changes))
         self.set_alarm(queue)
         self.waiting.serve(queue)
+
+    @contextmanager
+    def setting_aside(self, queue: Queue, entries: Sequence[int]) -> Iterator[None]:
+        """Leave out of a queue what was handed out and turns out to be damaged.
+
+        The others of the call come back when their leases end.
+        """
+        try:
+            yield
+        except DataLoss as error:
+            damaged = [each for each in entries if seq_of(each) in error.seqs]
+            self.store_of(queue).set_aside(queue, damaged)
+            raise
 
     def _take_out(self, queue: Queue, ended: Ended, changes: Changes) -> None:
         """Take messages out of a queue that time has brought to their end."""

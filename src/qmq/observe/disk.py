@@ -47,6 +47,11 @@ class DiskCollector(Collector):
             "Time in which commits waited for the log to be written back.",
             value=figures.checkpoint_stop_s,
         )
+        yield CounterMetricFamily(
+            "q_disk_messages_damaged",
+            "Messages that were set aside, since what is on disk of them is damaged.",
+            value=figures.damaged,
+        )
         yield GaugeMetricFamily(
             "q_disk_messages_to_remove",
             "Messages that have left and still take room on disk.",

@@ -120,15 +120,9 @@ class Server:
         health = self._health = HealthService(_SERVICES)
         footprint = Footprint(config.memory_max)
         stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore(footprint)}
-        disk = None
-        if config.data:
-            disk = stores[Store.DISK] = DiskStore.open(
-                config.data,
-                cache_bytes_max=config.cache_bytes_max,
-                on_failure=self._on_store_failure,
-                on_progress=_log_progress,
-                footprint=footprint,
-            )
+        disk = self._open_disk(config.data, footprint) if config.data else None
+        if disk:
+            stores[Store.DISK] = disk
         timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
         if disk:
             self._clock_offset = ClockOffset(
@@ -184,6 +178,16 @@ class Server:
             },
         )
 
+    def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
+        return DiskStore.open(
+            data,
+            cache_bytes_max=self._config.cache_bytes_max,
+            on_failure=self._on_store_failure,
+            on_damage=_log_damage,
+            on_progress=_log_progress,
+            footprint=footprint,
+        )
+
     def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:
         loop = asyncio.get_running_loop()
 
@@ -225,6 +229,11 @@ def _undisturbed_by_gc() -> Iterator[None]:
 def _log_progress(read: int, total: int) -> None:
     """Say in the log how far the start is."""
     _log.info("reading messages", extra={"read": read, "of_about": total})
+
+
+def _log_damage(what: str) -> None:
+    """Say in the log that messages are damaged on disk."""
+    _log.error("messages are damaged", extra={"error": what})
 
 
 def _log_redrive(redrive: Redrive) -> None:

@@ -8,13 +8,15 @@ from typing import Final, Self, TypeVar
 
 import apsw
 
-from qmq.errors import DataDirectoryError
+from qmq.errors import DataLoss
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
+from qmq.model.damaged import set_aside
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
 from qmq.store.local.checkpoints import Checkpointer
+from qmq.store.local.checksums import unreadable
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.figures import DiskFigures
@@ -60,6 +62,7 @@ class DiskStore:
         cache_bytes_max: int = CACHE_BYTES_MAX,
         pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_damage: Callable[[str], None] = _ignore,
         on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
         patience: Patience | None = None,
@@ -73,6 +76,7 @@ class DiskStore:
             pending_bytes_max: bytes of changes that wait for the disk before it is busy.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            on_damage: called, with a sentence, when messages turn out to be damaged on disk.
             on_progress: called once a second while messages are read, with how many were read
                 and about how many there are.
             footprint: counts what messages take in memory; where that leaves no room, nothing
@@ -111,17 +115,19 @@ class DiskStore:
             shrinker=Shrinker(connection, directory.database_file),
             sweeper=sweeper,
             on_failure=on_failure,
+            on_damage=on_damage,
             pending_bytes_max=pending_bytes_max,
         )
         self._journal.last_number = found.last_number
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - As above.
         cls,
         path: Path,
         *,
         cache_bytes_max: int = CACHE_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_damage: Callable[[str], None] = _ignore,
         on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
     ) -> Self:
@@ -134,6 +140,7 @@ class DiskStore:
             cache_bytes_max: bytes of memory that envelopes may take.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            on_damage: called, with a sentence, when messages turn out to be damaged on disk.
             on_progress: called once a second while messages are read, with how many were read
                 and about how many there are.
             footprint: counts what messages take in memory.
@@ -152,14 +159,12 @@ class DiskStore:
                     connection,
                     cache_bytes_max=cache_bytes_max,
                     on_failure=on_failure,
+                    on_damage=on_damage,
                     on_progress=on_progress,
                     footprint=footprint,
                 )
             except apsw.Error as error:
-                raise DataDirectoryError(
-                    f"cannot read the database in {path}: {error}; put back a copy of it, or"
-                    " give another directory by --data DIR"
-                ) from error
+                raise unreadable(path, error) from error
             undo.pop_all()
         return store
 
@@ -300,7 +305,19 @@ class DiskStore:
         head = queue.peek()
         if (envelope := self._cache.get(head)) is not None:
             return self._settled_with(envelope, Durability.FSYNC)
-        return _first(self._journal.read([head], Durability.FSYNC))
+        return self._shown(queue, head, self._journal.read([head], Durability.FSYNC))
+
+    async def _shown(self, queue: Queue, head: int, read: Awaitable[list[bytes]]) -> bytes:
+        try:
+            return await _first(read)
+        except DataLoss:
+            self.set_aside(queue, [head])
+            raise
+
+    def set_aside(self, queue: Queue, entries: Sequence[int]) -> None:
+        """Leave out of a queue, until the next start, messages that are damaged on disk."""
+        for _ in set_aside(queue, entries):
+            self._footprint.left += _INDEX_BYTES
 
     def number(self, count: int, created_ns: int) -> int:
         """Return the first of so many sequence numbers in a row that were never used."""

@@ -20,3 +20,5 @@ class DiskFigures(NamedTuple):
     checkpoint_stop_s: float
     #: Messages that have left and still have rows, but for those that are being removed.
     rows_left: int
+    #: Messages that turned out to be damaged on disk when they were read.
+    damaged: int

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from qmq.durations import Durations
-from qmq.errors import Busy, StoreFailed
+from qmq.errors import Busy, DataLoss, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.store.local.checkpoints import Checkpointer
@@ -50,6 +50,10 @@ _T = TypeVar("_T")
 _SQL = load_statements("qmq.store.local", "statements.sql")
 
 
+def _ignore(_: str) -> None:
+    """Tell nobody else of damage than those who ask for what is damaged."""
+
+
 class Journal:
     """Makes changes durable, in the order in which they were handed in.
 
@@ -59,6 +63,11 @@ class Journal:
     wait for the commit, and all else to wait for a sync.
     """
 
+    #: How many messages turned out to be damaged on disk.
+    _damaged = 0
+    #: Whether rows of some that have left cannot be removed. The writer's.
+    _keeps_gone = False
+
     def __init__(  # noqa: PLR0913 - What it is made of, each by name.
         self,
         connection: apsw.Connection,
@@ -67,6 +76,7 @@ class Journal:
         shrinker: Shrinker,
         sweeper: Sweeper,
         on_failure: Callable[[str], None],
+        on_damage: Callable[[str], None] = _ignore,
         pending_bytes_max: int,
     ) -> None:
         """Start the writer thread, to which the connection belongs until `close` returns.
@@ -78,6 +88,7 @@ class Journal:
             sweeper: knows what of that database has left and still has a row; the journal's
                 from now on.
             on_failure: called once, with the reason, when a commit fails.
+            on_damage: called, with a sentence, when messages turn out to be damaged on disk.
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
         """
@@ -86,6 +97,7 @@ class Journal:
         self._checkpointer = checkpointer
         self._shrinker = shrinker
         self._on_failure = on_failure
+        self._on_damage = on_damage
         self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
         #: What comes next joins this batch, unless it was offered and is taken: see `_open`.
@@ -136,6 +148,7 @@ class Journal:
             checkpoint_s=checkpointer.seconds,
             checkpoint_stop_s=checkpointer.writer_seconds,
             rows_left=self._sweeper.count,
+            damaged=self._damaged,
         )
 
     @property
@@ -461,7 +474,10 @@ class Journal:
             connection.pragma("synchronous", synchronous)
             self._synchronous = synchronous
         changes = connection.total_changes()
+        if batch.piece and self._keeps_gone:
+            batch.piece = batch.piece._replace(through=0)
         found = commit(connection, batch, is_synced=self._is_synced)
+        self._keeps_gone |= batch.keeps_gone
         if batch.needs_sync:
             self._is_synced = True
         elif connection.total_changes() != changes:
@@ -474,6 +490,8 @@ class Journal:
         if batch is self._gathering:
             self._is_offered = False
             self._gathering = Batch()
+        if batch.damaged:
+            self._tell_damage(batch)
         for waiters in (batch.waiters, found):
             for future, result in waiters:
                 if not future.done():
@@ -487,6 +505,14 @@ class Journal:
             self._schedule_offer()
         elif self._sweeps and self._idle_timer is None:
             self._watch_for_idleness()
+
+    def _tell_damage(self, batch: Batch) -> None:
+        """Tell those whose messages are damaged on disk, and whoever watches."""
+        self._damaged += len(batch.damaged)
+        for future, error in batch.lost:
+            if not future.done():
+                future.set_exception(error)
+        self._on_damage(DataLoss(batch.damaged).message)
 
     def _fail(self, error: Exception) -> None:
         """Stop acknowledging, for good: after a failed sync only a restart finds the truth."""

@@ -239,6 +239,7 @@ def _clock_offset(connection: apsw.Connection, queues: Iterable[Queue]) -> int:
     if offset_ns and not any(
         queue.leases.by_seq or len(queue.dedup) or queue.info.settings.ttl_ns for queue in queues
     ):
-        connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
+        if not (connection.pragma("query_only") or connection.readonly("main")):
+            connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
         return 0
     return offset_ns
