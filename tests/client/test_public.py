@@ -20,7 +20,7 @@ NAMES = set(
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncSelection AsyncWorker Attempt
     BackOff BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer
-    ConsumerStats DeadLetter DeadLetterReason DeadlineExceeded DedupFull Durability
+    ConsumerStats DeadLetter DeadLetterReason DeadlineExceeded DedupFull DiskFull Durability
     DurabilityNotReached Explanation FailedAdd FairKeyStats Fairness GroupInfo GroupsFull
     GroupState InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached MemoryFull
     Message MessageNotFound MessageState MessageTooLarge Metadata Missed MsgspecCodec NackKind

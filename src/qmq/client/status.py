@@ -45,6 +45,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,
+        errors.DiskFull,
         errors.ServerBusy,
         errors.ServerShuttingDown,
         errors.DeadlineExceeded,

@@ -24,10 +24,13 @@ class QueueStore(Protocol):
     When a write fails, everyone who waits for it gets StoreFailed.
     """
 
-    def check(self) -> None:
+    def check(self, *, only_reads: bool = False) -> None:
         """Refuse calls that the store could not carry out now.
 
         To be called before a rule changes anything, so that a refusal changes nothing.
+
+        Args:
+            only_reads: the call changes nothing that is to be kept.
 
         Raises:
             Unavailable: the store has failed or is too busy.

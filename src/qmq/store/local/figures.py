@@ -40,3 +40,7 @@ class DiskFigures(NamedTuple):
     checkpoint_stop_s: float
     #: Messages that have left and still have rows, but for those that are being removed.
     rows_left: int
+    #: How often a write failed.
+    failures: int = 0
+    #: Whether changes are taken: no write has failed, or the disk has room again since.
+    takes_changes: bool = True
