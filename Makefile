@@ -1,7 +1,7 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog simulate proto sync docs lock clean
+.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog simulate crash-matrix proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -93,6 +93,9 @@ STEPS ?= 100000
 
 simulate: setup ## Play random histories beside the naive model; again: make simulate SEED=7 STEPS=5000
 	$(BIN)/python -m soak.simulate $(if $(SEED),--seed $(SEED)) --steps $(STEPS) $(ARGS)
+
+crash-matrix: setup ## Lose power, room and the disk at every write and sync; again: make crash-matrix ARGS='--script ...'
+	$(BIN)/python -m soak.crash_matrix $(ARGS)
 
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire

@@ -27,6 +27,7 @@ from qmq.store.local.rows import delivery_row, queue_columns
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Patience, Sweeper
 from qmq.store.local.together import Together
+from qmq.store.local.upkeep import Upkeep
 from qmq.values import Durability, Store
 
 #: Bytes of memory that a cached envelope takes besides what is in it: the header of its
@@ -70,6 +71,7 @@ class DiskStore:
         on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
         patience: Patience | None = None,
+        upkeep: Upkeep | None = None,
         wait: Wait = wait_for,
     ) -> None:
         """Open the store, in the event loop that will use it.
@@ -86,6 +88,7 @@ class DiskStore:
             footprint: counts what messages take in memory; where that leaves no room, nothing
                 is cached.
             patience: when rows of what has left are removed; by default, as `Patience` says.
+            upkeep: when the files are seen to; by default, as `Upkeep` says.
             wait: measures the time between two looks at a disk that is full.
         """
         self._footprint = footprint or Footprint()
@@ -97,6 +100,7 @@ class DiskStore:
         self._cache_bytes = 0
         self._pending_bytes_max = pending_bytes_max
         self._patience = patience
+        self._upkeep = upkeep or Upkeep()
         self._on_failure = on_failure
         self._on_progress = on_progress
         #: Takes over `queues`, `redrives` and `schedules` when they were read from disk anew, since
@@ -137,11 +141,18 @@ class DiskStore:
         sweeper.add(found.gone)
         sweeper.add_leases(found.leases)
         sweeper.add_known(found.strangers)
-        directory = self._directory
+        directory, upkeep = self._directory, self._upkeep
         journal = Journal(
             connection,
-            checkpointer=Checkpointer(directory.open_beside(), directory.sync_database),
-            shrinker=Shrinker(connection, directory.database_file),
+            checkpointer=Checkpointer(
+                directory.open_beside(), directory.sync_database, pages=upkeep.checkpoint_pages
+            ),
+            shrinker=Shrinker(
+                connection,
+                directory.database_file,
+                file_bytes_min=upkeep.shrink_file_bytes_min,
+                after_s=upkeep.shrink_after_s,
+            ),
             sweeper=sweeper,
             on_failure=self._note_failure,
             pending_bytes_max=self._pending_bytes_max,
@@ -267,6 +278,11 @@ class DiskStore:
         journal = self._journal
         takes_changes = journal.failure is None and not journal.takes_only_reads
         return journal.figures._replace(failures=self._failures, takes_changes=takes_changes)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, be it to commit or to see to the files."""
+        return self._journal.is_idle
 
     @property
     def is_swept(self) -> bool:

@@ -173,6 +173,12 @@ class Journal:
         )
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, be it to commit or to see to the files."""
+        is_offering = self._offer_is_scheduled or self._under_way or self._gathering.has_work()
+        return not (is_offering or self._checkpointer.is_asked or self._shrinker.is_cutting)
+
+    @property
     def is_swept(self) -> bool:
         """Whether nothing that has left has rows any more, but for what is being removed."""
         return self._sweeper.is_empty()
