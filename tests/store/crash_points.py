@@ -53,6 +53,10 @@ FAULTS: Final = (*POWER, EIO, ENOSPC)
 #: How often it is drawn which writes or sectors are there, of each point.
 _DRAWS: Final = {LOST: 1, SUBSET: 12, TORN: 12, KILL: 1}
 
+#: A server is idle that is so at so many looks in a row, so many seconds apart.
+_LOOKS: Final = 3
+_LOOK_S: Final = 0.0002
+
 _SECTOR_BYTES: Final = 512
 
 
@@ -165,9 +169,12 @@ class Server:
     async def is_idle(self) -> None:
         """Wait until nothing is under way, so that each point comes again at the same place."""
         async with asyncio.timeout(WAIT_S):
-            while not self.disk.is_idle:
+            idle = 0
+            while idle < _LOOKS:
                 self.disk.check(only_reads=True)
-                await asyncio.sleep(0)
+                # The writer sees to the files only after it has told that it has committed.
+                idle = idle + 1 if self.disk.is_idle else 0
+                await asyncio.sleep(_LOOK_S)
 
     def state(self) -> State:
         """Return what it holds in memory."""

@@ -198,7 +198,11 @@ class DiskStore:
         self._cache_bytes = 0
         self._together, self._journal = together, journal
         self._take_over(found)
-        self.on_reload()
+        try:
+            self.on_reload()
+        except Exception as error:  # noqa: BLE001 - A fault of q, which its log has in full.
+            journal.fail_for_good(error)
+            loop.call_exception_handler({"message": "cannot take over", "exception": error})
 
     def _read_anew(self, together: Together) -> tuple[apsw.Connection, Found]:
         """Open the database again and read it, in a thread of its own."""

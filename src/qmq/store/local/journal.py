@@ -17,11 +17,12 @@ from typing import Any, Final, Self, TypeVar
 
 import apsw
 
-from qmq.errors import Busy, DiskFull, StoreFailed, Unavailable
+from qmq.errors import Busy, DiskFull, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
+from qmq.store.local.failing import again, failed, full
 from qmq.store.local.figures import DiskFigures, Durations
 from qmq.store.local.room import is_for_want_of_room
 from qmq.store.local.rows import DeliveryRow
@@ -195,9 +196,9 @@ class Journal:
             Busy: too much waits for the disk already.
         """
         if self._failure:
-            raise _again(self._failure)
+            raise again(self._failure)
         if self._only_reads and not only_reads:
-            raise _again(self._only_reads)
+            raise again(self._only_reads)
         if (
             self._gathering.bytes > self._pending_bytes_max
             and (pending := self._open().bytes) > self._pending_bytes_max
@@ -315,7 +316,7 @@ class Journal:
             Unavailable: not all of it is.
         """
         if self._failure:
-            raise _again(self._failure)
+            raise again(self._failure)
         if durability is Durability.MEMORY:
             return None
         batch = self._open()
@@ -541,7 +542,7 @@ class Journal:
 
     def fail_for_good(self, error: Exception) -> None:
         """Take note that what the disk holds could not be read after it was full."""
-        self._failure = _failed(error)
+        self._failure = failed(error)
         self._on_failure(self._failure.message)
 
     def _fail(self, error: Exception) -> None:
@@ -552,12 +553,9 @@ class Journal:
         """
         self._stop_sweeping()
         if self._is_for_want_of_room(error):
-            self._failure = DiskFull(
-                f"the disk is full ({type(error).__name__}: {error}), and nothing was done;"
-                " q goes on by itself when there is room again"
-            )
+            self._failure = full(error)
         else:
-            self._failure = _failed(error)
+            self._failure = failed(error)
         for batch in {id(batch): batch for batch in (*self._under_way, self._gathering)}.values():
             self._refuse(batch)
             self._count(batch)
@@ -576,20 +574,8 @@ class Journal:
         assert self._failure
         for future in batch.everyone():
             if not future.done():
-                future.set_exception(_again(self._failure))
+                future.set_exception(again(self._failure))
 
     def _count(self, batch: Batch) -> None:
         """Count messages that are there, and no more, by a batch."""
         self._sweeper.live += len(batch.inserts) + len(batch.moves) - len(batch.gone)
-
-
-def _failed(error: Exception) -> StoreFailed:
-    return StoreFailed(
-        f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
-        " more; mend the disk and restart q, which serves all that was acknowledged"
-    )
-
-
-def _again(error: Unavailable) -> Unavailable:
-    """Return the same error for a further caller: one that is raised again grows a traceback."""
-    return type(error)(error.message)
