@@ -1,7 +1,8 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog simulate mutants proto sync docs lock clean
+.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog
+.PHONY: simulate crash-matrix mutants proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -96,6 +97,9 @@ simulate: setup ## Play random histories beside the naive model; again: make sim
 
 mutants: setup ## Break q on purpose, one fault after the other; tests have to find each
 	$(BIN)/python -m soak.mutation $(ARGS)
+
+crash-matrix: setup ## Lose power, room and the disk at every write and sync; again: make crash-matrix ARGS='--script ...'
+	$(BIN)/python -m soak.crash_matrix $(ARGS)
 
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire

@@ -33,6 +33,7 @@ ERRORS_OF_ANY_CALL: Final[Sequence[Error]] = (
     errors.Unimplemented,
     errors.Busy,
     errors.StoreFailed,
+    errors.DiskFull,
     errors.ShuttingDown,
     errors.DataLoss,
 )

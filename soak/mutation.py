@@ -3,9 +3,9 @@
     make mutants
     python -m soak.mutation --only skip-fsync,forget-the-fence
 
-The faults are listed in soak/mutants.toml. Each is put into a copy of the source, so that the files here
-stay as they are; the tests named beside it then have to fail. It prints a table, and ends with status 1
-if a fault was not found, or can no longer be put in since the source has changed.
+The faults are listed in soak/mutants.toml. Each is put into a copy of the source, so that the
+files here stay as they are; the tests named beside it then have to fail. It prints a table, and
+ends with status 1 if a fault was not found, or can not be put in since the source has changed.
 """
 
 import argparse
@@ -26,7 +26,16 @@ _ROOT: Final = Path(__file__).parent.parent
 _LIST: Final = Path(__file__).parent / "mutants.toml"
 
 #: What tests read that stands beside the source.
-_BESIDE: Final = ("tests", "soak", "bench", "scripts", "docs", "proto", "pyproject.toml", "README.md")
+_BESIDE: Final = (
+    "tests",
+    "soak",
+    "bench",
+    "scripts",
+    "docs",
+    "proto",
+    "pyproject.toml",
+    "README.md",
+)
 
 #: How long tests may take in seconds, which they do only where a fault makes them hang.
 _TIME_LIMIT_S: Final = 180
@@ -176,7 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(error, file=sys.stderr)
                 return 1
             result = f"found by {found[-1].by}" if found[-1].by else "NOT FOUND"
-            print(f"{at}/{len(chosen)} {mutant.name}: {result} ({found[-1].took_s:.0f} s)", flush=True)
+            print(
+                f"{at}/{len(chosen)} {mutant.name}: {result} ({found[-1].took_s:.0f} s)", flush=True
+            )
     print(table(found))
     return 0 if all(each.by for each in found) else 1
 

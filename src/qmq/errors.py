@@ -369,6 +369,13 @@ class StoreFailed(Unavailable):
     retry_after_s = 10.0
 
 
+class DiskFull(Unavailable):
+    """The disk has no room: nothing was done, and q goes on by itself when there is room again."""
+
+    reason = "DISK_FULL"
+    retry_after_s = 5.0
+
+
 class Busy(Unavailable):
     """More work is waiting for the disk than q keeps in memory."""
 

@@ -6,7 +6,7 @@ nothing of it, all of the database's, or all of the log's.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -60,6 +60,11 @@ class Recorder(apsw.VFS):
         """Remember a step."""
         with self._lock:
             self._steps.append(step)
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """What was done so far, in order."""
+        return self._steps
 
     def is_watched(self, path: Path) -> bool:
         """Whether a file is one of the directory's."""

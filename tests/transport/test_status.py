@@ -44,6 +44,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.TooLarge("too large", "message_bytes_max", 1, 2), Code.RESOURCE_EXHAUSTED),
     (errors.Unavailable("later"), Code.UNAVAILABLE),
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
+    (errors.DiskFull("disk"), Code.UNAVAILABLE),
     (errors.Busy("busy"), Code.UNAVAILABLE),
     (errors.DataLoss([7, 8]), Code.DATA_LOSS),
     (errors.ShuttingDown("bye"), Code.UNAVAILABLE),
@@ -138,11 +139,12 @@ def test_invalid_argument_names_the_field() -> None:
     ("error", "delay_ms"),
     [
         (errors.StoreFailed("disk"), 10_000),
+        (errors.DiskFull("disk"), 5_000),
         (errors.QueueFull("some-id", 5, 5), 1_000),
         (errors.QueueFull.of_bytes("some-id", 5, 5), 1_000),
         (errors.DedupFull("some-id", 5, 5, 0.25), 250),
     ],
-    ids=["store", "messages", "bytes", "dedup_ids"],
+    ids=["store", "full", "messages", "bytes", "dedup_ids"],
 )
 def test_what_passes_says_when_to_come_back(error: errors.QError, delay_ms: int) -> None:
     """Waiting helps only where the error says so."""

@@ -256,6 +256,13 @@ class DataLoss(QmqError):
     reason = "DATA_LOSS"
 
 
+class DiskFull(Unavailable):
+    """The server's disk has no room; nothing was done, and it goes on by itself when it has."""
+
+    reason = "DISK_FULL"
+    may_have_happened = False
+
+
 class ServerBusy(Unavailable):
     """More work waits for the server's disk than it keeps in memory; nothing was done."""
 

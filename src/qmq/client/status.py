@@ -46,6 +46,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.Unavailable,
         errors.StoreFailed,
         errors.DataLoss,
+        errors.DiskFull,
         errors.ServerBusy,
         errors.ServerShuttingDown,
         errors.DeadlineExceeded,

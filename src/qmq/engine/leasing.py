@@ -51,6 +51,10 @@ class Leasing:
         self._acked = Recent(ACKS_REMEMBERED)
         self._adding = Adding(queues)
 
+    def forget_acks(self) -> None:
+        """Forget which leases have ended with an ack: some may have been undone."""
+        self._acked.clear()
+
     async def lease(  # noqa: PLR0913 - All that a caller can say.
         self,
         reference: str,

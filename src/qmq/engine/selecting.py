@@ -6,7 +6,7 @@ turns, so that one call costs the logarithm of their number.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
@@ -285,6 +285,13 @@ class Selecting:
             self._waiting.part(selection, queue)
         else:
             self._waiting.join(selection, queue)
+
+    def replace(self, before: Iterable[Queue], queues: Iterable[Queue]) -> None:
+        """Have queues that were read from disk anew in place of what they were before."""
+        for queue in before:
+            self.drop(queue)
+        for queue in queues:
+            self.look(queue)
 
     def drop(self, queue: Queue) -> None:
         """Take a queue that is deleted out of all selections; who waits for them waits on."""

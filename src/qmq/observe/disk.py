@@ -57,3 +57,13 @@ class DiskCollector(Collector):
             "Messages that have left and still take room on disk.",
             value=figures.rows_left,
         )
+        yield GaugeMetricFamily(
+            "q_disk_takes_changes",
+            "1 if DISK queues can be changed; 0 while the disk is full, or after it has failed.",
+            value=figures.takes_changes,
+        )
+        yield CounterMetricFamily(
+            "q_disk_failures",
+            "How often a write to the disk failed.",
+            value=figures.failures,
+        )

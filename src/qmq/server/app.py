@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -150,6 +151,9 @@ class Server:
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
+        if disk:
+            disk.on_reload = partial(self._take_over, disk, broker)
+            disk.on_recovery = self._on_store_recovery
         service = Api(broker)
         unary = self._calls.watch(service.methods)
         waiting = self._calls.watch(service.waiting_methods)
@@ -208,7 +212,17 @@ class Server:
     def _on_store_failure(self, reason: str) -> None:
         _log.critical("store failed", extra={"error": reason})
         if self._health:
-            self._health.stop_serving()
+            self._health.set_serving(is_serving=False)
+
+    def _on_store_recovery(self) -> None:
+        _log.warning("store goes on")
+        if self._health:
+            self._health.set_serving(is_serving=True)
+
+    @staticmethod
+    def _take_over(disk: DiskStore, broker: Broker) -> None:
+        broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
+        _log.warning("store was read anew; nothing can be changed until the disk has room")
 
 
 @contextmanager

@@ -25,10 +25,13 @@ class QueueStore(Protocol):
     damaged, those who wait for them get DataLoss; who takes several gets the others.
     """
 
-    def check(self) -> None:
+    def check(self, *, only_reads: bool = False) -> None:
         """Refuse calls that the store could not carry out now.
 
         To be called before a rule changes anything, so that a refusal changes nothing.
+
+        Args:
+            only_reads: the call changes nothing that is to be kept.
 
         Raises:
             Unavailable: the store has failed or is too busy.

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Final
+from typing import Final, Self
 
 import apsw
 
@@ -69,7 +69,10 @@ class Checkpointer:
         self.is_asked = False
         #: Whether the thread has done what it was asked for, or has failed.
         self._is_done = threading.Event()
-        self._failure: Exception | None = None
+        #: What has failed in the thread. `proceed` raises it, unless the writer has ended.
+        self.failure: Exception | None = None
+        #: What the system called that; 0 if it was not asked.
+        self.system_errno = 0
         self._orders: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
         #: How often the log was written back and began anew.
@@ -92,6 +95,11 @@ class Checkpointer:
         self._thread = threading.Thread(target=self._serve, name="checkpoints")
         self._thread.start()
 
+    def go_on_after(self, before: Self) -> None:
+        """Go on with the counts of one that has ended."""
+        self.count, self.seconds = before.count, before.seconds
+        self.writer_seconds = before.writer_seconds
+
     def has_committed(self) -> None:
         """Take note of what the log holds now: after each commit, in the writer thread."""
         self.log_pages = _pages_written(self._writer) - self._begin
@@ -113,8 +121,8 @@ class Checkpointer:
             return
         start = time.perf_counter()
         self._is_done.wait()
-        if self._failure:
-            raise self._failure
+        if self.failure:
+            raise self.failure
         self.is_asked = False
         if _is_all_written_back(self._writer):
             self._begin += self.log_pages
@@ -137,7 +145,8 @@ class Checkpointer:
             try:
                 self._write_back()
             except Exception as error:  # noqa: BLE001 - The writer raises it.
-                self._failure = error
+                self.failure = error
+                self.system_errno = self._connection.system_errno
             self.seconds += time.perf_counter() - start
             self._is_done.set()
             self._wake_writer()

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from qmq.store.local.checksums import (
     is_damage,
     unreadable,
 )
+from qmq.store.local.room import is_for_want_of_room, sync_data
 from qmq.store.sql import load_migrations
 
 DATABASE: Final = "q.db"
@@ -31,8 +31,6 @@ LOCK: Final = "q.lock"
 _NOT_FOREIGN = {"lost+found"}
 #: The first release of SQLite in which two connections cannot corrupt a database in WAL mode.
 _SQLITE_MIN = (3, 51, 3)
-#: macOS has none that leaves out the time of the last change.
-_sync_data: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 
 
 class DataDirectory:
@@ -66,11 +64,15 @@ class DataDirectory:
             self._database_fd = -1
         self._lock.close()
 
-    def open_database(self) -> apsw.Connection:
+    def open_database(self, *, needs_room: bool = True) -> apsw.Connection:
         """Open the database, creating or migrating it as needed.
 
         Its log holds nothing then, and no commit writes it back into the database: see
         `qmq.store.local.checkpoints`.
+
+        Args:
+            needs_room: whether it is an error that the disk has no room for what the log holds.
+                Otherwise that stays there, and is synced.
 
         Raises:
             DataDirectoryError: it is none of q's, made by a newer q, or cannot be opened
@@ -90,7 +92,7 @@ class DataDirectory:
                 _make_durable(connection, path)
                 _migrate(connection)
                 connection.create_scalar_function("append_bytes", _append_bytes, 2)
-                connection.wal_checkpoint()
+                _write_log_back(connection, needs_room=needs_room)
                 _refuse_unchecked(connection, path)
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             except BaseException:
@@ -142,7 +144,16 @@ class DataDirectory:
         Raises:
             OSError: it may not be.
         """
-        _sync_data(self.database_file())
+        sync_data(self.database_file())
+
+
+def _write_log_back(connection: apsw.Connection, *, needs_room: bool) -> None:
+    """Write back what the log holds, which is synced before anything else is done."""
+    try:
+        connection.wal_checkpoint()
+    except apsw.Error as error:
+        if needs_room or not is_for_want_of_room(error, connection.system_errno):
+            raise
 
 
 def _make_directory(path: Path) -> None:

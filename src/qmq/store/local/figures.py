@@ -22,3 +22,7 @@ class DiskFigures(NamedTuple):
     rows_left: int
     #: Messages that turned out to be damaged on disk when they were read.
     damaged: int
+    #: How often a write failed.
+    failures: int = 0
+    #: Whether changes are taken: no write has failed, or the disk has room again since.
+    takes_changes: bool = True

@@ -29,7 +29,7 @@ class MemoryStore:
         self._envelopes: dict[int, bytes] = {}
         self._seq = 0
 
-    def check(self) -> None:
+    def check(self, *, only_reads: bool = False) -> None:
         """Take every call."""
 
     def new_queue(self, queue: Queue) -> Awaitable[None]:  # noqa: ARG002 - The catalog has it.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import apsw
 
 from qmq.errors import DataLoss
-from qmq.model.changes import Move
+from qmq.model.changes import Changes, Move
 from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
 from qmq.store.local.broken_log import Mark
 from qmq.store.local.checksums import is_damage
@@ -109,6 +109,34 @@ class Batch:
             or self.forgotten
             or self.piece
         )
+
+    def join(self, changes: Changes, size: int) -> None:
+        """Add what changes write; what they remove or move leaves besides.
+
+        Args:
+            changes: of any queues.
+            size: that of the new envelopes, in bytes.
+        """
+        self.inserts += [
+            (seq_of(added), queue_number, envelope)
+            for added, queue_number, envelope in changes.added
+        ]
+        self.bytes += size
+        self.moves += changes.moved
+        self.redrives += changes.redrives
+        for queue_number, group_id, paused_ns, parked_ns in changes.groups:
+            statement = "save_group" if paused_ns or parked_ns else "delete_group"
+            parameters: dict[str, str | int] = {"queue": queue_number, "group_id": group_id}
+            if paused_ns or parked_ns:
+                parameters |= {"paused_ns": paused_ns, "parked_ns": parked_ns}
+            self.queue_changes.append((_SQL[statement], parameters))
+        for schedule in changes.schedules:
+            self.schedules.append(schedule)
+            self.bytes += len(schedule[1])
+        self.known += [
+            (known.seq, queue_number, *known[1:]) for queue_number, known in changes.known
+        ]
+        self.forgotten += changes.forgotten
 
     def everyone(self) -> Iterable[asyncio.Future[Any]]:
         """All who wait for the batch."""

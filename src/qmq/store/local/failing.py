@@ -1,0 +1,28 @@
+"""What everyone is told when a write has failed."""
+
+from typing import TypeVar
+
+from qmq.errors import DiskFull, StoreFailed, Unavailable
+
+_T = TypeVar("_T", bound=Unavailable)
+
+
+def full(error: Exception) -> DiskFull:
+    """Return what is said where there was no room, and nothing is in doubt."""
+    return DiskFull(
+        f"the disk is full ({type(error).__name__}: {error}), and nothing was done;"
+        " q goes on by itself when there is room again"
+    )
+
+
+def failed(error: Exception) -> StoreFailed:
+    """Return what is said where it is not known what is on disk."""
+    return StoreFailed(
+        f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
+        " more; mend the disk and restart q, which serves all that was acknowledged"
+    )
+
+
+def again(error: _T) -> _T:
+    """Return the same for a further caller: one that is raised again grows a traceback."""
+    return type(error)(error.message)
