@@ -1,7 +1,7 @@
 """One byte that is not what was written is found, or does no harm: nothing wrong is ever served.
 
-By default some bytes of the files are tried, others each day with another seed; all of them with
-DAMAGE_STEP=1, which takes an hour.
+By default some bytes of the files are tried, and others with another DAMAGE_SEED; all of them with
+DAMAGE_STEP=1 and a longer --timeout, which takes an hour.
 """
 
 import os
@@ -26,15 +26,11 @@ _LOG_HEAD_BYTES = 32
 _FRAME_BYTES = 24 + 4096
 
 
-def tell_nobody(read: int, done: int, total: int) -> None:
-    """Say nothing of how far a check is."""
-
-
 def problems(data: Path) -> list[str]:
     """Return what a check finds, which changes nothing; or why there is none."""
     before = files_of(data)
     try:
-        found = check_directory(data, tell_nobody).problems
+        found = check_directory(data).problems
     except DataDirectoryError as error:
         found = [error.message]
     assert files_of(data) == before

@@ -53,13 +53,19 @@ class Verdict(NamedTuple):
     messages: int = 0
 
 
-def check_directory(path: Path, on_progress: Callable[[int, int, int], None]) -> Verdict:
+def _tell_nobody(read: int, done: int, total: int) -> None:
+    """Say nothing of how far it is."""
+
+
+def check_directory(
+    path: Path, on_progress: Callable[[int, int, int], None] = _tell_nobody
+) -> Verdict:
     """Look at all that is in the database of a data directory.
 
     Args:
         path: the data directory.
         on_progress: called now and then with the number of messages that were read, and how many
-            of how many pages.
+            of how many pages; by default, nobody is told.
 
     Raises:
         DataDirectoryError: it cannot be checked: there is none, it cannot be read, it has another
@@ -69,7 +75,7 @@ def check_directory(path: Path, on_progress: Callable[[int, int, int], None]) ->
         _hold(path, undo)
         file = path / DATABASE
         try:
-            connection = undo.enter_context(closing(_open_to_read(path)))
+            connection = undo.enter_context(closing(open_to_read(path)))
             version = refuse_unknown(connection, file)
             if version < CHECKSUMS_FORMAT:
                 raise DataDirectoryError(
@@ -134,7 +140,7 @@ def _hold(path: Path, undo: ExitStack) -> None:
         raise DataDirectoryError(f"cannot read {path / LOCK}: {error.strerror}") from error
 
 
-def _open_to_read(path: Path) -> apsw.Connection:
+def open_to_read(path: Path) -> apsw.Connection:
     """Open a database that nobody else has open, so that nothing is written or made."""
     file, vfs = path / DATABASE, database_vfs()
     if (path / LOG).exists():
