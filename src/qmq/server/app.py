@@ -124,7 +124,7 @@ class Server:
         if config.data:
             disk = stores[Store.DISK] = DiskStore.open(
                 config.data,
-                cache_bytes_max=config.cache_bytes_max,
+                cache_bytes_max=config.cache_bytes,
                 on_failure=self._on_store_failure,
                 on_progress=_log_progress,
                 footprint=footprint,
