@@ -46,7 +46,7 @@ _REPETITIONS: Final = 3
 _SLICES: Final = 20
 _WARM_UP_SLICES: Final = 5
 
-#: Beyond these, the soak has failed. Memory: of a server with its cache, and of a message that waits.
+#: Beyond these, the soak has failed. Memory: of a server and its cache, and of one message.
 _RESIDENT_BYTES_MAX: Final = 192 * _MIB + CACHE_BYTES_MAX
 _MESSAGE_BYTES_MAX: Final = 30
 #: A start: of a server, and for a million messages.

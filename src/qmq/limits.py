@@ -171,7 +171,7 @@ SHRINK_LIVE_BYTES_MAX: Final = 16 * 1024 * 1024
 #: Bytes of memory for messages of DISK queues, so that the head of a queue needs no
 #: read; the rest stays on disk alone. Unless told, it is a share of what messages may take,
 #: within these: a million small messages with priorities are handed out from anywhere in the
-#: file, and fit the most of it; a small machine has enough for the rest with the least.
+#: file, and fit into the most of it; the least is what a small machine can spare.
 CACHE_BYTES_MIN: Final = 64 * 1024 * 1024
 CACHE_BYTES_MAX: Final = 512 * 1024 * 1024
 
