@@ -169,8 +169,11 @@ SHRINK_FILE_BYTES_MIN: Final = 64 * 1024 * 1024
 SHRINK_LIVE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 #: Bytes of memory for messages of DISK queues, so that the head of a queue needs no
-#: read; the rest stays on disk alone.
-CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
+#: read; the rest stays on disk alone. Unless told, it is a share of what messages may take,
+#: within these: a million small messages with priorities are handed out from anywhere in the
+#: file, and fit into the most of it; the least is what a small machine can spare.
+CACHE_BYTES_MIN: Final = 64 * 1024 * 1024
+CACHE_BYTES_MAX: Final = 512 * 1024 * 1024
 
 #: Dedup_ids that one queue remembers: each takes some 300 bytes of memory.
 DEDUP_IDS_MAX: Final = 1_000_000

@@ -185,7 +185,7 @@ class Server:
     def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
         return DiskStore.open(
             data,
-            cache_bytes_max=self._config.cache_bytes_max,
+            cache_bytes_max=self._config.cache_bytes,
             on_failure=self._on_store_failure,
             on_damage=_log_damage,
             on_progress=_log_progress,

@@ -22,6 +22,9 @@ QuitFrom = Literal["loopback", "any"]
 #: What `--data` takes for "no data directory".
 NO_DATA = "none"
 
+#: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
+BY_MEMORY = "auto"
+
 # The most that may be asked for: above these a value is a slip of the finger.
 _DRAIN_TIMEOUT_MAX_S = 3_600.0
 _QUEUES_MAX = 10_000_000
@@ -31,6 +34,9 @@ _MEMORY_MAX = 1 << 50
 #: Of the memory that there is, what messages may take: the rest is for the server itself, for what
 #: is on its way, and for what Python needs besides what it uses.
 _MEMORY_SHARE_PERCENT = 60
+
+#: Of what messages may take, one part in so many is for those of DISK queues that are cached.
+_CACHE_SHARE = 16
 
 _DIGITS = re.compile("[0-9]{1,20}")
 
@@ -99,6 +105,14 @@ def _format_data(data: Path | None) -> str:
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
 
 
+def _parse_cache_bytes(text: str) -> int | None:
+    return None if text == BY_MEMORY else _CACHE_BYTES.parse(text)
+
+
+def _format_cache_bytes(count: int | None) -> str:
+    return BY_MEMORY if count is None else str(count)
+
+
 def _state_directory() -> Path:
     # Imported late: it takes longer than everything else here, and only the launcher needs it.
     import platformdirs  # noqa: PLC0415
@@ -143,11 +157,16 @@ def _seconds(maximum: float) -> Kind:
     return Kind(placeholder="SECONDS", parse=parse, format=lambda seconds: repr(float(seconds)))
 
 
+_CACHE_BYTES = _whole_number(0, _CACHE_BYTES_MAX)
+
 ADDRESS = Kind(placeholder="[HOST]:PORT", parse=Address.parse)
 BOOLEAN = Kind(
     placeholder="true|false",
     parse=_parse_boolean,
     format=lambda value: "true" if value else "false",
+)
+CACHE_BYTES = Kind(
+    placeholder=f"N|{BY_MEMORY}", parse=_parse_cache_bytes, format=_format_cache_bytes
 )
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
@@ -238,12 +257,14 @@ class Config:
         unit="queues",
         help="How many queues there may be at a time.",
     )
-    cache_bytes_max: int = _option(
+    #: None: as much as `cache_bytes` says.
+    cache_bytes_max: int | None = _option(
         "--cache-bytes-max",
-        kind=_whole_number(0, _CACHE_BYTES_MAX),
-        default_text=str(limits.CACHE_BYTES_MAX),
-        unit="bytes",
-        help="How much of the messages in DISK queues is also kept in memory.",
+        kind=CACHE_BYTES,
+        default_text=BY_MEMORY,
+        help="How many bytes of the messages in DISK queues are also kept in memory. The word"
+        f" {BY_MEMORY}: a sixteenth of --memory-max, but at least"
+        f" {limits.CACHE_BYTES_MIN >> 20} MiB and at most {limits.CACHE_BYTES_MAX >> 20} MiB.",
     )
     memory_max: int = _option(
         "--memory-max",
@@ -260,6 +281,14 @@ class Config:
             raise ValueError(
                 f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
             )
+
+    @property
+    def cache_bytes(self) -> int:
+        """How many bytes of memory the messages of DISK queues may take that are cached."""
+        if self.cache_bytes_max is not None:
+            return self.cache_bytes_max
+        share = (self.memory_max or _memory_share()) // _CACHE_SHARE
+        return min(max(share, limits.CACHE_BYTES_MIN), limits.CACHE_BYTES_MAX)
 
     def to_json(self) -> str:
         """Write the configuration as a JSON object of texts, one for each option."""
