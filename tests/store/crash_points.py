@@ -10,7 +10,6 @@ import asyncio
 import json
 import random
 import shutil
-from array import array
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from contextlib import closing
@@ -222,7 +221,8 @@ class Recording:
         """
         steps = self.script.steps
         if answered < 0:
-            return Allowed(self.states[:1], self.moments_ns[0], is_exact=True)
+            # A redrive that was under way goes on by itself.
+            return Allowed(self.states[:1], self.moments_ns[0], is_exact=self.script.found is None)
         is_exact = answered >= len(steps) or steps[answered].is_atomic
         states = self.states[answered : answered + 2]
         return Allowed(states, self.moments_ns[answered], is_exact)
@@ -413,13 +413,7 @@ def _check_found(
             queue.pass_time(allowed.moment_ns)
         compare(state_of(found.queues, jobs) if allowed.is_exact else state, allowed)
     entries = {seq_of(each): each for queue in found.queues for each in _entries(queue)}
-    keys = apsw.carray(array("q", entries)) if entries else None
-    rows = (
-        connection.execute("select seq, envelope from message where seq in carray(?)", (keys,))
-        if keys
-        else ()
-    )
-    read = dict(rows)
+    read = dict(connection.execute("select seq, envelope from message"))
     for seq, each in entries.items():
         envelope = read.get(seq)
         if envelope is None or len(envelope) != size_of(each):
@@ -527,11 +521,11 @@ async def _fail(recording: Recording, faults: _Faults, data: Path) -> Outcome | 
         faults.end()
         check_directory(data, recording.allowed(-1), {})
         return None
-    answered, failed = 0, None
+    answered, failed = -1, None
     try:
-        for step in script.steps:
+        for do in (_nothing, *(step.do for step in script.steps)):
             try:
-                await step.do(server.stage)
+                await do(server.stage)
                 await server.is_idle()
             except Unavailable as error:
                 failed = error
@@ -556,6 +550,10 @@ async def _fail(recording: Recording, faults: _Faults, data: Path) -> Outcome | 
         await server.broker.close()
     check_directory(data, allowed, {})
     return None
+
+
+async def _nothing(_: Stage) -> None:
+    """Do nothing but what a server does by itself."""
 
 
 async def _check_failed(server: Server, script: Script) -> None:

@@ -325,7 +325,8 @@ class Broker:
         self._queues.footprint.recount(queue)
         changes = Changes()
         changes.note_groups(queue)
-        await store.commit(changes)
+        # In one commit with it, so that there is nothing to wait for besides.
+        self._queues.leave_to_itself(store.commit(changes))
         await purged
         return count
 

@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -147,13 +146,10 @@ class Server:
         self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
         if disk:
-            self._registry.register(DiskCollector(disk.figures))
+            self._watch(disk, broker)
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
-        if disk:
-            disk.on_reload = partial(self._take_over, disk, broker)
-            disk.on_recovery = self._on_store_recovery
         service = Api(broker)
         unary = self._calls.watch(service.methods)
         waiting = self._calls.watch(service.waiting_methods)
@@ -219,10 +215,16 @@ class Server:
         if self._health:
             self._health.set_serving(is_serving=True)
 
-    @staticmethod
-    def _take_over(disk: DiskStore, broker: Broker) -> None:
-        broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
-        _log.warning("store was read anew; nothing can be changed until the disk has room")
+    def _watch(self, disk: DiskStore, broker: Broker) -> None:
+        """Tell how a disk does, and go on with it after it was full."""
+
+        def take_over() -> None:
+            broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
+            _log.warning("store was read anew; nothing can be changed until the disk has room")
+
+        self._registry.register(DiskCollector(disk.figures))
+        disk.on_reload = take_over
+        disk.on_recovery = self._on_store_recovery
 
 
 @contextmanager
