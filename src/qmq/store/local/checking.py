@@ -20,7 +20,7 @@ def check_directory(path: Path) -> list[str]:
     with ExitStack() as undo:
         _hold(path, undo)
         try:
-            connection = undo.enter_context(closing(_open_to_read(path)))
+            connection = undo.enter_context(closing(open_to_read(path)))
             return [
                 f"{path / DATABASE}: {problem}"
                 for (problem,) in connection.execute("pragma integrity_check")
@@ -48,7 +48,7 @@ def _hold(path: Path, undo: ExitStack) -> None:
         raise DataDirectoryError(f"cannot read {path / LOCK}: {error.strerror}") from error
 
 
-def _open_to_read(path: Path) -> apsw.Connection:
+def open_to_read(path: Path) -> apsw.Connection:
     """Open a database that nobody else has open, so that nothing is written or made."""
     file = path / DATABASE
     if (path / LOG).exists():

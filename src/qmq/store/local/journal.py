@@ -118,6 +118,10 @@ class Journal:
         self._failure = ""
         #: Wakes the writer, to look what is on offer or to end.
         self._calls: SimpleQueue[bool] = SimpleQueue()
+        #: What the writer is to do about the database's file before anything else.
+        self._file_orders: deque[Callable[[], None]] = deque()
+        #: Done when the file is held.
+        self._held: asyncio.Future[None] | None = None
         checkpointer.start(connection, lambda: self._calls.put(_LOOK))
         self._thread = threading.Thread(target=self._write_batches, name="journal")
         self._thread.start()
@@ -284,6 +288,43 @@ class Journal:
             return self._wait_for(batch, result, durability)
         return None
 
+    async def hold_file(self) -> None:
+        """Keep the database's file as it is, from the moment on at which this returns.
+
+        It holds all that was handed in before the call then, and no commit that comes later;
+        these stay in the log, which grows until `let_go_of_file`. Nobody holds it already.
+
+        Raises:
+            StoreFailed: a commit has failed.
+        """
+        if pending := self.settled(None, Durability.OS):
+            await pending
+        assert self._held is None
+        held = self._held = self._loop.create_future()
+
+        def tell() -> None:
+            if not held.done():
+                held.set_result(None)
+
+        def tell_loop() -> None:
+            self._loop.call_soon_threadsafe(tell)
+
+        self._order(lambda: self._checkpointer.hold(tell_loop))
+        try:
+            await held
+        except BaseException:
+            self.let_go_of_file()
+            raise
+
+    def let_go_of_file(self) -> None:
+        """Write the log back into the file as ever."""
+        self._held = None
+        self._order(self._checkpointer.let_go)
+
+    def _order(self, order: Callable[[], None]) -> None:
+        self._file_orders.append(order)
+        self._calls.put(_LOOK)
+
     async def close(self) -> None:
         """Commit and sync what is under way and end the writer."""
         # What is left to sweep may take long; it is found again when the database is opened.
@@ -432,8 +473,11 @@ class Journal:
 
     def _see_to_files(self) -> None:
         """Do what keeps the log and the database's file small, between commits."""
+        while self._file_orders:
+            self._file_orders.popleft()()
         checkpointer, shrinker = self._checkpointer, self._shrinker
-        if shrinker.proceed(may_begin=not checkpointer.is_asked):
+        may_begin = not (checkpointer.is_asked or checkpointer.is_held)
+        if shrinker.proceed(may_begin=may_begin):
             checkpointer.has_committed()
         if not shrinker.is_cutting:
             checkpointer.proceed()
@@ -496,6 +540,8 @@ class Journal:
         )
         for batch in {id(batch): batch for batch in (*self._under_way, self._gathering)}.values():
             self._refuse(batch)
+        if self._held and not self._held.done():
+            self._held.set_exception(StoreFailed(self._failure))
         self._under_way.clear()
         self._offered.clear()
         self._is_offered = False
