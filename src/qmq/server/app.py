@@ -159,8 +159,7 @@ class Server:
         self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
         if disk and config.data:
-            self._registry.register(DiskCollector(disk.figures))
-            self._offer_backups(config.data, disk)
+            self._look_after(disk, config.data)
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
@@ -192,7 +191,8 @@ class Server:
             },
         )
 
-    def _offer_backups(self, data: Path, disk: DiskStore) -> None:
+    def _look_after(self, disk: DiskStore, data: Path) -> None:
+        self._registry.register(DiskCollector(disk.figures))
         backups = self._backups = Backups(
             data, hold_file=disk.hold_file, let_go_of_file=disk.let_go_of_file
         )
