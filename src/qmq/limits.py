@@ -163,6 +163,10 @@ CHECKPOINT_PAGES: Final = 1_000
 #: is asked of it delays commits from there on.
 LOG_PAGES_MAX: Final = 16_000
 
+#: Bytes of a disk that have to be free for a backup to go on: the log grows as long as the
+#: database is copied, and a q that finds no room for a commit acknowledges nothing more.
+BACKUP_FREE_BYTES_MIN: Final = 256 * 1024 * 1024
+
 #: Bytes of the database's file from which on it is made smaller when it holds hardly anything,
 #: and bytes of what it holds then at most: to write these anew takes less than 0.1 s.
 SHRINK_FILE_BYTES_MIN: Final = 64 * 1024 * 1024

@@ -40,6 +40,10 @@ class Progress:
             sys.stderr.write(f"\r{self._text()}\x1b[K\n")
             sys.stderr.flush()
 
+    def expect(self, total: int) -> None:
+        """Say how much there is to do, once that is known."""
+        self._total = total
+
     def show(self, count: int, done: int) -> None:
         """Show how many things are counted, and how much of the total is done."""
         self._count, self._done = count, done

@@ -23,6 +23,7 @@ from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.footprint import Footprint
 from qmq.model.redrive import Redrive
+from qmq.observe.backups import BackupCollector
 from qmq.observe.calls import log_calls
 from qmq.observe.disk import DiskCollector
 from qmq.observe.footprint import FootprintCollector
@@ -36,6 +37,7 @@ from qmq.observe.metrics import (
 )
 from qmq.observe.schedules import ScheduleCollector
 from qmq.server.admin import Admin, AdminError
+from qmq.server.backups import Backups
 from qmq.server.config import Config
 from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
@@ -70,6 +72,7 @@ class Server:
         self._registry.register(self._calls)
         self._broker: Broker | None = None
         self._clock_offset: ClockOffset | None = None
+        self._backups: Backups | None = None
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
 
@@ -103,8 +106,12 @@ class Server:
                 exc_info=not isinstance(error, QError),
             )
             os._exit(1)
+        if self._backups:
+            await self._backups.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._backups:
+            await self._backups.close()
         if self._clock_offset:
             await self._clock_offset.close()
         if self._broker:
@@ -145,8 +152,9 @@ class Server:
         self._registry.register(QueueCollector(broker.catalog, timer))
         self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
-        if disk:
+        if disk and config.data:
             self._watch(disk, broker)
+            self._offer_backups(disk, config.data)
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
@@ -187,6 +195,12 @@ class Server:
             on_progress=_log_progress,
             footprint=footprint,
         )
+
+    def _offer_backups(self, disk: DiskStore, data: Path) -> None:
+        backups = self._backups = Backups(
+            data, hold_file=disk.hold_file, let_go_of_file=disk.let_go_of_file
+        )
+        self._registry.register(BackupCollector(lambda: (backups.count, backups.last_ns)))
 
     def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:
         loop = asyncio.get_running_loop()

@@ -9,6 +9,9 @@ of its own, while commits go on:
     little comes meanwhile.
  2. The writer thread does the little that is left, between two commits: SQLite begins the log
     anew only where nothing is left, which never happens by itself as long as commits come.
+
+Right after that the database's file holds all that was committed, and it does not change until
+the log is written back again. Who holds it there can copy it while commits go on into the log.
 """
 
 import threading
@@ -75,6 +78,13 @@ class Checkpointer:
         self.system_errno = 0
         self._orders: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        #: What `hold` was given, until the file is held.
+        self._on_held: Callable[[], None] | None = None
+        #: Whether the database's file is to stay as it is.
+        self.is_held = False
+        #: How many pages the log had when the file was let go of. Those may be very many, so that
+        #: the writer does not wait for them.
+        self._pages_kept = 0
         #: How often the log was written back and began anew.
         self.count = 0
         #: Seconds in which the thread did that, beside commits.
@@ -111,13 +121,17 @@ class Checkpointer:
             apsw.Error: the log cannot be written back.
             OSError: likewise.
         """
+        if self.is_held:
+            return
         if not self.is_asked:
-            if self.log_pages >= self._pages:
+            if self._on_held and not self.log_pages:
+                self._grant(self._on_held)
+            elif self.log_pages >= (1 if self._on_held else self._pages):
                 self.is_asked = True
                 self._is_done.clear()
                 self._orders.put(_WRITE_BACK)
             return
-        if not self._is_done.is_set() and self.log_pages < self._pages_max:
+        if not self._is_done.is_set() and self.log_pages < self._pages_max + self._pages_kept:
             return
         start = time.perf_counter()
         self._is_done.wait()
@@ -127,8 +141,32 @@ class Checkpointer:
         if _is_all_written_back(self._writer):
             self._begin += self.log_pages
             self.log_pages = 0
+            self._pages_kept = 0
             self.count += 1
+            if self._on_held:
+                # Before a commit comes between.
+                self._grant(self._on_held)
         self.writer_seconds += time.perf_counter() - start
+
+    def hold(self, on_held: Callable[[], None]) -> None:
+        """Keep the database's file as it is, from when it holds all that was committed.
+
+        Where the log holds anything it is written back first. Until `let_go` the log grows with
+        each commit. Nobody holds it already. In the writer thread, as `on_held` is called.
+        """
+        self._on_held = on_held
+
+    def let_go(self) -> None:
+        """Write the log back as ever, or do not begin to hold: in the writer thread."""
+        self._on_held = None
+        if self.is_held:
+            self.is_held = False
+            self._pages_kept = self.log_pages
+
+    def _grant(self, on_held: Callable[[], None]) -> None:
+        self._on_held = None
+        self.is_held = True
+        on_held()
 
     def close(self) -> None:
         """End the thread and close its connection; the writer thread has ended before."""

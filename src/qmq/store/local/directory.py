@@ -101,7 +101,7 @@ class DataDirectory:
         except apsw.Error as error:
             raise self._unopened(error) from error
         if is_new:
-            _sync_directory(self.path)
+            sync_directory(self.path)
         return connection
 
     def open_beside(self) -> apsw.Connection:
@@ -161,10 +161,10 @@ def _make_directory(path: Path) -> None:
     missing = [p for p in (path, *path.parents) if not p.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for made in missing:
-        _sync_directory(made.parent)
+        sync_directory(made.parent)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Make a directory's entries durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

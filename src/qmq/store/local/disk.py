@@ -304,6 +304,21 @@ class DiskStore:
         self._journal.check()
         return self._journal.change_queue("save_clock_offset", {"offset_ns": offset_ns})
 
+    async def hold_file(self) -> None:
+        """Keep the database's file as it is, with all in it that was decided upon before.
+
+        To copy that file is to copy all that the store held when this returns. Meanwhile all
+        goes on, and the log grows. One at a time may hold it, until `let_go_of_file`.
+
+        Raises:
+            StoreFailed: a write has failed.
+        """
+        await self._journal.hold_file()
+
+    def let_go_of_file(self) -> None:
+        """Write to the database's file as ever."""
+        self._journal.let_go_of_file()
+
     def check(self, *, only_reads: bool = False) -> None:
         """Refuse calls that could not be made durable."""
         self._journal.check(only_reads=only_reads)

@@ -25,6 +25,7 @@ from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
 from qmq.store.local.failing import again, failed, full
 from qmq.store.local.figures import DiskFigures
+from qmq.store.local.holding import FileHold
 from qmq.store.local.room import is_for_want_of_room
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.shrinking import Shrinker
@@ -135,6 +136,7 @@ class Journal:
         self._failure: StoreFailed | DiskFull | None = None
         #: Wakes the writer, to look what is on offer or to end.
         self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._file_hold = FileHold(checkpointer, lambda: self._calls.put(_LOOK))
         checkpointer.start(connection, lambda: self._calls.put(_LOOK))
         self._thread = threading.Thread(target=self._write_batches, name="journal")
         self._thread.start()
@@ -326,6 +328,23 @@ class Journal:
             return self._wait_for(batch, result, durability)
         return None
 
+    async def hold_file(self) -> None:
+        """Keep the database's file as it is, from the moment on at which this returns.
+
+        It holds all that was handed in before the call then, and no commit that comes later;
+        these stay in the log, which grows until `let_go_of_file`. Nobody holds it already.
+
+        Raises:
+            StoreFailed: a commit has failed.
+        """
+        if pending := self.settled(None, Durability.OS):
+            await pending
+        await self._file_hold.begin()
+
+    def let_go_of_file(self) -> None:
+        """Write the log back into the file as ever."""
+        self._file_hold.end()
+
     async def close(self) -> None:
         """Commit and sync what is under way and end the writer."""
         # What is left to sweep may take long; it is found again when the database is opened.
@@ -479,8 +498,10 @@ class Journal:
 
     def _see_to_files(self) -> None:
         """Do what keeps the log and the database's file small, between commits."""
+        self._file_hold.do_orders()
         checkpointer, shrinker = self._checkpointer, self._shrinker
-        if shrinker.proceed(may_begin=not checkpointer.is_asked):
+        may_begin = not (checkpointer.is_asked or checkpointer.is_held)
+        if shrinker.proceed(may_begin=may_begin):
             checkpointer.has_committed()
         if not shrinker.is_cutting:
             checkpointer.proceed()
@@ -566,6 +587,7 @@ class Journal:
         for batch in {id(batch): batch for batch in (*self._under_way, self._gathering)}.values():
             self._refuse(batch)
             self._count(batch)
+        self._file_hold.fail(again(self._failure))
         self._under_way.clear()
         self._offered.clear()
         self._is_offered = False
