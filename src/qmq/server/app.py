@@ -49,6 +49,7 @@ from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
+from qmq.transport.in_hand import Bounds
 from qmq.transport.reflection import ReflectionService
 from qmq.transport.rest import answer_unmatched
 from qmq.values import Store
@@ -72,6 +73,7 @@ class Server:
         self._clock_offset: ClockOffset | None = None
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
+        self._ending_half_open: asyncio.Future[None] | None = None
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -105,6 +107,8 @@ class Server:
             os._exit(1)
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._ending_half_open:
+            self._ending_half_open.cancel()
         if self._clock_offset:
             await self._clock_offset.close()
         if self._broker:
@@ -171,7 +175,13 @@ class Server:
             },
             request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
             fallback=answer_unmatched,
+            bounds=Bounds(
+                calls_max=config.calls_max,
+                transfer_bytes_max=config.transfer_bytes_max,
+                transfer_timeout_s=config.transfer_timeout,
+            ),
         )
+        self._ending_half_open = asyncio.ensure_future(self._serve.end_half_open())
         self._await_signals(self._serve, health, broker)
         _log.info(
             "serving",
