@@ -148,9 +148,9 @@ def _statuses(frames: Sequence[Frame]) -> Counter[str]:
     decoder, found = Decoder(), Counter[str]()
     for each in frames:
         if isinstance(each, HeadersFrame):
-            headers = dict(decoder.decode(each.data))
+            headers = {str(name): str(value) for name, value in decoder.decode(each.data)}
             if "grpc-status" in headers:
-                found[str(headers["grpc-status"])] += 1
+                found[headers["grpc-status"]] += 1
     return found
 
 

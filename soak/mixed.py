@@ -4,8 +4,8 @@
     python soak/mixed.py --minutes 5 --plot build/mixed.svg
 
 Clients add, pop, lease and ack, consume and browse, on a queue of MEMORY and one of DISK, at a
-steady pace. Resident memory and open files are looked at ten times a minute and drawn as a plot. After
-a warm-up of a fifth of the time neither may grow by more than a tenth (and 8 MiB, 8 files).
+steady pace. Resident memory and open files are looked at ten times a minute and drawn as a plot.
+After a warm-up of a fifth of the time neither may grow by more than a tenth (and 8 MiB, 8 files).
 """
 
 import argparse
@@ -60,19 +60,19 @@ class Load(threading.Thread):
             except Exception as fault:  # noqa: BLE001 - The table tells of it.
                 self.fault = fault
 
-    def _add(self, queue: qmq.Queue) -> int:
+    def _add(self, queue: qmq.Queue[bytes | str]) -> int:
         queue.add(bytes(300))
         return 1 + len(queue.add_batch([bytes(100)] * 20))
 
-    def _pop(self, queue: qmq.Queue) -> int:
+    def _pop(self, queue: qmq.Queue[bytes | str]) -> int:
         return len(queue.pop_batch(10))
 
-    def _lease(self, queue: qmq.Queue) -> int:
+    def _lease(self, queue: qmq.Queue[bytes | str]) -> int:
         leased = queue.lease(10)
         queue.ack(leased)
         return len(leased)
 
-    def _consume(self, queue: qmq.Queue) -> int:
+    def _consume(self, queue: qmq.Queue[bytes | str]) -> int:
         count = 0
         with queue.consume() as messages:
             for _ in messages:
@@ -81,7 +81,7 @@ class Load(threading.Thread):
                     break
         return count
 
-    def _browse(self, queue: qmq.Queue) -> int:
+    def _browse(self, queue: qmq.Queue[bytes | str]) -> int:
         return sum(1 for _, _ in zip(queue.browse(), range(50), strict=False))
 
 
@@ -121,7 +121,8 @@ def plot(looks: Sequence[Look]) -> str:
     minutes = f'<text x="{_MARGIN}" y="{_HEIGHT - 20}">{looks[-1].seconds / 60:.1f} minutes</text>'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     style = ' font-family="sans-serif" font-size="14">'
-    return f'{head}{style}<rect width="100%" height="100%" fill="white"/>{"".join(lines)}{minutes}</svg>\n'
+    paper = '<rect width="100%" height="100%" fill="white"/>'
+    return f"{head}{style}{paper}{''.join(lines)}{minutes}</svg>\n"
 
 
 def main() -> None:

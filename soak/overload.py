@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from attacks import EMPTY, LARGE
@@ -94,7 +95,7 @@ class Witness(threading.Thread):
     def run(self) -> None:
         """Add and pop at a steady pace."""
         with grpc.insecure_channel(self._address) as channel:
-            calls: list[tuple[Call, Any]] = [
+            calls: list[tuple[Call, Message]] = [
                 (
                     channel.unary_unary("/proto.Q/Add", pb.AddRequest.SerializeToString, bytes),
                     pb.AddRequest(queue_id="witness", message=pb.NewMessage(payload=bytes(64))),
@@ -111,7 +112,7 @@ class Witness(threading.Thread):
                 due = max(due + 1 / _RATE, time.monotonic() - 1)
                 self._has_seen_enough.wait(max(0.0, due - time.monotonic()))
 
-    def _call(self, call: Call, request: Any) -> None:
+    def _call(self, call: Call, request: Message) -> None:
         observed = self.observed
         resident = int(self._statm.read_text().split()[1]) * _PAGE_BYTES
         observed.resident_max = max(observed.resident_max, resident)
@@ -136,7 +137,7 @@ def is_polite(error: grpc.RpcError) -> bool:
     """Tell whether an error is a refusal that says which limit it is, and when to try again."""
     if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
         return False
-    trailers: dict[str, bytes] = dict(error.trailing_metadata())
+    trailers = {each.key: each.value for each in error.trailing_metadata()}
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     limit, wait = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     return all(any(each.Unpack(kind) for each in status.details) for kind in (limit, wait)) and (

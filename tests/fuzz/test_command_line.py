@@ -1,11 +1,8 @@
 """qcli is given whatever a shell may give it: it says what is wrong, and ends."""
 
-import contextlib
-import io
-import os
 from typing import Final
 
-import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,15 +36,9 @@ def test_no_arguments_are_a_fault(
     fuzzed_q: RunningQ, command: list[str], arguments: list[str]
 ) -> None:
     """The exit status is one that is documented, and there is no traceback."""
-    output, errors = io.StringIO(), io.StringIO()
-    with (
-        open(os.devnull, encoding="utf-8") as nothing,  # noqa: PTH123
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(output),
-        contextlib.redirect_stderr(errors),
-    ):
-        patch.setattr("sys.stdin", nothing)
+    with CliRunner().isolation() as (_, errors, _):
         status = run(["--server", fuzzed_q.address, *command, *arguments])
+        said = errors.getvalue()
 
     assert status in STATUSES
-    assert "Traceback" not in errors.getvalue()
+    assert b"Traceback" not in said

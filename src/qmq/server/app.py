@@ -73,7 +73,8 @@ class Server:
         self._clock_offset: ClockOffset | None = None
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
-        self._ending_half_open: asyncio.Future[None] | None = None
+        #: What ends calls that would not end.
+        self._ending: list[asyncio.Future[None]] = []
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -107,8 +108,8 @@ class Server:
             os._exit(1)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        if self._ending_half_open:
-            self._ending_half_open.cancel()
+        for each in self._ending:
+            each.cancel()
         if self._clock_offset:
             await self._clock_offset.close()
         if self._broker:
@@ -160,28 +161,11 @@ class Server:
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
-        service = Api(broker)
-        unary = self._calls.watch(service.methods)
-        waiting = self._calls.watch(service.waiting_methods)
-        if config.debug:
-            unary, waiting = log_calls(unary), log_calls(waiting)
-        self._serve = GrpcApp(
-            {**unary, **health.unary_methods()},
-            waiting,
-            {
-                **service.stream_methods,
-                **health.stream_methods(),
-                **ReflectionService(_SERVICES).stream_methods(),
-            },
-            request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-            fallback=answer_unmatched,
-            bounds=Bounds(
-                calls_max=config.calls_max,
-                transfer_bytes_max=config.transfer_bytes_max,
-                transfer_timeout_s=config.transfer_timeout,
-            ),
-        )
-        self._ending_half_open = asyncio.ensure_future(self._serve.end_half_open())
+        self._serve = self._app(broker, health)
+        self._ending = [
+            asyncio.ensure_future(self._serve.end_half_open()),
+            asyncio.ensure_future(self._serve.end_abandoned()),
+        ]
         self._await_signals(self._serve, health, broker)
         _log.info(
             "serving",
@@ -192,6 +176,26 @@ class Server:
                 "queues": len(broker.catalog),
                 "pid": os.getpid(),
             },
+        )
+
+    def _app(self, broker: Broker, health: HealthService) -> GrpcApp:
+        """Put the services together on top of a broker."""
+        service = Api(broker)
+        unary = self._calls.watch(service.methods)
+        waiting = self._calls.watch(service.waiting_methods)
+        if self._config.debug:
+            unary, waiting = log_calls(unary), log_calls(waiting)
+        return GrpcApp(
+            {**unary, **health.unary_methods()},
+            waiting,
+            {
+                **service.stream_methods,
+                **health.stream_methods(),
+                **ReflectionService(_SERVICES).stream_methods(),
+            },
+            request_bytes_max=self._config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
+            fallback=answer_unmatched,
+            bounds=_bounds(self._config),
         )
 
     def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:
@@ -215,6 +219,15 @@ class Server:
         _log.critical("store failed", extra={"error": reason})
         if self._health:
             self._health.stop_serving()
+
+
+def _bounds(config: Config) -> Bounds:
+    """Return how much there may be in hand for clients."""
+    return Bounds(
+        calls_max=config.calls_max,
+        transfer_bytes_max=config.transfer_bytes_max,
+        transfer_timeout_s=config.transfer_timeout,
+    )
 
 
 @contextmanager

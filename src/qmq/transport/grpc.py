@@ -55,6 +55,10 @@ _STREAM_BACKLOG_MESSAGES: Final = 16
 _TIMEOUT_S_MIN: Final = 1e-6
 #: Seconds in which it is noticed that a client has left that had ended its side of a stream.
 _LOOK_AGAIN_S: Final = 0.5
+#: Seconds between two looks for clients that have left calls that wait, and how many are looked
+#: at before others have their turn.
+_LOOK_FOR_ABANDONED_S: Final = 1.0
+_LOOKED_AT_ONCE: Final = 100
 #: Replies to a client that compresses are compressed from this size on.
 _COMPRESS_BYTES_MIN: Final = 1_024
 
@@ -126,6 +130,8 @@ class GrpcApp:
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
         self._in_hand = InHand(bounds or Bounds())
+        #: What receives the calls that may wait, by their tasks.
+        self._waiting: dict[asyncio.Task[Any], Receive] = {}
         self._open_streams: set[Requests] = set()
         #: What streams are told that begin after all were ended.
         self._end_of_streams: QError | None = None
@@ -167,7 +173,9 @@ class GrpcApp:
                 method, may_wait = unary
                 if may_wait:
                     limit_s = None if timeout is None else _limit_s(timeout)
-                    reply = await method(message, partial(_is_gone, receive), limit_s)
+                    reply = await self._waited(
+                        method(message, partial(_is_gone, receive), limit_s), receive
+                    )
                 elif timeout is None:
                     reply = await method(message)
                 else:
@@ -198,6 +206,33 @@ class GrpcApp:
             self.active -= 1
             if self._in_hand.requests:
                 self._in_hand.let_go(receive)
+
+    async def _waited(self, call: Awaitable[bytes], receive: Receive) -> bytes:
+        """Wait for a call that may wait, unless its client is found to have left."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting[task] = receive
+        try:
+            return await call
+        except asyncio.CancelledError:
+            raise Gone from None
+        finally:
+            del self._waiting[task]
+
+    async def end_abandoned(self) -> None:
+        """End calls that wait for nobody, when there are many calls, as long as this runs.
+
+        Otherwise it is noticed when something comes for them, or when their time is over.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_FOR_ABANDONED_S)
+            if self.active <= self._in_hand.bounds.calls_max // 2:
+                continue
+            for at, (task, receive) in enumerate(list(self._waiting.items())):
+                if task in self._waiting and await _is_gone(receive) and task in self._waiting:
+                    task.cancel()
+                if at % _LOOKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def _check_reply(self, scope: Scope, reply: bytes) -> None:
         """See to it that a reply can go out to a connection that may not read."""

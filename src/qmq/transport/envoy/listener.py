@@ -69,15 +69,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         "stream_flush_timeout": f"{reply_timeout_s}s",
         "request_headers_timeout": "10s",
         "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": name},
-        "http2_protocol_options": {
-            "max_concurrent_streams": CONNECTION_CALLS_MAX,
-            # Of a reply, too, no more than that is buffered before the application has to wait.
-            "initial_stream_window_size": _STREAM_WINDOW_BYTES,
-            "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
-            "connection_keepalive": {"interval": f"{_KEEPALIVE_S}s", "timeout": "20s"},
-            # A bad request ends its own stream, not those beside it.
-            "override_stream_error_on_invalid_http_message": True,
-        },
+        "http2_protocol_options": _http2(),
     }
     network_filter = {
         "name": "envoy.filters.network.http_connection_manager",
@@ -95,6 +87,18 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
             "keepalive_probes": 4,
         },
         "filter_chains": [{"filters": [network_filter]}],
+    }
+
+
+def _http2() -> JsonObject:
+    return {
+        "max_concurrent_streams": CONNECTION_CALLS_MAX,
+        # Of a reply, too, no more than that is buffered before the application has to wait.
+        "initial_stream_window_size": _STREAM_WINDOW_BYTES,
+        "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
+        "connection_keepalive": {"interval": f"{_KEEPALIVE_S}s", "timeout": "20s"},
+        # A bad request ends its own stream, not those beside it.
+        "override_stream_error_on_invalid_http_message": True,
     }
 
 
