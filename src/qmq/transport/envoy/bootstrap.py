@@ -180,7 +180,8 @@ def _until_idle(process: Process) -> JsonObject:
 
 
 def _idle(process: Process) -> JsonObject:
-    return {"idle_timeout": f"{WAIT_S_MAX + process.transfer_timeout_s}s"}
+    # The application is sooner, by a sweep, with calls that reach it: it can say more.
+    return {"idle_timeout": f"{WAIT_S_MAX + 2 * process.transfer_timeout_s}s"}
 
 
 def _application(app: str, process: Process) -> list[JsonObject]:
