@@ -190,7 +190,8 @@ def main() -> None:
                 print(f"{kind} ...", file=sys.stderr, flush=True)
                 count, lasts_s = _PLAN[kind]
                 command = [sys.executable, str(_ATTACKS), kind, server.address]
-                command += [str(max(1, int(count * arguments.share))), str(lasts_s)]
+                command += [str(max(1, int(count * arguments.share)))]
+                command += [str(max(2.0, lasts_s * min(1.0, arguments.share)))]
                 rows.append((kind, *observe(server, command)))
             for kind, seen, _ in rows:
                 faults += [f"{kind}: {each}" for each in dict.fromkeys(seen.faults)]
