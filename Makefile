@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
 .PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog
-.PHONY: simulate crash-matrix mutants proto sync docs lock clean
+.PHONY: soak-overload soak-mixed simulate crash-matrix mutants proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -88,6 +88,14 @@ soak-leases: setup ## Kill 20 consumers and the server again and again; no messa
 
 soak-backlog: setup ## Let ten million messages wait, start again, drain; bounds of memory, disk and time hold
 	PYTHONPATH=bench $(BIN)/python soak/backlog.py $(ARGS)
+
+soak-overload: setup ## Overload q in every way there is; others hardly notice, and memory stays bounded
+	$(BIN)/python soak/overload.py $(ARGS)
+
+MINUTES := 30
+
+soak-mixed: setup ## Mix all kinds of calls for MINUTES=30: memory and open files must stay flat, see the plot
+	$(BIN)/python soak/mixed.py --minutes $(MINUTES) $(ARGS)
 
 # What went wrong with a seed goes wrong with it again; without one, it is any.
 STEPS ?= 100000

@@ -347,6 +347,14 @@ class MemoryFull(LimitReached):
         )
 
 
+class Overloaded(LimitReached):
+    """q has as much in hand for its clients as it may: calls, requests or replies."""
+
+    reason = "OVERLOADED"
+    #: What is in hand passes by itself.
+    retry_after_s = 1.0
+
+
 class TooLarge(LimitReached):
     """A message or request is larger than q carries."""
 
@@ -427,3 +435,9 @@ class DeadlineExceeded(QError):
     """The caller's deadline passed first; the call may have taken effect all the same."""
 
     reason = "DEADLINE_EXCEEDED"
+
+
+class RequestTimeout(DeadlineExceeded):
+    """The request took too long to come in; the call had no effect."""
+
+    reason = "REQUEST_TIMEOUT"

@@ -154,6 +154,31 @@ PAGE_SIZE_MAX: Final = 1_000
 #: Bytes of changes that wait for the disk before q answers BUSY.
 JOURNAL_PENDING_BYTES_MAX: Final = 256 * 1024 * 1024
 
+#: Calls under way at one time, those that wait for messages and streams included: each takes some
+#: 15 KiB of memory.
+CALLS_MAX: Final = 10_000
+
+#: Bytes of requests above 256 KiB that come in or are worked on at one time, and as many of replies
+#: that were not read: each is there up to three times for a moment, as it came, decoded, and kept.
+TRANSFER_BYTES_MAX: Final = 256 * 1024 * 1024
+
+#: Seconds that a request may take to come in, and a reply to be read. The largest one needs
+#: 0.6 Mbit/s for that.
+TRANSFER_TIMEOUT_S: Final = 60
+
+#: Bytes of replies above 256 KiB that a connection may not have read while it is given another: a
+#: client that reads has them within a moment.
+UNREAD_BYTES_MAX: Final = 16 * 1024 * 1024
+
+#: Bytes of one request message of a stream: 1,000 lease ids, or a reason, take a fraction.
+STREAM_REQUEST_BYTES_MAX: Final = 256 * 1024
+
+#: Connections of clients at one time: each takes some 20 KiB of memory.
+CONNECTIONS_MAX: Final = 10_000
+
+#: Calls under way on one connection. gRPC clients hold back those beyond that.
+CONNECTION_CALLS_MAX: Final = 1_000
+
 #: Pages of 4 KiB in the database's log from which on they are written back into the database:
 #: few enough to be done in some milliseconds, and so many that most pages were changed more than
 #: once by then.

@@ -41,6 +41,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.GroupsFull("id", 3, 3), Code.RESOURCE_EXHAUSTED),
     (errors.SelectionsFull(3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
     (errors.MemoryFull(1_000, 990, 20), Code.RESOURCE_EXHAUSTED),
+    (errors.Overloaded("busy", "calls_max", 2, 2), Code.RESOURCE_EXHAUSTED),
     (errors.TooLarge("too large", "message_bytes_max", 1, 2), Code.RESOURCE_EXHAUSTED),
     (errors.Unavailable("later"), Code.UNAVAILABLE),
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
@@ -50,6 +51,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.ShuttingDown("bye"), Code.UNAVAILABLE),
     (errors.Unimplemented("no"), Code.UNIMPLEMENTED),
     (errors.DeadlineExceeded("late"), Code.DEADLINE_EXCEEDED),
+    (errors.RequestTimeout("slow"), Code.DEADLINE_EXCEEDED),
     # These two end q before it answers anybody: they have no row, and would be our fault.
     (errors.DataDirectoryError("foreign"), Code.INTERNAL),
     (errors.ConfigError("wrong"), Code.INTERNAL),
@@ -184,6 +186,7 @@ def test_printable_ascii_is_readable() -> None:
         (errors.DedupFull("id", 2, 2, 0.5), 0.5),
         (errors.MemoryFull(2, 2, 1), 1.0),
         (errors.LimitReached("too many", "queues_max", 2, 2), 10.0),
+        (errors.Overloaded("busy", "calls_max", 2, 2), 1.0),
         (errors.TooLarge("too large", "message_bytes_max", 2, 2), None),
         (errors.InvalidArgument.over("tags", "has 2", "tags_max", 2, 2), None),
     ],

@@ -51,6 +51,7 @@ from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
+from qmq.transport.in_hand import Bounds
 from qmq.transport.reflection import ReflectionService
 from qmq.transport.rest import answer_unmatched
 from qmq.values import Store
@@ -75,6 +76,8 @@ class Server:
         self._backups: Backups | None = None
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
+        #: What ends calls that would not end.
+        self._ending: list[asyncio.Future[None]] = []
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -112,6 +115,8 @@ class Server:
         await receive()
         if self._backups:
             await self._backups.close()
+        for each in self._ending:
+            each.cancel()
         if self._clock_offset:
             await self._clock_offset.close()
         if self._broker:
@@ -158,22 +163,11 @@ class Server:
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
-        service = Api(broker)
-        unary = self._calls.watch(service.methods)
-        waiting = self._calls.watch(service.waiting_methods)
-        if config.debug:
-            unary, waiting = log_calls(unary), log_calls(waiting)
-        self._serve = GrpcApp(
-            {**unary, **health.unary_methods()},
-            waiting,
-            {
-                **service.stream_methods,
-                **health.stream_methods(),
-                **ReflectionService(_SERVICES).stream_methods(),
-            },
-            request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-            fallback=answer_unmatched,
-        )
+        self._serve = self._app(broker, health)
+        self._ending = [
+            asyncio.ensure_future(self._serve.end_half_open()),
+            asyncio.ensure_future(self._serve.end_abandoned()),
+        ]
         self._await_signals(self._serve, health, broker)
         _log.info(
             "serving",
@@ -201,6 +195,26 @@ class Server:
             data, hold_file=disk.hold_file, let_go_of_file=disk.let_go_of_file
         )
         self._registry.register(BackupCollector(lambda: (backups.count, backups.last_ns)))
+
+    def _app(self, broker: Broker, health: HealthService) -> GrpcApp:
+        """Put the services together on top of a broker."""
+        service = Api(broker)
+        unary = self._calls.watch(service.methods)
+        waiting = self._calls.watch(service.waiting_methods)
+        if self._config.debug:
+            unary, waiting = log_calls(unary), log_calls(waiting)
+        return GrpcApp(
+            {**unary, **health.unary_methods()},
+            waiting,
+            {
+                **service.stream_methods,
+                **health.stream_methods(),
+                **ReflectionService(_SERVICES).stream_methods(),
+            },
+            request_bytes_max=self._config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
+            fallback=answer_unmatched,
+            bounds=_bounds(self._config),
+        )
 
     def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:
         loop = asyncio.get_running_loop()
@@ -239,6 +253,15 @@ class Server:
         self._registry.register(DiskCollector(disk.figures))
         disk.on_reload = take_over
         disk.on_recovery = self._on_store_recovery
+
+
+def _bounds(config: Config) -> Bounds:
+    """Return how much there may be in hand for clients."""
+    return Bounds(
+        calls_max=config.calls_max,
+        transfer_bytes_max=config.transfer_bytes_max,
+        transfer_timeout_s=config.transfer_timeout,
+    )
 
 
 @contextmanager

@@ -30,6 +30,9 @@ _DRAIN_TIMEOUT_MAX_S = 3_600.0
 _QUEUES_MAX = 10_000_000
 _CACHE_BYTES_MAX = 1 << 40
 _MEMORY_MAX = 1 << 50
+_TRANSFER_TIMEOUT_MAX_S = 86_400
+_CALLS_MAX = 1_000_000
+_CONNECTIONS_MAX = 1_000_000
 
 #: Of the memory that there is, what messages may take: the rest is for the server itself, for what
 #: is on its way, and for what Python needs besides what it uses.
@@ -37,6 +40,9 @@ _MEMORY_SHARE_PERCENT = 60
 
 #: Of what messages may take, one part in so many is for those of DISK queues that are cached.
 _CACHE_SHARE = 16
+#: Of the same, what Envoy's share, and with it all large objects of Python's, may become before
+#: calls are cut off.
+_HEAP_SHARE_PERCENT = 90
 
 _DIGITS = re.compile("[0-9]{1,20}")
 
@@ -122,6 +128,10 @@ def _state_directory() -> Path:
 
 def _memory_share() -> int:
     return available_bytes() * _MEMORY_SHARE_PERCENT // 100
+
+
+def _heap_share() -> int:
+    return available_bytes() * _HEAP_SHARE_PERCENT // 100
 
 
 def _parse_quit_from(text: str) -> QuitFrom:
@@ -274,6 +284,48 @@ class Config:
         unit="bytes",
         help="How much memory the messages of all queues may take; what would be more is refused."
         " 0: as much as there is. What counts as how much is told in docs/operations.md.",
+    )
+
+    connections_max: int = _option(
+        "--connections-max",
+        kind=_whole_number(1, _CONNECTIONS_MAX),
+        default_text=str(limits.CONNECTIONS_MAX),
+        unit="connections",
+        help="How many connections clients may have open; more are closed at once. The limit of"
+        " open files bounds it as well.",
+    )
+    calls_max: int = _option(
+        "--calls-max",
+        kind=_whole_number(1, _CALLS_MAX),
+        default_text=str(limits.CALLS_MAX),
+        unit="calls",
+        help="How many calls may be under way, those that wait for messages and streams included;"
+        " more are refused.",
+    )
+    transfer_bytes_max: int = _option(
+        "--transfer-bytes-max",
+        kind=_whole_number(1, _MEMORY_MAX),
+        default_text=str(limits.TRANSFER_BYTES_MAX),
+        unit="bytes",
+        help="How much requests larger than 256 KiB may take together, while they come in and are"
+        " worked on, and as much again replies that are not read yet; more are refused, or wait.",
+    )
+    transfer_timeout: int = _option(
+        "--transfer-timeout",
+        kind=_whole_number(1, _TRANSFER_TIMEOUT_MAX_S),
+        default_text=str(limits.TRANSFER_TIMEOUT_S),
+        unit="seconds",
+        help="How long a request may take to come in, and a reply to be read, before the call is"
+        " ended. Waiting for messages does not count.",
+    )
+    heap_max: int = _option(
+        "--heap-max",
+        kind=_whole_number(0, _MEMORY_MAX),
+        default_text="90 % of what the control group or the machine has",
+        make_default=_heap_share,
+        unit="bytes",
+        help="How large the heap may become before calls are cut off, those first for which most is"
+        " buffered. 0: none are. docs/operations.md tells what is in it.",
     )
 
     def __post_init__(self) -> None:
