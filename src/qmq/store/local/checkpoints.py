@@ -14,12 +14,12 @@ of its own, while commits go on:
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Final
 
 import apsw
 
 from qmq.limits import CHECKPOINT_PAGES, LOG_PAGES_MAX
+from qmq.store.local.workers import Hire, Worker, WorkerThread, for_ever
 
 #: So few pages that the writer may do the rest: no more than a commit of some messages writes.
 _FEW_PAGES: Final = 64
@@ -27,10 +27,6 @@ _FEW_PAGES: Final = 64
 #: Times at most that the thread writes back what came meanwhile: where commits are faster than
 #: it is, the rest never gets small.
 _PASSES_MAX: Final = 4
-
-#: What the thread is called for.
-_WRITE_BACK: Final = True
-_END: Final = False
 
 
 class Checkpointer:
@@ -46,6 +42,7 @@ class Checkpointer:
         *,
         pages: int = CHECKPOINT_PAGES,
         pages_max: int = LOG_PAGES_MAX,
+        hire: Hire = WorkerThread,
     ) -> None:
         """Take a connection; `start` starts the thread.
 
@@ -54,6 +51,7 @@ class Checkpointer:
             sync_database: syncs the database's file, or raises OSError.
             pages: in the log, from which on they are written back.
             pages_max: at which the writer waits until the thread is done.
+            hire: makes the thread, or what takes its place.
         """
         self._connection = connection
         self._sync_database = sync_database
@@ -70,8 +68,8 @@ class Checkpointer:
         #: Whether the thread has done what it was asked for, or has failed.
         self._is_done = threading.Event()
         self._failure: Exception | None = None
-        self._orders: SimpleQueue[bool] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._hire = hire
+        self._worker: Worker | None = None
         #: How often the log was written back and began anew.
         self.count = 0
         #: Seconds in which the thread did that, beside commits.
@@ -89,8 +87,7 @@ class Checkpointer:
         self._writer = writer
         self._wake_writer = wake_writer
         self._begin = _pages_written(writer)
-        self._thread = threading.Thread(target=self._serve, name="checkpoints")
-        self._thread.start()
+        self._worker = self._hire("checkpoints", self._serve, for_ever)
 
     def has_committed(self) -> None:
         """Take note of what the log holds now: after each commit, in the writer thread."""
@@ -107,7 +104,8 @@ class Checkpointer:
             if self.log_pages >= self._pages:
                 self.is_asked = True
                 self._is_done.clear()
-                self._orders.put(_WRITE_BACK)
+                assert self._worker, "it was started"
+                self._worker.call()
             return
         if not self._is_done.is_set() and self.log_pages < self._pages_max:
             return
@@ -124,23 +122,23 @@ class Checkpointer:
 
     def close(self) -> None:
         """End the thread and close its connection; the writer thread has ended before."""
-        if self._thread:
-            self._orders.put(_END)
-            self._thread.join()
-            self._thread = None
+        if self._worker:
+            self._worker.end()
+            self._worker.join()
+            self._worker = None
         self._connection.close()
 
-    def _serve(self) -> None:
-        """Write back what the log holds whenever the writer asks: the thread's life."""
-        while self._orders.get():
-            start = time.perf_counter()
-            try:
-                self._write_back()
-            except Exception as error:  # noqa: BLE001 - The writer raises it.
-                self._failure = error
-            self.seconds += time.perf_counter() - start
-            self._is_done.set()
-            self._wake_writer()
+    def _serve(self) -> bool:
+        """Write back what the log holds, as the writer asked, and say when that is done."""
+        start = time.perf_counter()
+        try:
+            self._write_back()
+        except Exception as error:  # noqa: BLE001 - The writer raises it.
+            self._failure = error
+        self.seconds += time.perf_counter() - start
+        self._is_done.set()
+        self._wake_writer()
+        return True
 
     def _write_back(self) -> None:
         for _ in range(_PASSES_MAX):

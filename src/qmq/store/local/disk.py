@@ -9,7 +9,7 @@ from typing import Final, Self, TypeVar
 import apsw
 
 from qmq.errors import DataDirectoryError
-from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
+from qmq.limits import CACHE_BYTES_MAX, CHECKPOINT_PAGES, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
@@ -24,6 +24,7 @@ from qmq.store.local.rows import delivery_row, queue_columns
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Patience, Sweeper
 from qmq.store.local.together import Together
+from qmq.store.local.workers import Hire, WorkerThread
 from qmq.values import Durability, Store
 
 #: Bytes of memory that a cached envelope takes besides what is in it: the header of its
@@ -63,6 +64,8 @@ class DiskStore:
         on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
         patience: Patience | None = None,
+        checkpoint_pages: int = CHECKPOINT_PAGES,
+        hire: Hire = WorkerThread,
     ) -> None:
         """Open the store, in the event loop that will use it.
 
@@ -78,6 +81,8 @@ class DiskStore:
             footprint: counts what messages take in memory; where that leaves no room, nothing
                 is cached.
             patience: when rows of what has left are removed; by default, as `Patience` says.
+            checkpoint_pages: in the database's log, from which on they are written back.
+            hire: makes the threads that work beside the event loop, or what takes their place.
         """
         self._footprint = footprint or Footprint()
         self._directory = directory
@@ -107,11 +112,17 @@ class DiskStore:
         sweeper.add_known(found.strangers)
         self._journal = Journal(
             connection,
-            checkpointer=Checkpointer(directory.open_beside(), directory.sync_database),
+            checkpointer=Checkpointer(
+                directory.open_beside(),
+                directory.sync_database,
+                pages=checkpoint_pages,
+                hire=hire,
+            ),
             shrinker=Shrinker(connection, directory.database_file),
             sweeper=sweeper,
             on_failure=on_failure,
             pending_bytes_max=pending_bytes_max,
+            hire=hire,
         )
         self._journal.last_number = found.last_number
 

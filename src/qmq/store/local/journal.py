@@ -8,10 +8,8 @@ sync is one of all that was committed before.
 """
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -28,6 +26,7 @@ from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
 from qmq.store.local.together import LeaseRow
 from qmq.store.local.transaction import Batch, commit
+from qmq.store.local.workers import Hire, WorkerThread
 from qmq.store.sql import load_statements
 from qmq.values import Durability
 
@@ -39,10 +38,6 @@ _DELIVERY_BYTES: Final = 500
 #: only when that is written back into the database.
 _FULL: Final = 2
 _NORMAL: Final = 1
-
-#: What the writer is called for.
-_LOOK: Final = True
-_END: Final = False
 
 _T = TypeVar("_T")
 
@@ -67,6 +62,7 @@ class Journal:
         sweeper: Sweeper,
         on_failure: Callable[[str], None],
         pending_bytes_max: int,
+        hire: Hire = WorkerThread,
     ) -> None:
         """Start the writer thread, to which the connection belongs until `close` returns.
 
@@ -79,6 +75,7 @@ class Journal:
             on_failure: called once, with the reason, when a commit fails.
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
+            hire: makes the writer thread, or what takes its place.
         """
         self._connection = connection
         self._page_bytes: int = connection.pragma("page_size")
@@ -116,11 +113,9 @@ class Journal:
         self._last_kept = 0
         #: Why nothing is acknowledged any more, once that is so.
         self._failure = ""
-        #: Wakes the writer, to look what is on offer or to end.
-        self._calls: SimpleQueue[bool] = SimpleQueue()
-        checkpointer.start(connection, lambda: self._calls.put(_LOOK))
-        self._thread = threading.Thread(target=self._write_batches, name="journal")
-        self._thread.start()
+        checkpointer.start(connection, self._call_writer)
+        #: Looks what is on offer when it is called.
+        self._writer = hire("journal", self._take_turn, lambda: shrinker.wait_s)
         if not sweeper.is_empty():
             self._watch_for_idleness()
 
@@ -290,12 +285,12 @@ class Journal:
         self._stop_sweeping()
         while not self._failure and (pending := self.settled(None, Durability.FSYNC)):
             await asyncio.gather(pending, return_exceptions=True)
-        self._calls.put(_END)
+        self._writer.end()
         await self._loop.run_in_executor(None, self._end)
 
     def _end(self) -> None:
         """Wait for the writer thread, then end what works beside it."""
-        self._thread.join()
+        self._writer.join()
         self._checkpointer.close()
 
     def _wait_for(self, batch: Batch, result: _T, durability: Durability) -> Awaitable[_T]:
@@ -362,7 +357,7 @@ class Journal:
             self._is_offered = True
             self._under_way.append(batch)
             self._offered.append(batch)
-            self._calls.put(_LOOK)
+            self._call_writer()
 
     def _keep_last_number(self, batch: Batch) -> None:
         """Have a batch keep the highest number, unless that is of a message that it writes."""
@@ -409,26 +404,22 @@ class Journal:
         if self._idle_timer:
             self._idle_timer.cancel()
 
-    def _write_batches(self) -> None:
-        """Commit one batch after the other: the writer thread's life."""
-        while self._await_call():
-            try:
-                self._write_offered()
-                self._see_to_files()
-            except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
-                # Nor is what was written back from the log, which is to be there for the restart:
-                # to close the connection would write it back once more, and delete it.
-                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                self._loop.call_soon_threadsafe(self._fail, error)
-                # Nothing may be written after that.
-                return
+    def _call_writer(self) -> None:
+        self._writer.call()
 
-    def _await_call(self) -> bool:
-        """Wait until there is something to do; return whether to go on."""
+    def _take_turn(self) -> bool:
+        """Commit the batch on offer, in the writer thread; return whether to go on."""
         try:
-            return self._calls.get(timeout=self._shrinker.wait_s)
-        except Empty:
-            return _LOOK
+            self._write_offered()
+            self._see_to_files()
+        except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
+            # Nor is what was written back from the log, which is to be there for the restart:
+            # to close the connection would write it back once more, and delete it.
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self._loop.call_soon_threadsafe(self._fail, error)
+            # Nothing may be written after that.
+            return False
+        return True
 
     def _see_to_files(self) -> None:
         """Do what keeps the log and the database's file small, between commits."""
