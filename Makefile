@@ -88,7 +88,8 @@ soak-leases: setup ## Kill 20 consumers and the server again and again; no messa
 soak-backlog: setup ## Let ten million messages wait, start again, drain; bounds of memory, disk and time hold
 	PYTHONPATH=bench $(BIN)/python soak/backlog.py $(ARGS)
 
-# What went wrong with a seed goes wrong with it again; without one, it is any.
+# What went wrong with a seed goes wrong with it again; without one, it is any. With
+# ARGS=--concurrent, clients call at the same time while everything fails that can.
 STEPS ?= 100000
 
 simulate: setup ## Play random histories beside the naive model; again: make simulate SEED=7 STEPS=5000
