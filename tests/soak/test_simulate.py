@@ -67,6 +67,12 @@ def test_fault_ends_the_simulation_with_what_led_to_it(capsys: pytest.CaptureFix
     assert "AssertionError" in told[0]
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, _ANY], ids=["1", "2", "3", "4", "any seed"])
+def test_what_clients_of_a_world_are_told_is_right(seed: int) -> None:
+    """Whatever befalls the server, its disk, its clock and the network."""
+    assert play_worlds(seed, 1) == 0
+
+
 def test_worlds_are_played_until_there_were_so_many_calls(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
