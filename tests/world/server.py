@@ -29,7 +29,7 @@ _CHECKPOINT_PAGES: Final = 40
 
 #: Bytes of envelopes that are kept in memory: nothing, little, all.
 _CACHES: Final = (0, 2_000, 1_000_000)
-_PATIENCES: Final = (Patience(), Patience(messages_min=1, messages_max=1), Patience(idle_s=0))
+_PATIENCES: Final = (Patience(), Patience(messages_min=1, messages_max=1), Patience(idle_s=0.05))
 
 
 class WallClock:

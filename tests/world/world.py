@@ -64,6 +64,8 @@ class World:
         self.surprises: list[str] = []
         self._server: Server | None = None
         self._is_broken = False
+        #: Whether nothing happens to a server any more.
+        self._is_peace = False
         #: By how many seconds the clock was set back, each time.
         self._set_back_s = 0
 
@@ -223,7 +225,7 @@ class World:
 
     async def _boot(self) -> None:
         """Start a server, however often that takes."""
-        if self.history.faults and self._chance.random() < 0.1:
+        if self.history.faults and not self._is_peace and self._chance.random() < 0.1:
             self._machine.trouble.off_after = self._chance.randint(0, 10)
         while self._server is None:
             self._is_broken = False
@@ -262,12 +264,12 @@ class World:
 
     async def _drain(self) -> None:
         """Let everything come to its end, and take out all that is left."""
+        self._is_peace = True
         self._network.weather = Weather(lost=0.0)
         self._machine.trouble = Trouble()
         await asyncio.sleep(LINGERS_S)
         if self._server is None or self._is_broken:
             await self._restart()
-            self._machine.trouble = Trouble()
         for name in QUEUES:
             # It may have been deleted, and nobody knows.
             while (await self._make_queue(name)).outcome is Outcome.UNKNOWN:
