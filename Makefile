@@ -97,7 +97,8 @@ MINUTES := 30
 soak-mixed: setup ## Mix all kinds of calls for MINUTES=30: memory and open files must stay flat, see the plot
 	$(BIN)/python soak/mixed.py --minutes $(MINUTES) $(ARGS)
 
-# What went wrong with a seed goes wrong with it again; without one, it is any.
+# What went wrong with a seed goes wrong with it again; without one, it is any. With
+# ARGS=--concurrent, clients call at the same time while everything fails that can.
 STEPS ?= 100000
 
 simulate: setup ## Play random histories beside the naive model; again: make simulate SEED=7 STEPS=5000

@@ -9,6 +9,12 @@ and a server with a data directory ends, also by a crash, and starts again. Afte
 that the server holds is compared with the naive model (tests/store/naive.py). What differs ends
 the program with status 1, and it tells the seed and the step, which come again from the same
 seed, and the last commands.
+
+With `--concurrent` it plays worlds instead (tests/world/). A world is some thousand calls of
+clients that know nothing of each other, to a server that is killed, or loses its power and with it
+the last bytes that it wrote, and whose disk is full, slow or broken; requests and replies are
+lost, and clocks are set. All that clients were told is judged then. What is wrong ends the
+program likewise, with the end of the history and the seed that plays the same one again.
 """
 
 import argparse
@@ -16,17 +22,23 @@ import random
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tests.store.histories import MemoryHistory
 from tests.store.histories_on_disk import DiskHistory
 from tests.store.simulation import Simulation, WentWrong
+from tests.world.world import World
 
 #: What is simulated, by the store that a queue lives in if nobody says.
 KINDS: Final[Mapping[str, type[MemoryHistory]]] = {"MEMORY": MemoryHistory, "DISK": DiskHistory}
 
 _BETWEEN_LINES_S: Final = 10.0
+
+#: Lines of a world's history that are shown, and characters of each.
+_LINES: Final = 60
+_LINE_CHARS: Final = 300
 
 
 def _teller(store: str, simulation: Simulation, total: int) -> Callable[[int], None]:
@@ -80,14 +92,58 @@ def simulate(
     return 0
 
 
+def play_worlds(seed: int, steps: int, make: Callable[[int], World] = World) -> int:
+    """Play worlds, each with a seed by one higher than that of the one before.
+
+    Args:
+        seed: that of the first one.
+        steps: how many calls there are in all of them, at least.
+        make: makes a world of a seed.
+
+    Returns:
+        The status to exit with: 1 if something went wrong.
+    """
+    print(f"seed {seed}", flush=True)
+    faults: Counter[str] = Counter()
+    calls, first, told_s = 0, seed, time.monotonic()
+    while calls < steps:
+        world = make(seed)
+        problems: list[str]
+        try:
+            world.play()
+            problems = world.problems()
+        except Exception:  # noqa: BLE001 - Whatever it is, the seed tells how to find it again.
+            problems = [traceback.format_exc()]
+        if problems:
+            print(f"The last {_LINES} lines of the history:")
+            print("\n".join(line[:_LINE_CHARS] for line in world.history.last(_LINES)))
+            print("\n".join(problems))
+            print(f"went wrong; again: make simulate ARGS=--concurrent SEED={seed} STEPS=1")
+            return 1
+        calls += len(world.history.ops)
+        faults += world.faults
+        seed += 1
+        if time.monotonic() - told_s >= _BETWEEN_LINES_S:
+            told_s = time.monotonic()
+            print(f"{calls:,} of {steps:,} calls, {seed - first:,} worlds", flush=True)
+    told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(faults.items()))
+    print(f"all {calls:,} calls in {seed - first:,} worlds were right; {told}")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, and simulate."""
     parser = argparse.ArgumentParser(description="Compare q with the naive model, step by step.")
     parser.add_argument("--seed", type=int, help="decides what happens; by default, any")
     parser.add_argument("--steps", type=int, default=100_000, help="of each store")
     parser.add_argument("--store", choices=KINDS, action="append", help="by default, both")
+    parser.add_argument(
+        "--concurrent", action="store_true", help="play clients and faults, and judge what they saw"
+    )
     asked = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
+    if asked.concurrent:
+        return play_worlds(seed, asked.steps)
     return simulate(asked.store or list(KINDS), seed, asked.steps)
 
 

@@ -1,12 +1,13 @@
-"""The simulation goes on for a while, plays the same again, and finds what goes wrong."""
+"""Simulations go on for a while, play the same again, and find what goes wrong."""
 
 import random
 
 import pytest
 
-from simulate import KINDS, simulate
+from simulate import KINDS, main, play_worlds, simulate
 from tests.store.histories import MemoryHistory
 from tests.store.simulation import Simulation
+from tests.world.world import World
 
 #: Takes some seconds a store; `make simulate` goes on for longer.
 _STEPS = 1_000
@@ -23,6 +24,16 @@ class WithFault(MemoryHistory):
         if self.payloads > 100 and self.naive.queues[0].messages:
             del self.naive.queues[0].messages[0]
         return super().new_payload(size)
+
+
+class WithLoss(World):
+    """A world in which a message vanishes in the end."""
+
+    def play(self) -> None:
+        """Play, and forget the last message that was taken."""
+        super().play()
+        last = max((op for op in self.history.ops if op.taken), key=lambda op: op.begin)
+        last.taken = last.taken[:-1]
 
 
 @pytest.mark.parametrize("seed", [1, _ANY], ids=["seed 1", "any seed"])
@@ -54,3 +65,36 @@ def test_fault_ends_the_simulation_with_what_led_to_it(capsys: pytest.CaptureFix
     assert told[0].splitlines()[-1].startswith("MEMORY went wrong: seed 1, step ")
     assert "The last 30 commands:\nstate." in told[0]
     assert "AssertionError" in told[0]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, _ANY], ids=["1", "2", "3", "4", "any seed"])
+def test_what_clients_of_a_world_are_told_is_right(seed: int) -> None:
+    """Whatever befalls the server, its disk, its clock and the network."""
+    assert play_worlds(seed, 1) == 0
+
+
+def test_worlds_are_played_until_there_were_so_many_calls(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And it is told what has befallen the servers."""
+    assert main(["--concurrent", "--seed", "1", "--steps", "1"]) == 0
+
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "seed 1"
+    assert "calls in 1 worlds were right" in told[-1]
+    assert " boot" in told[-1]
+
+
+def test_wrong_world_is_told_with_the_command_that_plays_it_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And with the end of its history, byte for byte the same."""
+    told = []
+    for _ in range(2):
+        assert play_worlds(3, 1, WithLoss) == 1
+        told.append(capsys.readouterr().out)
+
+    assert told[0] == told[1]
+    assert "counts_add_up: " in told[0]
+    assert " ok" in told[0]
+    assert told[0].splitlines()[-1].endswith("make simulate ARGS=--concurrent SEED=3 STEPS=1")

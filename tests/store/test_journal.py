@@ -284,7 +284,7 @@ async def test_failure_of_a_batch_says_nothing_of_those_before(bench: Bench) -> 
     bench.writer.fail_at(TAKEN)
     bench.writer.let_go()
     # It ends when it fails; the loop does not come round before that.
-    bench.journal._thread.join()  # noqa: SLF001 - Nothing else tells.
+    bench.journal._writer.join()  # noqa: SLF001 - Nothing else tells.
 
     results = await asyncio.gather(first, second, return_exceptions=True)
 

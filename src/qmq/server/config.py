@@ -40,8 +40,9 @@ _MEMORY_SHARE_PERCENT = 60
 
 #: Of what messages may take, one part in so many is for those of DISK queues that are cached.
 _CACHE_SHARE = 16
-#: Of the same, what Envoy's share, and with it all large objects of Python's, may become before
-#: calls are cut off.
+
+#: Of the memory that there is, what Envoy's share, and with it all large objects of Python's, may
+#: become before calls are cut off.
 _HEAP_SHARE_PERCENT = 90
 
 _DIGITS = re.compile("[0-9]{1,20}")

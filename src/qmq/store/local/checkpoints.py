@@ -17,12 +17,12 @@ the log is written back again. Who holds it there can copy it while commits go o
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Final, Self
 
 import apsw
 
 from qmq.limits import CHECKPOINT_PAGES, LOG_PAGES_MAX
+from qmq.store.local.workers import Hire, Worker, WorkerThread, for_ever
 
 #: So few pages that the writer may do the rest: no more than a commit of some messages writes.
 _FEW_PAGES: Final = 64
@@ -30,10 +30,6 @@ _FEW_PAGES: Final = 64
 #: Times at most that the thread writes back what came meanwhile: where commits are faster than
 #: it is, the rest never gets small.
 _PASSES_MAX: Final = 4
-
-#: What the thread is called for.
-_WRITE_BACK: Final = True
-_END: Final = False
 
 
 class Checkpointer:
@@ -49,6 +45,7 @@ class Checkpointer:
         *,
         pages: int = CHECKPOINT_PAGES,
         pages_max: int = LOG_PAGES_MAX,
+        hire: Hire = WorkerThread,
     ) -> None:
         """Take a connection; `start` starts the thread.
 
@@ -57,6 +54,7 @@ class Checkpointer:
             sync_database: syncs the database's file, or raises OSError.
             pages: in the log, from which on they are written back.
             pages_max: at which the writer waits until the thread is done.
+            hire: makes the thread, or what takes its place.
         """
         self._connection = connection
         self._sync_database = sync_database
@@ -76,8 +74,8 @@ class Checkpointer:
         self.failure: Exception | None = None
         #: What the system called that; 0 if it was not asked.
         self.system_errno = 0
-        self._orders: SimpleQueue[bool] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._hire = hire
+        self._worker: Worker | None = None
         #: What `hold` was given, until the file is held.
         self._on_held: Callable[[], None] | None = None
         #: Whether the database's file is to stay as it is.
@@ -102,8 +100,7 @@ class Checkpointer:
         self._writer = writer
         self._wake_writer = wake_writer
         self._begin = _pages_written(writer)
-        self._thread = threading.Thread(target=self._serve, name="checkpoints")
-        self._thread.start()
+        self._worker = self._hire("checkpoints", self._serve, for_ever)
 
     def go_on_after(self, before: Self) -> None:
         """Go on with the counts of one that has ended."""
@@ -129,7 +126,8 @@ class Checkpointer:
             elif self.log_pages >= (1 if self._on_held else self._pages):
                 self.is_asked = True
                 self._is_done.clear()
-                self._orders.put(_WRITE_BACK)
+                assert self._worker, "it was started"
+                self._worker.call()
             return
         if not self._is_done.is_set() and self.log_pages < self._pages_max + self._pages_kept:
             return
@@ -170,24 +168,24 @@ class Checkpointer:
 
     def close(self) -> None:
         """End the thread and close its connection; the writer thread has ended before."""
-        if self._thread:
-            self._orders.put(_END)
-            self._thread.join()
-            self._thread = None
+        if self._worker:
+            self._worker.end()
+            self._worker.join()
+            self._worker = None
         self._connection.close()
 
-    def _serve(self) -> None:
-        """Write back what the log holds whenever the writer asks: the thread's life."""
-        while self._orders.get():
-            start = time.perf_counter()
-            try:
-                self._write_back()
-            except Exception as error:  # noqa: BLE001 - The writer raises it.
-                self.failure = error
-                self.system_errno = self._connection.system_errno
-            self.seconds += time.perf_counter() - start
-            self._is_done.set()
-            self._wake_writer()
+    def _serve(self) -> bool:
+        """Write back what the log holds, as the writer asked, and say when that is done."""
+        start = time.perf_counter()
+        try:
+            self._write_back()
+        except Exception as error:  # noqa: BLE001 - The writer raises it.
+            self.failure = error
+            self.system_errno = self._connection.system_errno
+        self.seconds += time.perf_counter() - start
+        self._is_done.set()
+        self._wake_writer()
+        return True
 
     def _write_back(self) -> None:
         for _ in range(_PASSES_MAX):

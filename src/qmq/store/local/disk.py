@@ -30,6 +30,7 @@ from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Patience, Sweeper
 from qmq.store.local.together import Together
 from qmq.store.local.upkeep import Upkeep
+from qmq.store.local.workers import Hire, WorkerThread
 from qmq.values import Durability, Store
 
 #: Bytes of memory that a cached envelope takes besides what is in it: the header of its
@@ -76,6 +77,7 @@ class DiskStore:
         patience: Patience | None = None,
         upkeep: Upkeep | None = None,
         wait: Wait = wait_for,
+        hire: Hire = WorkerThread,
     ) -> None:
         """Open the store, in the event loop that will use it.
 
@@ -94,6 +96,7 @@ class DiskStore:
             patience: when rows of what has left are removed; by default, as `Patience` says.
             upkeep: when the files are seen to; by default, as `Upkeep` says.
             wait: measures the time between two looks at a disk that is full.
+            hire: makes the threads that work beside the event loop, or what takes their place.
         """
         self._footprint = footprint or Footprint()
         self._directory = directory
@@ -107,6 +110,7 @@ class DiskStore:
         self._upkeep = upkeep or Upkeep()
         self._on_failure = on_failure
         self._on_damage = on_damage
+        self._hire = hire
         self._on_progress = on_progress
         #: Takes over `queues`, `redrives` and `schedules` when they were read from disk anew, since
         #: it was full: what was before is of no use then. To be set by who has them; without
@@ -150,7 +154,10 @@ class DiskStore:
         journal = Journal(
             connection,
             checkpointer=Checkpointer(
-                directory.open_beside(), directory.sync_database, pages=upkeep.checkpoint_pages
+                directory.open_beside(),
+                directory.sync_database,
+                pages=upkeep.checkpoint_pages,
+                hire=self._hire,
             ),
             shrinker=Shrinker(
                 connection,
@@ -163,6 +170,7 @@ class DiskStore:
             on_damage=self._on_damage,
             pending_bytes_max=self._pending_bytes_max,
             only_reads=only_reads,
+            hire=self._hire,
         )
         journal.last_number = found.last_number
         return journal

@@ -1,8 +1,8 @@
-"""What everyone is told when a write has failed."""
+"""What callers are told when the disk has failed, is full, or cannot keep up."""
 
 from typing import TypeVar
 
-from qmq.errors import DiskFull, StoreFailed, Unavailable
+from qmq.errors import Busy, DiskFull, StoreFailed, Unavailable
 
 _T = TypeVar("_T", bound=Unavailable)
 
@@ -20,6 +20,16 @@ def failed(error: Exception) -> StoreFailed:
     return StoreFailed(
         f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
         " more; mend the disk and restart q, which serves all that was acknowledged"
+    )
+
+
+def busy(pending: int, pending_max: int) -> Busy:
+    """Return what is said where so many bytes wait for the disk, and so many may."""
+    return Busy(
+        f"{pending} bytes wait for the disk, more than journal_pending_bytes_max of {pending_max}",
+        limit="journal_pending_bytes_max",
+        value=str(pending_max),
+        current=str(pending),
     )
 
 

@@ -8,22 +8,20 @@ sync is one of all that was committed before.
 """
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any, Final, Self, TypeVar
 
 import apsw
 
 from qmq.durations import Durations
-from qmq.errors import Busy, DataLoss, DiskFull, StoreFailed
+from qmq.errors import DataLoss, DiskFull, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
-from qmq.store.local.failing import again, failed, full
+from qmq.store.local.failing import again, busy, failed, full
 from qmq.store.local.figures import DiskFigures
 from qmq.store.local.holding import FileHold
 from qmq.store.local.room import is_for_want_of_room
@@ -32,6 +30,7 @@ from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
 from qmq.store.local.together import LeaseRow
 from qmq.store.local.transaction import Batch, commit
+from qmq.store.local.workers import Hire, WorkerThread
 from qmq.store.sql import load_statements
 from qmq.values import Durability
 
@@ -43,10 +42,6 @@ _DELIVERY_BYTES: Final = 500
 #: only when that is written back into the database.
 _FULL: Final = 2
 _NORMAL: Final = 1
-
-#: What the writer is called for.
-_LOOK: Final = True
-_END: Final = False
 
 _T = TypeVar("_T")
 
@@ -82,6 +77,7 @@ class Journal:
         on_damage: Callable[[str], None] = _ignore,
         pending_bytes_max: int,
         only_reads: DiskFull | None = None,
+        hire: Hire = WorkerThread,
     ) -> None:
         """Start the writer thread, to which the connection belongs until `close` returns.
 
@@ -96,6 +92,7 @@ class Journal:
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
             only_reads: why nothing but reads is taken until `take_changes`; None if all is.
+            hire: makes the writer thread, or what takes its place.
         """
         self._connection = connection
         self._page_bytes: int = connection.pragma("page_size")
@@ -134,12 +131,10 @@ class Journal:
         self._last_kept = 0
         #: Why nothing is acknowledged any more, once that is so.
         self._failure: StoreFailed | DiskFull | None = None
-        #: Wakes the writer, to look what is on offer or to end.
-        self._calls: SimpleQueue[bool] = SimpleQueue()
-        self._file_hold = FileHold(checkpointer, lambda: self._calls.put(_LOOK))
-        checkpointer.start(connection, lambda: self._calls.put(_LOOK))
-        self._thread = threading.Thread(target=self._write_batches, name="journal")
-        self._thread.start()
+        self._file_hold = FileHold(checkpointer, self._call_writer)
+        checkpointer.start(connection, self._call_writer)
+        #: Looks what is on offer when it is called.
+        self._writer = hire("journal", self._take_turn, lambda: shrinker.wait_s)
         if self._sweeps and not sweeper.is_empty():
             self._watch_for_idleness()
 
@@ -218,13 +213,7 @@ class Journal:
             self._gathering.bytes > self._pending_bytes_max
             and (pending := self._open().bytes) > self._pending_bytes_max
         ):
-            raise Busy(
-                f"{pending} bytes wait for the disk, more than"
-                f" journal_pending_bytes_max of {self._pending_bytes_max}",
-                limit="journal_pending_bytes_max",
-                value=str(self._pending_bytes_max),
-                current=str(pending),
-            )
+            raise busy(pending, self._pending_bytes_max)
 
     def insert(
         self, seq: int, queue_number: int, envelope: bytes, durability: Durability
@@ -351,7 +340,7 @@ class Journal:
         self._stop_sweeping()
         while not self._failure and (pending := self.settled(None, Durability.FSYNC)):
             await asyncio.gather(pending, return_exceptions=True)
-        self._calls.put(_END)
+        self._writer.end()
         await self._loop.run_in_executor(None, self._end)
         hidden = self._checkpointer.failure
         if hidden and isinstance(self._failure, DiskFull) and not self._is_for_want_of_room(hidden):
@@ -360,7 +349,7 @@ class Journal:
 
     def _end(self) -> None:
         """Wait for the writer thread, then end what works beside it."""
-        self._thread.join()
+        self._writer.join()
         self._checkpointer.close()
 
     def _wait_for(self, batch: Batch, result: _T, durability: Durability) -> Awaitable[_T]:
@@ -428,7 +417,7 @@ class Journal:
             self._is_offered = True
             self._under_way.append(batch)
             self._offered.append(batch)
-            self._calls.put(_LOOK)
+            self._call_writer()
 
     def _keep_last_number(self, batch: Batch) -> None:
         """Have a batch keep the highest number, unless that is of a message that it writes."""
@@ -475,26 +464,22 @@ class Journal:
         if self._idle_timer:
             self._idle_timer.cancel()
 
-    def _write_batches(self) -> None:
-        """Commit one batch after the other: the writer thread's life."""
-        while self._await_call():
-            try:
-                self._write_offered()
-                self._see_to_files()
-            except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
-                # Nor is what was written back from the log, which is to be there for the restart:
-                # to close the connection would write it back once more, and delete it.
-                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                self._loop.call_soon_threadsafe(self._fail, error)
-                # Nothing may be written after that.
-                return
+    def _call_writer(self) -> None:
+        self._writer.call()
 
-    def _await_call(self) -> bool:
-        """Wait until there is something to do; return whether to go on."""
+    def _take_turn(self) -> bool:
+        """Commit the batch on offer, in the writer thread; return whether to go on."""
         try:
-            return self._calls.get(timeout=self._shrinker.wait_s)
-        except Empty:
-            return _LOOK
+            self._write_offered()
+            self._see_to_files()
+        except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
+            # Nor is what was written back from the log, which is to be there for the restart:
+            # to close the connection would write it back once more, and delete it.
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self._loop.call_soon_threadsafe(self._fail, error)
+            # Nothing may be written after that.
+            return False
+        return True
 
     def _see_to_files(self) -> None:
         """Do what keeps the log and the database's file small, between commits."""
