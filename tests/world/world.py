@@ -95,7 +95,7 @@ class World:
         self._needs_care = asyncio.Event()
         self._network = Network(self._loop, self._chance, lambda: self._server)
         self._setup: Client = self._client(Client, "setup")
-        self._machine.on_off = lambda: self._loop.call_soon_threadsafe(self._go_off)
+        self._machine.on_off = lambda: self._loop.call_soon_threadsafe(self._go_off, self._server)
         await self._boot()
         clients = [
             *(self._client(Producer, f"p{number}") for number in range(_PRODUCERS)),
@@ -159,16 +159,20 @@ class World:
         server, self._server = self._server, None
         self._needs_care.set()
         if server:
-            server.kill()
-            if how == "power":
-                self._machine.lose_power()
-            self._machine.trouble = Trouble()
-            self._note(how)
+            self._end(server, how)
 
-    def _go_off(self) -> None:
-        """End the server, which was just writing."""
+    def _end(self, server: Server, how: str) -> None:
+        server.kill()
+        if how == "power":
+            self._machine.lose_power()
+        self._machine.trouble = Trouble()
+        self._note(how)
+
+    def _go_off(self, server: Server | None) -> None:
+        """End a server that was just writing, unless it was about to start."""
         self.faults["while writing"] += 1
-        self._end_server(self._chance.choice(("kill", "power", "power")))
+        if server and server is self._server:
+            self._end_server(self._chance.choice(("kill", "power", "power")))
 
     async def _cut_power_while_writing(self) -> None:
         self._machine.trouble.off_after = self._chance.randint(0, 40)
@@ -184,6 +188,7 @@ class World:
             if not ending.cancelled():
                 ending.result()
             self._server = None
+            self._machine.trouble = Trouble()
             self._needs_care.set()
             self._note("kill" if self._is_broken else "stop")
 
@@ -243,9 +248,7 @@ class World:
             except (apsw.Error, QError):
                 if not self._machine.is_off:
                     raise
-                self._server = server
-                # `_go_off` ends it.
-                await server.ended
+                self._end(server, self._chance.choice(("kill", "power")))
             else:
                 self._server = server
                 self._note("boot", server.steady.ahead_ns)
