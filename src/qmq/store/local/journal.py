@@ -133,7 +133,6 @@ class Journal:
         self._failure: StoreFailed | DiskFull | None = None
         self._file_hold = FileHold(checkpointer, self._call_writer)
         checkpointer.start(connection, self._call_writer)
-        #: Looks what is on offer when it is called.
         self._writer = hire("journal", self._take_turn, lambda: shrinker.wait_s)
         if self._sweeps and not sweeper.is_empty():
             self._watch_for_idleness()
