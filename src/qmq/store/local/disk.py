@@ -113,10 +113,7 @@ class DiskStore:
         self._journal = Journal(
             connection,
             checkpointer=Checkpointer(
-                directory.open_beside(),
-                directory.sync_database,
-                pages=checkpoint_pages,
-                hire=hire,
+                directory.open_beside(), directory.sync_database, pages=checkpoint_pages, hire=hire
             ),
             shrinker=Shrinker(connection, directory.database_file),
             sweeper=sweeper,
