@@ -1,7 +1,8 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog simulate proto sync docs lock clean
+.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog
+.PHONY: soak-overload soak-mixed simulate crash-matrix mutants proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -88,12 +89,26 @@ soak-leases: setup ## Kill 20 consumers and the server again and again; no messa
 soak-backlog: setup ## Let ten million messages wait, start again, drain; bounds of memory, disk and time hold
 	PYTHONPATH=bench $(BIN)/python soak/backlog.py $(ARGS)
 
+soak-overload: setup ## Overload q in every way there is; others hardly notice, and memory stays bounded
+	$(BIN)/python soak/overload.py $(ARGS)
+
+MINUTES := 30
+
+soak-mixed: setup ## Mix all kinds of calls for MINUTES=30: memory and open files must stay flat, see the plot
+	$(BIN)/python soak/mixed.py --minutes $(MINUTES) $(ARGS)
+
 # What went wrong with a seed goes wrong with it again; without one, it is any. With
 # ARGS=--concurrent, clients call at the same time while everything fails that can.
 STEPS ?= 100000
 
 simulate: setup ## Play random histories beside the naive model; again: make simulate SEED=7 STEPS=5000
 	$(BIN)/python -m soak.simulate $(if $(SEED),--seed $(SEED)) --steps $(STEPS) $(ARGS)
+
+mutants: setup ## Break q on purpose, one fault after the other; tests have to find each
+	$(BIN)/python -m soak.mutation $(ARGS)
+
+crash-matrix: setup ## Lose power, room and the disk at every write and sync; again: make crash-matrix ARGS='--script ...'
+	$(BIN)/python -m soak.crash_matrix $(ARGS)
 
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire

@@ -33,7 +33,9 @@ ERRORS_OF_ANY_CALL: Final[Sequence[Error]] = (
     errors.Unimplemented,
     errors.Busy,
     errors.StoreFailed,
+    errors.DiskFull,
     errors.ShuttingDown,
+    errors.DataLoss,
 )
 
 _ABOUT_A_QUEUE: Final[Sequence[Error]] = (errors.InvalidArgument, errors.QueueNotFound)
@@ -111,6 +113,7 @@ HTTP_STATUSES: Final = {
     Code.ALREADY_EXISTS: 409,
     Code.RESOURCE_EXHAUSTED: 429,
     Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
     Code.DEADLINE_EXCEEDED: 504,
 }
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from qmq.limits import CACHE_BYTES_MAX
 from qmq.wire import q_pb2 as pb
 from servers import Running, free_port, running, scratch_directory
 from suite.load import Generator, Job, Report
@@ -45,8 +46,8 @@ _REPETITIONS: Final = 3
 _SLICES: Final = 20
 _WARM_UP_SLICES: Final = 5
 
-#: Beyond these, the soak has failed. Memory: of a server, and of a message that waits.
-_RESIDENT_BYTES_MAX: Final = 256 * _MIB
+#: Beyond these, the soak has failed. Memory: of a server and its cache, and of one message.
+_RESIDENT_BYTES_MAX: Final = 192 * _MIB + CACHE_BYTES_MAX
 _MESSAGE_BYTES_MAX: Final = 30
 #: A start: of a server, and for a million messages.
 _START_S_MAX: Final = 3.0

@@ -22,6 +22,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -42,14 +43,22 @@ _END_S_MAX = 300.0
 class Server:
     """q on a data directory, which can be killed."""
 
-    def __init__(self, directory: Path, port: int, metrics_port: int) -> None:
+    def __init__(
+        self, directory: Path, port: int, metrics_port: int, options: Sequence[str] = ()
+    ) -> None:
         self.address = f"127.0.0.1:{port}"
         self._command = [
             *(sys.executable, "-m", "qmq.bin.q", "--data", str(directory)),
             *("--listen", self.address, "--metrics", f"127.0.0.1:{metrics_port}"),
+            *options,
         ]
         self.kills = 0
         self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)

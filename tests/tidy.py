@@ -19,7 +19,17 @@ ROOMS: Final = frozenset(
     {"bin", "cli", "client", "engine", "model", "observe", "server", "store", "transport", "wire"}
 )
 LEAVES: Final = frozenset(
-    {"clock", "descriptions", "envelope", "errors", "ids", "limits", "testing", "values"}
+    {
+        "clock",
+        "descriptions",
+        "durations",
+        "envelope",
+        "errors",
+        "ids",
+        "limits",
+        "testing",
+        "values",
+    }
 )
 
 #: Words that say nothing about what a thing does.

@@ -4,7 +4,7 @@ A class's docstring says when it is raised; its message is the sentence the user
 reads. `transport.status` is the one place that maps the family to gRPC statuses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
 
@@ -347,6 +347,14 @@ class MemoryFull(LimitReached):
         )
 
 
+class Overloaded(LimitReached):
+    """q has as much in hand for its clients as it may: calls, requests or replies."""
+
+    reason = "OVERLOADED"
+    #: What is in hand passes by itself.
+    retry_after_s = 1.0
+
+
 class TooLarge(LimitReached):
     """A message or request is larger than q carries."""
 
@@ -369,6 +377,13 @@ class StoreFailed(Unavailable):
     retry_after_s = 10.0
 
 
+class DiskFull(Unavailable):
+    """The disk has no room: nothing was done, and q goes on by itself when there is room again."""
+
+    reason = "DISK_FULL"
+    retry_after_s = 5.0
+
+
 class Busy(Unavailable):
     """More work is waiting for the disk than q keeps in memory."""
 
@@ -379,6 +394,23 @@ class ShuttingDown(Unavailable):
     """q is shutting down."""
 
     reason = "SHUTTING_DOWN"
+
+
+class DataLoss(QError):
+    """Messages are damaged on disk: what was read of them is not what was written."""
+
+    reason = "DATA_LOSS"
+
+    def __init__(self, seqs: Sequence[int]) -> None:
+        named = ", ".join(map(str, seqs))
+        super().__init__(
+            f"what is on disk of {len(seqs)} messages of this call is damaged, and is not handed"
+            f" out: those with the numbers {named}. They are set aside, and stay in the database;"
+            " stop q, see `q check`, and put back a backup",
+            seqs=named,
+        )
+        #: Their sequence numbers.
+        self.seqs = tuple(seqs)
 
 
 class DataDirectoryError(QError):
@@ -403,3 +435,9 @@ class DeadlineExceeded(QError):
     """The caller's deadline passed first; the call may have taken effect all the same."""
 
     reason = "DEADLINE_EXCEEDED"
+
+
+class RequestTimeout(DeadlineExceeded):
+    """The request took too long to come in; the call had no effect."""
+
+    reason = "REQUEST_TIMEOUT"

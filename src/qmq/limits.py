@@ -154,6 +154,31 @@ PAGE_SIZE_MAX: Final = 1_000
 #: Bytes of changes that wait for the disk before q answers BUSY.
 JOURNAL_PENDING_BYTES_MAX: Final = 256 * 1024 * 1024
 
+#: Calls under way at one time, those that wait for messages and streams included: each takes some
+#: 15 KiB of memory.
+CALLS_MAX: Final = 10_000
+
+#: Bytes of requests above 256 KiB that come in or are worked on at one time, and as many of replies
+#: that were not read: each is there up to three times for a moment, as it came, decoded, and kept.
+TRANSFER_BYTES_MAX: Final = 256 * 1024 * 1024
+
+#: Seconds that a request may take to come in, and a reply to be read. The largest one needs
+#: 0.6 Mbit/s for that.
+TRANSFER_TIMEOUT_S: Final = 60
+
+#: Bytes of replies above 256 KiB that a connection may not have read while it is given another: a
+#: client that reads has them within a moment.
+UNREAD_BYTES_MAX: Final = 16 * 1024 * 1024
+
+#: Bytes of one request message of a stream: 1,000 lease ids, or a reason, take a fraction.
+STREAM_REQUEST_BYTES_MAX: Final = 256 * 1024
+
+#: Connections of clients at one time: each takes some 20 KiB of memory.
+CONNECTIONS_MAX: Final = 10_000
+
+#: Calls under way on one connection. gRPC clients hold back those beyond that.
+CONNECTION_CALLS_MAX: Final = 1_000
+
 #: Pages of 4 KiB in the database's log from which on they are written back into the database:
 #: few enough to be done in some milliseconds, and so many that most pages were changed more than
 #: once by then.
@@ -163,14 +188,21 @@ CHECKPOINT_PAGES: Final = 1_000
 #: is asked of it delays commits from there on.
 LOG_PAGES_MAX: Final = 16_000
 
+#: Bytes of a disk that have to be free for a backup to go on: the log grows as long as the
+#: database is copied, and a q that finds no room for a commit acknowledges nothing more.
+BACKUP_FREE_BYTES_MIN: Final = 256 * 1024 * 1024
+
 #: Bytes of the database's file from which on it is made smaller when it holds hardly anything,
 #: and bytes of what it holds then at most: to write these anew takes less than 0.1 s.
 SHRINK_FILE_BYTES_MIN: Final = 64 * 1024 * 1024
 SHRINK_LIVE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 #: Bytes of memory for messages of DISK queues, so that the head of a queue needs no
-#: read; the rest stays on disk alone.
-CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
+#: read; the rest stays on disk alone. Unless told, it is a share of what messages may take,
+#: within these: a million small messages with priorities are handed out from anywhere in the
+#: file, and fit into the most of it; the least is what a small machine can spare.
+CACHE_BYTES_MIN: Final = 64 * 1024 * 1024
+CACHE_BYTES_MAX: Final = 512 * 1024 * 1024
 
 #: Dedup_ids that one queue remembers: each takes some 300 bytes of memory.
 DEDUP_IDS_MAX: Final = 1_000_000

@@ -185,6 +185,7 @@ def test_the_reasons_of_others_are_not_taken_for_ours() -> None:
         (qmq.StoreFailed, True),
         (qmq.ConnectionLost, True),
         (qmq.ServerNotReached, False),
+        (qmq.DiskFull, False),
         (qmq.ServerBusy, False),
         (qmq.ServerShuttingDown, False),
     ],

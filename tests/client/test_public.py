@@ -20,16 +20,17 @@ NAMES = set(
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncSelection AsyncWorker Attempt
     BackOff BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer
-    ConsumerStats DeadLetter DeadLetterReason DeadlineExceeded DedupFull Durability
-    DurabilityNotReached Explanation FailedAdd FairKeyStats Fairness GroupInfo GroupsFull
-    GroupState InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached MemoryFull
-    Message MessageNotFound MessageState MessageTooLarge Metadata Missed MsgspecCodec NackKind
-    NameTaken NewMessage NoDeadLetterQueue NotSent Outcome Overflow Pause PendingAdd Popping
-    Producer PydanticCodec QmqError Queue QueueEmpty QueueFull QueueInfo QueueInUse
-    QueueNotFound QueuePaused QueueSettings QueueStats Rate Redrive RedriveNotFound
-    RedriveState Reject Release Retry Schedule ScheduleNotFound Selection SelectionsFull
-    ServerBusy ServerNotReached ServerShuttingDown Store StoreFailed StoreNotConfigured
-    StoresDiffer Tag TextCodec TLS Unavailable Unimplemented UnknownStore Worker
+    ConsumerStats DataLoss DeadLetter DeadLetterReason DeadlineExceeded DedupFull DiskFull
+    Durability DurabilityNotReached Explanation FailedAdd FairKeyStats Fairness GroupInfo
+    GroupsFull GroupState InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached
+    MemoryFull Message MessageNotFound MessageState MessageTooLarge Metadata Missed
+    MsgspecCodec NackKind NameTaken NewMessage NoDeadLetterQueue NotSent Outcome Overflow
+    Pause PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty QueueFull
+    QueueInfo QueueInUse QueueNotFound QueuePaused QueueSettings QueueStats Rate Redrive
+    RedriveNotFound RedriveState Reject Release Retry Schedule ScheduleNotFound Selection
+    SelectionsFull ServerBusy ServerNotReached ServerShuttingDown Store StoreFailed
+    StoreNotConfigured StoresDiffer Tag TextCodec TLS Unavailable Unimplemented UnknownStore
+    Worker
     """.split()  # noqa: SIM905 - One a line would be a page.
 )
 

@@ -151,7 +151,7 @@ class Unwilling(MemoryStore):
         self.is_busy = False
         self.is_broken = False
 
-    def check(self) -> None:
+    def check(self, *, only_reads: bool = False) -> None:  # noqa: ARG002 - The store's.
         """Be busy."""
         if self.is_busy:
             raise Busy("much waits for the disk")

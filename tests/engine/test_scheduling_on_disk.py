@@ -13,6 +13,7 @@ from qmq.descriptions import MessageOptions
 from qmq.engine.broker import Broker
 from qmq.errors import Busy, StoreFailed
 from qmq.model.schedule import Missed, schedule_of, text_of
+from qmq.store.local.checksums import database_vfs
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Store
 from tests.engine.callers import turns
@@ -245,7 +246,7 @@ async def test_schedule_of_an_unknown_zone_stands_still(server: Server) -> None:
     await put(server.broker, replace(EVERY_MINUTE, time_zone="Europe/Berlin"))
     await put(server.broker, EVERY_10_S, "ten")
     await server.broker.close()
-    connection = apsw.Connection(str(server.path / "q.db"))
+    connection = apsw.Connection(str(server.path / "q.db"), vfs=database_vfs())
     connection.execute("update schedule set schedule = replace(schedule, 'Berlin', 'Bonn')")
     connection.close()
 
@@ -267,7 +268,7 @@ async def test_schedule_of_no_queue_is_left_alone(server: Server) -> None:
     """It could not be there; if it is, the server starts all the same."""
     stray = replace(await put(server.broker, EVERY_10_S), queue_id="nobody's")
     await server.broker.close()
-    connection = apsw.Connection(str(server.path / "q.db"))
+    connection = apsw.Connection(str(server.path / "q.db"), vfs=database_vfs())
     connection.execute("update schedule set schedule = ?", (text_of(stray),))
     connection.close()
 
@@ -278,7 +279,9 @@ async def test_schedule_of_no_queue_is_left_alone(server: Server) -> None:
 
 def texts(path: Path) -> list[str]:
     """Return the schedules in a data directory that no store holds."""
-    connection = apsw.Connection(str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = apsw.Connection(
+        str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE, vfs=database_vfs()
+    )
     try:
         return [text for (text,) in connection.execute("select schedule from schedule")]
     finally:

@@ -519,6 +519,19 @@ def test_first_key_that_comes_makes_up_for_nothing() -> None:
     assert [each.fair_key for each in lease(q, 5)] == ["a", "", "a", "", "a"]
 
 
+def test_turns_are_taken_from_the_first_bound_on() -> None:
+    """A queue remembers whose turn it was, though nothing was bounded when that was taken."""
+    q = queue(settings=QueueSettings(fairness=Fairness(leased_max=1)))
+    change(q, fairness=Fairness())
+    for seq in range(2):
+        q.add_plain(entry(START_NS + seq, SIZE))
+    assert popped(q, 1) == [0]
+
+    add(q, 2, fair_key="a")
+
+    assert popped(q, 2) == [2, 1]
+
+
 def test_key_of_a_group_is_that_of_its_first_message() -> None:
     """There the group stands, for as long as that is its first one."""
     q = queue()

@@ -39,5 +39,6 @@ async def test_commits_are_counted_by_how_long_they_took(tmp_path: Path) -> None
     assert after["q_disk_commit_seconds_sum"] > before["q_disk_commit_seconds_sum"]
     assert after["q_disk_log_bytes"] >= before["q_disk_log_bytes"] + 2 * 4096
     assert after["q_disk_messages_to_remove"] == 1
+    assert after["q_disk_messages_damaged_total"] == 0
     assert after["q_disk_checkpoints_total"] == 0
     assert after["q_disk_checkpoint_stop_seconds_total"] == 0

@@ -23,7 +23,7 @@ configs = st.builds(
     drain_timeout=st.floats(0, 3600),
     message_bytes_max=st.integers(1, limits.JOURNAL_PENDING_BYTES_MAX),
     queues_max=st.integers(1, 10_000_000),
-    cache_bytes_max=st.integers(0, 1 << 40),
+    cache_bytes_max=st.none() | st.integers(0, 1 << 40),
     memory_max=st.integers(0, 1 << 50),
 )
 
@@ -39,8 +39,30 @@ def test_defaults_serve_the_ports_and_limits_of_the_contract() -> None:
     assert config.drain_timeout == 10
     assert config.message_bytes_max == limits.MESSAGE_BYTES_MAX
     assert config.queues_max == limits.QUEUES_MAX
-    assert config.cache_bytes_max == limits.CACHE_BYTES_MAX
+    assert config.cache_bytes_max is None
     assert config.memory_max == available_bytes() * 60 // 100
+
+
+@pytest.mark.parametrize(
+    ("memory_max", "cache_bytes"),
+    [(1, 64 << 20), (1 << 30, 64 << 20), (4 << 30, 256 << 20), (1 << 40, 512 << 20)],
+)
+def test_cache_is_a_sixteenth_of_what_messages_may_take(memory_max: int, cache_bytes: int) -> None:
+    """So a machine that has more uses it, and a small one is left as it is."""
+    assert Config(memory_max=memory_max).cache_bytes == cache_bytes
+
+
+def test_cache_follows_the_machine_where_messages_may_take_all_of_it() -> None:
+    """No limit is no reason for the smallest cache."""
+    unlimited = Config(memory_max=0).cache_bytes
+
+    assert unlimited == Config().cache_bytes
+
+
+def test_cache_that_is_told_is_what_it_says() -> None:
+    """Also where that is nothing, or more than it would be."""
+    assert Config(cache_bytes_max=0, memory_max=1 << 40).cache_bytes == 0
+    assert Config.from_texts({"cache_bytes_max": str(1 << 31)}).cache_bytes == 1 << 31
 
 
 def test_data_is_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:

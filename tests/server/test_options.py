@@ -40,7 +40,8 @@ def test_every_option_is_a_flag() -> None:
     config = config_of(
         "--listen=127.0.0.1:1", "--metrics=[::1]:2", "-d", "--data=/d", "--quit-from=any",
         "--drain-timeout=1.5", "--message-bytes-max=3", "--queues-max=4", "--cache-bytes-max=5",
-        "--memory-max=6",
+        "--memory-max=6", "--connections-max=7", "--calls-max=8", "--transfer-bytes-max=9",
+        "--transfer-timeout=10", "--heap-max=11",
     )  # fmt: skip
 
     assert config == Config.from_texts(
@@ -55,6 +56,11 @@ def test_every_option_is_a_flag() -> None:
             "queues_max": "4",
             "cache_bytes_max": "5",
             "memory_max": "6",
+            "connections_max": "7",
+            "calls_max": "8",
+            "transfer_bytes_max": "9",
+            "transfer_timeout": "10",
+            "heap_max": "11",
         }
     )
 
@@ -72,6 +78,11 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_QUEUES_MAX": "4",
         "Q_CACHE_BYTES_MAX": "5",
         "Q_MEMORY_MAX": "6",
+        "Q_CONNECTIONS_MAX": "7",
+        "Q_CALLS_MAX": "8",
+        "Q_TRANSFER_BYTES_MAX": "9",
+        "Q_TRANSFER_TIMEOUT": "10",
+        "Q_HEAP_MAX": "11",
     }
 
     config = config_of(env=texts)

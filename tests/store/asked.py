@@ -101,8 +101,11 @@ _FAIRNESS: Final[list[Some]] = [
 
 #: Settings of a new queue besides those of its leases.
 new_settings: Final = _merged(
-    [*_TTL, *_ROOM, *_GATES, *_ORDER, *_GROUPS, *_FAIRNESS, *[Some()] * 8], most=4
+    [*_TTL, *_ROOM, *_GATES, *_ORDER, *_GROUPS, *_FAIRNESS * 2, *[Some()] * 8], most=4
 )
+
+#: How keys share a queue, or that nothing is said about it any more.
+other_fairness: Final = drawing.sampled_from([*_FAIRNESS, {"fairness": Fairness()}])
 
 #: Those that change later, which may also go back to what is usual.
 changed_settings: Final = _merged(
@@ -112,8 +115,9 @@ changed_settings: Final = _merged(
         *_GATES,
         *_ORDER,
         *_GROUPS,
-        *_FAIRNESS,
-        *({"park_after": 0}, {"fairness": Fairness()}),
+        *_FAIRNESS * 2,
+        {"park_after": 0},
+        *({"fairness": Fairness()} for _ in range(3)),
         *({"ttl_ns": 0}, {"delay_ns": 0}, {"priority_ageing_ns": 0}),
         *({"dead_letter_expired": False}, {"dedup_window_ns": 300 * NS_PER_S}),
         *({"bytes_limit": 0}, {"overflow": Overflow.REJECT}, {"leased_max": 0}, {"rate": Rate()}),

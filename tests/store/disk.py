@@ -13,8 +13,10 @@ from typing import Any
 
 import apsw
 
+from qmq.store.local.checksums import database_vfs
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.disk import DiskStore
+from qmq.store.local.recovering import Wait, wait_for
 from qmq.store.local.sweeping import Patience
 
 #: Rows of what has left are removed whenever there is nothing else to do.
@@ -124,6 +126,7 @@ class Disks:
         pending_bytes_max: int = 1024 * 1024,
         failures: list[str] | None = None,
         patience: Patience | None = None,
+        wait: Wait = wait_for,
     ) -> DiskStore:
         """Open the store in a data directory.
 
@@ -134,6 +137,7 @@ class Disks:
             pending_bytes_max: as the store's.
             failures: gets the reason when the store fails.
             patience: when rows of what has left are removed.
+            wait: as the store's.
         """
         commits = commits or Commits()
         reasons: list[str] = [] if failures is None else failures
@@ -147,6 +151,7 @@ class Disks:
             pending_bytes_max=pending_bytes_max,
             on_failure=reasons.append,
             patience=patience,
+            wait=wait,
         )
         self._opened.append((store, commits))
         return store
@@ -193,7 +198,9 @@ def orphans(path: Path) -> int:
 
 
 def _answer(path: Path, question: str) -> Any:  # noqa: ANN401 - As SQLite has it.
-    connection = apsw.Connection(str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = apsw.Connection(
+        str(path / "q.db"), flags=apsw.SQLITE_OPEN_READWRITE, vfs=database_vfs()
+    )
     try:
         return connection.execute(question).get
     finally:

@@ -24,7 +24,7 @@ from qmq.testing import ManualClock, seeded_ids
 from qmq.values import NS_PER_S, UNBOUNDED, Store, Tag
 from tests.leased import leased_messages
 from tests.store import drawing
-from tests.store.asked import Some, new_settings
+from tests.store.asked import Some, changed_settings, new_settings, other_fairness
 from tests.store.calls import (
     NOWHERE,
     Call,
@@ -174,14 +174,20 @@ class MemoryHistory:
         limit=drawing.sampled_from([-1, -1, 3, 5]),
         park_after=drawing.sampled_from([0, 1, 1, 2]),
         others=new_settings,
+        changed=drawing.one_of(drawing.just({}), other_fairness, changed_settings),
     )
-    def make_queues(self, most: int, limit: int, park_after: int, others: Some) -> None:
-        """Begin with a queue and one for its dead letters."""
+    def make_queues(
+        self, most: int, limit: int, park_after: int, others: Some, changed: Some
+    ) -> None:
+        """Begin with a queue and one for its dead letters; it may change before anything comes."""
         others = {"park_after": park_after} | others
         plain = Change(0, None, base_s=0, lease_s=10, limit=None, others={})
         jobs = Change(most, 0, base_s=2, lease_s=10, limit=None, others=others)
         for name, most_held, change in (("dead", -1, plain), ("work", limit, jobs)):
             self.new_queue(Store.UNKNOWN, most_held, name, [], change)
+        if changed:
+            jobs = jobs._replace(others=changed)
+            self.make([Call("update_queue", 1, by_name=False, is_cancelled=False, change=jobs)])
 
     @command(
         weight=3,

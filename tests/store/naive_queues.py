@@ -195,8 +195,12 @@ class NaiveQueues:
 
     def new_queue(self, info: QueueInfo) -> None:
         """Create a queue, which nothing was to be said against."""
-        bucket = NaiveBucket.full(info.settings.rate, self.timer.now_ns())
-        self.queues.append(NaiveQueue(info, bucket=bucket))
+        now_ns = self.timer.now_ns()
+        bucket = NaiveBucket.full(info.settings.rate, now_ns)
+        queue = NaiveQueue(info, bucket=bucket, looked_ns=now_ns)
+        # A limit makes keys take turns from now on, even if it is gone before anything comes.
+        queue.settle(now_ns)
+        self.queues.append(queue)
 
     def update_queue(
         self,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import apsw
 
+from qmq.store.local.checksums import checking_vfs
+
 _NAME = "power"
 
 
@@ -24,7 +26,7 @@ class Machine(apsw.VFS):
             data: the directory whose files it watches.
         """
         #: The name of the file system that does the work: the one that q uses.
-        self.base = "unix-excl"
+        self.base = checking_vfs()
         super().__init__(_NAME, self.base, makedefault=True)
         self._data = data
         #: How many syncs there were.

@@ -6,11 +6,13 @@ nothing of it, all of the database's, or all of the log's.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import apsw
+
+from qmq.store.local.checksums import checking_vfs
 
 _NAME: Final = "recorder"
 DATABASE: Final = "q.db"
@@ -31,7 +33,7 @@ class Recorder(apsw.VFS):
 
     def __init__(self, data: Path) -> None:
         """Put it before SQLite's own; `data` is the directory whose files it watches."""
-        self.base = "unix-excl"
+        self.base = checking_vfs()
         super().__init__(_NAME, self.base, makedefault=True)
         self._data = data
         self._lock = threading.Lock()
@@ -58,6 +60,11 @@ class Recorder(apsw.VFS):
         """Remember a step."""
         with self._lock:
             self._steps.append(step)
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """What was done so far, in order."""
+        return self._steps
 
     def is_watched(self, path: Path) -> bool:
         """Whether a file is one of the directory's."""

@@ -19,8 +19,8 @@ _MESSAGES_MAX: Final = 60
 _QUEUES_MAX: Final = 6
 
 #: How many steps a history lasts: a long one gets where a short one does not, and a short one
-#: begins anew with other settings.
-_STEPS: Final = (100, 300, 1_000, 5_000)
+#: begins anew with other settings. The shorter, the more of them: most steps are of long ones.
+_STEPS: Final = (*[10] * 20, *[30] * 10, *[100] * 5, *[300] * 2, 1_000, 5_000)
 
 #: Commands that are remembered.
 _LAST: Final = 30

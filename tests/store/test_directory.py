@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from qmq.errors import DataDirectoryError
+from qmq.store.local.checksums import database_vfs
 from qmq.store.local.directory import DataDirectory, check_data_directory
 from qmq.store.local.disk import DiskStore
 
@@ -206,7 +207,7 @@ def test_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, cont
 def test_database_of_a_newer_q_is_refused_and_left_alone(data: Path) -> None:
     """Its format and ours are named: what an older q does not know, it could destroy."""
     path = data / "q.db"
-    connection = apsw.Connection(str(path))
+    connection = apsw.Connection(str(path), vfs=database_vfs())
     known = connection.pragma("user_version")
     connection.pragma("user_version", known + 1)
     connection.close()
@@ -231,8 +232,9 @@ async def test_damaged_database_is_refused(data: Path) -> None:
             DiskStore.open(data)
 
         assert refusal.value.message == (
-            f"cannot read the database in {data}: database disk image is malformed; put back a"
-            " copy of it, or give another directory by --data DIR"
+            f"the database in {data} is damaged: what was read is not what was written (disk I/O"
+            " error). To serve nothing wrong, q serves nothing of it. See what is affected by `q"
+            f" check {data}`, and put back a backup, or give another directory by --data DIR"
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qmq.engine.broker import Broker
-from qmq.errors import StoreFailed
+from qmq.errors import DiskFull, StoreFailed
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Store, Tag
@@ -172,7 +172,10 @@ async def test_restart_serves_what_was_acknowledged(
 async def test_full_disk_loses_nothing_that_was_acknowledged(
     disks: Disks, data: Path, commits: Commits, failures: list[str]
 ) -> None:
-    """Of many producers some are told of the failure; a restart has the messages of all others."""
+    """Of many producers some are told of the failure; a restart has the messages of all others.
+
+    Here nobody takes over what would be read anew: see test_full_disk.py.
+    """
     store = disks.open(data, commits, failures=failures)
     broker = Broker({Store.DISK: store}, clock=ManualClock(), new_id=seeded_ids())
     await broker.new_queue(Store.DISK, name="jobs")
@@ -188,9 +191,9 @@ async def test_full_disk_loses_nothing_that_was_acknowledged(
     results = await asyncio.gather(*(produce() for _ in range(16)), return_exceptions=True)
     await broker.close()
 
-    assert {type(result) for result in results} == {StoreFailed}
+    assert {type(result) for result in results} == {DiskFull}
     assert failures == [str(results[0])]
-    assert "the DISK store failed (FullError: database or disk is full)" in failures[0]
+    assert "the disk is full (FullError: database or disk is full)" in failures[0]
     assert len(acknowledged) > 100
     assert await drained(disks, data) == acknowledged
 

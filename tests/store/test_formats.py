@@ -10,6 +10,8 @@ from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive, RedriveRequest, RedriveState, redrive_of
+from qmq.model.schedule import schedule_of
+from qmq.store.local.checksums import database_vfs, has_checksums
 from qmq.store.local.directory import check_data_directory
 from qmq.store.sql import load_migrations
 from qmq.values import NS_PER_S, Attempt, DeadLetterReason, Durability, Outcome, Store, Tag
@@ -19,6 +21,8 @@ from tests.store.disk import Disks, rows, sweep
 
 FORMAT_1 = Path(__file__).parent / "format_1.sql"
 FORMAT_2 = Path(__file__).parent / "format_2.sql"
+FORMAT_3 = Path(__file__).parent / "format_3.sql"
+FORMAT_4 = Path(__file__).parent / "format_4.sql"
 
 #: The second from which format_2.sql counts: most of its moments are some seconds after it.
 START_S = 1_799_000_000
@@ -241,8 +245,60 @@ async def test_format_2_is_read_with_its_redrives(disks: Disks, tmp_path: Path) 
     ]
 
 
+async def test_format_3_is_read_with_its_schedules(disks: Disks, tmp_path: Path) -> None:
+    """Beside what there was before."""
+    database_from(FORMAT_3, tmp_path)
+
+    disk = disks.open(tmp_path)
+    [queue] = disk.queues
+    [(id_, text)] = disk.schedules
+    schedule = schedule_of(text)
+
+    assert id_ == f"{queue.info.id}/tick"
+    assert (schedule.name, schedule.plan.cron) == ("tick", "* * * * *")
+    assert pb.Message.FromString(await disk.pop(queue)).payload == b"plain"
+
+
+async def test_format_4_is_read_with_what_messages_were_added_with(
+    disks: Disks, tmp_path: Path
+) -> None:
+    """Options, groups that are held, dedup_ids, the clock; and what has left is gone."""
+    database_from(FORMAT_4, tmp_path)
+
+    disk = disks.open(tmp_path)
+    [queue] = disk.queues
+    second = 1_700_000_000
+    known = {
+        seq // NS_PER_S - second: (each.state, each.priority, each.group_id, each.fair_key)
+        for seq, each in queue.leases.by_seq.items()
+    }
+
+    assert problems_of(queue) == []
+    assert known == {
+        1: (State.LEASED, 7, "", ""),
+        2: (State.DELAYED, 0, "", ""),
+        4: (State.LEASED, 0, "", "ann"),
+        5: (State.RETURNED, 0, "g", ""),
+        7: (State.RETURNED, 0, "", ""),
+    }
+    assert queue.leases.by_seq[(second + 7) * NS_PER_S].expires_ns == (second + 37) * NS_PER_S
+    assert [each.dedup_id for each in queue.dedup] == ["known"]
+    assert (queue.info.settings.ttl_ns, queue.info.settings.dedup_window_ns) == (
+        3600 * NS_PER_S,
+        600 * NS_PER_S,
+    )
+    assert queue.message_count == 7
+    assert disk.clock_offset_ns == -7 * NS_PER_S
+    assert len(disk.schedules) == 1
+    envelopes = await disk.pop_batch(queue, 9, EVERYTHING)
+    payloads = [pb.Message.FromString(each).payload for each in envelopes]
+    assert payloads == [b"once", b"grouped", b"left", b"short"]
+
+
 FROZEN = pytest.mark.parametrize(
-    ("script", "version"), [(FORMAT_1, 1), (FORMAT_2, 2)], ids=["1", "2"]
+    ("script", "version"),
+    [(FORMAT_1, 1), (FORMAT_2, 2), (FORMAT_3, 3), (FORMAT_4, 4)],
+    ids=["1", "2", "3", "4"],
 )
 
 
@@ -293,11 +349,15 @@ async def test_database_is_brought_to_the_newest_format_once(
         )
         await disk.close()
 
-    connections = [apsw.Connection(str(path / "q.db")) for path in (tmp_path, new)]
+    connections = [
+        apsw.Connection(str(path / "q.db"), vfs=database_vfs()) for path in (tmp_path, new)
+    ]
     versions = [connection.pragma("user_version") for connection in connections]
     newest = len(load_migrations("qmq.store.local"))
     assert (found[1], versions) == (found[0], [newest, newest])
     assert newest >= version
     assert tables(connections[0]) == tables(connections[1])
+    assert [has_checksums(connection) for connection in connections] == [True, True]
+    assert [connection.pragma("integrity_check") for connection in connections] == ["ok", "ok"]
     for connection in connections:
         connection.close()

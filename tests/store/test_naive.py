@@ -49,10 +49,15 @@ class Naive:
         changed = QueueSettings(back_off=BackOff(base_ns=0), **settings)
         assert isinstance(self.broker.update_queue("q", lambda _: changed), QueueInfo)
 
-    def add(self, *names: str, **options: Any) -> None:  # noqa: ANN401 - Any of them.
+    def add(
+        self,
+        *names: str,
+        reference: str = "q",
+        **options: Any,  # noqa: ANN401 - Any of them.
+    ) -> None:
         """Add messages."""
         for name in names:
-            added = self.broker.add_with("q", name.encode(), b"", MessageOptions(**options))
+            added = self.broker.add_with(reference, name.encode(), b"", MessageOptions(**options))
             assert isinstance(added, Shown)
 
     def lease(self, most: int = 1, seconds: int = 30) -> str:
@@ -325,6 +330,33 @@ def test_key_is_handed_out_no_faster_than_its_rate(naive: Naive) -> None:
     assert naive.pop() == ""
     naive.advance(0.5)
     assert naive.pop() == "x3"
+
+
+def test_turns_are_taken_from_the_first_bound_on(naive: Naive) -> None:
+    """A queue that began with one remembers whose turn it was, though the bound has gone since."""
+    bounded = QueueSettings(fairness=Fairness(leased_max=1))
+    naive.new_queue("bounded", bounded)
+    unbound = naive.broker.update_queue("bounded", lambda _: _PLAIN)
+    assert isinstance(unbound, QueueInfo)
+    naive.add("p1", "p2", reference="bounded")
+    assert naive.pop(reference="bounded") == "p1"
+
+    naive.add("x1", fair_key="x", reference="bounded")
+
+    assert naive.pop(2, "bounded") == "x1 p2"
+
+
+def test_key_keeps_its_turn_when_time_passes_in_a_queue_with_a_rate(naive: Naive) -> None:
+    """What its bucket holds at the present counts, also when time passes for the first time."""
+    rate = Rate(messages_per_second=1.0, burst=2)
+    naive.new_queue("slow", QueueSettings(fairness=Fairness(rate=rate)))
+    naive.add("y1", "y2", fair_key="y", reference="slow")
+    naive.add("x1", "x2", fair_key="x", reference="slow")
+    assert naive.pop(2, "slow") == "y1 x1"
+
+    naive.broker.pass_time()
+
+    assert naive.pop(2, "slow") == "y2 x2"
 
 
 def test_head_of_a_group_stands_among_those_of_its_own_key(naive: Naive) -> None:

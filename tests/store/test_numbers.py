@@ -4,16 +4,21 @@ from pathlib import Path
 
 from qmq.engine.broker import Broker
 from qmq.errors import LeaseLost
+from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
-from tests.store.disk import Disks
+from tests.store.disk import AT_ONCE, Disks, has_swept
 
 
 def broker_on(path: Path, disks: Disks, clock: ManualClock) -> Broker:
     """Start a server on what the one before has left."""
-    disk = disks.open(path)
+    return broker_of(disks.open(path), clock)
+
+
+def broker_of(disk: DiskStore, clock: ManualClock) -> Broker:
+    """Start a server on a store."""
     return Broker(
         {Store.DISK: disk},
         clock=clock,
@@ -92,3 +97,26 @@ async def test_message_never_gets_the_number_of_one_that_has_left(
     assert fresh.lease_id > gone.lease_id
     assert isinstance(refused, LeaseLost)
     assert broker.catalog.find("jobs").leases.leased == 1
+
+
+async def test_number_outlives_the_row_of_its_message(tmp_path: Path, disks: Disks) -> None:
+    """What has left is swept, and there is no row any more that has the number."""
+    store = disks.open(tmp_path, patience=AT_ONCE)
+    broker = broker_of(store, ManualClock())
+    await broker.new_queue(Store.DISK, name="jobs")
+    await broker.add("jobs", b"1")
+    await broker.pop("jobs")
+    await has_swept(store)
+    await broker.close()
+
+    assert disks.open(tmp_path).number(1, 0) > START_NS
+
+
+async def test_number_that_no_message_got_is_not_given_again(tmp_path: Path, disks: Disks) -> None:
+    """A redrive has one, which tells the messages that were there from those that came later."""
+    store = disks.open(tmp_path)
+    number = store.number(1, START_NS)
+    await store.keep_clock_offset(0)
+    await store.close()
+
+    assert disks.open(tmp_path).number(1, 0) > number

@@ -8,6 +8,7 @@ from typing import Final
 import apsw
 import pytest
 
+from qmq.store.local.checksums import checking_vfs
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.shrinking import Shrinker
 from tests.store.power import Machine, running_machine
@@ -201,7 +202,7 @@ class Full(apsw.VFS):
     def __init__(self) -> None:
         self.is_full = False
         self.refused = 0
-        self.base = apsw.vfs_names()[0]
+        self.base = checking_vfs()
         super().__init__("full", self.base, makedefault=True)
 
     def xOpen(  # noqa: N802 - SQLite's name.

@@ -41,13 +41,17 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.GroupsFull("id", 3, 3), Code.RESOURCE_EXHAUSTED),
     (errors.SelectionsFull(3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
     (errors.MemoryFull(1_000, 990, 20), Code.RESOURCE_EXHAUSTED),
+    (errors.Overloaded("busy", "calls_max", 2, 2), Code.RESOURCE_EXHAUSTED),
     (errors.TooLarge("too large", "message_bytes_max", 1, 2), Code.RESOURCE_EXHAUSTED),
     (errors.Unavailable("later"), Code.UNAVAILABLE),
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
+    (errors.DiskFull("disk"), Code.UNAVAILABLE),
     (errors.Busy("busy"), Code.UNAVAILABLE),
+    (errors.DataLoss([7, 8]), Code.DATA_LOSS),
     (errors.ShuttingDown("bye"), Code.UNAVAILABLE),
     (errors.Unimplemented("no"), Code.UNIMPLEMENTED),
     (errors.DeadlineExceeded("late"), Code.DEADLINE_EXCEEDED),
+    (errors.RequestTimeout("slow"), Code.DEADLINE_EXCEEDED),
     # These two end q before it answers anybody: they have no row, and would be our fault.
     (errors.DataDirectoryError("foreign"), Code.INTERNAL),
     (errors.ConfigError("wrong"), Code.INTERNAL),
@@ -137,11 +141,12 @@ def test_invalid_argument_names_the_field() -> None:
     ("error", "delay_ms"),
     [
         (errors.StoreFailed("disk"), 10_000),
+        (errors.DiskFull("disk"), 5_000),
         (errors.QueueFull("some-id", 5, 5), 1_000),
         (errors.QueueFull.of_bytes("some-id", 5, 5), 1_000),
         (errors.DedupFull("some-id", 5, 5, 0.25), 250),
     ],
-    ids=["store", "messages", "bytes", "dedup_ids"],
+    ids=["store", "full", "messages", "bytes", "dedup_ids"],
 )
 def test_what_passes_says_when_to_come_back(error: errors.QError, delay_ms: int) -> None:
     """Waiting helps only where the error says so."""
@@ -181,6 +186,7 @@ def test_printable_ascii_is_readable() -> None:
         (errors.DedupFull("id", 2, 2, 0.5), 0.5),
         (errors.MemoryFull(2, 2, 1), 1.0),
         (errors.LimitReached("too many", "queues_max", 2, 2), 10.0),
+        (errors.Overloaded("busy", "calls_max", 2, 2), 1.0),
         (errors.TooLarge("too large", "message_bytes_max", 2, 2), None),
         (errors.InvalidArgument.over("tags", "has 2", "tags_max", 2, 2), None),
     ],

@@ -16,6 +16,7 @@ from qmq.model.check import problems_of
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.store.local.sweeping import Patience
+from qmq.store.local.upkeep import Upkeep
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Store
 from tests.world.loop import SimulatedLoop, SimulatedWorker
@@ -124,7 +125,7 @@ class Server:
             cache_bytes_max=self._chance.choice(_CACHES),
             on_failure=self._on_failure,
             patience=self._chance.choice(_PATIENCES),
-            checkpoint_pages=_CHECKPOINT_PAGES,
+            upkeep=Upkeep(checkpoint_pages=_CHECKPOINT_PAGES),
             hire=self._hire,
         )
         timer = self.steady = SteadyClock(self._loop, self._wall, disk.clock_offset_ns)

@@ -1,15 +1,27 @@
 """The program `q`: a message-queue server."""
 
 import sys
+from typing import Final
 
 import click
 
+from qmq.bin.q_backup import backup
+from qmq.bin.q_check import check
+from qmq.bin.q_crashtest import crashtest
 from qmq.errors import QError
 from qmq.server.config import Config
 from qmq.server.options import config_options
 
+#: What q does besides serving, each called by its name. Modules of commands import late what
+#: only running them needs.
+COMMANDS: Final = (check, backup, crashtest)
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND [ARGS]...]",
+)
 @click.version_option(package_name="qmq", prog_name="q")
 @config_options
 def main(config: Config) -> None:
@@ -17,7 +29,11 @@ def main(config: Config) -> None:
 
     A queue lives in memory (MEMORY) or in the data directory (DISK), where a message is
     on disk before its Add is answered.
+
+    With a COMMAND, q does that instead.
     """
+    if click.get_current_context().invoked_subcommand:
+        return
     # Imported late: help and usage errors need none of it.
     from qmq.server.start import start  # noqa: PLC0415
 
@@ -26,6 +42,10 @@ def main(config: Config) -> None:
     except QError as error:
         click.echo(f"q: error: {error.message}", err=True)
         sys.exit(1)
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

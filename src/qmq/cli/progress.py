@@ -40,6 +40,10 @@ class Progress:
             sys.stderr.write(f"\r{self._text()}\x1b[K\n")
             sys.stderr.flush()
 
+    def expect(self, total: int) -> None:
+        """Say how much there is to do, once that is known."""
+        self._total = total
+
     def show(self, count: int, done: int) -> None:
         """Show how many things are counted, and how much of the total is done."""
         self._count, self._done = count, done
@@ -48,6 +52,11 @@ class Progress:
             self._next = now + _PAUSE_S
             sys.stderr.write(f"\r{self._text()}\x1b[K")
             sys.stderr.flush()
+
+    def show_share(self, count: int, done: int, total: int) -> None:
+        """Show how many things are counted, and how much of a total is done that is known now."""
+        self._total = total
+        self.show(count, done)
 
     def note(self, text: str) -> None:
         """Say something beside that, also where nothing else is shown."""

@@ -249,6 +249,20 @@ class StoreFailed(Unavailable):
     reason = "STORE_FAILED"
 
 
+class DataLoss(QmqError):
+    """Messages are damaged on the server's disk, and were set aside; others go on."""
+
+    code = "DATA_LOSS"
+    reason = "DATA_LOSS"
+
+
+class DiskFull(Unavailable):
+    """The server's disk has no room; nothing was done, and it goes on by itself when it has."""
+
+    reason = "DISK_FULL"
+    may_have_happened = False
+
+
 class ServerBusy(Unavailable):
     """More work waits for the server's disk than it keeps in memory; nothing was done."""
 

@@ -45,6 +45,8 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,
+        errors.DataLoss,
+        errors.DiskFull,
         errors.ServerBusy,
         errors.ServerShuttingDown,
         errors.DeadlineExceeded,
@@ -57,6 +59,7 @@ _BY_CODE: Final[dict[str, type[errors.QmqError]]] = {
     "RESOURCE_EXHAUSTED": errors.LimitReached,
     "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
     "UNIMPLEMENTED": errors.Unimplemented,
+    "DATA_LOSS": errors.DataLoss,
 }
 
 # How gRPC begins the details of a call that never reached a server.

@@ -1,8 +1,8 @@
 """Moments at which something happens to a queue by itself: leases and delays end."""
 
 import asyncio
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from qmq.engine.waiting import Timer
@@ -38,6 +38,14 @@ class Alarms:
             self._sleeper = asyncio.get_running_loop().create_task(self._sleep())
         elif is_next and self._wake and not self._wake.done():
             self._wake.set_result(None)
+
+    def forget(self, queues: Iterable[Queue]) -> None:
+        """Call back for some queues no more, unless a moment is set anew."""
+        numbers = {queue.number for queue in queues}
+        self._heap = [each for each in self._heap if each[1] not in numbers]
+        heapify(self._heap)
+        for number in numbers:
+            self._earliest.pop(number, None)
 
     async def close(self) -> None:
         """Call back no more."""

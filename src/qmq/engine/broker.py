@@ -133,6 +133,33 @@ class Broker:
         self.scheduling.start()
         self._rates.start()
 
+    def replace(
+        self,
+        kind: Store,
+        queues: Sequence[Queue],
+        redrives: Iterable[tuple[str, str]],
+        schedules: Iterable[tuple[str, str]],
+    ) -> None:
+        """Take what a store has read from disk anew for all that was known of it.
+
+        Who waits for its messages is let go; its counts begin anew, as by a restart.
+
+        Args:
+            kind: the store.
+            queues: its queues.
+            redrives: its redrives, as in `__init__`.
+            schedules: its schedules, likewise.
+        """
+        before = [queue for queue in self.catalog if queue.info.store is kind]
+        self._queues.replace(kind, queues)
+        self.selecting.replace(before, queues)
+        self.leasing.forget_acks()
+        self.redriving.replace(kind, redrives)
+        self.scheduling.replace(kind, schedules)
+        self._rates.forget(before)
+        for queue in queues:
+            self._queues.pass_time(queue)
+
     def reached(self, reference: str, asked: int) -> Durability:
         """Return how durable a change to a queue's messages will be when it is answered.
 
@@ -204,6 +231,7 @@ class Broker:
         except Exception:
             self.catalog.remove(queue)
             self.selecting.drop(queue)
+            self._queues.footprint.forget(queue)
             raise
         return info
 
@@ -297,7 +325,8 @@ class Broker:
         self._queues.footprint.recount(queue)
         changes = Changes()
         changes.note_groups(queue)
-        await store.commit(changes)
+        # In one commit with it, so that there is nothing to wait for besides.
+        self._queues.leave_to_itself(store.commit(changes))
         await purged
         return count
 

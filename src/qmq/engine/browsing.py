@@ -167,7 +167,7 @@ class Browsing:
         wanted = _Filter(frozenset(tags), terms, group_id, fair_key)
         queues = self._queues
         queue = await queues.find(reference)
-        store = queues.store_of(queue)
+        store = queues.store_to_read(queue)
         queues.pass_time(queue)
         now_ns = queues.steady_ns()
         # How old a message is is in its number: what is too old or too young stands aside.
@@ -240,7 +240,7 @@ class Browsing:
         queues = self._queues
         queue = await queues.find(reference)
         entry = await self._find_near(queue, id_, created_ns)
-        store = queues.store_of(queue)
+        store = queues.store_to_read(queue)
         queues.pass_time(queue)
         seq = seq_of(entry)
         # It may have left while others were looked at.
@@ -280,7 +280,7 @@ class Browsing:
         queues = self._queues
         count_max = _NEAR_MESSAGES if first_seq else BROWSED_MESSAGES_MAX
         while True:
-            store = queues.store_of(queue)
+            store = queues.store_to_read(queue)
             seen = look(queue, first_seq, _SEQ_MAX, count_max)
             entries = _first_of_size(seen.entries, queues.message_bytes_max)
             envelopes = await store.commit(Changes(), entries)

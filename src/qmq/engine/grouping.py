@@ -49,7 +49,7 @@ class Grouping:
             The groups, and the token of the next page or "".
         """
         queue = await self._queues.find(reference)
-        store = self._queues.store_of(queue)
+        store = self._queues.store_to_read(queue)
         self._queues.pass_time(queue)
         count_max = page_size or _PAGE_SIZE
         groups, wanted = queue.lines.groups, frozenset(states)

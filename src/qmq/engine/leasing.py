@@ -51,6 +51,10 @@ class Leasing:
         self._acked = Recent(ACKS_REMEMBERED)
         self._adding = Adding(queues)
 
+    def forget_acks(self) -> None:
+        """Forget which leases have ended with an ack: some may have been undone."""
+        self._acked.clear()
+
     async def lease(  # noqa: PLR0913 - All that a caller can say.
         self,
         reference: str,
@@ -109,7 +113,9 @@ class Leasing:
         changes = Changes()
         changes.leased = deliveries
         attempts, leases = encoded(deliveries, until_ns, queues.envelope_bytes_max)
-        envelopes = await store.commit(changes, [delivery.entry for delivery in deliveries], level)
+        entries = [delivery.entry for delivery in deliveries]
+        with queues.setting_aside(queue, entries):
+            envelopes = await store.commit(changes, entries, level)
         return encode_leased(envelopes, attempts, leases)
 
     async def ack(

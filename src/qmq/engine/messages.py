@@ -339,7 +339,7 @@ class Messages:
         """
         queue = await self._queues.find(reference)
         try:
-            store = self._queues.store_of(queue)
+            store = self._queues.store_to_read(queue)
             if queue.is_timed:
                 self._queues.pass_time(queue)
             try:

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from qmq.clock import Clock
@@ -10,13 +11,23 @@ from qmq.engine.alarms import Alarms
 from qmq.engine.places import Selection
 from qmq.engine.waiting import IsGone, Timer, Waiting
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, REPLY_OVERHEAD_BYTES, Sealer
-from qmq.errors import QError, QueueEmpty, QueueNotFound, ShuttingDown, TooLarge, Unavailable
+from qmq.errors import (
+    DataLoss,
+    DiskFull,
+    QError,
+    QueueEmpty,
+    QueueNotFound,
+    ShuttingDown,
+    TooLarge,
+    Unavailable,
+)
 from qmq.ids import RandomIds
 from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
 from qmq.model.footprint import Footprint
+from qmq.model.index import seq_of
 from qmq.model.queue import Ended, Queue
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
@@ -86,7 +97,7 @@ class Queues:
             # The queue may have been deleted this moment.
             await self.settle()
             raise
-        raise AssertionError(f"queue {reference} is there after all")
+        raise read_anew()
 
     async def settle(self) -> None:
         """Wait until all that was decided upon so far is durable."""
@@ -100,6 +111,38 @@ class Queues:
         store = self.stores[queue.info.store]
         store.check()
         return store
+
+    def store_to_read(self, queue: Queue) -> QueueStore:
+        """Return the store of a queue, ready to be asked what changes nothing."""
+        if self.is_closing:
+            raise shutting_down()
+        store = self.stores[queue.info.store]
+        store.check(only_reads=True)
+        return store
+
+    def replace(self, kind: Store, queues: Iterable[Queue]) -> None:
+        """Let the queues of a store be those that it has read from disk anew.
+
+        Who waits for one of them is let go, since it may be another one by now.
+        """
+        gone = [queue for queue in self.catalog if queue.info.store is kind]
+        for queue in gone:
+            self.catalog.remove(queue)
+            self.waiting.dismiss(queue, read_anew())
+            self.footprint.forget(queue)
+        self.alarms.forget(gone)
+        anew = {queue.number: queue for queue in queues}
+        for queue in gone:
+            # Who holds none of them on lease any more has room for others.
+            (anew.get(queue.number) or Queue(queue.number, queue.info)).leases.take_holders(
+                queue.leases
+            )
+        others = list(self.catalog)
+        for queue in others:
+            self.catalog.remove(queue)
+        # In the order of their creation, as the catalog has them.
+        for queue in sorted((*others, *anew.values()), key=lambda queue: queue.number):
+            self.catalog.add(queue)
 
     def pass_time(self, queue: Queue) -> None:
         """End what ends by now: leases and delays. Messages may be ready after that."""
@@ -132,6 +175,19 @@ class Queues:
             self.leave_to_itself(self.stores[queue.info.store].commit(changes))
         self.set_alarm(queue)
         self.waiting.serve(queue)
+
+    @contextmanager
+    def setting_aside(self, queue: Queue, entries: Sequence[int]) -> Iterator[None]:
+        """Leave out of a queue what was handed out and turns out to be damaged.
+
+        The others of the call come back when their leases end.
+        """
+        try:
+            yield
+        except DataLoss as error:
+            damaged = [each for each in entries if seq_of(each) in error.seqs]
+            self.store_of(queue).set_aside(queue, damaged)
+            raise
 
     def _take_out(self, queue: Queue, ended: Ended, changes: Changes) -> None:
         """Take messages out of a queue that time has brought to their end."""
@@ -230,7 +286,8 @@ class Queues:
         """
         self.pass_time(queue)
         if selection:
-            if queue.available and queue.number in selection.members:
+            member = selection.members.get(queue.number)
+            if queue.available and member and member.queue is queue:
                 return True
         elif queue.available or self.catalog.get(queue.info.id) is not queue:
             return True
@@ -280,6 +337,11 @@ class Queues:
 def random_chance() -> float:
     """Return a number from 0 to 1, for jitter."""
     return random.random()  # noqa: S311 - It spreads load, and protects nothing.
+
+
+def read_anew() -> DiskFull:
+    """Return the error of whoever held on to a queue that was read from disk anew."""
+    return DiskFull("the disk was full, and the queue was read from it anew; call again")
 
 
 def shutting_down() -> ShuttingDown:

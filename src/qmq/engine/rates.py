@@ -1,7 +1,7 @@
 """How many messages come and go a second: the mean of the last minute."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from qmq.engine.waiting import Timer
@@ -68,6 +68,11 @@ class RateSampler:
         if self._sampling:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
+
+    def forget(self, queues: Iterable[Queue]) -> None:
+        """Forget what went through queues whose counts begin anew."""
+        for queue in queues:
+            self._samples.pop(queue.number, None)
 
     def of(self, queue: Queue) -> Rates:
         """Return what went through a queue in the last minute, or since the start if later."""

@@ -18,6 +18,11 @@ class Recent:
         """Whether it is among the last ones."""
         return number in self._younger or number in self._older
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._younger.clear()
+        self._older.clear()
+
     def update(self, numbers: Iterable[int]) -> None:
         """Remember several."""
         if len(self._younger) >= self._count_min:

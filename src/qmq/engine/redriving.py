@@ -30,7 +30,7 @@ from qmq.model.redrive import (
     redrive_of,
     text_of,
 )
-from qmq.values import NS_PER_S
+from qmq.values import NS_PER_S, Store
 
 #: Messages that one step looks at: few enough for others not to notice.
 _STEP_MESSAGES_MAX: Final = min(200, BROWSED_MESSAGES_MAX)
@@ -73,14 +73,31 @@ class Redriving:
         #: Told of each redrive that starts, goes on after a restart, or ends.
         self.on_change: Callable[[Redrive], None] = _ignore
         self._queues = queues
-        kept = [redrive_of(text) for _, text in redrives]
         #: In order of their starts.
-        self._jobs = {redrive.id: _Job(redrive) for redrive in kept}
-        ended = [redrive for redrive in kept if not redrive.is_running]
+        self._jobs: dict[str, _Job] = {}
         #: Those that have ended, by their ids and in order of their ends.
-        self._ended = deque(each.id for each in sorted(ended, key=lambda each: each.ended_ns))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: deque[str] = deque()
+        self._take(_Job(redrive_of(text)) for _, text in redrives)
+        #: What moves the messages of those that run.
+        self._tasks: dict[asyncio.Task[None], _Job] = {}
         queues.on_failed_again = self._count_failed_again
+
+    def _take(self, jobs: Iterable[_Job]) -> None:
+        self._jobs = {job.redrive.id: job for job in jobs}
+        ended = [job.redrive for job in self._jobs.values() if not job.redrive.is_running]
+        self._ended = deque(each.id for each in sorted(ended, key=lambda each: each.ended_ns))
+
+    def replace(self, kind: Store, redrives: Iterable[tuple[str, str]]) -> None:
+        """Let the redrives of a store be those that it has read from disk anew, and go on."""
+        others = [job for job in self._jobs.values() if job.redrive.store is not kind]
+        for task, job in self._tasks.items():
+            if job.redrive.store is kind:
+                task.cancel()
+        found = [_Job(redrive_of(text)) for _, text in redrives]
+        self._take((*others, *found))
+        for job in found:
+            if job.redrive.is_running:
+                self._run(job)
 
     def go_on(self) -> None:
         """Go on with what was under way when the server ended."""
@@ -253,8 +270,8 @@ class Redriving:
     def _run(self, job: _Job) -> None:
         self.on_change(job.redrive)
         task = asyncio.get_running_loop().create_task(self._work(job))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = job
+        task.add_done_callback(self._tasks.pop)
 
     async def _work(self, job: _Job) -> None:
         """Make one step after the other, and let others have their turn between them."""

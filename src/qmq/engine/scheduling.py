@@ -32,7 +32,7 @@ from qmq.model.schedule import (
     settle,
     text_of,
 )
-from qmq.values import NS_PER_S
+from qmq.values import NS_PER_S, Store
 
 #: Seconds between two looks at the clock at most, since that may be set.
 _LOOK_S: Final = 10.0
@@ -139,10 +139,24 @@ class Scheduling:
         self._looked_ns = 0
         self._sleeper: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[None] | None = None
-        for _, text in schedules:
-            schedule = _fit_to_run(schedule_of(text))
-            if queue := queues.catalog.get(schedule.queue_id):
-                self._hold(queue, schedule)
+        self._take(schedules)
+
+    def _take(self, schedules: Iterable[tuple[str, str]]) -> list[_Held]:
+        """Hold schedules of queues that are there."""
+        found = [_fit_to_run(schedule_of(text)) for _, text in schedules]
+        return [
+            self._hold(queue, schedule)
+            for schedule in found
+            if (queue := self._queues.catalog.get(schedule.queue_id))
+        ]
+
+    def replace(self, kind: Store, schedules: Iterable[tuple[str, str]]) -> None:
+        """Let the schedules of a store be those that it has read from disk anew, and go on."""
+        for held in self._all():
+            if held.queue.info.store is kind:
+                self._let_go(held, Changes())
+        for held in self._take(schedules):
+            self._plan(held)
 
     def counts(self, queue: Queue) -> tuple[int, ScheduleCounts] | None:
         """Tell how many schedules a queue has and what they have done; None if it had none."""

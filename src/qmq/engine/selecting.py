@@ -6,8 +6,8 @@ turns, so that one call costs the logarithm of their number.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
 from qmq.engine.handing_out import encoded, hand_out
@@ -20,7 +20,7 @@ from qmq.envelope import (
     encode_leased,
     encode_queue_id,
 )
-from qmq.errors import QError, SelectionsFull, Unavailable
+from qmq.errors import DataLoss, QError, SelectionsFull, Unavailable
 from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
 from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery
@@ -199,7 +199,11 @@ class Selecting:
         *others, last = ending.values()
         for changes in others:
             self._queues.leave_to_itself(store.commit(changes, durability=level))
-        envelopes = await store.commit(last, entries, level)
+        with ExitStack() as stack:
+            for queue, deliveries, _ in parts:
+                each = [delivery.entry for delivery in deliveries]
+                stack.enter_context(self._queues.setting_aside(queue, each))
+            envelopes = await store.commit(last, entries, level)
         return encode_leased(envelopes, attempts, leases)
 
     async def pop_batch(
@@ -252,7 +256,7 @@ class Selecting:
             self._queues.footprint.recount(queue)
             if queue.is_gated:
                 self._queues.count_out(queue, count)
-            queue_ids += [queue.info.id] * count
+            queue_ids.append(queue.info.id)
             level = min(level, level_here)
             left -= count
             if left <= 0 or not count:
@@ -263,7 +267,7 @@ class Selecting:
                 break
             queue = follows
         try:
-            return Popped(await _all_of(pending), queue_ids, level)
+            return Popped(*await _all_of(pending, queue_ids), level)
         except Unavailable:
             queue.failed_total += 1
             raise
@@ -281,6 +285,13 @@ class Selecting:
             self._waiting.part(selection, queue)
         else:
             self._waiting.join(selection, queue)
+
+    def replace(self, before: Iterable[Queue], queues: Iterable[Queue]) -> None:
+        """Have queues that were read from disk anew in place of what they were before."""
+        for queue in before:
+            self.drop(queue)
+        for queue in queues:
+            self.look(queue)
 
     def drop(self, queue: Queue) -> None:
         """Take a queue that is deleted out of all selections; who waits for them waits on."""
@@ -421,8 +432,26 @@ def _is_idle(selection: Selection) -> bool:
     return selection.callers == 0 and selection.building is None
 
 
-async def _all_of(pending: Sequence[Awaitable[list[bytes]]]) -> list[bytes]:
-    """Return the results of all, one after the other."""
+async def _all_of(
+    pending: Sequence[Awaitable[list[bytes]]], queue_ids: Sequence[str]
+) -> tuple[list[bytes], list[str]]:
+    """Return the messages of all, one after the other, and of which queue each is.
+
+    Raises:
+        DataLoss: none is left of what was taken, but for what is damaged.
+    """
     if len(pending) == 1:
-        return await pending[0]
-    return [each for found in await asyncio.gather(*pending) for each in found]
+        envelopes = await pending[0]
+        return envelopes, [queue_ids[0]] * len(envelopes)
+    results = await asyncio.gather(*pending, return_exceptions=True)
+    failed = [each for each in results if isinstance(each, BaseException)]
+    taken = [
+        (envelope, queue_id)
+        for envelopes, queue_id in zip(results, queue_ids, strict=True)
+        if not isinstance(envelopes, BaseException)
+        for envelope in envelopes
+    ]
+    for error in failed:
+        if not (taken and isinstance(error, DataLoss)):
+            raise error
+    return [envelope for envelope, _ in taken], [queue_id for _, queue_id in taken]

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.errors import LeaseLost
@@ -162,6 +162,16 @@ class Leases:
         for delivery in deliveries:
             self._holders[delivery.seq] = holder
             holder.lease_began(delivery.seq, delivery.lease_id)
+
+    def take_holders(self, before: Self) -> None:
+        """Tell those of the ends of leases who were to be told by what was known before."""
+        for seq, holder in tuple(before._holders.items()):
+            then, now = before.by_seq.get(seq), self.by_seq.get(seq)
+            if then and now and now.state is State.LEASED and now.fence == then.fence:
+                self._holders[seq] = holder
+            else:
+                holder.lease_ended(seq)
+        before._holders.clear()
 
     def reply_bytes(self, entry: int) -> int:
         """Return what a message takes in a reply that hands it out."""

@@ -1,7 +1,6 @@
 """Metrics of the disk: commits, the log, and what is to be removed."""
 
 from collections.abc import Callable, Iterable
-from itertools import accumulate
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -11,7 +10,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from qmq.store.local.figures import BOUNDS_S, DiskFigures
+from qmq.store.local.figures import DiskFigures
 
 
 class DiskCollector(Collector):
@@ -26,9 +25,7 @@ class DiskCollector(Collector):
         commits = HistogramMetricFamily(
             "q_disk_commit_seconds", "Time that a commit took, with its sync, for all who waited."
         )
-        bounds = (*map(str, BOUNDS_S), "+Inf")
-        counts = map(float, accumulate(figures.commits.counts))
-        commits.add_metric([], list(zip(bounds, counts, strict=True)), figures.commits.total_s)
+        commits.add_metric([], figures.commits.buckets(), figures.commits.total_s)
         yield commits
         yield GaugeMetricFamily(
             "q_disk_log_bytes",
@@ -50,8 +47,23 @@ class DiskCollector(Collector):
             "Time in which commits waited for the log to be written back.",
             value=figures.checkpoint_stop_s,
         )
+        yield CounterMetricFamily(
+            "q_disk_messages_damaged",
+            "Messages that were set aside, since what is on disk of them is damaged.",
+            value=figures.damaged,
+        )
         yield GaugeMetricFamily(
             "q_disk_messages_to_remove",
             "Messages that have left and still take room on disk.",
             value=figures.rows_left,
+        )
+        yield GaugeMetricFamily(
+            "q_disk_takes_changes",
+            "1 if DISK queues can be changed; 0 while the disk is full, or after it has failed.",
+            value=figures.takes_changes,
+        )
+        yield CounterMetricFamily(
+            "q_disk_failures",
+            "How often a write to the disk failed.",
+            value=figures.failures,
         )

@@ -4,10 +4,9 @@ Rates are counters, as the original's were, since counts keep their meaning when
 are downsampled; a gauge stands only where no counter could answer.
 """
 
-from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import perf_counter
-from typing import Final, ParamSpec
+from typing import ParamSpec
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -21,17 +20,13 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from qmq.clock import Clock
+from qmq.durations import Durations
 from qmq.errors import QError
 from qmq.model.catalog import Catalog
 from qmq.model.queue import Queue
 from qmq.values import NS_PER_S, Overflow
 
 _Arguments = ParamSpec("_Arguments")
-
-#: Upper bounds of the latency buckets, in seconds.
-_BOUNDS_S: Final = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0
-)  # fmt: skip
 
 
 class QueueCollector(Collector):
@@ -241,8 +236,7 @@ class CallCollector(Collector):
     """How long calls take and how they end, by method."""
 
     def __init__(self) -> None:
-        self._buckets: dict[str, list[int]] = {}
-        self._sums_s: dict[str, float] = {}
+        self._durations: dict[str, Durations] = {}
         self._failures: dict[tuple[str, str], int] = {}
 
     def watch(
@@ -255,9 +249,7 @@ class CallCollector(Collector):
         self, path: str, method: Callable[_Arguments, Awaitable[bytes]]
     ) -> Callable[_Arguments, Awaitable[bytes]]:
         name = path.rpartition("/")[2]
-        buckets = self._buckets[name] = [0] * (len(_BOUNDS_S) + 1)
-        sums_s = self._sums_s
-        sums_s[name] = 0.0
+        durations = self._durations[name] = Durations()
 
         async def watched(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> bytes:
             start = perf_counter()
@@ -269,9 +261,7 @@ class CallCollector(Collector):
                 self._failures[key] = self._failures.get(key, 0) + 1
                 raise
             finally:
-                took_s = perf_counter() - start
-                buckets[bisect_left(_BOUNDS_S, took_s)] += 1
-                sums_s[name] += took_s
+                durations.note(perf_counter() - start)
 
         return watched
 
@@ -282,13 +272,8 @@ class CallCollector(Collector):
             "Time from a call's arrival to its reply, waiting for a message included.",
             labels=["method"],
         )
-        for name, counts in list(self._buckets.items()):
-            total = 0
-            cumulative = []
-            for bound, count in zip((*map(str, _BOUNDS_S), "+Inf"), counts, strict=True):
-                total += count
-                cumulative.append((bound, float(total)))
-            durations.add_metric([name], cumulative, self._sums_s[name])
+        for name, each in list(self._durations.items()):
+            durations.add_metric([name], each.buckets(), each.total_s)
         failures = CounterMetricFamily(
             "q_call_failures", "Calls that ended with an error.", labels=["method", "reason"]
         )

@@ -23,6 +23,7 @@ from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.footprint import Footprint
 from qmq.model.redrive import Redrive
+from qmq.observe.backups import BackupCollector
 from qmq.observe.calls import log_calls
 from qmq.observe.disk import DiskCollector
 from qmq.observe.footprint import FootprintCollector
@@ -36,6 +37,7 @@ from qmq.observe.metrics import (
 )
 from qmq.observe.schedules import ScheduleCollector
 from qmq.server.admin import Admin, AdminError
+from qmq.server.backups import Backups
 from qmq.server.config import Config
 from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
@@ -49,6 +51,7 @@ from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
+from qmq.transport.in_hand import Bounds
 from qmq.transport.reflection import ReflectionService
 from qmq.transport.rest import answer_unmatched
 from qmq.values import Store
@@ -70,8 +73,11 @@ class Server:
         self._registry.register(self._calls)
         self._broker: Broker | None = None
         self._clock_offset: ClockOffset | None = None
+        self._backups: Backups | None = None
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
+        #: What ends calls that would not end.
+        self._ending: list[asyncio.Future[None]] = []
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -103,8 +109,14 @@ class Server:
                 exc_info=not isinstance(error, QError),
             )
             os._exit(1)
+        if self._backups:
+            await self._backups.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._backups:
+            await self._backups.close()
+        for each in self._ending:
+            each.cancel()
         if self._clock_offset:
             await self._clock_offset.close()
         if self._broker:
@@ -120,15 +132,9 @@ class Server:
         health = self._health = HealthService(_SERVICES)
         footprint = Footprint(config.memory_max)
         stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore(footprint)}
-        disk = None
-        if config.data:
-            disk = stores[Store.DISK] = DiskStore.open(
-                config.data,
-                cache_bytes_max=config.cache_bytes_max,
-                on_failure=self._on_store_failure,
-                on_progress=_log_progress,
-                footprint=footprint,
-            )
+        disk = self._open_disk(config.data, footprint) if config.data else None
+        if disk:
+            stores[Store.DISK] = disk
         timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
         if disk:
             self._clock_offset = ClockOffset(
@@ -151,27 +157,17 @@ class Server:
         self._registry.register(QueueCollector(broker.catalog, timer))
         self._registry.register(SelectionCollector(broker.selecting.__len__))
         self._registry.register(FootprintCollector(footprint))
-        if disk:
-            self._registry.register(DiskCollector(disk.figures))
+        if disk and config.data:
+            self._watch(disk, broker)
+            self._offer_backups(disk, config.data)
         self._registry.register(ScheduleCollector(broker.catalog, broker.scheduling))
         broker.redriving.on_change = _log_redrive
         broker.start()
-        service = Api(broker)
-        unary = self._calls.watch(service.methods)
-        waiting = self._calls.watch(service.waiting_methods)
-        if config.debug:
-            unary, waiting = log_calls(unary), log_calls(waiting)
-        self._serve = GrpcApp(
-            {**unary, **health.unary_methods()},
-            waiting,
-            {
-                **service.stream_methods,
-                **health.stream_methods(),
-                **ReflectionService(_SERVICES).stream_methods(),
-            },
-            request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-            fallback=answer_unmatched,
-        )
+        self._serve = self._app(broker, health)
+        self._ending = [
+            asyncio.ensure_future(self._serve.end_half_open()),
+            asyncio.ensure_future(self._serve.end_abandoned()),
+        ]
         self._await_signals(self._serve, health, broker)
         _log.info(
             "serving",
@@ -182,6 +178,42 @@ class Server:
                 "queues": len(broker.catalog),
                 "pid": os.getpid(),
             },
+        )
+
+    def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
+        return DiskStore.open(
+            data,
+            cache_bytes_max=self._config.cache_bytes,
+            on_failure=self._on_store_failure,
+            on_damage=_log_damage,
+            on_progress=_log_progress,
+            footprint=footprint,
+        )
+
+    def _offer_backups(self, disk: DiskStore, data: Path) -> None:
+        backups = self._backups = Backups(
+            data, hold_file=disk.hold_file, let_go_of_file=disk.let_go_of_file
+        )
+        self._registry.register(BackupCollector(lambda: (backups.count, backups.last_ns)))
+
+    def _app(self, broker: Broker, health: HealthService) -> GrpcApp:
+        """Put the services together on top of a broker."""
+        service = Api(broker)
+        unary = self._calls.watch(service.methods)
+        waiting = self._calls.watch(service.waiting_methods)
+        if self._config.debug:
+            unary, waiting = log_calls(unary), log_calls(waiting)
+        return GrpcApp(
+            {**unary, **health.unary_methods()},
+            waiting,
+            {
+                **service.stream_methods,
+                **health.stream_methods(),
+                **ReflectionService(_SERVICES).stream_methods(),
+            },
+            request_bytes_max=self._config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
+            fallback=answer_unmatched,
+            bounds=_bounds(self._config),
         )
 
     def _await_signals(self, serve: GrpcApp, health: HealthService, broker: Broker) -> None:
@@ -204,7 +236,32 @@ class Server:
     def _on_store_failure(self, reason: str) -> None:
         _log.critical("store failed", extra={"error": reason})
         if self._health:
-            self._health.stop_serving()
+            self._health.set_serving(is_serving=False)
+
+    def _on_store_recovery(self) -> None:
+        _log.warning("store goes on")
+        if self._health:
+            self._health.set_serving(is_serving=True)
+
+    def _watch(self, disk: DiskStore, broker: Broker) -> None:
+        """Tell how a disk does, and go on with it after it was full."""
+
+        def take_over() -> None:
+            broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
+            _log.warning("store was read anew; nothing can be changed until the disk has room")
+
+        self._registry.register(DiskCollector(disk.figures))
+        disk.on_reload = take_over
+        disk.on_recovery = self._on_store_recovery
+
+
+def _bounds(config: Config) -> Bounds:
+    """Return how much there may be in hand for clients."""
+    return Bounds(
+        calls_max=config.calls_max,
+        transfer_bytes_max=config.transfer_bytes_max,
+        transfer_timeout_s=config.transfer_timeout,
+    )
 
 
 @contextmanager
@@ -225,6 +282,11 @@ def _undisturbed_by_gc() -> Iterator[None]:
 def _log_progress(read: int, total: int) -> None:
     """Say in the log how far the start is."""
     _log.info("reading messages", extra={"read": read, "of_about": total})
+
+
+def _log_damage(what: str) -> None:
+    """Say in the log that messages are damaged on disk."""
+    _log.error("messages are damaged", extra={"error": what})
 
 
 def _log_redrive(redrive: Redrive) -> None:

@@ -22,15 +22,28 @@ QuitFrom = Literal["loopback", "any"]
 #: What `--data` takes for "no data directory".
 NO_DATA = "none"
 
+#: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
+BY_MEMORY = "auto"
+
 # The most that may be asked for: above these a value is a slip of the finger.
 _DRAIN_TIMEOUT_MAX_S = 3_600.0
 _QUEUES_MAX = 10_000_000
 _CACHE_BYTES_MAX = 1 << 40
 _MEMORY_MAX = 1 << 50
+_TRANSFER_TIMEOUT_MAX_S = 86_400
+_CALLS_MAX = 1_000_000
+_CONNECTIONS_MAX = 1_000_000
 
 #: Of the memory that there is, what messages may take: the rest is for the server itself, for what
 #: is on its way, and for what Python needs besides what it uses.
 _MEMORY_SHARE_PERCENT = 60
+
+#: Of what messages may take, one part in so many is for those of DISK queues that are cached.
+_CACHE_SHARE = 16
+
+#: Of the memory that there is, what Envoy's share, and with it all large objects of Python's, may
+#: become before calls are cut off.
+_HEAP_SHARE_PERCENT = 90
 
 _DIGITS = re.compile("[0-9]{1,20}")
 
@@ -99,6 +112,14 @@ def _format_data(data: Path | None) -> str:
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
 
 
+def _parse_cache_bytes(text: str) -> int | None:
+    return None if text == BY_MEMORY else _CACHE_BYTES.parse(text)
+
+
+def _format_cache_bytes(count: int | None) -> str:
+    return BY_MEMORY if count is None else str(count)
+
+
 def _state_directory() -> Path:
     # Imported late: it takes longer than everything else here, and only the launcher needs it.
     import platformdirs  # noqa: PLC0415
@@ -108,6 +129,10 @@ def _state_directory() -> Path:
 
 def _memory_share() -> int:
     return available_bytes() * _MEMORY_SHARE_PERCENT // 100
+
+
+def _heap_share() -> int:
+    return available_bytes() * _HEAP_SHARE_PERCENT // 100
 
 
 def _parse_quit_from(text: str) -> QuitFrom:
@@ -143,11 +168,16 @@ def _seconds(maximum: float) -> Kind:
     return Kind(placeholder="SECONDS", parse=parse, format=lambda seconds: repr(float(seconds)))
 
 
+_CACHE_BYTES = _whole_number(0, _CACHE_BYTES_MAX)
+
 ADDRESS = Kind(placeholder="[HOST]:PORT", parse=Address.parse)
 BOOLEAN = Kind(
     placeholder="true|false",
     parse=_parse_boolean,
     format=lambda value: "true" if value else "false",
+)
+CACHE_BYTES = Kind(
+    placeholder=f"N|{BY_MEMORY}", parse=_parse_cache_bytes, format=_format_cache_bytes
 )
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
@@ -238,12 +268,14 @@ class Config:
         unit="queues",
         help="How many queues there may be at a time.",
     )
-    cache_bytes_max: int = _option(
+    #: None: as much as `cache_bytes` says.
+    cache_bytes_max: int | None = _option(
         "--cache-bytes-max",
-        kind=_whole_number(0, _CACHE_BYTES_MAX),
-        default_text=str(limits.CACHE_BYTES_MAX),
-        unit="bytes",
-        help="How much of the messages in DISK queues is also kept in memory.",
+        kind=CACHE_BYTES,
+        default_text=BY_MEMORY,
+        help="How many bytes of the messages in DISK queues are also kept in memory. The word"
+        f" {BY_MEMORY}: a sixteenth of --memory-max, but at least"
+        f" {limits.CACHE_BYTES_MIN >> 20} MiB and at most {limits.CACHE_BYTES_MAX >> 20} MiB.",
     )
     memory_max: int = _option(
         "--memory-max",
@@ -255,11 +287,61 @@ class Config:
         " 0: as much as there is. What counts as how much is told in docs/operations.md.",
     )
 
+    connections_max: int = _option(
+        "--connections-max",
+        kind=_whole_number(1, _CONNECTIONS_MAX),
+        default_text=str(limits.CONNECTIONS_MAX),
+        unit="connections",
+        help="How many connections clients may have open; more are closed at once. The limit of"
+        " open files bounds it as well.",
+    )
+    calls_max: int = _option(
+        "--calls-max",
+        kind=_whole_number(1, _CALLS_MAX),
+        default_text=str(limits.CALLS_MAX),
+        unit="calls",
+        help="How many calls may be under way, those that wait for messages and streams included;"
+        " more are refused.",
+    )
+    transfer_bytes_max: int = _option(
+        "--transfer-bytes-max",
+        kind=_whole_number(1, _MEMORY_MAX),
+        default_text=str(limits.TRANSFER_BYTES_MAX),
+        unit="bytes",
+        help="How much requests larger than 256 KiB may take together, while they come in and are"
+        " worked on, and as much again replies that are not read yet; more are refused, or wait.",
+    )
+    transfer_timeout: int = _option(
+        "--transfer-timeout",
+        kind=_whole_number(1, _TRANSFER_TIMEOUT_MAX_S),
+        default_text=str(limits.TRANSFER_TIMEOUT_S),
+        unit="seconds",
+        help="How long a request may take to come in, and a reply to be read, before the call is"
+        " ended. Waiting for messages does not count.",
+    )
+    heap_max: int = _option(
+        "--heap-max",
+        kind=_whole_number(0, _MEMORY_MAX),
+        default_text="90 % of what the control group or the machine has",
+        make_default=_heap_share,
+        unit="bytes",
+        help="How large the heap may become before calls are cut off, those first for which most is"
+        " buffered. 0: none are. docs/operations.md tells what is in it.",
+    )
+
     def __post_init__(self) -> None:
         if self.listen.overlaps(self.metrics):
             raise ValueError(
                 f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
             )
+
+    @property
+    def cache_bytes(self) -> int:
+        """How many bytes of memory the messages of DISK queues may take that are cached."""
+        if self.cache_bytes_max is not None:
+            return self.cache_bytes_max
+        share = (self.memory_max or _memory_share()) // _CACHE_SHARE
+        return min(max(share, limits.CACHE_BYTES_MIN), limits.CACHE_BYTES_MAX)
 
     def to_json(self) -> str:
         """Write the configuration as a JSON object of texts, one for each option."""

@@ -5,6 +5,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Final, NoReturn, Self
 
+from qmq.limits import CONNECTIONS_MAX
 from qmq.server.address import Address
 from qmq.server.launch import (
     admin_socket,
@@ -80,7 +81,7 @@ def start_gateway(
         Process(
             pyvoy_module=pyvoy_module(),
             admin_socket=str(admin_socket(runtime)),
-            connections_max=connections_max(),
+            connections_max=connections_max(CONNECTIONS_MAX),
             message_bytes_max=message_bytes_max,
         ),
         listen=endpoint,

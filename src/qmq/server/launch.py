@@ -43,9 +43,6 @@ _WORKERS_MAX: Final = 2
 #: Descriptors kept for files, the journal and Envoy itself.
 _DESCRIPTORS_RESERVED: Final = 256
 
-#: Connections beyond which memory rather than descriptors would run out.
-_CONNECTIONS_MAX: Final = 50_000
-
 
 def claim(address: Address) -> Endpoint:
     """Check that an address can be listened on, and choose a port where it is 0.
@@ -99,13 +96,16 @@ def _bind_error(address: Address, error: OSError) -> str:
     return f"cannot listen on {address}: {reason}" + (f"; {advice}" if advice else "")
 
 
-def connections_max() -> int:
-    """Raise the limit of open files as far as it goes, and say how many clients that allows."""
+def connections_max(wanted: int) -> int:
+    """Raise the limit of open files as far as it goes, and say how many clients there may be.
+
+    They are as many as are `wanted`, or fewer if that limit does not allow so many.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard == resource.RLIM_INFINITY:
-        return _CONNECTIONS_MAX
-    return max(1, min(hard - _DESCRIPTORS_RESERVED, _CONNECTIONS_MAX))
+        return wanted
+    return max(1, min(hard - _DESCRIPTORS_RESERVED, wanted))
 
 
 def make_runtime_directory() -> Path:

@@ -34,8 +34,10 @@ def start(config: Config) -> NoReturn:
         Process(
             pyvoy_module=pyvoy_module(),
             admin_socket=str(admin_socket(runtime)),
-            connections_max=connections_max(),
+            connections_max=connections_max(config.connections_max),
             message_bytes_max=config.message_bytes_max,
+            heap_bytes_max=config.heap_max,
+            transfer_timeout_s=config.transfer_timeout,
         ),
         listen=listen,
         metrics=metrics,

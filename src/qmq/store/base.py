@@ -21,13 +21,17 @@ class QueueStore(Protocol):
     free one, so that the numbers alone tell how old messages are. Of the messages that a store
     has kept, no two ever have the same number, also after a restart with the clock set back.
 
-    When a write fails, everyone who waits for it gets StoreFailed.
+    When a write fails, everyone who waits for it gets StoreFailed. When messages turn out to be
+    damaged, those who wait for them get DataLoss; who takes several gets the others.
     """
 
-    def check(self) -> None:
+    def check(self, *, only_reads: bool = False) -> None:
         """Refuse calls that the store could not carry out now.
 
         To be called before a rule changes anything, so that a refusal changes nothing.
+
+        Args:
+            only_reads: the call changes nothing that is to be kept.
 
         Raises:
             Unavailable: the store has failed or is too busy.
@@ -111,6 +115,10 @@ class QueueStore(Protocol):
             bytes_max: what a reply that carries them may take; one is taken in any case.
             durability: what to wait for.
         """
+        ...
+
+    def set_aside(self, queue: Queue, entries: Sequence[int]) -> None:
+        """Leave out of a queue messages that are damaged, and were handed out."""
         ...
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:

@@ -20,6 +20,7 @@ from qmq.limits import CREDIT_MAX
 from qmq.model.selector import parse
 from qmq.transport.decode import decode
 from qmq.transport.grpc import Requests, StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.in_hand import COUNTED_BYTES_MIN
 from qmq.transport.lease_service import LeaseService, lease_results
 from qmq.transport.sources import is_by_selector
 from qmq.wire import q_pb2 as pb
@@ -118,6 +119,8 @@ class _Outbox:
         self._answers: deque[asyncio.Task[bytes]] = deque()
         self._messages = b""
         self._is_closed = False
+        #: How often something was asked for to be sent.
+        self._takes = 0
         #: Set when there may be something to send.
         self._filled = asyncio.Event()
         #: Set when something was taken to be sent.
@@ -134,10 +137,19 @@ class _Outbox:
         answer.add_done_callback(lambda _: self._filled.set())
 
     async def put_messages(self, messages: bytes) -> None:
-        """Have messages sent, and wait until the consumer has read what came before them."""
+        """Have messages sent, and wait until the consumer has read what came before them.
+
+        Of many or large ones, wait until it has read nearly all of these.
+        """
+        is_large = len(messages) > COUNTED_BYTES_MIN
         self._messages = messages
+        # They are in memory no longer than need be.
+        del messages
         self._filled.set()
         while self._messages:
+            await self.emptied()
+        taken = self._takes
+        while is_large and self._takes == taken:
             await self.emptied()
 
     async def emptied(self) -> None:
@@ -159,6 +171,8 @@ class _Outbox:
 
     async def take(self) -> list[bytes]:
         """Wait for something to send, and take what there is; nothing once it is closed."""
+        self._takes += 1
+        self._emptied.set()
         while True:
             replies = []
             while self._answers and self._answers[0].done():
@@ -279,13 +293,16 @@ class _Stream:
             gone = f"has ended, since queue {queue_id} was deleted"
             return lease_results([LeaseLost(each, gone) for each in request.lease_ids])
 
+    async def _next_messages(self) -> bytes:
+        """Wait for messages to hand out, and return them as a reply."""
+        leased, level = await self._consumer.next_batch()
+        return reply_with(b"".join((*leased, LEVEL_2[level])))
+
     async def _push(self) -> None:
         """Hand out messages, a batch when that before it is on its way."""
         try:
             while True:
-                leased, level = await self._consumer.next_batch()
-                batch = b"".join(leased) + LEVEL_2[level]
-                await self.outbox.put_messages(reply_with(batch))
+                await self.outbox.put_messages(await self._next_messages())
         except Exception as error:  # noqa: BLE001 - Whatever it is, it ends the stream.
             self._requests.end(error)
 

@@ -88,6 +88,11 @@ class Deframer:
         self._encoding = encoding
         self._buffer = bytearray()
 
+    @property
+    def announced(self) -> int:
+        """Bytes of the message that has begun and is not whole, as its frame's head says."""
+        return int.from_bytes(self._buffer[1:FRAME_HEAD_BYTES], "big")
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes, and return the messages that are whole now.
 

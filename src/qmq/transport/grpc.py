@@ -7,13 +7,21 @@ nothing that it does not need.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Mapping,
+)
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
+from qmq.limits import STREAM_REQUEST_BYTES_MAX
 from qmq.transport.asgi import Event, Headers, Receive, Scope, Send
 from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
@@ -21,6 +29,7 @@ from qmq.transport.framing import (
     frame,
     parse_timeout,
 )
+from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
 from qmq.transport.status import Code, error_headers, plain_headers
 
 #: Answers a request that is no gRPC.
@@ -46,11 +55,29 @@ _STREAM_BACKLOG_MESSAGES: Final = 16
 _TIMEOUT_S_MIN: Final = 1e-6
 #: Seconds in which it is noticed that a client has left that had ended its side of a stream.
 _LOOK_AGAIN_S: Final = 0.5
+#: Seconds between two looks for clients that have left calls that wait, and how many are looked
+#: at before others have their turn.
+_LOOK_FOR_ABANDONED_S: Final = 1.0
+_LOOKED_AT_ONCE: Final = 100
 #: Replies to a client that compresses are compressed from this size on.
 _COMPRESS_BYTES_MIN: Final = 1_024
 
 #: Characters of an unknown path that are told back: clients refuse long headers.
 _PATH_CHARS_MAX: Final = 200
+
+#: Methods that change nothing, so that a reply can be taken back.
+READING: Final = frozenset(
+    f"/proto.Q/{name}"
+    for name in (
+        "ListQueues",
+        "GetQueue",
+        "Peek",
+        "Browse",
+        "Stats",
+        "ListSchedules",
+        "ListRedrives",
+    )
+)
 
 _CONTENT_TYPE: Final = (b"content-type", b"application/grpc")
 _ENCODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip")
@@ -73,7 +100,7 @@ _INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log sa
 class GrpcApp:
     """An ASGI app that serves gRPC methods, and leaves everything else to a fallback."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - All that it serves, and how much of it.
         self,
         unary: Mapping[str, UnaryMethod],
         waiting: Mapping[str, WaitingMethod],
@@ -81,6 +108,7 @@ class GrpcApp:
         *,
         request_bytes_max: int,
         fallback: Fallback,
+        bounds: Bounds | None = None,
     ) -> None:
         """Make an app.
 
@@ -90,6 +118,8 @@ class GrpcApp:
             streams: all other methods, by path.
             request_bytes_max: most bytes of one request message, decompressed as well.
             fallback: answers requests that are no gRPC.
+            bounds: how much there may be in hand for clients at one time; None stands for what
+                holds unless q is told otherwise.
         """
         #: Methods by path, and whether they may wait.
         self._unary: dict[str, tuple[Callable[..., Awaitable[bytes]], bool]] = {
@@ -99,6 +129,9 @@ class GrpcApp:
         self._streams = streams
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
+        self._in_hand = InHand(bounds or Bounds())
+        #: What receives the calls that may wait, by their tasks.
+        self._waiting: dict[asyncio.Task[Any], Receive] = {}
         self._open_streams: set[Requests] = set()
         #: What streams are told that begin after all were ended.
         self._end_of_streams: QError | None = None
@@ -117,7 +150,9 @@ class GrpcApp:
         for stream in self._open_streams:
             stream.end(error)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # noqa: C901, PLR0912 - In one piece: each further call takes its time.
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Serve one request."""
         self.active += 1
         try:
@@ -129,16 +164,24 @@ class GrpcApp:
                 await self._serve_other(scope, headers, receive, send)
                 return
             try:
-                message = await self._read_message(headers, receive)
+                message = await self._read_message(headers, receive, send)
+                if self._in_hand.unread:
+                    await self._in_hand.turn_of(_connection(scope))
+                    if await _is_gone(receive):
+                        return
                 timeout = headers.get(b"grpc-timeout")
                 method, may_wait = unary
                 if may_wait:
                     limit_s = None if timeout is None else _limit_s(timeout)
-                    reply = await method(message, partial(_is_gone, receive), limit_s)
+                    reply = await self._waited(
+                        method(message, partial(_is_gone, receive), limit_s), receive
+                    )
                 elif timeout is None:
                     reply = await method(message)
                 else:
                     reply = await _within(timeout, method, message)
+                if self._in_hand.unread:
+                    await self._check_reply(scope, reply)
             except Gone:
                 return
             except QError as error:
@@ -154,35 +197,135 @@ class GrpcApp:
             else:
                 await send(_START)
                 body = b"\0" + len(reply).to_bytes(4, "big") + reply
+            if len(body) > COUNTED_BYTES_MIN:
+                await self._send_large(scope, send, body)
+                return
             await send({"type": "http.response.body", "body": body, "more_body": False})
             await send(_OK)
         finally:
             self.active -= 1
+            if self._in_hand.requests:
+                self._in_hand.let_go(receive)
 
-    async def _read_message(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _waited(self, call: Awaitable[bytes], receive: Receive) -> bytes:
+        """Wait for a call that may wait, unless its client is found to have left."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting[task] = receive
+        try:
+            return await call
+        except asyncio.CancelledError:
+            raise Gone from None
+        finally:
+            del self._waiting[task]
+
+    async def end_abandoned(self) -> None:
+        """End calls that wait for nobody, when there are many calls, as long as this runs.
+
+        Otherwise it is noticed when something comes for them, or when their time is over.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_FOR_ABANDONED_S)
+            if self.active <= self._in_hand.bounds.calls_max // 2:
+                continue
+            for at, (task, receive) in enumerate(list(self._waiting.items())):
+                if task in self._waiting and await _is_gone(receive) and task in self._waiting:
+                    task.cancel()
+                if at % _LOOKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    async def _check_reply(self, scope: Scope, reply: bytes) -> None:
+        """See to it that a reply can go out to a connection that may not read."""
+        if scope["path"] in READING:
+            self._in_hand.check_reply(_connection(scope), len(reply))
+            return
+        try:
+            await self._in_hand.turn_of(_connection(scope))
+        except QError as error:
+            # It has had its effect, which must not be denied: to the caller it is lost on its way.
+            raise Gone from error
+
+    async def _send_large(self, scope: Scope, send: Send, body: bytes) -> None:
+        """Send the body of a large reply and the end of it, and count it until it is read."""
+        with suppress(Gone):
+            await self._send_counted(scope, send, body)
+            await send(_NO_BODY)
+            await send(_OK)
+
+    async def _send_counted(self, scope: Scope, send: Send, body: bytes) -> None:
+        """Send a piece of a reply, and if it is large count it and wait until it is read.
+
+        Raises:
+            Gone: the client is gone.
+        """
+        if len(body) <= COUNTED_BYTES_MIN:
+            await _send_piece(send, body)
+            return
+        async with self._in_hand.unread_by(_connection(scope), len(body)):
+            await _send_piece(send, body)
+            # Envoy has a copy of it.
+            del body
+            # This one waits until hardly anything of the other is left.
+            await _send_piece(send, b"")
+
+    async def end_half_open(self) -> None:
+        """Answer calls whose requests do not come in, as long as this runs."""
+        while True:
+            await asyncio.sleep(self._in_hand.bounds.transfer_timeout_s / 2)
+            overdue = self._in_hand.overdue()
+            if overdue:
+                headers = error_headers(self._in_hand.timeout())
+                for send in overdue:
+                    # Some have left, without anybody having looked.
+                    with suppress(OSError):
+                        await _send_end(send, headers)
+
+    async def _read_message(
+        self, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> bytes:
         """Return the one request message of a unary call."""
         if self.is_closed:
             raise ShuttingDown("q is shutting down; the call had no effect")
+        in_hand = self._in_hand
+        if self.active > in_hand.bounds.calls_max:
+            raise in_hand.too_many(self.active)
+        half_open = in_hand.half_open
+        half_open[receive] = send
         event = await receive()
         body: bytes | None = event.get("body")
         if (
             body is not None
             and not event.get("more_body")
-            and FRAME_HEAD_BYTES <= len(body) <= self._request_bytes_max
+            and FRAME_HEAD_BYTES <= len(body) <= COUNTED_BYTES_MIN
             and body[0] == 0
             and int.from_bytes(body[1:FRAME_HEAD_BYTES], "big") == len(body) - FRAME_HEAD_BYTES
         ):
-            return body[FRAME_HEAD_BYTES:]
-        deframer = self._deframer(headers)
+            message = body[FRAME_HEAD_BYTES:]
+        else:
+            try:
+                message = await self._gather(event, self._deframer(headers), receive)
+            except (QError, Gone):
+                if half_open.pop(receive, None) is None:
+                    raise Gone from None
+                raise
+        # One that is not there any more was answered, since it took too long.
+        if half_open.pop(receive, None) is None:
+            raise Gone
+        return message
+
+    async def _gather(self, event: Event, deframer: Deframer, receive: Receive) -> bytes:
+        """Return the one request message of a body that begins with an event."""
         messages: list[bytes] = []
         while True:
             if event["type"] == "http.disconnect":
                 raise Gone
             messages += deframer.feed(event.get("body", b""))
-            if not event.get("more_body"):
+            self._in_hand.hold(receive, deframer.announced + sum(map(len, messages)))
+            if not event.get("more_body") or len(messages) > 1:
                 break
             event = await receive()
-        deframer.finish()
+        if len(messages) <= 1:
+            deframer.finish()
         if len(messages) != 1:
             raise InvalidArgument("request", f"has {len(messages)} gRPC messages, must have one")
         return messages[0]
@@ -201,7 +344,7 @@ class GrpcApp:
                 pass
             await self._fallback(scope, send)
         elif method := self._streams.get(scope["path"]):
-            await self._serve_stream(method, scope["path"], headers, receive, send)
+            await self._serve_stream(method, scope, headers, receive, send)
         else:
             message = f"unknown method {scope['path'][:_PATH_CHARS_MAX]}"
             await _send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
@@ -209,16 +352,32 @@ class GrpcApp:
     async def _serve_stream(
         self,
         method: StreamMethod,
-        path: str,
+        scope: Scope,
         headers: dict[bytes, bytes],
         receive: Receive,
         send: Send,
     ) -> None:
-        requests = Requests(receive, self._deframer(headers))
+        requests = Requests(
+            receive,
+            Deframer(
+                min(self._request_bytes_max, STREAM_REQUEST_BYTES_MAX),
+                headers.get(b"grpc-encoding", b"identity"),
+            ),
+        )
         self._open_streams.add(requests)
         if self._end_of_streams:
             requests.end(self._end_of_streams)
-        serving = asyncio.ensure_future(_send_replies(method, requests, headers, send, path))
+        elif self.active > self._in_hand.bounds.calls_max:
+            requests.end(self._in_hand.too_many(self.active))
+        half_open = asyncio.get_running_loop().call_later(
+            self._in_hand.bounds.transfer_timeout_s,
+            requests.end_unless_begun,
+            self._in_hand.timeout(),
+        )
+        send_piece = partial(self._send_counted, scope, send)
+        serving = asyncio.ensure_future(
+            _send_replies(method, requests, headers, send, send_piece, scope["path"])
+        )
         reading = asyncio.ensure_future(requests.read_all())
         try:
             await asyncio.wait((serving, reading), return_when=asyncio.FIRST_COMPLETED)
@@ -228,10 +387,12 @@ class GrpcApp:
                 await asyncio.wait((serving,))
         finally:
             self._open_streams.discard(requests)
+            half_open.cancel()
             # The client is gone or has its answer: whatever still runs, runs for nobody.
             for task in (serving, reading):
                 task.cancel()
             await asyncio.gather(serving, reading, return_exceptions=True)
+            requests.forget_error()
 
 
 class Requests(AsyncIterator[bytes]):
@@ -247,6 +408,7 @@ class Requests(AsyncIterator[bytes]):
             _STREAM_BACKLOG_MESSAGES
         )
         self._error: Exception | None = None
+        self._has_begun = False
         #: Done when `end` was called, for a method that waits for something else.
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_disconnected = False
@@ -261,6 +423,18 @@ class Requests(AsyncIterator[bytes]):
         with suppress(asyncio.QueueFull):
             self._inbox.put_nowait(error)
 
+    def end_unless_begun(self, error: Exception) -> None:
+        """Give the method an error unless the client has sent a message, or ended its side."""
+        if not self._has_begun:
+            self.end(error)
+
+    def forget_error(self) -> None:
+        """Let go of the error that ended it, and with it of what those held who were given it.
+
+        They hold this in turn, and a garbage collection that would find out may be long in coming.
+        """
+        self._error = None
+
     async def read_all(self) -> None:
         """Read until the client is gone, so that its going is noticed in time."""
         try:
@@ -271,9 +445,11 @@ class Requests(AsyncIterator[bytes]):
                     self.is_disconnected = True
                     return
                 for message in self._deframer.feed(event.get("body", b"")):
+                    self._has_begun = True
                     await self._inbox.put(message)
                 more_body = event.get("more_body", False)
             self._deframer.finish()
+            self._has_begun = True
             await self._inbox.put(None)
         except QError as error:
             await self._inbox.put(error)
@@ -299,8 +475,13 @@ class Requests(AsyncIterator[bytes]):
         return item
 
 
-async def _send_replies(
-    method: StreamMethod, requests: Requests, headers: dict[bytes, bytes], send: Send, path: str
+async def _send_replies(  # noqa: PLR0913, PLR0917 - A stream has as many parts.
+    method: StreamMethod,
+    requests: Requests,
+    headers: dict[bytes, bytes],
+    send: Send,
+    send_piece: Callable[[bytes], Awaitable[None]],
+    path: str,
 ) -> None:
     """Send a stream's replies, within the call's deadline, and how it ended."""
     may_compress = headers.get(b"grpc-encoding") == b"gzip"
@@ -314,11 +495,7 @@ async def _send_replies(
                 if not is_started:
                     await send(_START_GZIP if may_compress else _START)
                     is_started = True
-                frames = [
-                    frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN)
-                    for reply in together
-                ]
-                await _send_piece(send, b"".join(frames))
+                await send_piece(_frames(together, may_compress=may_compress))
     except Gone:
         return
     except TimeoutError:
@@ -333,6 +510,15 @@ async def _send_replies(
         await send({**_OK, "headers": end})
     else:
         await _send_end(send, end)
+
+
+def _frames(replies: list[bytes], *, may_compress: bool) -> bytes:
+    """Return replies in their frames, and empty the list: they may wait long to be read."""
+    frames = b"".join(
+        frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN) for reply in replies
+    )
+    replies.clear()
+    return frames
 
 
 async def _send_piece(send: Send, body: bytes) -> None:
@@ -362,6 +548,12 @@ def _note_end(future: asyncio.Future[Any]) -> None:
     """Look how a step ended: asyncio logs an error that nobody has looked at."""
     if not future.cancelled():
         future.exception()
+
+
+def _connection(scope: Scope) -> Hashable:
+    """Return what tells the connection of a call from others: its client's host and port."""
+    client = scope.get("client")
+    return tuple(client) if client else None
 
 
 async def _is_gone(receive: Receive) -> bool:

@@ -14,7 +14,7 @@ from qmq.transport.grpc import StreamMethod, UnaryMethod
 
 
 class HealthService:
-    """Says whether q serves: yes from its start until it shuts down or its store fails."""
+    """Says whether q serves: yes from its start until it shuts down, but while its store fails."""
 
     def __init__(self, services: Collection[str]) -> None:
         """Make the service.
@@ -24,7 +24,11 @@ class HealthService:
                 name, for the server as a whole, is always known.
         """
         self._services = {"", *services}
-        self._stopped = asyncio.Event()
+        #: Whether q has ended for good.
+        self._is_stopped = False
+        self._is_serving = True
+        #: Replaced, and done, at each change.
+        self._changed = asyncio.Event()
 
     def unary_methods(self) -> dict[str, UnaryMethod]:
         """Return the method of one reply by its gRPC path."""
@@ -34,28 +38,41 @@ class HealthService:
         """Return the streaming method by its gRPC path."""
         return {"/grpc.health.v1.Health/Watch": self.watch}
 
+    def set_serving(self, *, is_serving: bool) -> None:
+        """Say so from now on, unless q has stopped for good. To be called in the event loop."""
+        self._is_serving = is_serving and not self._is_stopped
+        self._changed.set()
+        self._changed = asyncio.Event()
+
     def stop_serving(self) -> None:
-        """Say NOT_SERVING from now on. To be called in the event loop."""
-        self._stopped.set()
+        """Say NOT_SERVING for good. To be called in the event loop."""
+        self._is_stopped = True
+        self.set_serving(is_serving=False)
+
+    @property
+    def _status(self) -> str:
+        return "SERVING" if self._is_serving else "NOT_SERVING"
 
     async def check(self, data: bytes) -> bytes:
         """Say whether a service is healthy."""
         service = decode(HealthCheckRequest, data).service
         if service not in self._services:
             raise ServiceNotFound(f"unknown service {service[:200]!r}")
-        return _response("NOT_SERVING" if self._stopped.is_set() else "SERVING")
+        return _response(self._status)
 
     async def watch(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
         """Say whether a service is healthy, now and when that changes, until q stops serving."""
         request = decode(HealthCheckRequest, await anext(requests, b""))
-        if request.service not in self._services:
-            yield [_response("SERVICE_UNKNOWN")]
-            await self._stopped.wait()
-        else:
-            if not self._stopped.is_set():
-                yield [_response("SERVING")]
-                await self._stopped.wait()
-            yield [_response("NOT_SERVING")]
+        told = ""
+        while True:
+            changed = self._changed
+            status = self._status if request.service in self._services else "SERVICE_UNKNOWN"
+            if status != told:
+                told = status
+                yield [_response(status)]
+            if self._is_stopped:
+                break
+            await changed.wait()
         # Nothing will change any more, and a stream left open would hold up a shutdown.
         raise Unavailable("q has stopped serving; ask again when it has been started anew")
 

@@ -64,6 +64,7 @@ CODES: Final[dict[type[errors.QError], Code]] = {
     errors.Unimplemented: Code.UNIMPLEMENTED,
     errors.DeadlineExceeded: Code.DEADLINE_EXCEEDED,
     errors.Unavailable: Code.UNAVAILABLE,
+    errors.DataLoss: Code.DATA_LOSS,
 }
 
 #: What grpc-message may hold as it is: printable ASCII but the percent sign.

@@ -9,12 +9,15 @@ of its own, while commits go on:
     little comes meanwhile.
  2. The writer thread does the little that is left, between two commits: SQLite begins the log
     anew only where nothing is left, which never happens by itself as long as commits come.
+
+Right after that the database's file holds all that was committed, and it does not change until
+the log is written back again. Who holds it there can copy it while commits go on into the log.
 """
 
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 import apsw
 
@@ -67,9 +70,19 @@ class Checkpointer:
         self.is_asked = False
         #: Whether the thread has done what it was asked for, or has failed.
         self._is_done = threading.Event()
-        self._failure: Exception | None = None
+        #: What has failed in the thread. `proceed` raises it, unless the writer has ended.
+        self.failure: Exception | None = None
+        #: What the system called that; 0 if it was not asked.
+        self.system_errno = 0
         self._hire = hire
         self._worker: Worker | None = None
+        #: What `hold` was given, until the file is held.
+        self._on_held: Callable[[], None] | None = None
+        #: Whether the database's file is to stay as it is.
+        self.is_held = False
+        #: How many pages the log had when the file was let go of. Those may be very many, so that
+        #: the writer does not wait for them.
+        self._pages_kept = 0
         #: How often the log was written back and began anew.
         self.count = 0
         #: Seconds in which the thread did that, beside commits.
@@ -89,6 +102,11 @@ class Checkpointer:
         self._begin = _pages_written(writer)
         self._worker = self._hire("checkpoints", self._serve, for_ever)
 
+    def go_on_after(self, before: Self) -> None:
+        """Go on with the counts of one that has ended."""
+        self.count, self.seconds = before.count, before.seconds
+        self.writer_seconds = before.writer_seconds
+
     def has_committed(self) -> None:
         """Take note of what the log holds now: after each commit, in the writer thread."""
         self.log_pages = _pages_written(self._writer) - self._begin
@@ -100,25 +118,53 @@ class Checkpointer:
             apsw.Error: the log cannot be written back.
             OSError: likewise.
         """
+        if self.is_held:
+            return
         if not self.is_asked:
-            if self.log_pages >= self._pages:
+            if self._on_held and not self.log_pages:
+                self._grant(self._on_held)
+            elif self.log_pages >= (1 if self._on_held else self._pages):
                 self.is_asked = True
                 self._is_done.clear()
                 assert self._worker, "it was started"
                 self._worker.call()
             return
-        if not self._is_done.is_set() and self.log_pages < self._pages_max:
+        if not self._is_done.is_set() and self.log_pages < self._pages_max + self._pages_kept:
             return
         start = time.perf_counter()
         self._is_done.wait()
-        if self._failure:
-            raise self._failure
+        if self.failure:
+            raise self.failure
         self.is_asked = False
         if _is_all_written_back(self._writer):
             self._begin += self.log_pages
             self.log_pages = 0
+            self._pages_kept = 0
             self.count += 1
+            if self._on_held:
+                # Before a commit comes between.
+                self._grant(self._on_held)
         self.writer_seconds += time.perf_counter() - start
+
+    def hold(self, on_held: Callable[[], None]) -> None:
+        """Keep the database's file as it is, from when it holds all that was committed.
+
+        Where the log holds anything it is written back first. Until `let_go` the log grows with
+        each commit. Nobody holds it already. In the writer thread, as `on_held` is called.
+        """
+        self._on_held = on_held
+
+    def let_go(self) -> None:
+        """Write the log back as ever, or do not begin to hold: in the writer thread."""
+        self._on_held = None
+        if self.is_held:
+            self.is_held = False
+            self._pages_kept = self.log_pages
+
+    def _grant(self, on_held: Callable[[], None]) -> None:
+        self._on_held = None
+        self.is_held = True
+        on_held()
 
     def close(self) -> None:
         """End the thread and close its connection; the writer thread has ended before."""
@@ -134,7 +180,8 @@ class Checkpointer:
         try:
             self._write_back()
         except Exception as error:  # noqa: BLE001 - The writer raises it.
-            self._failure = error
+            self.failure = error
+            self.system_errno = self._connection.system_errno
         self.seconds += time.perf_counter() - start
         self._is_done.set()
         self._wake_writer()

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,22 +11,26 @@ import apsw
 
 from qmq.errors import DataDirectoryError
 from qmq.limits import LOG_PAGES_MAX
+from qmq.store.local.broken_log import Mark, problem_of
+from qmq.store.local.checksums import (
+    CHECKSUMS_FORMAT,
+    begin_checksums,
+    database_vfs,
+    has_checksums,
+    is_damage,
+    unreadable,
+)
+from qmq.store.local.room import is_for_want_of_room, sync_data
 from qmq.store.sql import load_migrations
 
-_DATABASE = "q.db"
-_LOCK = "q.lock"
-#: "qmq1" in ASCII: marks a SQLite file as q's (https://sqlite.org/pragma.html#pragma_application_id).
-APPLICATION_ID = 0x716D7131
+DATABASE: Final = "q.db"
+#: SQLite's log of what is to be written into it.
+LOG: Final = f"{DATABASE}-wal"
+LOCK: Final = "q.lock"
 #: A file system's own, found in any freshly mounted volume.
 _NOT_FOREIGN = {"lost+found"}
 #: The first release of SQLite in which two connections cannot corrupt a database in WAL mode.
 _SQLITE_MIN = (3, 51, 3)
-#: SQLite's own file system, and the one by which it locks a database against all other
-#: processes, once, and yet lets this one have several connections to it.
-_PLAIN_VFS: Final = "unix"
-_EXCLUSIVE_VFS: Final = "unix-excl"
-#: macOS has none that leaves out the time of the last change.
-_sync_data: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 
 
 class DataDirectory:
@@ -47,7 +50,7 @@ class DataDirectory:
         try:
             _make_directory(path)
             _refuse_foreign(path)
-            self._lock = _lock(path / _LOCK)
+            self._lock = _lock(path / LOCK)
         except OSError as error:
             raise DataDirectoryError(
                 f"cannot use data directory {path}: {error.strerror or error};"
@@ -61,33 +64,44 @@ class DataDirectory:
             self._database_fd = -1
         self._lock.close()
 
-    def open_database(self) -> apsw.Connection:
+    def open_database(self, *, needs_room: bool = True) -> apsw.Connection:
         """Open the database, creating or migrating it as needed.
 
         Its log holds nothing then, and no commit writes it back into the database: see
         `qmq.store.local.checkpoints`.
 
+        Args:
+            needs_room: whether it is an error that the disk has no room for what the log holds.
+                Otherwise that stays there, and is synced.
+
         Raises:
             DataDirectoryError: it is none of q's, made by a newer q, or cannot be opened
                 the way q needs it.
         """
-        path = self.path / _DATABASE
+        path = self.path / DATABASE
         is_new = not path.exists()
         try:
-            connection = apsw.Connection(str(path), vfs=_vfs())
+            connection = apsw.Connection(str(path), vfs=database_vfs())
+            # What cannot be read stays as it is.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             try:
-                _refuse_unknown(connection, path)
+                version = refuse_unknown(connection, path)
+                _refuse_broken_log(connection, self.path)
+                if version >= CHECKSUMS_FORMAT and not (self.path / LOG).exists():
+                    _refuse_unchecked(connection, path)
                 _make_durable(connection, path)
                 _migrate(connection)
                 connection.create_scalar_function("append_bytes", _append_bytes, 2)
-                connection.wal_checkpoint()
+                _write_log_back(connection, needs_room=needs_room)
+                _refuse_unchecked(connection, path)
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             except BaseException:
                 connection.close()
                 raise
         except apsw.Error as error:
-            raise DataDirectoryError(f"cannot open {path}: {error}") from error
+            raise self._unopened(error) from error
         if is_new:
-            _sync_directory(self.path)
+            sync_directory(self.path)
         return connection
 
     def open_beside(self) -> apsw.Connection:
@@ -96,17 +110,23 @@ class DataDirectory:
         Raises:
             DataDirectoryError: it cannot be opened.
         """
-        path = self.path / _DATABASE
+        path = self.path / DATABASE
         try:
-            connection = apsw.Connection(str(path), vfs=_vfs())
+            connection = apsw.Connection(str(path), vfs=database_vfs())
             try:
                 _make_durable(connection, path)
+                _refuse_unchecked(connection, path)
             except BaseException:
                 connection.close()
                 raise
         except apsw.Error as error:
-            raise DataDirectoryError(f"cannot open {path}: {error}") from error
+            raise self._unopened(error) from error
         return connection
+
+    def _unopened(self, error: apsw.Error) -> DataDirectoryError:
+        if is_damage(error):
+            return unreadable(self.path, error)
+        return DataDirectoryError(f"cannot open {self.path / DATABASE}: {error}")
 
     def database_file(self) -> int:
         """Return a descriptor of the database's file, which `close` closes.
@@ -115,7 +135,7 @@ class DataDirectory:
             OSError: it cannot be opened.
         """
         if self._database_fd < 0:
-            self._database_fd = os.open(self.path / _DATABASE, os.O_RDWR | os.O_CLOEXEC)
+            self._database_fd = os.open(self.path / DATABASE, os.O_RDWR | os.O_CLOEXEC)
         return self._database_fd
 
     def sync_database(self) -> None:
@@ -124,13 +144,16 @@ class DataDirectory:
         Raises:
             OSError: it may not be.
         """
-        _sync_data(self.database_file())
+        sync_data(self.database_file())
 
 
-def _vfs() -> str:
-    """Return the file system for SQLite to use: a default of this process's own goes before."""
-    default = apsw.vfs_names()[0]
-    return _EXCLUSIVE_VFS if default == _PLAIN_VFS else default
+def _write_log_back(connection: apsw.Connection, *, needs_room: bool) -> None:
+    """Write back what the log holds, which is synced before anything else is done."""
+    try:
+        connection.wal_checkpoint()
+    except apsw.Error as error:
+        if needs_room or not is_for_want_of_room(error, connection.system_errno):
+            raise
 
 
 def _make_directory(path: Path) -> None:
@@ -138,10 +161,10 @@ def _make_directory(path: Path) -> None:
     missing = [p for p in (path, *path.parents) if not p.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for made in missing:
-        _sync_directory(made.parent)
+        sync_directory(made.parent)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Make a directory's entries durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -153,9 +176,9 @@ def _sync_directory(path: Path) -> None:
 def _refuse_foreign(path: Path) -> None:
     """Refuse a directory that holds somebody else's files."""
     names = {entry.name for entry in path.iterdir()} - _NOT_FOREIGN
-    if names and names.isdisjoint((_DATABASE, _LOCK)):
+    if names and names.isdisjoint((DATABASE, LOCK)):
         raise DataDirectoryError(
-            f"{path} is not a data directory of q: it holds {min(names)!r} and no {_DATABASE};"
+            f"{path} is not a data directory of q: it holds {min(names)!r} and no {DATABASE};"
             " give an empty or new directory by --data DIR"
         )
 
@@ -180,8 +203,19 @@ def _lock(path: Path) -> io.FileIO:
     return io.FileIO(fd, "r+")
 
 
-def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
-    """Refuse a database that is not q's or that a newer q has written."""
+def refuse_unknown(connection: apsw.Connection, path: Path) -> int:
+    """Refuse a database that is not q's or that a newer q has written.
+
+    Args:
+        connection: one to the database, which was just opened.
+        path: its file.
+
+    Returns:
+        Its format; 0 if there is nothing in it yet.
+
+    Raises:
+        DataDirectoryError: it is refused.
+    """
     try:
         application_id = connection.pragma("application_id")
     except apsw.NotADBError:
@@ -191,7 +225,7 @@ def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
         ) from None
     version = connection.pragma("user_version")
     tables = connection.execute("select count(*) from sqlite_schema").get
-    if application_id != APPLICATION_ID and (application_id, version, tables) != (0, 0, 0):
+    if application_id not in set(Mark) and (application_id, version, tables) != (0, 0, 0):
         raise DataDirectoryError(
             f"{path} is the database of another program; give another directory by --data DIR"
         )
@@ -201,6 +235,7 @@ def _refuse_unknown(connection: apsw.Connection, path: Path) -> None:
             f"{path} has format {version}, written by a newer q; this q reads up to format"
             f" {known}: upgrade q, or give another directory by --data DIR"
         )
+    return int(version)
 
 
 def _make_durable(connection: apsw.Connection, path: Path) -> None:
@@ -228,6 +263,34 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
     connection.pragma("journal_size_limit", LOG_PAGES_MAX * connection.pragma("page_size"))
 
 
+def broken_log(connection: apsw.Connection, path: Path) -> str:
+    """Return what is wrong with the log, as a sentence without a stop; empty if nothing is.
+
+    Args:
+        connection: one to the database, which was just opened.
+        path: the data directory.
+    """
+    taken, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+    return problem_of(path / LOG, max(0, taken))
+
+
+def _refuse_broken_log(connection: apsw.Connection, path: Path) -> None:
+    """Refuse a log of which SQLite takes only a part, since the rest was damaged."""
+    if problem := broken_log(connection, path):
+        raise DataDirectoryError(
+            f"{problem}. To serve nothing wrong, q serves nothing: put back a backup of {path}"
+        )
+
+
+def _refuse_unchecked(connection: apsw.Connection, path: Path) -> None:
+    """Refuse to work with pages that nobody compares with their checksums."""
+    if not has_checksums(connection):
+        raise DataDirectoryError(
+            f"the first page of {path} is damaged: it does not say that pages have checksums. To"
+            f" serve nothing wrong, q serves nothing of it: put back a backup of {path.parent}"
+        )
+
+
 def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
     return b"".join(part for part in parts if isinstance(part, bytes))
 
@@ -235,11 +298,15 @@ def _append_bytes(*parts: "apsw.SQLiteValue") -> bytes:
 def _migrate(connection: apsw.Connection) -> None:
     """Bring the schema to the newest format, one transaction a step."""
     version = connection.pragma("user_version")
+    if version < CHECKSUMS_FORMAT:
+        begin_checksums(connection)
     for migration in load_migrations(__package__)[version:]:
         with connection:
             connection.execute(migration.script)
-            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("application_id", Mark.SYNCED)
             connection.pragma("user_version", migration.version)
+    if connection.pragma("application_id") != Mark.SYNCED:
+        connection.pragma("application_id", Mark.SYNCED)
 
 
 def check_data_directory(path: Path) -> None:

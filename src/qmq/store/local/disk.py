@@ -1,5 +1,6 @@
 """The DISK store: on disk before the reply, in one SQLite database."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from itertools import repeat
@@ -8,22 +9,27 @@ from typing import Final, Self, TypeVar
 
 import apsw
 
-from qmq.errors import DataDirectoryError
-from qmq.limits import CACHE_BYTES_MAX, CHECKPOINT_PAGES, JOURNAL_PENDING_BYTES_MAX
+from qmq.errors import DataLoss, DiskFull
+from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.changes import Changes
+from qmq.model.damaged import set_aside
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
 from qmq.store.local.checkpoints import Checkpointer
+from qmq.store.local.checksums import unreadable
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.done import Done
 from qmq.store.local.figures import DiskFigures
 from qmq.store.local.journal import Journal
-from qmq.store.local.loading import load
+from qmq.store.local.loading import Found, load
+from qmq.store.local.recovering import Recovery, Wait, wait_for
+from qmq.store.local.room import has_room
 from qmq.store.local.rows import delivery_row, queue_columns
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Patience, Sweeper
 from qmq.store.local.together import Together
+from qmq.store.local.upkeep import Upkeep
 from qmq.store.local.workers import Hire, WorkerThread
 from qmq.values import Durability, Store
 
@@ -40,6 +46,10 @@ _T = TypeVar("_T")
 
 def _ignore(_: str) -> None:
     """Do nothing about a failure but what the store does itself."""
+
+
+def _do_nothing() -> None:
+    """Do nothing about a recovery but what the store does itself."""
 
 
 def _tell_nobody(read: int, total: int) -> None:
@@ -61,10 +71,12 @@ class DiskStore:
         cache_bytes_max: int = CACHE_BYTES_MAX,
         pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_damage: Callable[[str], None] = _ignore,
         on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
         patience: Patience | None = None,
-        checkpoint_pages: int = CHECKPOINT_PAGES,
+        upkeep: Upkeep | None = None,
+        wait: Wait = wait_for,
         hire: Hire = WorkerThread,
     ) -> None:
         """Open the store, in the event loop that will use it.
@@ -74,14 +86,16 @@ class DiskStore:
             connection: what `directory.open_database` returned; the store's from now on.
             cache_bytes_max: bytes of memory that envelopes may take.
             pending_bytes_max: bytes of changes that wait for the disk before it is busy.
-            on_failure: called once, with the reason, when a write fails and the store
-                acknowledges nothing more.
+            on_failure: called with the reason when a write fails and the store acknowledges
+                nothing more, be it for good or until there is room on the disk again.
+            on_damage: called, with a sentence, when messages turn out to be damaged on disk.
             on_progress: called once a second while messages are read, with how many were read
-                and about how many there are.
+                and about how many there are; in another thread if they are read anew.
             footprint: counts what messages take in memory; where that leaves no room, nothing
                 is cached.
             patience: when rows of what has left are removed; by default, as `Patience` says.
-            checkpoint_pages: in the database's log, from which on they are written back.
+            upkeep: when the files are seen to; by default, as `Upkeep` says.
+            wait: measures the time between two looks at a disk that is full.
             hire: makes the threads that work beside the event loop, or what takes their place.
         """
         self._footprint = footprint or Footprint()
@@ -91,8 +105,32 @@ class DiskStore:
         #: Envelopes by their entries in the index: the very objects, so that the keys take nothing.
         self._cache: dict[int, bytes] = {}
         self._cache_bytes = 0
+        self._pending_bytes_max = pending_bytes_max
+        self._patience = patience
+        self._upkeep = upkeep or Upkeep()
+        self._on_failure = on_failure
+        self._on_damage = on_damage
+        self._hire = hire
+        self._on_progress = on_progress
+        #: Takes over `queues`, `redrives` and `schedules` when they were read from disk anew, since
+        #: it was full: what was before is of no use then. To be set by who has them; without
+        #: it, a store whose disk was full takes nothing until it is opened anew.
+        self.on_reload: Callable[[], None] | None = None
+        #: Called when changes are taken again after that.
+        self.on_recovery: Callable[[], None] = _do_nothing
+        #: How often a write failed.
+        self._failures = 0
+        self._recovery = Recovery(self, wait=wait)
         self._together = Together()
         found = load(connection, self._together, on_progress)
+        #: How far ahead of the machine's clock the one is by which moments were written: see
+        #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
+        self.clock_offset_ns = found.clock_offset_ns
+        self._take_over(found)
+        self._journal = self._begin(connection, found)
+
+    def _take_over(self, found: Found) -> None:
+        """Hold what was found on disk."""
         #: The queues found on disk, in order of creation.
         self.queues = found.queues
         #: The redrives found on disk, in order of their starts: id, and what was kept.
@@ -101,35 +139,113 @@ class DiskStore:
         self.schedules = found.schedules
         #: The highest number that a queue, or what is left over of one, ever had.
         self.last_queue_number = found.last_queue_number
-        #: How far ahead of the machine's clock the one is by which moments were written: see
-        #: `qmq.engine.clock_offset`. Who goes on with these moments starts there.
-        self.clock_offset_ns = found.clock_offset_ns
         self._footprint.left -= found.live * _INDEX_BYTES
-        sweeper = Sweeper(patience)
+
+    def _begin(
+        self, connection: apsw.Connection, found: Found, only_reads: DiskFull | None = None
+    ) -> Journal:
+        """Return a journal of what was found on disk."""
+        sweeper = Sweeper(self._patience)
         sweeper.begin(found.live, *found.gone_numbers)
         sweeper.add(found.gone)
         sweeper.add_leases(found.leases)
         sweeper.add_known(found.strangers)
-        self._journal = Journal(
+        directory, upkeep = self._directory, self._upkeep
+        journal = Journal(
             connection,
             checkpointer=Checkpointer(
-                directory.open_beside(), directory.sync_database, pages=checkpoint_pages, hire=hire
+                directory.open_beside(),
+                directory.sync_database,
+                pages=upkeep.checkpoint_pages,
+                hire=self._hire,
             ),
-            shrinker=Shrinker(connection, directory.database_file),
+            shrinker=Shrinker(
+                connection,
+                directory.database_file,
+                file_bytes_min=upkeep.shrink_file_bytes_min,
+                after_s=upkeep.shrink_after_s,
+            ),
             sweeper=sweeper,
-            on_failure=on_failure,
-            pending_bytes_max=pending_bytes_max,
-            hire=hire,
+            on_failure=self._note_failure,
+            on_damage=self._on_damage,
+            pending_bytes_max=self._pending_bytes_max,
+            only_reads=only_reads,
+            hire=self._hire,
         )
-        self._journal.last_number = found.last_number
+        journal.last_number = found.last_number
+        return journal
+
+    def _note_failure(self, reason: str) -> None:
+        self._failures += 1
+        self._on_failure(reason)
+        if self.is_to_be_reloaded:
+            self._recovery.see_to()
+
+    @property
+    def is_to_be_reloaded(self) -> bool:
+        """Whether memory is ahead of the disk, which was full, and somebody takes over anew."""
+        return self.on_reload is not None and isinstance(self._journal.failure, DiskFull)
+
+    @property
+    def takes_only_reads(self) -> bool:
+        """Whether all is as it is on disk, and nothing can be changed until there is room."""
+        return self._journal.takes_only_reads
+
+    async def reload(self) -> None:
+        """Forget all that is not on disk, and take only reads from then on."""
+        before = self._journal
+        await before.close()
+        full = before.failure
+        if not isinstance(full, DiskFull) or self.on_reload is None:
+            return
+        together = Together()
+        loop = asyncio.get_running_loop()
+        try:
+            self._connection, found = await loop.run_in_executor(None, self._read_anew, together)
+            journal = self._begin(self._connection, found, full)
+        except Exception as error:  # noqa: BLE001 - Whatever it is, what is on disk is not known.
+            before.fail_for_good(error)
+            return
+        journal.go_on_after(before)
+        self._footprint.left += before.live * _INDEX_BYTES + self._cache_bytes
+        self._cache.clear()
+        self._cache_bytes = 0
+        self._together, self._journal = together, journal
+        self._take_over(found)
+        try:
+            self.on_reload()
+        except Exception as error:  # noqa: BLE001 - A fault of q, which its log has in full.
+            journal.fail_for_good(error)
+            loop.call_exception_handler({"message": "cannot take over", "exception": error})
+
+    def _read_anew(self, together: Together) -> tuple[apsw.Connection, Found]:
+        """Open the database again and read it, in a thread of its own."""
+        self._connection.close()
+        connection = self._directory.open_database(needs_room=False)
+        try:
+            return connection, load(connection, together, self._on_progress, keeps_clock=True)
+        except BaseException:
+            connection.close()
+            raise
+
+    async def has_room(self) -> bool:
+        """Whether the disk has room."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, has_room, self._directory.path)
+
+    def take_changes(self) -> None:
+        """Take all from now on, since there is room."""
+        self._journal.take_changes()
+        self.on_recovery()
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - As above.
         cls,
         path: Path,
         *,
         cache_bytes_max: int = CACHE_BYTES_MAX,
         on_failure: Callable[[str], None] = _ignore,
+        on_damage: Callable[[str], None] = _ignore,
         on_progress: Callable[[int, int], None] = _tell_nobody,
         footprint: Footprint | None = None,
     ) -> Self:
@@ -142,6 +258,7 @@ class DiskStore:
             cache_bytes_max: bytes of memory that envelopes may take.
             on_failure: called once, with the reason, when a write fails and the store
                 acknowledges nothing more.
+            on_damage: called, with a sentence, when messages turn out to be damaged on disk.
             on_progress: called once a second while messages are read, with how many were read
                 and about how many there are.
             footprint: counts what messages take in memory.
@@ -160,14 +277,12 @@ class DiskStore:
                     connection,
                     cache_bytes_max=cache_bytes_max,
                     on_failure=on_failure,
+                    on_damage=on_damage,
                     on_progress=on_progress,
                     footprint=footprint,
                 )
             except apsw.Error as error:
-                raise DataDirectoryError(
-                    f"cannot read the database in {path}: {error}; put back a copy of it, or"
-                    " give another directory by --data DIR"
-                ) from error
+                raise unreadable(path, error) from error
             undo.pop_all()
         return store
 
@@ -178,7 +293,14 @@ class DiskStore:
 
     def figures(self) -> DiskFigures:
         """How the disk does, at this moment."""
-        return self._journal.figures
+        journal = self._journal
+        takes_changes = journal.failure is None and not journal.takes_only_reads
+        return journal.figures._replace(failures=self._failures, takes_changes=takes_changes)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, be it to commit or to see to the files."""
+        return self._journal.is_idle
 
     @property
     def is_swept(self) -> bool:
@@ -187,11 +309,27 @@ class DiskStore:
 
     def keep_clock_offset(self, offset_ns: int) -> Awaitable[None]:
         """Keep how far ahead of the machine's clock the one is by which moments are written."""
+        self._journal.check()
         return self._journal.change_queue("save_clock_offset", {"offset_ns": offset_ns})
 
-    def check(self) -> None:
+    async def hold_file(self) -> None:
+        """Keep the database's file as it is, with all in it that was decided upon before.
+
+        To copy that file is to copy all that the store held when this returns. Meanwhile all
+        goes on, and the log grows. One at a time may hold it, until `let_go_of_file`.
+
+        Raises:
+            StoreFailed: a write has failed.
+        """
+        await self._journal.hold_file()
+
+    def let_go_of_file(self) -> None:
+        """Write to the database's file as ever."""
+        self._journal.let_go_of_file()
+
+    def check(self, *, only_reads: bool = False) -> None:
         """Refuse calls that could not be made durable."""
-        self._journal.check()
+        self._journal.check(only_reads=only_reads)
 
     def new_queue(self, queue: Queue) -> Awaitable[None]:
         """Keep a new, empty queue."""
@@ -308,7 +446,19 @@ class DiskStore:
         head = queue.peek()
         if (envelope := self._cache.get(head)) is not None:
             return self._settled_with(envelope, Durability.FSYNC)
-        return _first(self._journal.read([head], Durability.FSYNC))
+        return self._shown(queue, head, self._journal.read([head], Durability.FSYNC))
+
+    async def _shown(self, queue: Queue, head: int, read: Awaitable[list[bytes]]) -> bytes:
+        try:
+            return await _first(read)
+        except DataLoss:
+            self.set_aside(queue, [head])
+            raise
+
+    def set_aside(self, queue: Queue, entries: Sequence[int]) -> None:
+        """Leave out of a queue, until the next start, messages that are damaged on disk."""
+        for _ in set_aside(queue, entries):
+            self._footprint.left += _INDEX_BYTES
 
     def number(self, count: int, created_ns: int) -> int:
         """Return the first of so many sequence numbers in a row that were never used."""
@@ -360,6 +510,7 @@ class DiskStore:
 
     async def close(self) -> None:
         """Commit what is under way and close the database."""
+        await self._recovery.close()
         await self._journal.close()
         self._connection.close()
         self._directory.close()

@@ -11,16 +11,20 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import apsw
 
-from qmq.errors import Busy, StoreFailed
+from qmq.durations import Durations
+from qmq.errors import DataLoss, DiskFull, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.done import Done
-from qmq.store.local.figures import DiskFigures, Durations
+from qmq.store.local.failing import again, busy, failed, full
+from qmq.store.local.figures import DiskFigures
+from qmq.store.local.holding import FileHold
+from qmq.store.local.room import is_for_want_of_room
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
@@ -44,14 +48,23 @@ _T = TypeVar("_T")
 _SQL = load_statements("qmq.store.local", "statements.sql")
 
 
+def _ignore(_: str) -> None:
+    """Tell nobody else of damage than those who ask for what is damaged."""
+
+
 class Journal:
     """Makes changes durable, in the order in which they were handed in.
 
     Its methods are called in the event loop's thread and return at once. What they return
     is to be awaited; it is done when the change is as durable as the caller wants, or
-    fails with StoreFailed. MEMORY is to wait for nothing but what has to be read, OS to
+    fails with StoreFailed or DiskFull. MEMORY is to wait for nothing but what has to be read, OS to
     wait for the commit, and all else to wait for a sync.
     """
+
+    #: How many messages turned out to be damaged on disk.
+    _damaged = 0
+    #: Whether rows of some that have left cannot be removed. The writer's.
+    _keeps_gone = False
 
     def __init__(  # noqa: PLR0913 - What it is made of, each by name.
         self,
@@ -61,7 +74,9 @@ class Journal:
         shrinker: Shrinker,
         sweeper: Sweeper,
         on_failure: Callable[[str], None],
+        on_damage: Callable[[str], None] = _ignore,
         pending_bytes_max: int,
+        only_reads: DiskFull | None = None,
         hire: Hire = WorkerThread,
     ) -> None:
         """Start the writer thread, to which the connection belongs until `close` returns.
@@ -72,9 +87,11 @@ class Journal:
             shrinker: of the same database.
             sweeper: knows what of that database has left and still has a row; the journal's
                 from now on.
-            on_failure: called once, with the reason, when a commit fails.
+            on_failure: called once, with the reason, when a commit fails; `failure` tells more.
+            on_damage: called, with a sentence, when messages turn out to be damaged on disk.
             pending_bytes_max: bytes of envelopes that wait for the disk before `check`
                 refuses.
+            only_reads: why nothing but reads is taken until `take_changes`; None if all is.
             hire: makes the writer thread, or what takes its place.
         """
         self._connection = connection
@@ -82,6 +99,7 @@ class Journal:
         self._checkpointer = checkpointer
         self._shrinker = shrinker
         self._on_failure = on_failure
+        self._on_damage = on_damage
         self._pending_bytes_max = pending_bytes_max
         self._loop = asyncio.get_running_loop()
         #: What comes next joins this batch, unless it was offered and is taken: see `_open`.
@@ -101,23 +119,54 @@ class Journal:
         #: Looks now and then whether there is time to sweep, as long as there is anything.
         self._idle_timer: asyncio.TimerHandle | None = None
         #: How many batches are committed, and how many were when the timer was set.
-        self._committed = 0
-        self._committed_then = 0
+        self._committed = self._committed_then = 0
         #: Whether it sweeps since nothing else came for a time.
         self._is_idle = False
+        self._only_reads = only_reads
         #: Whether it may sweep at all.
-        self._sweeps = True
+        self._sweeps = only_reads is None
         #: The highest number that a message ever had, for the store to say.
         self.last_number = 0
         #: The same, as far as the database tells it when what was offered is committed.
         self._last_kept = 0
         #: Why nothing is acknowledged any more, once that is so.
-        self._failure = ""
+        self._failure: StoreFailed | DiskFull | None = None
+        self._file_hold = FileHold(checkpointer, self._call_writer)
         checkpointer.start(connection, self._call_writer)
-        #: Looks what is on offer when it is called.
         self._writer = hire("journal", self._take_turn, lambda: shrinker.wait_s)
-        if not sweeper.is_empty():
+        if self._sweeps and not sweeper.is_empty():
             self._watch_for_idleness()
+
+    def go_on_after(self, before: Self) -> None:
+        """Go on with the numbers of a journal that has failed. To be called first of all."""
+        self.last_number = max(self.last_number, before.last_number)
+        self._commits = before._commits
+        self._checkpointer.go_on_after(before._checkpointer)
+
+    @property
+    def takes_only_reads(self) -> bool:
+        """Whether it takes nothing else, and has not failed."""
+        return self._only_reads is not None and self._failure is None
+
+    def take_changes(self) -> None:
+        """Take all from now on, rather than only reads."""
+        self._only_reads = None
+        self._sweeps = True
+        if not self._sweeper.is_empty():
+            self._watch_for_idleness()
+
+    @property
+    def failure(self) -> StoreFailed | DiskFull | None:
+        """Why nothing is acknowledged any more, if so.
+
+        A DiskFull if nothing but what was refused is undone, and all before it is whole.
+        """
+        return self._failure
+
+    @property
+    def live(self) -> int:
+        """How many messages there are, but for those that have left: committed or refused."""
+        return self._sweeper.live
 
     @property
     def figures(self) -> DiskFigures:
@@ -130,33 +179,40 @@ class Journal:
             checkpoint_s=checkpointer.seconds,
             checkpoint_stop_s=checkpointer.writer_seconds,
             rows_left=self._sweeper.count,
+            damaged=self._damaged,
         )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, be it to commit or to see to the files."""
+        is_offering = self._offer_is_scheduled or self._under_way or self._gathering.has_work()
+        return not (is_offering or self._checkpointer.is_asked or self._shrinker.is_cutting)
 
     @property
     def is_swept(self) -> bool:
         """Whether nothing that has left has rows any more, but for what is being removed."""
         return self._sweeper.is_empty()
 
-    def check(self) -> None:
+    def check(self, *, only_reads: bool = False) -> None:
         """Refuse work that could not be made durable.
+
+        Args:
+            only_reads: nothing of it is to be written.
 
         Raises:
             StoreFailed: a write failed before; only a restart finds out what is on disk.
+            DiskFull: nothing can be written for now, or only reads are taken.
             Busy: too much waits for the disk already.
         """
         if self._failure:
-            raise StoreFailed(self._failure)
+            raise again(self._failure)
+        if self._only_reads and not only_reads:
+            raise again(self._only_reads)
         if (
             self._gathering.bytes > self._pending_bytes_max
             and (pending := self._open().bytes) > self._pending_bytes_max
         ):
-            raise Busy(
-                f"{pending} bytes wait for the disk, more than"
-                f" journal_pending_bytes_max of {self._pending_bytes_max}",
-                limit="journal_pending_bytes_max",
-                value=str(self._pending_bytes_max),
-                current=str(pending),
-            )
+            raise busy(pending, self._pending_bytes_max)
 
     def insert(
         self, seq: int, queue_number: int, envelope: bytes, durability: Durability
@@ -198,31 +254,12 @@ class Journal:
         `size` is that of the new envelopes.
         """
         batch = self._open()
-        batch.inserts += [
-            (seq_of(added), queue_number, envelope)
-            for added, queue_number, envelope in changes.added
-        ]
-        batch.bytes += size
+        batch.join(changes, size)
         if changes.moved:
-            batch.moves += changes.moved
             # Their rows have other numbers then, but what was known of them has not.
             self._leave(batch, [entry(seq_of(move.old_entry), 0) for move in changes.moved])
         if changes.removed:
             self._leave(batch, changes.removed)
-        batch.redrives += changes.redrives
-        for queue_number, group_id, paused_ns, parked_ns in changes.groups:
-            statement = "save_group" if paused_ns or parked_ns else "delete_group"
-            parameters: dict[str, str | int] = {"queue": queue_number, "group_id": group_id}
-            if paused_ns or parked_ns:
-                parameters |= {"paused_ns": paused_ns, "parked_ns": parked_ns}
-            batch.queue_changes.append((_SQL[statement], parameters))
-        for schedule in changes.schedules:
-            batch.schedules.append(schedule)
-            batch.bytes += len(schedule[1])
-        batch.known += [
-            (known.seq, queue_number, *known[1:]) for queue_number, known in changes.known
-        ]
-        batch.forgotten += changes.forgotten
         self._schedule_offer()
 
     def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
@@ -260,10 +297,10 @@ class Journal:
         None if it is already.
 
         Raises:
-            StoreFailed: not all of it is.
+            Unavailable: not all of it is.
         """
         if self._failure:
-            raise StoreFailed(self._failure)
+            raise again(self._failure)
         if durability is Durability.MEMORY:
             return None
         batch = self._open()
@@ -279,6 +316,23 @@ class Journal:
             return self._wait_for(batch, result, durability)
         return None
 
+    async def hold_file(self) -> None:
+        """Keep the database's file as it is, from the moment on at which this returns.
+
+        It holds all that was handed in before the call then, and no commit that comes later;
+        these stay in the log, which grows until `let_go_of_file`. Nobody holds it already.
+
+        Raises:
+            StoreFailed: a commit has failed.
+        """
+        if pending := self.settled(None, Durability.OS):
+            await pending
+        await self._file_hold.begin()
+
+    def let_go_of_file(self) -> None:
+        """Write the log back into the file as ever."""
+        self._file_hold.end()
+
     async def close(self) -> None:
         """Commit and sync what is under way and end the writer."""
         # What is left to sweep may take long; it is found again when the database is opened.
@@ -287,6 +341,10 @@ class Journal:
             await asyncio.gather(pending, return_exceptions=True)
         self._writer.end()
         await self._loop.run_in_executor(None, self._end)
+        hidden = self._checkpointer.failure
+        if hidden and isinstance(self._failure, DiskFull) and not self._is_for_want_of_room(hidden):
+            # The writer ended before it could learn of it.
+            self.fail_for_good(hidden)
 
     def _end(self) -> None:
         """Wait for the writer thread, then end what works beside it."""
@@ -353,7 +411,8 @@ class Journal:
         if batch.piece is None:
             batch.piece = self._swept_with(batch)
         if batch.has_work():
-            self._keep_last_number(batch)
+            if not self._only_reads:
+                self._keep_last_number(batch)
             self._is_offered = True
             self._under_way.append(batch)
             self._offered.append(batch)
@@ -423,8 +482,10 @@ class Journal:
 
     def _see_to_files(self) -> None:
         """Do what keeps the log and the database's file small, between commits."""
+        self._file_hold.do_orders()
         checkpointer, shrinker = self._checkpointer, self._shrinker
-        if shrinker.proceed(may_begin=not checkpointer.is_asked):
+        may_begin = not (checkpointer.is_asked or checkpointer.is_held)
+        if shrinker.proceed(may_begin=may_begin):
             checkpointer.has_committed()
         if not shrinker.is_cutting:
             checkpointer.proceed()
@@ -451,7 +512,10 @@ class Journal:
             connection.pragma("synchronous", synchronous)
             self._synchronous = synchronous
         changes = connection.total_changes()
+        if batch.piece and self._keeps_gone:
+            batch.piece = batch.piece._replace(through=0)
         found = commit(connection, batch, is_synced=self._is_synced)
+        self._keeps_gone |= batch.keeps_gone
         if batch.needs_sync:
             self._is_synced = True
         elif connection.total_changes() != changes:
@@ -464,12 +528,14 @@ class Journal:
         if batch is self._gathering:
             self._is_offered = False
             self._gathering = Batch()
+        if batch.damaged:
+            self._tell_damage(batch)
         for waiters in (batch.waiters, found):
             for future, result in waiters:
                 if not future.done():
                     future.set_result(result)
         sweeper = self._sweeper
-        sweeper.live += len(batch.inserts) + len(batch.moves) - len(batch.gone)
+        self._count(batch)
         self._committed += 1
         if sweeper.is_empty():
             self._is_idle = False
@@ -478,23 +544,51 @@ class Journal:
         elif self._sweeps and self._idle_timer is None:
             self._watch_for_idleness()
 
+    def _tell_damage(self, batch: Batch) -> None:
+        """Tell those whose messages are damaged on disk, and whoever watches."""
+        self._damaged += len(batch.damaged)
+        for future, error in batch.lost:
+            if not future.done():
+                future.set_exception(error)
+        self._on_damage(DataLoss(batch.damaged).message)
+
+    def fail_for_good(self, error: Exception) -> None:
+        """Take note that what the disk holds could not be read after it was full."""
+        self._failure = failed(error)
+        self._on_failure(self._failure.message)
+
     def _fail(self, error: Exception) -> None:
-        """Stop acknowledging, for good: after a failed sync only a restart finds the truth."""
+        """Stop acknowledging: what was decided since the last commit is not on disk.
+
+        For good, unless the disk was full and the error has undone nothing but its own
+        transaction: after a failed sync only a restart finds the truth.
+        """
         self._stop_sweeping()
-        self._failure = (
-            f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
-            " more; mend the disk and restart q, which serves all that was acknowledged"
-        )
+        if self._is_for_want_of_room(error):
+            self._failure = full(error)
+        else:
+            self._failure = failed(error)
         for batch in {id(batch): batch for batch in (*self._under_way, self._gathering)}.values():
             self._refuse(batch)
+            self._count(batch)
+        self._file_hold.fail(again(self._failure))
         self._under_way.clear()
         self._offered.clear()
         self._is_offered = False
         self._gathering = Batch()
-        self._on_failure(self._failure)
+        self._on_failure(self._failure.message)
+
+    def _is_for_want_of_room(self, error: Exception) -> bool:
+        system_errnos = (self._connection.system_errno, self._checkpointer.system_errno)
+        return is_for_want_of_room(error, *system_errnos)
 
     def _refuse(self, batch: Batch) -> None:
         """Tell everyone that a batch will not be committed."""
+        assert self._failure
         for future in batch.everyone():
             if not future.done():
-                future.set_exception(StoreFailed(self._failure))
+                future.set_exception(again(self._failure))
+
+    def _count(self, batch: Batch) -> None:
+        """Count messages that are there, and no more, by a batch."""
+        self._sweeper.live += len(batch.inserts) + len(batch.moves) - len(batch.gone)

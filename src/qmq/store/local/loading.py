@@ -63,6 +63,8 @@ def load(
     connection: apsw.Connection,
     together: Together,
     on_progress: Callable[[int, int], None],
+    *,
+    keeps_clock: bool = False,
 ) -> Found:
     """Rebuild the queues from the rows.
 
@@ -71,6 +73,7 @@ def load(
         together: takes over the rows of leases that began together.
         on_progress: called once a second, with the number of messages that were read by then,
             and about how many there are.
+        keeps_clock: the clock by which moments were written goes on, and nothing is written.
     """
     by_number = _queues(connection)
     [(last_number,)] = connection.execute(_SQL["select_last_number"])
@@ -90,7 +93,8 @@ def load(
         if home := by_number.get(number):
             home.hold_group(*held)
     _load_known(connection, by_number, found)
-    found.clock_offset_ns = _clock_offset(connection, found.queues)
+    if not keeps_clock:
+        found.clock_offset_ns = _clock_offset(connection, found.queues)
     return found
 
 
@@ -239,6 +243,7 @@ def _clock_offset(connection: apsw.Connection, queues: Iterable[Queue]) -> int:
     if offset_ns and not any(
         queue.leases.by_seq or len(queue.dedup) or queue.info.settings.ttl_ns for queue in queues
     ):
-        connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
+        if not (connection.pragma("query_only") or connection.readonly("main")):
+            connection.execute(_SQL["save_clock_offset"], {"offset_ns": 0})
         return 0
     return offset_ns

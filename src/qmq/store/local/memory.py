@@ -29,7 +29,7 @@ class MemoryStore:
         self._envelopes: dict[int, bytes] = {}
         self._seq = 0
 
-    def check(self) -> None:
+    def check(self, *, only_reads: bool = False) -> None:
         """Take every call."""
 
     def new_queue(self, queue: Queue) -> Awaitable[None]:  # noqa: ARG002 - The catalog has it.
@@ -104,6 +104,9 @@ class MemoryStore:
         taken, _ = queue.pop_batch(count_max, bytes_max)
         self._free(taken)
         return Done(list(map(self._envelopes.pop, taken)))
+
+    def set_aside(self, queue: Queue, entries: Sequence[int]) -> None:
+        """Leave alone what is in memory, which is never found to be damaged."""
 
     def peek(self, queue: Queue) -> Awaitable[bytes]:
         """Return the message at the head of a queue."""

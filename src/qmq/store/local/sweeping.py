@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from qmq.model.index import seqs_of, sizes_of
+from qmq.model.index import seqs_of, sizes_each, sizes_of
 
 #: Messages that are sorted at once, which takes the event loop less than a millisecond.
 _SORTED: Final = 2_000
@@ -80,7 +80,7 @@ class _Run:
     def __init__(self, entries: Iterable[int]) -> None:
         ordered = sorted(entries)
         self.seqs = array("q", seqs_of(ordered))
-        self.sizes = array("I", [entry & 0xFFFFFFFF for entry in ordered])
+        self.sizes = array("I", sizes_each(ordered))
         #: How many of them were taken.
         self.at = 0
 

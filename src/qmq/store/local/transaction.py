@@ -8,17 +8,20 @@ from typing import Any, Final
 
 import apsw
 
-from qmq.model.changes import Move
+from qmq.errors import DataLoss
+from qmq.model.changes import Changes, Move
 from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
-from qmq.store.local.directory import APPLICATION_ID
+from qmq.store.local.broken_log import Mark
+from qmq.store.local.checksums import is_damage
 from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.sweeping import Piece
 from qmq.store.local.together import LeaseRow, packed
 from qmq.store.sql import load_statements
 
-#: Writes what is there already, and yet the database's first page anew: SQLite syncs no
+#: Write the database's first page anew, also where it says the same already: SQLite syncs no
 #: commit that has written no page, and also writes none for a row that stays as it was.
-_REWRITE: Final = f"pragma application_id = {APPLICATION_ID}"
+_SAY_SYNCED: Final = f"pragma application_id = {Mark.SYNCED:d}"
+_SAY_UNSYNCED: Final = f"pragma application_id = {Mark.UNSYNCED:d}"
 
 _SQL = load_statements("qmq.store.local", "statements.sql")
 
@@ -33,14 +36,17 @@ class Batch:
 
     __slots__ = (
         "bytes",
+        "damaged",
         "delivery_saves",
         "forgotten",
         "gone",
         "gone_number",
         "inserts",
+        "keeps_gone",
         "known",
         "last_number",
         "lease_inserts",
+        "lost",
         "moves",
         "needs_sync",
         "piece",
@@ -78,14 +84,21 @@ class Batch:
         self.last_number = 0
         self.saves_last_number = False
         self.bytes = 0
+        #: Messages that are damaged on disk, and who asked for them.
+        self.damaged: list[int] = []
+        #: Whether rows of what has left cannot be removed, so that it has to be known for longer.
+        self.keeps_gone = False
+        self.lost: list[tuple[asyncio.Future[Any], DataLoss]] = []
 
     def has_work(self) -> bool:
         """Whether there is anything to write, read or sync."""
+        return bool(self.needs_sync or self.inserts or self.gone or self.reads) or self.writes()
+
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
         return bool(
-            self.needs_sync
-            or self.inserts
+            self.inserts
             or self.gone
-            or self.reads
             or self.delivery_saves
             or self.lease_inserts
             or self.moves
@@ -97,10 +110,66 @@ class Batch:
             or self.piece
         )
 
+    def join(self, changes: Changes, size: int) -> None:
+        """Add what changes write; what they remove or move leaves besides.
+
+        Args:
+            changes: of any queues.
+            size: that of the new envelopes, in bytes.
+        """
+        self.inserts += [
+            (seq_of(added), queue_number, envelope)
+            for added, queue_number, envelope in changes.added
+        ]
+        self.bytes += size
+        self.moves += changes.moved
+        self.redrives += changes.redrives
+        for queue_number, group_id, paused_ns, parked_ns in changes.groups:
+            statement = "save_group" if paused_ns or parked_ns else "delete_group"
+            parameters: dict[str, str | int] = {"queue": queue_number, "group_id": group_id}
+            if paused_ns or parked_ns:
+                parameters |= {"paused_ns": paused_ns, "parked_ns": parked_ns}
+            self.queue_changes.append((_SQL[statement], parameters))
+        for schedule in changes.schedules:
+            self.schedules.append(schedule)
+            self.bytes += len(schedule[1])
+        self.known += [
+            (known.seq, queue_number, *known[1:]) for queue_number, known in changes.known
+        ]
+        self.forgotten += changes.forgotten
+
     def everyone(self) -> Iterable[asyncio.Future[Any]]:
         """All who wait for the batch."""
         yield from (future for future, _ in self.waiters)
         yield from (future for _, future in self.reads)
+        yield from (future for future, _ in self.lost)
+
+    def leave_alone(self, damaged: set[int]) -> None:
+        """Do nothing about messages that are damaged: their rows stay as they are.
+
+        Who takes several gets the others, and who only looks is told.
+        """
+        gone, reads = set(self.gone), self.reads
+        self.reads = []
+        for entries, future in reads:
+            bad = [seq for seq in seqs_of(entries) if seq in damaged]
+            others = [entry for entry in entries if seq_of(entry) not in damaged]
+            if bad and not (others and gone.issuperset(seqs_of(entries))):
+                self.lost.append((future, DataLoss(bad)))
+            else:
+                self.reads.append((others, future))
+            gone.difference_update(bad)
+            self.damaged += bad
+        for move in self.moves:
+            if seq_of(move.old_entry) in damaged:
+                gone.discard(seq_of(move.old_entry))
+        self.moves = [move for move in self.moves if seq_of(move.old_entry) not in damaged]
+        self.gone = [seq for seq in self.gone if seq in gone]
+        if self.piece and not damaged.isdisjoint(self.piece.messages):
+            # As long as their rows are there, that they have left has to be known.
+            staying = array("q", (seq for seq in self.piece.messages if seq not in damaged))
+            self.piece = self.piece._replace(messages=staying, through=0)
+            self.keeps_gone = True
 
 
 def commit(
@@ -112,7 +181,48 @@ def commit(
         connection: syncs the transaction if the batch needs that.
         batch: what to write and read.
         is_synced: whether all before it is on disk already.
+
+    Raises:
+        apsw.Error: it is not known what is on disk of it.
     """
+    try:
+        return _commit(connection, batch, is_synced=is_synced)
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+        damaged = _damaged(connection, batch)
+        if not damaged:
+            raise
+    # A read that fails has undone the transaction.
+    batch.leave_alone(damaged)
+    return _commit(connection, batch, is_synced=is_synced)
+
+
+def _damaged(connection: apsw.Connection, batch: Batch) -> set[int]:
+    """Find the messages that a batch is about and that cannot be read, outside of a transaction."""
+    coming = {seq for seq, _, _ in batch.inserts}
+    coming.update(seq_of(move.new_entry) for move in batch.moves)
+    wanted = {seq for entries, _ in batch.reads for seq in seqs_of(entries)}
+    wanted.update(seq_of(move.old_entry) for move in batch.moves)
+    if batch.piece:
+        wanted.update(batch.piece.messages)
+    cursor, damaged = connection.cursor(), set[int]()
+    for seq in wanted - coming:
+        try:
+            cursor.execute(_SQL["read_message"], (seq,)).fetchall()
+        except apsw.Error as error:
+            if not is_damage(error):
+                raise
+            damaged.add(seq)
+    for move in batch.moves:
+        if seq_of(move.old_entry) in damaged:
+            damaged.add(seq_of(move.new_entry))
+    return damaged
+
+
+def _commit(
+    connection: apsw.Connection, batch: Batch, *, is_synced: bool
+) -> list[tuple[asyncio.Future[Any], Any]]:
     cursor = connection.cursor()
     cursor.execute("begin immediate")
     try:
@@ -132,14 +242,25 @@ def commit(
         if batch.piece or batch.saves_last_number:
             # Without effect as long as the message of that number is there.
             cursor.execute(_SQL["save_last_number"], {"last": batch.last_number})
-        if batch.needs_sync and not is_synced:
-            cursor.execute(_REWRITE)
+        _say_if_synced(cursor, batch, is_synced=is_synced)
         cursor.execute("commit")
     except BaseException:
         if connection.in_transaction:
             cursor.execute("rollback")
         raise
     return found
+
+
+def _say_if_synced(cursor: apsw.Cursor, batch: Batch, *, is_synced: bool) -> None:
+    """Say so of a transaction that is not synced, and of the next that is.
+
+    One that only reads writes nothing for that.
+    """
+    if not batch.needs_sync:
+        if batch.writes():
+            cursor.execute(_SAY_UNSYNCED)
+    elif not is_synced:
+        cursor.execute(_SAY_SYNCED)
 
 
 def _insert(cursor: apsw.Cursor, messages: Sequence[tuple[int, int, bytes]]) -> None:

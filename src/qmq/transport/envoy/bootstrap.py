@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
+from qmq.limits import TRANSFER_TIMEOUT_S, WAIT_S_MAX
 from qmq.transport.envoy import filters
 from qmq.transport.envoy.access_log import request_log
 from qmq.transport.envoy.listener import Endpoint, listener, socket_address
@@ -30,6 +31,12 @@ _JSON_OVERHEAD_BYTES_MAX: Final = 1024 * 1024
 #: Requests under way to one server: no limit of ours, Envoy's default is 1024.
 _UPSTREAM_REQUESTS_MAX: Final = 1_000_000
 
+#: Bytes of freed memory that go back to the system each second.
+_RELEASED_BYTES: Final = 256 * 1024 * 1024
+
+#: Streams for which at least so many bytes are buffered, as a power of two, may be reset.
+_TRACKED_BITS: Final = 18
+
 _BUSIEST_METHODS: Final = ("Add", "Pop", "Lease", "Ack")
 
 #: The route of all requests where an application ends the chain of filters.
@@ -48,6 +55,11 @@ class Process:
     connections_max: int
     #: Bytes of the largest message that the API carries.
     message_bytes_max: int
+    #: Bytes of Envoy's heap, in which Python's large objects are as well, beyond which streams are
+    #: reset; 0 if they never are.
+    heap_bytes_max: int = 0
+    #: Seconds that a request may take to come in, and a reply to be read.
+    transfer_timeout_s: int = TRANSFER_TIMEOUT_S
 
 
 def server_bootstrap(
@@ -62,8 +74,9 @@ def server_bootstrap(
         API,
         listen,
         [*before, application],
-        {"routes": [*_grpc_routes(before), _TO_APPLICATION]},
+        {"routes": [*_grpc_routes(process, before), _other_grpc_route(), _rest_route(process)]},
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
+        reply_timeout_s=process.transfer_timeout_s,
     )
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
     # port answers until the end.
@@ -74,6 +87,7 @@ def server_bootstrap(
         _application(ops_app, process),
         {"routes": [_TO_APPLICATION]},
         body_bytes_max=0,
+        reply_timeout_s=process.transfer_timeout_s,
     )
     return {**_process(process), "static_resources": {"listeners": [api, ops]}}
 
@@ -87,7 +101,12 @@ def gateway_bootstrap(
     call. With `debug` the request log is for people to read.
     """
     virtual_host: JsonObject = {
-        "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "server", "timeout": "0s"}}],
+        "routes": [
+            {
+                "match": {"prefix": "/"},
+                "route": {**_idle(process), "cluster": "server", "timeout": "0s"},
+            }
+        ],
         "typed_per_filter_config": {"envoy.filters.http.cors": filters.every_origin()},
     }
     gateway = listener(
@@ -102,6 +121,7 @@ def gateway_bootstrap(
         ],
         virtual_host,
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
+        reply_timeout_s=process.transfer_timeout_s,
         sentences={503: f"cannot reach the server {server}: {LOCAL_REPLY_BODY}"},
         access_logs=[request_log(debug=debug)],
     )
@@ -115,7 +135,7 @@ def json_request_bytes_max(message_bytes_max: int) -> int:
     return message_bytes_max * 4 // 3 + _JSON_OVERHEAD_BYTES_MAX
 
 
-def _grpc_routes(unneeded: Sequence[JsonObject]) -> list[JsonObject]:
+def _grpc_routes(process: Process, unneeded: Sequence[JsonObject]) -> list[JsonObject]:
     """Build a route for each method of q, on which gRPC calls pass by filters made for others.
 
     Those filters would let a gRPC call through as it is, for 15 % of its processor time.
@@ -123,16 +143,45 @@ def _grpc_routes(unneeded: Sequence[JsonObject]) -> list[JsonObject]:
     disabled = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
     content_type = {"name": "content-type", "string_match": {"exact": "application/grpc"}}
     service = q_pb2.DESCRIPTOR.services_by_name["Q"]
+    streams = {each.name for each in service.methods if each.server_streaming}
     # Envoy tries one route after the other.
     names = dict.fromkeys((*_BUSIEST_METHODS, *(method.name for method in service.methods)))
     return [
         {
-            **_TO_APPLICATION,
+            **(_TO_APPLICATION if name in streams else _until_idle(process)),
             "match": {"path": f"/{service.full_name}/{name}", "headers": [content_type]},
             "typed_per_filter_config": {str(each["name"]): disabled for each in unneeded},
         }
         for name in names
     ]
+
+
+def _other_grpc_route() -> JsonObject:
+    """Build the route of the gRPC calls that have none of their own.
+
+    The application itself ends those whose requests do not come in: streams may be silent for days.
+    """
+    content_type = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    return {**_TO_APPLICATION, "match": {"prefix": "/", "headers": [content_type]}}
+
+
+def _rest_route(process: Process) -> JsonObject:
+    """Build the route of all that is no gRPC, whose requests filters gather before they pass on."""
+    return {"match": {"prefix": "/"}, **_until_idle(process)}
+
+
+def _until_idle(process: Process) -> JsonObject:
+    """Say that a call ends on which nothing happens; one that waits for a message is silent.
+
+    What this says of a cluster means nothing, since no filter asks: Envoy knows timeouts only of
+    routes that have one.
+    """
+    return {"route": {**_idle(process), "cluster": "none"}}
+
+
+def _idle(process: Process) -> JsonObject:
+    # The application is sooner, by a sweep, with calls that reach it: it can say more.
+    return {"idle_timeout": f"{WAIT_S_MAX + 2 * process.transfer_timeout_s}s"}
 
 
 def _application(app: str, process: Process) -> list[JsonObject]:
@@ -190,18 +239,54 @@ def _cluster(server: Endpoint) -> JsonObject:
 
 
 def _process(process: Process) -> JsonObject:
-    connections = {
-        "name": "envoy.resource_monitors.global_downstream_max_connections",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.resource_monitors"
-            ".downstream_connections.v3.DownstreamConnectionsConfig",
-            "max_active_downstream_connections": process.connections_max,
-        },
+    overload: JsonObject = {
+        "resource_monitors": [
+            _monitor(
+                "global_downstream_max_connections",
+                "downstream_connections.v3.DownstreamConnectionsConfig",
+                max_active_downstream_connections=process.connections_max,
+            )
+        ]
     }
+    if process.heap_bytes_max:
+        overload = _bounded_heap(overload, process.heap_bytes_max)
     return {
         "admin": {"address": {"pipe": {"path": process.admin_socket, "mode": 0o600}}},
         "stats_config": {
             "stats_matcher": {"inclusion_list": {"patterns": [{"safe_regex": {"regex": _STATS}}]}}
         },
-        "overload_manager": {"resource_monitors": [connections]},
+        "overload_manager": overload,
+        # Else the heap would stay as large as it ever was.
+        "memory_allocator_manager": {
+            "bytes_to_release": _RELEASED_BYTES,
+            "memory_release_interval": "1s",
+        },
+    }
+
+
+def _bounded_heap(overload: JsonObject, bytes_max: int) -> JsonObject:
+    """Add to an overload manager that streams are reset, those first for which most is buffered."""
+    heap = _monitor("fixed_heap", "fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=bytes_max)
+    reset = {
+        "name": "envoy.overload_actions.reset_high_memory_stream",
+        "triggers": [
+            {
+                "name": heap["name"],
+                "scaled": {"scaling_threshold": 0.85, "saturation_threshold": 1.0},
+            }
+        ],
+    }
+    return {
+        "resource_monitors": [*cast("list[JsonObject]", overload["resource_monitors"]), heap],
+        "actions": [reset],
+        # What is buffered is counted by stream, in classes that begin with this many bytes.
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": _TRACKED_BITS},
+    }
+
+
+def _monitor(name: str, type_name: str, **fields: object) -> JsonObject:
+    package = "type.googleapis.com/envoy.extensions.resource_monitors."
+    return {
+        "name": f"envoy.resource_monitors.{name}",
+        "typed_config": {"@type": package + type_name, **fields},
     }

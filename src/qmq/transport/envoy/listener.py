@@ -3,10 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from qmq.limits import CONNECTION_CALLS_MAX
 from qmq.transport.envoy.replies import JsonObject, local_replies
 
 #: Seconds without a sign of life after which a client's connection is looked after.
 _KEEPALIVE_S: Final = 60
+
+
+#: Bytes that a client may send on one stream, and on one connection, before they are taken.
+_STREAM_WINDOW_BYTES: Final = 1024 * 1024
+_CONNECTION_WINDOW_BYTES: Final = 16 * 1024 * 1024
 
 
 class Endpoint(NamedTuple):
@@ -26,13 +32,15 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     virtual_host: JsonObject,
     *,
     body_bytes_max: int,
+    reply_timeout_s: int,
     sentences: Mapping[int, str] | None = None,
     access_logs: Sequence[JsonObject] = (),
 ) -> JsonObject:
     """Build a listener; its name is the prefix of its statistics too.
 
     `virtual_host` has the routes, and what else holds for them; `body_bytes_max` is how
-    much of a request's body filters may hold back at a time; `sentences` are what callers
+    much of a request's body filters may hold back at a time; `reply_timeout_s` is how long a reply
+    that is whole may wait for its client to read it; `sentences` are what callers
     are told, by HTTP status, instead of what Envoy would say.
     """
     host = {
@@ -45,7 +53,8 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
         ".http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        "route_config": {"virtual_hosts": [host]},
+        # Which clusters there are is of no interest where no filter sends requests to one.
+        "route_config": {"virtual_hosts": [host], "validate_clusters": False},
         "http_filters": list(http_filters),
         "access_log": list(access_logs),
         "generate_request_id": False,
@@ -57,13 +66,10 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         # A long poll or a stream may stay silent for long; a peer that is gone is
         # found by pings and by TCP keep-alive instead.
         "stream_idle_timeout": "0s",
+        "stream_flush_timeout": f"{reply_timeout_s}s",
         "request_headers_timeout": "10s",
         "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": name},
-        "http2_protocol_options": {
-            "connection_keepalive": {"interval": f"{_KEEPALIVE_S}s", "timeout": "20s"},
-            # A bad request ends its own stream, not those beside it.
-            "override_stream_error_on_invalid_http_message": True,
-        },
+        "http2_protocol_options": _http2(),
     }
     network_filter = {
         "name": "envoy.filters.network.http_connection_manager",
@@ -81,6 +87,18 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
             "keepalive_probes": 4,
         },
         "filter_chains": [{"filters": [network_filter]}],
+    }
+
+
+def _http2() -> JsonObject:
+    return {
+        "max_concurrent_streams": CONNECTION_CALLS_MAX,
+        # Of a reply, too, no more than that is buffered before the application has to wait.
+        "initial_stream_window_size": _STREAM_WINDOW_BYTES,
+        "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
+        "connection_keepalive": {"interval": f"{_KEEPALIVE_S}s", "timeout": "20s"},
+        # A bad request ends its own stream, not those beside it.
+        "override_stream_error_on_invalid_http_message": True,
     }
 
 

@@ -56,6 +56,7 @@ def local_replies(body_bytes_max: int, sentences: Mapping[int, str]) -> JsonObje
     sentences = {
         **sentences,
         403: "the protocol of a connection cannot be changed",
+        408: "the request did not come in whole, or its reply was not read, in time",
         413: too_large(body_bytes_max),
         431: "the request's headers are too large or too many",
     }

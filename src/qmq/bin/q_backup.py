@@ -1,0 +1,47 @@
+"""The command `q backup`."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from qmq.errors import QError
+
+_MIB = 1024 * 1024
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DEST", type=click.Path(path_type=Path))
+def backup(directory: Path, target: Path) -> None:
+    """Copy the data directory DIR to DEST, also while a q runs on it.
+
+    All that was acknowledged before is in it, but for MEMORY queues. DEST is a new directory on
+    which q can be started: q --data DEST. Until it is whole it has another name.
+
+    Exits with status 0 if there is a backup, and 1 if there is none.
+    """
+    # Imported late: help and usage errors need none of it.
+    from qmq.cli.progress import Progress  # noqa: PLC0415
+    from qmq.store.local.backup import back_up  # noqa: PLC0415
+
+    try:
+        with Progress(None, "MiB") as progress:
+
+            def show(done: int, total: int) -> None:
+                progress.expect(total)
+                progress.show(done // _MIB, done)
+
+            made = back_up(directory, target, show)
+    except QError as error:
+        click.echo(f"q: error: {error.message}", err=True)
+        sys.exit(1)
+    moment = datetime.fromtimestamp(made.moment_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+    holds = "an older format, which q migrates when it starts"
+    if made.messages is not None:
+        holds = f"{made.queues:,} queues, {made.messages:,} messages"
+    click.echo(f"{made.path}: {holds}, {made.bytes / _MIB:,.1f} MiB")
+    click.echo(f"It holds all that was acknowledged before {moment}.")
+    if made.was_running:
+        click.echo("MEMORY queues are in no backup.")

@@ -1,0 +1,3 @@
+-- The tables stay as they are. From this format on, each page ends with a checksum, for which
+-- qmq.store.local.checksums makes room before this step: so a q that knows nothing of them, and
+-- would write pages without, does not open the database.
