@@ -300,8 +300,8 @@ class World:
 
     def _note_surprise(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        # Those who waited for a server that was killed do not hear any more that it has failed.
-        if not isinstance(error, StoreFailed):
+        # What is left of a server that was killed does not hear any more that it has failed.
+        if not isinstance(error, StoreFailed | apsw.ConnectionClosedError):
             self.surprises.append(f"{context['message']}: {error!r}")
 
 
