@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 
 import apsw
 
+from qmq.store.local.checksums import checking_vfs
 from qmq.store.local.directory import DataDirectory
 from tests.world.loop import SimulatedLoop
 
 _NAME: Final = "world"
-_BASE: Final = "unix-excl"
 DATABASE: Final = "q.db"
 
 #: A disk writes sectors of so many bytes as a whole.
@@ -82,7 +82,9 @@ class Machine(apsw.VFS):
             loop: whose time passes while the disk works.
             chance: decides how long that takes, and what a loss of power leaves.
         """
-        super().__init__(_NAME, _BASE, makedefault=True)
+        #: The name of the file system that does the work: the one that q uses.
+        self.base = checking_vfs()
+        super().__init__(_NAME, self.base, makedefault=True)
         self.data = data
         self._loop = loop
         self._chance = chance
@@ -122,6 +124,11 @@ class Machine(apsw.VFS):
             raise apsw.FullError(f"no space for {file}")
         self.writes += 1
         write()
+        if data is not None:
+            # On its way to the file, a page got its checksum.
+            with (self.data / file).open("rb") as written:
+                written.seek(offset)
+                data = written.read(len(data))
         self._files.setdefault(file, _OnDisk()).unsynced.append(_Write(offset, data))
 
     def sync(self, file: str) -> None:
@@ -188,7 +195,7 @@ class _File(apsw.VFSFile):
     def __init__(
         self, machine: Machine, name: str | apsw.URIFilename | None, path: Path, flags: list[int]
     ) -> None:
-        super().__init__(_BASE, name, flags)
+        super().__init__(machine.base, name, flags)
         self._machine = machine
         self._file = path.name
         self._is_watched = machine.is_watched(path)

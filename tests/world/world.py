@@ -40,8 +40,9 @@ _BETWEEN_FAULTS_S: Final = 2.5
 #: Seconds by which somebody sets the machine's clock.
 _SETS_S: Final = (-600, -30, -2, 1, 5, 60, 86_400)
 
-#: Seconds after which every lease, delay and back-off is over, but for a clock that was set back.
-_PEACE_S: Final = 60.0
+#: Seconds after which every lease, delay and back-off is over, of which the last can take five
+#: minutes, but for a clock that was set back.
+_PEACE_S: Final = 400.0
 
 
 class World:
@@ -299,8 +300,8 @@ class World:
 
     def _note_surprise(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        # Those who waited for a server that was killed do not hear any more that it has failed.
-        if not isinstance(error, StoreFailed):
+        # What is left of a server that was killed does not hear any more that it has failed.
+        if not isinstance(error, StoreFailed | apsw.ConnectionClosedError):
             self.surprises.append(f"{context['message']}: {error!r}")
 
 
