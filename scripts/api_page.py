@@ -29,7 +29,9 @@ Error = type[errors.QError]
 ERRORS_OF_ANY_CALL: Final[Sequence[Error]] = (
     errors.InvalidArgument,
     errors.TooLarge,
+    errors.Overloaded,
     errors.DeadlineExceeded,
+    errors.RequestTimeout,
     errors.Unimplemented,
     errors.Busy,
     errors.StoreFailed,

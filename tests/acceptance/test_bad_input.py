@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
+import apsw
 import grpc
 import pytest
 
 from qmq.limits import TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from qmq.store.local.checksums import database_vfs
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.http2 import GRPC, Http2Client, Reply, frame
 from tests.acceptance.rest import rest
@@ -374,7 +376,7 @@ def test_data_of_a_newer_version_is_refused(q_server: RunningQ) -> None:
     """A database of a later format is not touched."""
     q_server.stop()
     database = q_server.data / "q.db"
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(apsw.Connection(str(database), vfs=database_vfs())) as connection:
         connection.execute("pragma user_version = 99")
     before = database.read_bytes()
 

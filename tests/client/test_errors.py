@@ -60,6 +60,7 @@ def made(kind: type[server_errors.QError]) -> server_errors.QError:
         server_errors.GroupsFull: ("some-id", 3, 3),
         server_errors.SelectionsFull: (3, 3, 2.5),
         server_errors.MemoryFull: (1_000, 990, 20),
+        server_errors.Overloaded: ("too much", "calls_max", 4, 4),
         server_errors.TooLarge: ("too large", "message_bytes_max", 4, 5),
         server_errors.LimitReached: ("too many", "queues_max", 4, 5),
     }

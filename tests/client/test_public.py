@@ -25,12 +25,12 @@ NAMES = set(
     GroupsFull GroupState InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached
     MemoryFull Message MessageNotFound MessageState MessageTooLarge Metadata Missed
     MsgspecCodec NackKind NameTaken NewMessage NoDeadLetterQueue NotSent Outcome Overflow
-    Pause PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty QueueFull
-    QueueInfo QueueInUse QueueNotFound QueuePaused QueueSettings QueueStats Rate Redrive
-    RedriveNotFound RedriveState Reject Release Retry Schedule ScheduleNotFound Selection
-    SelectionsFull ServerBusy ServerNotReached ServerShuttingDown Store StoreFailed
-    StoreNotConfigured StoresDiffer Tag TextCodec TLS Unavailable Unimplemented UnknownStore
-    Worker
+    Overloaded Pause PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty
+    QueueFull QueueInfo QueueInUse QueueNotFound QueuePaused QueueSettings QueueStats Rate
+    Redrive RedriveNotFound RedriveState Reject Release RequestTimeout Retry Schedule
+    ScheduleNotFound Selection SelectionsFull ServerBusy ServerNotReached ServerShuttingDown
+    Store StoreFailed StoreNotConfigured StoresDiffer Tag TextCodec TLS Unavailable
+    Unimplemented UnknownStore Worker
     """.split()  # noqa: SIM905 - One a line would be a page.
 )
 

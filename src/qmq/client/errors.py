@@ -227,6 +227,12 @@ class MemoryFull(LimitReached):
     reason = "MEMORY_FULL"
 
 
+class Overloaded(LimitReached):
+    """The server has as much in hand for its clients as it may; nothing was done."""
+
+    reason = "OVERLOADED"
+
+
 class MessageTooLarge(LimitReached):
     """A message, or a request as a whole, is larger than the server carries."""
 
@@ -295,6 +301,12 @@ class DeadlineExceeded(QmqError):
 
     code = "DEADLINE_EXCEEDED"
     reason = "DEADLINE_EXCEEDED"
+
+
+class RequestTimeout(DeadlineExceeded):
+    """The request took too long to reach the server as a whole; nothing was done."""
+
+    reason = "REQUEST_TIMEOUT"
 
 
 class Unimplemented(QmqError):

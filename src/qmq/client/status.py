@@ -42,6 +42,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.GroupsFull,
         errors.SelectionsFull,
         errors.MemoryFull,
+        errors.Overloaded,
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,
@@ -50,6 +51,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.ServerBusy,
         errors.ServerShuttingDown,
         errors.DeadlineExceeded,
+        errors.RequestTimeout,
         errors.Unimplemented,
     )
 }

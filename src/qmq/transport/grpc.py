@@ -132,6 +132,8 @@ class GrpcApp:
         self._in_hand = InHand(bounds or Bounds())
         #: What receives the calls that may wait, by their tasks.
         self._waiting: dict[asyncio.Task[Any], Receive] = {}
+        #: Those of them that are being ended since nobody waits for them.
+        self._abandoned: set[asyncio.Task[Any]] = set()
         self._open_streams: set[Requests] = set()
         #: What streams are told that begin after all were ended.
         self._end_of_streams: QError | None = None
@@ -215,8 +217,11 @@ class GrpcApp:
         try:
             return await call
         except asyncio.CancelledError:
-            raise Gone from None
+            if task in self._abandoned:
+                raise Gone from None
+            raise
         finally:
+            self._abandoned.discard(task)
             del self._waiting[task]
 
     async def end_abandoned(self) -> None:
@@ -230,6 +235,7 @@ class GrpcApp:
                 continue
             for at, (task, receive) in enumerate(list(self._waiting.items())):
                 if task in self._waiting and await _is_gone(receive) and task in self._waiting:
+                    self._abandoned.add(task)
                     task.cancel()
                 if at % _LOOKED_AT_ONCE == 0:
                     await asyncio.sleep(0)
