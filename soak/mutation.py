@@ -39,7 +39,7 @@ _BESIDE: Final = (
 
 #: How long a test, and all of a fault, may take in seconds: only faults that make them hang do.
 _TEST_LIMIT_S: Final = 30
-_LIMIT_S: Final = 300
+_LIMIT_S: Final = 120
 
 
 @dataclass(frozen=True)
