@@ -32,7 +32,7 @@ def crashtest(directory: Path, file: TextIO | None, *, is_write: bool) -> None:
     """Try the disk under the directory DIR: how fast it is, and whether it keeps what it says.
 
     Measures syncs and q's commits, kills a q in the middle of its work again and again,
-    and leaves nothing there. Takes about 20 seconds.
+    and leaves nothing there. Takes some 15 seconds.
 
     Exits with status 0 if all that was acknowledged is there, whatever the warnings, 1 if
     something is lost, and 2 if it cannot be tried.
