@@ -43,6 +43,12 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that a process has taken so far, whatever else the machine does."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class RunningQ:
     """The program q on ports and a data directory of its own, which outlive a restart."""
 
@@ -64,8 +70,7 @@ class RunningQ:
     @property
     def cpu_s(self) -> float:
         """Seconds of processor time that q has taken so far, whatever else the machine does."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.pid)
 
     @property
     def log(self) -> str:

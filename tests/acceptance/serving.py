@@ -52,6 +52,11 @@ class Serving:
             self.kill()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
     def wait_until(self, holds: Callable[[], bool]) -> None:
         """Look again and again until something holds."""
         deadline = time.monotonic() + PATIENCE_S
