@@ -46,14 +46,14 @@ class Load(threading.Thread):
 
     def __init__(self, address: str, kind: str, queue: str, done: Counter[str]) -> None:
         super().__init__(name=f"{kind} {queue}")
-        self._address, self._kind, self._queue, self._done = address, kind, queue, done
+        self._address, self.kind, self._queue, self._done = address, kind, queue, done
         self.is_stopped = threading.Event()
         self.fault: Exception | None = None
 
     def run(self) -> None:
         """Call, and pause a moment."""
         with qmq.Client(self._address) as client:
-            step = getattr(self, f"_{self._kind}")
+            step = getattr(self, f"_{self.kind}")
             try:
                 while not self.is_stopped.wait(_PAUSE_S):
                     self._done[self.name] += step(client.queue(self._queue))
@@ -154,10 +154,14 @@ def main() -> None:
                 if len(looks) % _LOOKS_A_MINUTE == 0:
                     print(f"{now / 60:.1f} min: {looks[-1]}", file=sys.stderr, flush=True)
                 time.sleep(min(60 / _LOOKS_A_MINUTE, arguments.minutes * 6))
-            for each in loads:
-                each.is_stopped.set()
-            for each in loads:
-                each.join(timeout=30)
+            # Those that add end last: who consumes waits for a message, and then looks whether
+            # it is to end.
+            adding = [each for each in loads if each.kind == "add"]
+            for group in ([each for each in loads if each.kind != "add"], adding):
+                for each in group:
+                    each.is_stopped.set()
+                for each in group:
+                    each.join(timeout=30)
         finally:
             server.stop()
     arguments.plot.parent.mkdir(parents=True, exist_ok=True)
