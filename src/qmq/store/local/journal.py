@@ -324,6 +324,7 @@ class Journal:
 
         Raises:
             StoreFailed: a commit has failed.
+            DiskFull: likewise, for want of room.
         """
         if pending := self.settled(None, Durability.OS):
             await pending
