@@ -70,6 +70,8 @@ class HealthService:
             if status != told:
                 told = status
                 yield [_response(status)]
+                # It may have changed while the reply was being sent.
+                continue
             if self._is_stopped:
                 break
             await changed.wait()
