@@ -18,6 +18,7 @@ class Store(IntEnum):
     UNKNOWN = 0
     MEMORY = 1
     DISK = 2
+    CLUSTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,15 @@ class Durability(IntEnum):
     OS = 2
     FSYNC = 3
     REPLICATED = 4
+
+
+#: How durable a store makes a change at most. With synchronous standbys CLUSTER makes it
+#: REPLICATED, which is known only where the database is.
+DURABILITY_MAX: Final = {
+    Store.MEMORY: Durability.MEMORY,
+    Store.DISK: Durability.FSYNC,
+    Store.CLUSTER: Durability.FSYNC,
+}
 
 
 class Outcome(IntEnum):

@@ -155,7 +155,7 @@ def test_more_than_the_store_can_is_refused(
 def test_level_that_there_is_not_is_refused(client: StockClient, shared_q: RunningQ) -> None:
     """By the name of the field; nothing is added."""
     queue_id = made(client, "DISK")
-    rule = "must be MEMORY (1), OS (2) or FSYNC (3), or left out; got 7"
+    rule = "must be MEMORY (1), OS (2), FSYNC (3) or REPLICATED (4), or left out; got 7"
 
     def by_rest(path: str, body: object) -> tuple[int, int, str]:
         return rest(shared_q.address, "POST", f"/v1/queues/{queue_id}{path}", body).refusal

@@ -29,7 +29,7 @@ from qmq.model.schedule import text_of as schedule_text
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.loading import load
-from qmq.store.local.together import Together
+from qmq.store.together import Together
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Store
 from tests.store.crash_scripts import Script, Stage

@@ -145,7 +145,7 @@ class BrokerDurabilityConformance(BrokerSuite):
             with pytest.raises(InvalidArgument) as refusal:
                 broker.reached(reference, number)
             assert refusal.value.message == (
-                f"durability: must be MEMORY (1), OS (2) or FSYNC (3), or left out; got {number}"
+                f"durability: must be MEMORY (1), OS (2), FSYNC (3) or REPLICATED (4), or left out; got {number}"
             )
 
     async def test_call_to_no_queue_is_refused_by_itself(self, broker: Broker) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from qmq.engine.broker import Broker
 from qmq.limits import BATCH_MESSAGES_MAX
-from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
+from qmq.store.journalled import CACHED_OVERHEAD_BYTES
+from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import Store
 from tests.store.conformance import make_queue, seqs_in, started

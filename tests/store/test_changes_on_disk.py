@@ -12,7 +12,8 @@ import pytest
 from qmq.limits import CACHE_BYTES_MAX
 from qmq.model.delivery import Delivery, State
 from qmq.model.queue import Queue
-from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
+from qmq.store.journalled import CACHED_OVERHEAD_BYTES
+from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Attempt, NackKind, Outcome
 from tests.store.changes_conformance import (

@@ -15,7 +15,8 @@ from qmq.engine.broker import Broker
 from qmq.errors import QueueEmpty, QueueFull, QueueNotFound
 from qmq.ids import RandomIds
 from qmq.limits import CACHE_BYTES_MAX
-from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
+from qmq.store.journalled import CACHED_OVERHEAD_BYTES
+from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock
 from qmq.values import Store, Tag

@@ -20,9 +20,10 @@ from qmq.engine.broker import Broker
 from qmq.errors import QError
 from qmq.model.check import problems_of
 from qmq.model.index import seq_of, size_of
-from qmq.store.local.disk import CACHED_OVERHEAD_BYTES, DiskStore
+from qmq.store.journalled import CACHED_OVERHEAD_BYTES
+from qmq.store.local.disk import DiskStore
 from qmq.store.local.sweeping import Patience
-from qmq.store.local.together import unpacked
+from qmq.store.together import unpacked
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Durability, NackKind, Store
 from tests.leased import leased_messages

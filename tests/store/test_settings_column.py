@@ -19,7 +19,7 @@ from qmq.limits import (
     WEIGHT_MAX,
 )
 from qmq.model.queue import Queue
-from qmq.store.local.rows import queue_columns, settings_of
+from qmq.store.rows import queue_columns, settings_of
 from qmq.values import NS_PER_S, Durability, Overflow, Store
 
 _AHEAD_NS = st.integers(0, AHEAD_S_MAX * NS_PER_S)

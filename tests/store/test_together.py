@@ -2,7 +2,7 @@
 
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry
-from qmq.store.local.together import Together
+from qmq.store.together import Together
 
 
 def leased(seq: int, *, fence: int = 1) -> Delivery:

@@ -20,7 +20,7 @@ from qmq.store.local.directory import DataDirectory
 from qmq.store.local.journal import Journal
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Patience, Sweeper
-from qmq.store.local.together import unpacked
+from qmq.store.together import unpacked
 from qmq.values import Durability
 from tests.store.disk import WAIT_S
 

@@ -98,6 +98,6 @@ async def test_level_that_there_is_not_ends_the_stream(kind: str) -> None:
     assert isinstance(error, InvalidArgument)
     assert (error.field, error.rule) == (
         f"{kind}.durability",
-        "must be MEMORY (1), OS (2) or FSYNC (3), or left out; got 5",
+        "must be MEMORY (1), OS (2), FSYNC (3) or REPLICATED (4), or left out; got 5",
     )
     assert await world.counts() == (1, 0)

@@ -145,7 +145,7 @@ async def test_level_that_there_is_not_is_refused(method: str, number: int) -> N
 
     assert (refusal.field, refusal.rule) == (
         "durability",
-        f"must be MEMORY (1), OS (2) or FSYNC (3), or left out; got {number}",
+        f"must be MEMORY (1), OS (2), FSYNC (3) or REPLICATED (4), or left out; got {number}",
     )
     assert await service.call("Stats", queue_id="jobs") == before
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from qmq.clock import Clock
 from qmq.descriptions import Pause, QueueInfo, QueueSettings, QueueStats
@@ -38,6 +39,17 @@ from qmq.model.stats import stats_of
 from qmq.model.tags import with_tag, without_tag
 from qmq.store.base import QueueStore
 from qmq.values import UNBOUNDED, Durability, Overflow, Store, Tag
+
+#: Where queues live whose creator does not say: in the first of these that there is.
+_BY_DEFAULT: Final = (Store.CLUSTER, Store.DISK, Store.MEMORY)
+
+#: What a store would need.
+_MISSING: Final = {
+    Store.DISK: "DISK needs a data directory and this server runs without one;"
+    " start q with --data DIR, or use MEMORY",
+    Store.CLUSTER: "CLUSTER needs a database and this server runs without one;"
+    " start q with --postgres DSN, or use DISK or MEMORY",
+}
 
 #: The number of the last queue of the page before; empty before the first.
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}", re.ASCII)
@@ -176,7 +188,7 @@ class Broker:
             InvalidArgument: there is no such level.
         """
         queue = self.catalog.get(reference)
-        return durability_reached(queue.info, asked) if queue else durability_of(asked)
+        return durability_reached(queue, asked) if queue else durability_of(asked)
 
     async def new_queue(
         self,
@@ -223,6 +235,7 @@ class Broker:
         self._last_queue_number += 1
         queue = Queue(self._last_queue_number, info)
         store = self._queues.store_of(queue)
+        queue.durability_max = store.durability_max
         # The name is taken from now on, also while the store still works.
         self.catalog.add(queue)
         self.selecting.look(queue)
@@ -242,17 +255,15 @@ class Broker:
         except ValueError:
             raise UnknownStore(number) from None
         if kind is Store.UNKNOWN:
-            return Store.DISK if Store.DISK in self._queues.stores else Store.MEMORY
+            return next(each for each in _BY_DEFAULT if each in self._queues.stores)
         if kind not in self._queues.stores:
-            raise StoreNotConfigured(
-                f"store: {kind.name} needs a data directory and this server runs without one;"
-                " start q with --data DIR, or use MEMORY"
-            )
+            raise StoreNotConfigured(f"store: {_MISSING[kind]}")
         return kind
 
     def _checked(self, info: QueueInfo, settings: QueueSettings) -> QueueSettings:
         """Return settings of a queue, with its dead-letter queue by id."""
-        check_durability_min(info, settings.durability_min)
+        most = self._queues.stores[info.store].durability_max
+        check_durability_min(info.store, most, settings.durability_min)
         if settings.dead_letter_queue_id:
             try:
                 target = self.catalog.find(settings.dead_letter_queue_id).info

@@ -90,7 +90,7 @@ class Leasing:
         """
         queues = self._queues
         queue = queues.catalog.get(reference) or await queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         store = queues.store_of(queue)
         queues.pass_time(queue)
         if queues.waiting.free(queue) <= 0 and not await queues.message_comes(
@@ -137,7 +137,7 @@ class Leasing:
         """
         queues = self._queues
         queue = queues.catalog.get(reference) or await queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         queues.store_of(queue)
         # A lease may have run out, and yet be acked: no time passes before that.
         changes = Changes()
@@ -273,7 +273,7 @@ class Leasing:
         if not sources and not targets:
             raise InvalidArgument("acks", "must not be empty where adds are")
         _check_same_store((*sources, *targets))
-        level = max(durability_reached(queue.info, durability) for queue in (*sources, *targets))
+        level = max(durability_reached(queue, durability) for queue in (*sources, *targets))
         store = queues.store_of((*sources, *targets)[0])
         changes = Changes()
         try:
@@ -380,7 +380,7 @@ class Leasing:
         """Carry out a command for each lease that holds now, and keep what it has changed."""
         queues = self._queues
         queue = queues.catalog.get(reference) or await queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         queues.store_of(queue)
         queues.pass_time(queue)
         results = _results(partial(command, queue), lease_ids)

@@ -79,7 +79,7 @@ class Messages:
             AddsPaused: the queue takes none for now.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         if not queue.is_plain:
             added = await self._add(queue, [(tags, payload)], {}, level, _message)
             return added.envelopes[0]
@@ -124,7 +124,7 @@ class Messages:
             MemoryFull: as in `add`.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         added = await self._add(queue, [(tags, payload)], {0: options}, level, _message)
         return (added.metas[0], True) if added.known else (added.envelopes[0], False)
 
@@ -154,7 +154,7 @@ class Messages:
             MemoryFull: as in `add_batch`.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         return await self._add(queue, messages, options, level, _messages, partial=partial)
 
     async def _add(  # noqa: PLR0913 - What to add, where, and how.
@@ -216,7 +216,7 @@ class Messages:
                 those alone that the queue has room for.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         if not queue.is_plain:
             return (await self._add(queue, messages, {}, level, _messages, partial=partial)).metas
         now_ns = self._now_ns()
@@ -266,7 +266,7 @@ class Messages:
             DurabilityNotReached: the queue's store cannot make it so durable.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         try:
             store = self._queues.store_of(queue)
             if queue.is_timed:
@@ -306,7 +306,7 @@ class Messages:
             DurabilityNotReached: the queue's store cannot make it so durable.
         """
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
-        level = durability_reached(queue.info, durability)
+        level = durability_reached(queue, durability)
         try:
             store = self._queues.store_of(queue)
             if queue.is_timed:

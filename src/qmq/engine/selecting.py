@@ -174,7 +174,7 @@ class Selecting:
             if follows is None:
                 break
             queue = follows
-            level = max(level, durability_reached(queue.info, asked.durability))
+            level = max(level, durability_reached(queue, asked.durability))
         return await self._keep(store, parts, level), level
 
     async def _keep(
@@ -249,7 +249,7 @@ class Selecting:
         while True:
             count_before, bytes_before = queue.consumed_total, queue.bytes
             count_max = self._waiting.share(queue, left)
-            level_here = durability_reached(queue.info, asked)
+            level_here = durability_reached(queue, asked)
             pending.append(store.pop_batch(queue, count_max, bytes_left, level_here))
             count = queue.consumed_total - count_before
             self._waiting.count_out(selection, queue, count)
@@ -421,7 +421,7 @@ class Selecting:
         If it is refused, the message is for who comes next.
         """
         try:
-            return durability_reached(queue.info, asked), self._queues.store_of(queue)
+            return durability_reached(queue, asked), self._queues.store_of(queue)
         except QError:
             self._waiting.serve(queue)
             raise

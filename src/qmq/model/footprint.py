@@ -14,7 +14,7 @@ from qmq.values import Store
 
 #: Bytes that a message takes besides its envelope, by the store of its queue: its place in the
 #: line, and in MEMORY the envelope's header and its part of a dict. Measured, see README.md.
-MESSAGE_BYTES: Final = {Store.MEMORY: 195, Store.DISK: 55}
+MESSAGE_BYTES: Final = {Store.MEMORY: 195, Store.DISK: 55, Store.CLUSTER: 55}
 
 #: Bytes that what is known of a message takes: how it was handed out or what it was added with;
 #: and a dedup_id.

@@ -19,7 +19,7 @@ from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
 from qmq.model.ready import Ready
 from qmq.model.room import Held, room_within_limits
-from qmq.values import UNBOUNDED, DeadLetterReason, NackKind, Outcome, Overflow
+from qmq.values import DURABILITY_MAX, UNBOUNDED, DeadLetterReason, NackKind, Outcome, Overflow
 
 
 class Ended(NamedTuple):
@@ -49,6 +49,7 @@ class Queue:
         "dead_lettered",
         "dedup",
         "deduplicated_total",
+        "durability_max",
         "empty_total",
         "enqueued_total",
         "expired_total",
@@ -80,6 +81,8 @@ class Queue:
         self.dedup = Dedup()
         #: Up to this number, all messages were purged; for a store that removes them later.
         self.purged_seq = 0
+        #: How durable its store makes a change at most; more than this in some.
+        self.durability_max = DURABILITY_MAX[info.store]
         # Counts since the server started, for those who watch.
         self.enqueued_total = 0
         self.consumed_total = 0

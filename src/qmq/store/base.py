@@ -14,7 +14,7 @@ class QueueStore(Protocol):
     A method decides by the rules of the model when it is called, and raises their errors
     then; what it returns is to be awaited, and is done when everything that it decided
     upon is as durable as the store can make it, or as the caller asks who gives a
-    `durability`: never REPLICATED, nor more than the store can. So calls take effect in
+    `durability`: never more than `durability_max`. So calls take effect in
     the order in which they were made. Who stops waiting does not undo the call.
 
     The sequence number of a message is the moment in which it came to its queue, or the next
@@ -24,6 +24,11 @@ class QueueStore(Protocol):
     When a write fails, everyone who waits for it gets StoreFailed. When messages turn out to be
     damaged, those who wait for them get DataLoss; who takes several gets the others.
     """
+
+    @property
+    def durability_max(self) -> Durability:
+        """How durable it makes a change at most."""
+        ...
 
     def check(self, *, only_reads: bool = False) -> None:
         """Refuse calls that the store could not carry out now.

@@ -136,10 +136,12 @@ class Queue(_message.Message):
         MEMORY: _ClassVar[Queue.Store]
         DISK: _ClassVar[Queue.Store]
         BOLTDB: _ClassVar[Queue.Store]
+        CLUSTER: _ClassVar[Queue.Store]
     UNKNOWN: Queue.Store
     MEMORY: Queue.Store
     DISK: Queue.Store
     BOLTDB: Queue.Store
+    CLUSTER: Queue.Store
     META_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -17,8 +17,9 @@ from qmq.model.redrive import redrive_of
 from qmq.model.schedule import schedule_of
 from qmq.store.local.checksums import CHECKSUMS_FORMAT, database_vfs, has_checksums, is_damage
 from qmq.store.local.directory import DATABASE, LOCK, LOG, broken_log, refuse_unknown
-from qmq.store.local.loading import Found, load
-from qmq.store.local.together import Together
+from qmq.store.local.loading import load
+from qmq.store.rebuilding import Found
+from qmq.store.together import Together
 from qmq.values import NS_PER_S
 
 #: Tables by which queues and messages are rebuilt, and what a row of each is about.

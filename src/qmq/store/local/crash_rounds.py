@@ -15,7 +15,7 @@ import apsw
 from qmq.errors import DataDirectoryError
 from qmq.store.local.directory import DataDirectory
 from qmq.store.local.loading import load
-from qmq.store.local.together import Together
+from qmq.store.together import Together
 
 #: Seconds after the first acknowledgement in which the writer is killed.
 _KILL_AFTER_S: Final = (0.1, 1.0)

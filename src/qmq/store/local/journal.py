@@ -19,19 +19,19 @@ from qmq.durations import Durations
 from qmq.errors import DataLoss, DiskFull, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
+from qmq.store.done import Done
 from qmq.store.local.checkpoints import Checkpointer
-from qmq.store.local.done import Done
 from qmq.store.local.failing import again, busy, failed, full
 from qmq.store.local.figures import DiskFigures
 from qmq.store.local.holding import FileHold
 from qmq.store.local.room import is_for_want_of_room
-from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
-from qmq.store.local.together import LeaseRow
 from qmq.store.local.transaction import Batch, commit
 from qmq.store.local.workers import Hire, WorkerThread
+from qmq.store.rows import DeliveryRow
 from qmq.store.sql import load_statements
+from qmq.store.together import LeaseRow
 from qmq.values import Durability
 
 #: Bytes of memory that a delivery takes at least while it waits for the disk: nobody has to

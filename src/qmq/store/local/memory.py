@@ -6,7 +6,7 @@ from qmq.model.changes import Changes
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, size_of
 from qmq.model.queue import Queue
-from qmq.store.local.done import Done
+from qmq.store.done import Done
 from qmq.values import Durability, Store
 
 _NOTHING = Done(None)
@@ -28,6 +28,11 @@ class MemoryStore:
         self._footprint = footprint or Footprint()
         self._envelopes: dict[int, bytes] = {}
         self._seq = 0
+
+    @property
+    def durability_max(self) -> Durability:
+        """How durable it makes a change at most."""
+        return Durability.MEMORY
 
     def check(self, *, only_reads: bool = False) -> None:
         """Take every call."""

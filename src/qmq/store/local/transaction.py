@@ -13,10 +13,10 @@ from qmq.model.changes import Changes, Move
 from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
 from qmq.store.local.broken_log import Mark
 from qmq.store.local.checksums import is_damage
-from qmq.store.local.rows import DeliveryRow
 from qmq.store.local.sweeping import Piece
-from qmq.store.local.together import LeaseRow, packed
+from qmq.store.rows import DeliveryRow
 from qmq.store.sql import load_statements
+from qmq.store.together import LeaseRow, packed
 
 #: Write the database's first page anew, also where it says the same already: SQLite syncs no
 #: commit that has written no page, and also writes none for a row that stays as it was.

@@ -4,11 +4,11 @@ import json
 from dataclasses import asdict
 from typing import Any, Final
 
-from qmq.descriptions import BackOff, Fairness, Pause, QueueSettings, Rate
+from qmq.descriptions import BackOff, Fairness, Pause, QueueInfo, QueueSettings, Rate
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry
 from qmq.model.queue import Queue
-from qmq.values import Attempt, Durability, Outcome, Overflow, Tag
+from qmq.values import Attempt, Durability, Outcome, Overflow, Store, Tag
 
 #: The settings that stand in the column where a queue has others than by default: most have
 #: none, and who has 100,000 queues reads all of that at each start.
@@ -40,6 +40,25 @@ def queue_columns(queue: Queue) -> dict[str, str | int]:
         "tags": json.dumps([(tag.key, tag.value) for tag in info.tags], ensure_ascii=False),
         "settings": json.dumps(_settings(queue)),
     }
+
+
+def queue_of(row: tuple[int, str, str, int, int, str, str], store: Store) -> Queue:
+    """Read a row of the table queue of a store; the queue holds no messages."""
+    number, id_, name, limit, created_ns, tags, settings = row
+    how, pause, purged_seq = settings_of(settings)
+    info = QueueInfo(
+        id=id_,
+        name=name,
+        limit=limit,
+        created_ns=created_ns,
+        store=store,
+        tags=tags_of(tags),
+        settings=how,
+        pause=pause,
+    )
+    queue = Queue(number, info)
+    queue.purged_seq = purged_seq
+    return queue
 
 
 def tags_of(text: str) -> tuple[Tag, ...]:
