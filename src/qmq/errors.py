@@ -390,6 +390,21 @@ class Busy(Unavailable):
     reason = "BUSY"
 
 
+class DatabaseAway(Unavailable):
+    """The cluster's database does not answer; what waits for it may or may not be kept."""
+
+    reason = "DATABASE_AWAY"
+
+
+class NotLeading(Unavailable):
+    """No q leads the cluster at the moment, or this one does not any more.
+
+    What waits for a commit may or may not be kept; everything else was not done.
+    """
+
+    reason = "NOT_LEADING"
+
+
 class ShuttingDown(Unavailable):
     """q is shutting down."""
 
