@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # Debian packages that tests and benchmarks need; h2load is in nghttp2-client.
-TEST_PACKAGES := nghttp2-client curl
+TEST_PACKAGES := nghttp2-client curl postgresql-15
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,8 +1,14 @@
 """Settings that hold for every test."""
 
+import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+from tests.postgres.installation import programs
+from tests.postgres.nodes import Node, Trio
 
 # On a machine that does other work too, one example may take long for no fault of ours.
 settings.register_profile("q", deadline=None)
@@ -11,3 +17,42 @@ settings.load_profile("q")
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be every program
 # that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _need_postgres() -> None:
+    """Skip a test where PostgreSQL is not installed; in CI, fail: nothing is left out there."""
+    if programs() is None:
+        missing = "PostgreSQL is not installed; Debian's package is postgresql-15"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> None:
+    """For tests that start servers of their own."""
+    _need_postgres()
+
+
+@pytest.fixture(scope="session")
+def primary() -> Iterator[Node]:
+    """A PostgreSQL that all tests share which leave it running; it does not sync."""
+    _need_postgres()
+    with Node.new() as node:
+        node.start()
+        yield node
+
+
+@pytest.fixture
+def database(primary: Node) -> Iterator[str]:
+    """The address (DSN) of a new database on it, which belongs to the role that connects."""
+    with primary.database() as name:
+        yield primary.dsn(name)
+
+
+@pytest.fixture
+def trio() -> Iterator[Trio]:
+    """A PostgreSQL with two synchronous standbys, for this test alone to break."""
+    _need_postgres()
+    with Trio() as trio:
+        yield trio
