@@ -122,14 +122,14 @@ class Load:
         deliveries = [delivery for each in self.consumers for delivery in each.deliveries]
         report = check(set(added), 0, deliveries)
         seen = {message: name for each in self.consumers for message, name in each.numbers.items()}
-        report.faults += _stored_twice({**added, **seen})
+        report.faults += stored_twice({**added, **seen})
         report.faults += [
             f"{each.name} failed: {each.fault!r}" for each in self.clients if each.fault
         ]
         return report
 
 
-def _stored_twice(names: dict[str, str]) -> list[str]:
+def stored_twice(names: dict[str, str]) -> list[str]:
     """Find what was added once and is stored as several messages."""
     first: dict[str, str] = {}
     return [

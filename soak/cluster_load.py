@@ -36,7 +36,7 @@ class Client(threading.Thread):
     def __init__(self, name: str, address: str) -> None:
         super().__init__(name=name, daemon=True)
         self._address = address
-        self._is_stopped = threading.Event()
+        self._has_to_end = threading.Event()
         #: When it was answered, by time.monotonic.
         self.answers: list[float] = []
         self.unanswered = 0
@@ -45,7 +45,7 @@ class Client(threading.Thread):
 
     def stop(self) -> None:
         """Let it end after what it is at."""
-        self._is_stopped.set()
+        self._has_to_end.set()
 
     def run(self) -> None:
         """Work until stopped."""
@@ -53,7 +53,7 @@ class Client(threading.Thread):
         with qmq.Client(self._address, timeout=_CALL_TIMEOUT_S, retry=retry) as client:
             self.answers.append(time.monotonic())
             try:
-                while not self._is_stopped.is_set():
+                while not self._has_to_end.is_set():
                     self._step(client)
             except Exception as fault:  # noqa: BLE001 - The report tells of it.
                 self.fault = fault
@@ -105,7 +105,7 @@ class Producer(Client):
         queue = client.queue(self._queue)
         metas = self._until_answered(lambda: queue.add_batch(messages))
         self.added.update(zip((meta.id for meta in metas), names, strict=True))
-        self._is_stopped.wait(self.between_s)
+        self._has_to_end.wait(self.between_s)
 
 
 class Consumer(Client):
