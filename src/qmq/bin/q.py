@@ -8,13 +8,14 @@ import click
 from qmq.bin.q_backup import backup
 from qmq.bin.q_check import check
 from qmq.bin.q_crashtest import crashtest
+from qmq.bin.q_migrate import migrate
 from qmq.errors import QError
 from qmq.server.config import Config
 from qmq.server.options import config_options
 
 #: What q does besides serving, each called by its name. Modules of commands import late what
 #: only running them needs.
-COMMANDS: Final = (check, backup, crashtest)
+COMMANDS: Final = (check, backup, crashtest, migrate)
 
 
 @click.group(

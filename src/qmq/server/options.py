@@ -9,7 +9,7 @@ import click
 from qmq.server.config import BOOLEAN, OPTIONS, Config, Kind, Option
 
 
-class _Value(click.ParamType[Any]):
+class Value(click.ParamType[Any]):
     """Reads a text by the option's kind; click then reports what is wrong with it."""
 
     def __init__(self, kind: Kind) -> None:
@@ -22,6 +22,7 @@ class _Value(click.ParamType[Any]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:  # noqa: ANN401  # a value of the kind
+        """Read a text, and leave alone what is a value already."""
         if not isinstance(value, str):
             return value
         try:
@@ -60,7 +61,7 @@ def _click_option(option: Option) -> Callable[[Callable[..., None]], Callable[..
         # So that the command line can take back what the environment says.
         f"{long}/--no-{long.removeprefix('--')}" if is_flag else long,
         # Click takes its own reader of booleans and no other for a flag of two forms.
-        type=click.BOOL if is_flag else _Value(option.kind),
+        type=click.BOOL if is_flag else Value(option.kind),
         is_flag=is_flag,
         metavar=None if is_flag else option.kind.placeholder,
         default=option.default() if is_flag else option.make_default or option.default_text,
