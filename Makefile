@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
 .PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog
-.PHONY: soak-overload soak-mixed simulate crash-matrix mutants proto sync docs lock clean
+.PHONY: soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
+.PHONY: mutants proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -96,6 +97,17 @@ MINUTES := 30
 
 soak-mixed: setup ## Mix all kinds of calls for MINUTES=30: memory and open files must stay flat, see the plot
 	$(BIN)/python soak/mixed.py --minutes $(MINUTES) $(ARGS)
+
+ROUNDS := 20
+
+soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost
+	PYTHONPATH=. $(BIN)/python soak/cluster_faults.py --rounds $(ROUNDS) $(ARGS)
+
+cluster-demo: setup cluster-packages ## Start three q over three PostgreSQL, to kill and to look at; Ctrl-C ends it
+	@PYTHONPATH=. $(BIN)/python soak/cluster_demo.py
+
+cluster-packages:
+	@scripts/debian-packages postgresql-15 patroni etcd-server
 
 # What went wrong with a seed goes wrong with it again; without one, it is any. With
 # ARGS=--concurrent, clients call at the same time while everything fails that can.

@@ -24,6 +24,8 @@ class Delivery:
     acked_ns: int | None = None
     #: Whether an ack was sent at all; without an answer it may have taken effect.
     is_tried: bool = False
+    #: Whether all acks of it were answered, and refused: then it has not been acked.
+    is_refused: bool = False
 
 
 @dataclass
@@ -94,7 +96,7 @@ def check(added: set[str], maybe_added: int, deliveries: list[Delivery]) -> Repo
         of_message = by_message.get(message_id, [])
         if any(delivery.acked_ns for delivery in of_message):
             report.acked += 1
-        elif any(delivery.is_tried for delivery in of_message):
+        elif any(delivery.is_tried and not delivery.is_refused for delivery in of_message):
             report.in_doubt += 1
         else:
             report.faults.append(f"message {message_id} is lost: nobody has acked it")

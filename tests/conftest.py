@@ -43,6 +43,13 @@ def primary() -> Iterator[Node]:
         yield node
 
 
+@pytest.fixture(scope="session")
+def shared_database(primary: Node) -> Iterator[str]:
+    """The address (DSN) of a database for all tests that make what they need in it anew."""
+    with primary.database() as name:
+        yield primary.dsn(name)
+
+
 @pytest.fixture
 def database(primary: Node) -> Iterator[str]:
     """The address (DSN) of a new database on it, which belongs to the role that connects."""

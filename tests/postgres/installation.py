@@ -47,13 +47,17 @@ def path_of(program: str) -> str:
     return str(directory / program)
 
 
-def as_owner(*command: str) -> list[str]:
+def as_owner(*command: str, at_the_end: str = "KILL") -> list[str]:
     """Return the command that runs another one as a user whom PostgreSQL accepts.
 
     What is started so ends with the thread that has started it, be it by kill -9 of the
     process. So servers are started by a thread that lives for as long as they are needed.
+
+    Args:
+        command: what to run.
+        at_the_end: the signal that it gets then, without SIG.
     """
-    wrapped = ["setpriv", "--pdeathsig", "KILL"]
+    wrapped = ["setpriv", "--pdeathsig", at_the_end]
     if os.geteuid() == 0:
         owner = _owner()
         wrapped += [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
@@ -90,6 +94,25 @@ def run(*command: str, timeout_s: float = _TIMEOUT_S, text: str = "") -> str:
     if done.returncode:
         raise Failed(f"{command} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout
+
+
+def query(dsn: str, sql: str, timeout_s: float = 10.0) -> list[str]:
+    """Run statements, each in a transaction of its own, up to the first that fails.
+
+    Args:
+        dsn: where to connect.
+        sql: the statements, divided by semicolons.
+        timeout_s: how long connecting and all of them may take together.
+
+    Returns:
+        a line for each row, columns divided by `|`.
+
+    Raises:
+        Failed: one was refused, or there was no answer in time.
+    """
+    command = [path_of("psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", dsn]
+    text = f"\\set ON_ERROR_STOP on\n{sql};\n"
+    return run(*command, timeout_s=timeout_s, text=text).splitlines()
 
 
 @contextmanager

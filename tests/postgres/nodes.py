@@ -12,18 +12,18 @@ Each has a directory and a port of its own, which outlive a restart. All waiting
 and an error shows the server's log. See `as_owner` for how servers end if the test run does.
 """
 
-import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Final, Self
 
 from tests.acceptance.running import free_ports
+from tests.postgres import processes
 from tests.postgres.installation import (
     ROLE,
     SUPERUSER,
@@ -33,6 +33,7 @@ from tests.postgres.installation import (
     environment,
     owned_directory,
     path_of,
+    query,
     run,
 )
 
@@ -152,17 +153,8 @@ class Node:
     def kill(self) -> None:
         """End it by kill -9, with all its processes at once."""
         process = self._running()
-        # So that none is started meanwhile.
-        self.pause()
-        pids = self.pids()
-        for pid in pids:
-            _send(pid, signal.SIGKILL)
+        processes.kill(self.pids)
         process.wait(PATIENCE_S)
-        deadline = time.monotonic() + PATIENCE_S
-        while any(map(is_alive, pids)):
-            if time.monotonic() > deadline:
-                raise Failed(f"{self.name}: some of {pids} outlive kill -9")
-            time.sleep(0.01)
         self._process, self._is_paused = None, False
 
     def close(self) -> None:
@@ -178,20 +170,12 @@ class Node:
 
     def pause(self) -> None:
         """Stop all its processes (SIGSTOP): connections stay, and nothing answers."""
-        self._running()
         self._is_paused = True
-        stopped: set[int] = set()
-        # A process may be starting another one; with the first of them stopped, none begins.
-        while new := [pid for pid in self.pids() if pid not in stopped]:
-            for pid in new:
-                _send(pid, signal.SIGSTOP)
-            stopped.update(new)
+        processes.pause(self.pids)
 
     def resume(self) -> None:
         """Let its processes go on where they stopped."""
-        self._running()
-        for pid in reversed(self.pids()):
-            _send(pid, signal.SIGCONT)
+        processes.resume(self.pids)
         self._is_paused = False
 
     def promote(self) -> None:
@@ -217,13 +201,10 @@ class Node:
         Raises:
             Failed: it was refused, or there was no answer within `timeout_s` seconds.
         """
-        arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]
-        dsn = self.dsn(database, SUPERUSER)
         try:
-            answer = run(path_of("psql"), *arguments, dsn, timeout_s=timeout_s, text=_strict(sql))
+            return query(self.dsn(database, SUPERUSER), sql, timeout_s)
         except Failed as error:
             raise Failed(f"{error}\n{self.name}:\n{self.log}") from None
-        return answer.splitlines()
 
     @contextmanager
     def database(self, template: str = "template0") -> Iterator[str]:
@@ -305,9 +286,8 @@ class Node:
         return lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else ""
 
     def pids(self) -> list[int]:
-        """Its processes, the first one first. Each is in a session of its own."""
-        first = self._running().pid
-        return [first, *(pid for pid, parent in _parents() if parent == first)]
+        """Its processes, the first one first."""
+        return processes.family(self._running().pid)
 
 
 class Trio:
@@ -411,37 +391,3 @@ def _conninfo(primary: Node, standby: Node) -> str:
         f"host=127.0.0.1 port={primary.port} user={SUPERUSER} application_name={standby.name}"
         " connect_timeout=2"
     )
-
-
-def _strict(sql: str) -> str:
-    """Statements for psql's input, of which the first that fails is the last."""
-    return f"\\set ON_ERROR_STOP on\n{sql};\n"
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process that may have ended."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process is there that can still do something."""
-    stat = _stat(pid)
-    return stat is not None and stat[0] not in "ZX"
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    """Each process of the machine, and which one started it."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
-            yield int(entry.name), int(stat[1])
-
-
-def _stat(pid: int) -> list[str] | None:
-    """What Linux tells of a process, from its state and its parent on; None without it."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # Its name, in parentheses before that, may hold anything.
-    return stat.rpartition(")")[2].split()

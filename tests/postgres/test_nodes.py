@@ -6,7 +6,8 @@ import asyncpg
 import pytest
 
 from tests.postgres.installation import Failed
-from tests.postgres.nodes import Node, Trio, is_alive
+from tests.postgres.nodes import Node, Trio
+from tests.postgres.processes import is_alive
 
 pytestmark = pytest.mark.usefixtures("postgres")
 

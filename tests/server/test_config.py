@@ -2,6 +2,7 @@
 
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,56 @@ def test_data_is_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None
     assert Config().data == Path("/home/user/state/q")
 
 
+DSN = "postgresql://q:hush@db1,db2/q"
+
+
+def test_cluster_has_no_data_directory() -> None:
+    """DISK belongs to one machine: by default there is none beside CLUSTER, and one is refused."""
+    assert Config.from_texts({"postgres": DSN}).data is None
+    assert Config.from_texts({"postgres": DSN, "data": "none"}).data is None
+    with pytest.raises(ValueError, match="--data /d and --postgres exclude each other"):
+        Config.from_texts({"postgres": DSN, "data": "/d"})
+
+
+def test_password_is_shown_nowhere_but_in_what_the_server_process_reads() -> None:
+    """A configuration may be logged, and an error be seen by anybody."""
+    config = Config.from_texts({"postgres": DSN})
+
+    assert "postgresql://q:***@db1:5432,db2:5432/q" in repr(config)
+    assert "hush" not in repr(config)
+    assert Config.from_json(config.to_json()) == config
+    assert config.postgres
+    assert config.postgres.password == "hush"  # noqa: S105  # nobody's password
+    with pytest.raises(ValueError, match="names no database") as refusal:
+        Config.from_texts({"postgres": "postgresql://q:hush@db"})
+    assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("listen", "advertise", "advertised"),
+    [
+        (":10002", "auto", f"{gethostname()}:10002"),
+        ("0.0.0.0:10002", "auto", f"{gethostname()}:10002"),
+        ("127.0.0.1:10002", "auto", "127.0.0.1:10002"),
+        (":10002", "q1.example:443", "q1.example:443"),
+    ],
+)
+def test_others_reach_q_where_it_listens_unless_told(
+    listen: str, advertise: str, advertised: str
+) -> None:
+    """All interfaces are no address; the machine's name is one."""
+    texts = {"postgres": DSN, "listen": listen, "advertise": advertise}
+
+    assert str(Config.from_texts(texts).advertised) == advertised
+
+
+@pytest.mark.parametrize(("name", "text"), [("advertise", "q1:10002"), ("require_replicas", "1")])
+def test_options_of_a_cluster_need_one(name: str, text: str) -> None:
+    """Who gives them means a cluster, and would not have one."""
+    with pytest.raises(ValueError, match=r"there is none without --postgres"):
+        Config.from_texts({name: text})
+
+
 def test_config_is_frozen() -> None:
     """Nothing changes the configuration of a running server."""
     config = Config()
@@ -107,6 +158,8 @@ def test_directory_named_none_is_kept_apart_from_the_word() -> None:
         ("memory_max", "60%", "'60%' is not a whole number from 0 to 1125899906842624"),
         ("message_bytes_max", "9" * 5000, "is not a whole number from 1 to 268435456"),
         ("listen", ":70000", "the port '70000' is not a number from 0 to 65535"),
+        ("advertise", ":10002", "':10002' is nowhere that others can connect to"),
+        ("advertise", "q1:0", "'q1:0' is nowhere that others can connect to"),
         ("metrics", ":10002", "--metrics :10002 overlaps --listen :10002; give them two ports"),
     ],
 )
@@ -125,4 +178,5 @@ def test_the_table_describes_each_field_once() -> None:
         assert option.flags[-1].startswith("--")
         assert option.variable == f"Q_{option.name.upper()}"
         assert option.help.endswith(".")
-        assert option.default() == getattr(Config(), option.name)
+        # Where data lives by default is known only when it is known whether there is a cluster.
+        assert option.name == "data" or option.default() == getattr(Config(), option.name)

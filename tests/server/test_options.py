@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from qmq.server.config import OPTIONS, Config
 from qmq.server.options import config_options
+from qmq.store.postgres.dsn import Dsn
 
 
 @click.command()
@@ -41,7 +42,8 @@ def test_every_option_is_a_flag() -> None:
         "--listen=127.0.0.1:1", "--metrics=[::1]:2", "-d", "--data=/d", "--quit-from=any",
         "--drain-timeout=1.5", "--message-bytes-max=3", "--queues-max=4", "--cache-bytes-max=5",
         "--memory-max=6", "--connections-max=7", "--calls-max=8", "--transfer-bytes-max=9",
-        "--transfer-timeout=10", "--heap-max=11",
+        "--transfer-timeout=10", "--heap-max=11", "--postgres=none", "--advertise=auto",
+        "--require-replicas=0", "--postgres-unsynced",
     )  # fmt: skip
 
     assert config == Config.from_texts(
@@ -61,6 +63,7 @@ def test_every_option_is_a_flag() -> None:
             "transfer_bytes_max": "9",
             "transfer_timeout": "10",
             "heap_max": "11",
+            "postgres_unsynced": "true",
         }
     )
 
@@ -83,6 +86,10 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_TRANSFER_BYTES_MAX": "9",
         "Q_TRANSFER_TIMEOUT": "10",
         "Q_HEAP_MAX": "11",
+        "Q_POSTGRES": "none",
+        "Q_ADVERTISE": "auto",
+        "Q_REQUIRE_REPLICAS": "0",
+        "Q_POSTGRES_UNSYNCED": "true",
     }
 
     config = config_of(env=texts)
@@ -110,6 +117,21 @@ def test_empty_variable_counts_as_unset() -> None:
     assert config_of(env={"Q_LISTEN": "", "Q_DEBUG": ""}) == Config()
 
 
+def test_options_of_a_cluster() -> None:
+    """They come by flags and by variables, and leave no data directory by default."""
+    dsn = "postgresql://q:hush@db/q"
+
+    by_flags = config_of(f"--postgres={dsn}", "--advertise=q1:1", "--require-replicas=2")
+    by_variables = config_of(
+        env={"Q_POSTGRES": dsn, "Q_ADVERTISE": "q1:1", "Q_REQUIRE_REPLICAS": "2"}
+    )
+
+    assert by_flags == by_variables
+    assert by_flags.postgres == Dsn.parse(dsn)
+    assert (str(by_flags.advertise), by_flags.require_replicas) == ("q1:1", 2)
+    assert by_flags.data is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "env", "told"),
     [
@@ -117,6 +139,7 @@ def test_empty_variable_counts_as_unset() -> None:
         ([], {"Q_LISTEN": "bogus"}, ["Q_LISTEN", "'bogus' has no port"]),
         ([], {"Q_DEBUG": "bogus"}, ["Q_DEBUG", "'bogus' is not a valid boolean"]),
         (["--quit-from=all"], {}, ["--quit-from", "'all' is neither loopback nor any"]),
+        (["--postgres=postgresql://q@db"], {}, ["--postgres", "it names no database"]),
         (["--listen=:1", "--metrics=:1"], {}, ["--metrics :1 overlaps --listen :1"]),
         (["--bogus"], {}, ["--bogus"]),
     ],

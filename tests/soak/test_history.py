@@ -50,6 +50,17 @@ def test_ack_without_an_answer_is_in_doubt() -> None:
     assert (report.acked, report.in_doubt, report.faults) == (0, 1, [])
 
 
+def test_message_whose_acks_were_refused_is_lost() -> None:
+    """Its lease had ended; nobody acked it after that, and yet the queue is empty."""
+    refused = delivery("1", 1, 10)
+    refused.is_tried = refused.is_refused = True
+
+    report = check({"m"}, 0, [refused])
+
+    assert report.in_doubt == 0
+    assert "is lost" in report.faults[0]
+
+
 @pytest.mark.parametrize(
     ("deliveries", "fault"),
     [

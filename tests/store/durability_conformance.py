@@ -10,12 +10,12 @@ import pytest
 from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import DurabilityNotReached, InvalidArgument, QError
-from qmq.values import Durability, NackKind, Store
+from qmq.values import DURABILITY_MAX, Durability, NackKind, Store
 from tests.leased import leased_messages
 from tests.store.conformance import BrokerSuite
 
 #: How durable each store makes a change at most.
-MOST = {Store.MEMORY: Durability.MEMORY, Store.DISK: Durability.FSYNC}
+MOST = DURABILITY_MAX
 
 #: A call to the broker about the queue "jobs", of which a message is on lease: its lease id
 #: and how durable the change has to be.
@@ -145,7 +145,8 @@ class BrokerDurabilityConformance(BrokerSuite):
             with pytest.raises(InvalidArgument) as refusal:
                 broker.reached(reference, number)
             assert refusal.value.message == (
-                f"durability: must be MEMORY (1), OS (2), FSYNC (3) or REPLICATED (4), or left out; got {number}"
+                "durability: must be MEMORY (1), OS (2), FSYNC (3) or REPLICATED (4), or left out;"
+                f" got {number}"
             )
 
     async def test_call_to_no_queue_is_refused_by_itself(self, broker: Broker) -> None:

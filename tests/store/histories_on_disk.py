@@ -6,22 +6,23 @@ It does so cleanly, or by a crash, and its clock may have been set back until it
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from qmq.engine.broker import Broker
-from qmq.store.local.memory import MemoryStore
 from qmq.store.local.sweeping import Patience
-from qmq.testing import ManualClock
 from qmq.values import Store
 from tests.store import drawing
 from tests.store.calls import Call, anything, several
 from tests.store.commands import command, first
 from tests.store.disk import ALONG, AT_ONCE, Commits, Disks
-from tests.store.histories import MemoryHistory
+from tests.store.histories_with_restarts import RestartingHistory
 
 
-class DiskHistory(MemoryHistory):
+class DiskHistory(RestartingHistory):
     """A server with a data directory, which ends and starts again."""
+
+    kept = Store.DISK
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="q-histories-"))
@@ -36,40 +37,16 @@ class DiskHistory(MemoryHistory):
         """The data directory: each crash makes the next one."""
         return self.root / str(self.images)
 
-    async def open(self) -> Broker:
-        """Start a server on what the one before has left."""
+    async def open_store(self) -> Mapping[str, Any]:
+        """Open the store on what the server before has left."""
         self.commits = Commits()
-        disk = self.disk = self.disks.open(
+        disk = self.store = self.disks.open(
             self.data,
             self.commits,
             cache_bytes_max=self.cache_bytes_max,
             patience=self.patience,
         )
-        broker = Broker(
-            {Store.MEMORY: MemoryStore(), Store.DISK: disk},
-            clock=self.clock,
-            timer=self.timer,
-            chance=lambda: 0.0,
-            new_id=self.new_id,
-            queues=disk.queues,
-            last_queue_number=disk.last_queue_number,
-        )
-        broker.start()
-        return broker
-
-    async def open_and_look(self) -> Broker:
-        """Start a server, and ask for all queues before any alarm rings."""
-        broker = await self.open()
-        await broker.stats("", 0, "")
-        return broker
-
-    def last_numbers(self) -> dict[Store, int]:
-        """Return the highest numbers of the stores."""
-        return {Store.MEMORY: 0, Store.DISK: self.disk.number(0, 0) - 1}
-
-    def default_store(self) -> Store:
-        """Return where a queue lives when nobody says."""
-        return Store.DISK
+        return {"queues": disk.queues, "last_queue_number": disk.last_queue_number}
 
     @first(
         cache_bytes_max=drawing.sampled_from([0, 2_000, 1_000_000]),
@@ -80,29 +57,6 @@ class DiskHistory(MemoryHistory):
         self.cache_bytes_max = cache_bytes_max
         self.patience = patience
         self.end_and_start_again()
-
-    @command(weight=2)
-    def end_and_start_again(self) -> None:
-        """End cleanly."""
-        self.run(self.broker.close())
-        self.start_again()
-
-    def start_again(self) -> None:
-        """Start on what there is; what measures time is right by the clock that was set."""
-        self.timer = ManualClock(self.clock.now_ns())
-        self.naive.restart(self.timer)
-        self.broker = self.run(self.open_and_look())
-        self.naive.last = self.last_numbers()
-        self.ledger.pass_time(self.timer.now_ns())
-        # With a clock that was set back, the number of a message that is gone may come again.
-        self.known = {
-            queue.info.id: [
-                lease_id
-                for lease_id in self.known.get(queue.info.id, ())
-                if int(lease_id.partition("-")[0], 16) in {each.seq for each in queue.messages}
-            ]
-            for queue in self.naive.queues
-        }
 
     @command(weight=2, in_flight=several(5, **anything))
     def crash(self, in_flight: list[Call]) -> None:

@@ -44,7 +44,7 @@ class NaiveQueues:
     def restart(self, timer: ManualClock) -> None:
         """Lose what was in memory only: of what has ended by itself, most is not written down."""
         self.timer = timer
-        self.queues = [queue for queue in self.queues if queue.info.store is Store.DISK]
+        self.queues = [queue for queue in self.queues if queue.info.store is not Store.MEMORY]
         self.acked.clear()
         for queue in self.queues:
             queue.expired_total = queue.overflowed_total = queue.deduplicated_total = 0

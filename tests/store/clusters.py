@@ -1,0 +1,117 @@
+"""CLUSTER stores of a database, with their leadership in the test's hand."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from qmq.errors import DatabaseAway, Unavailable
+from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
+from qmq.store.postgres.store import PostgresStore
+from qmq.store.sql import load_migrations
+from qmq.values import Durability
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+    from asyncpg.protocol.record import Record
+
+
+class Leadership:
+    """A term that lasts as long as the test says."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.durability_max = Durability.FSYNC
+        self.is_certain = True
+        #: What `make_certain` raises.
+        self.doubt: Unavailable | None = None
+        #: How often somebody asked to be certain.
+        self.asked = 0
+
+    async def make_certain(self) -> None:
+        """Be certain again, or not."""
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.doubt:
+            raise self.doubt
+        self.is_certain = True
+
+
+class Clusters:
+    """Opens stores of one database, which end with the test."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._stores: list[PostgresStore] = []
+        self._epoch = 0
+        #: Connections that were opened, oldest first.
+        self.connections: list[Connection[Record]] = []
+        #: What is raised instead of connecting.
+        self.is_away = False
+        #: Why stores have ended.
+        self.ends: list[Unavailable] = []
+
+    async def connect(self) -> "Connection[Record]":
+        """Open a connection, as a store does."""
+        if self.is_away:
+            raise DatabaseAway("127.0.0.1 is away, says the test")
+        connection = await asyncpg.connect(self.dsn)
+        self.connections.append(connection)
+        return connection
+
+    async def reset(self) -> None:
+        """Make the schema anew."""
+        connection = await asyncpg.connect(self.dsn)
+        await connection.execute("drop schema if exists q cascade; create schema q")
+        for migration in load_migrations("qmq.store.postgres"):
+            await connection.execute(migration.script)
+        await connection.close()
+
+    async def lead(self) -> Leadership:
+        """Take over, whoever leads."""
+        self._epoch += 1
+        await self.execute("update q.journal set epoch = $1", self._epoch)
+        return Leadership(self._epoch)
+
+    async def open(
+        self,
+        *,
+        cache_bytes_max: int = CACHE_BYTES_MAX,
+        pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
+        term: Leadership | None = None,
+        on_progress: Callable[[int, int], None] = lambda _read, _total: None,
+    ) -> PostgresStore:
+        """Return the store of a new leader."""
+        store = await PostgresStore.open(
+            self.connect,
+            term or await self.lead(),
+            cache_bytes_max=cache_bytes_max,
+            pending_bytes_max=pending_bytes_max,
+            on_end=self.ends.append,
+            on_progress=on_progress,
+        )
+        self._stores.append(store)
+        return store
+
+    async def execute(self, statement: str, *parameters: object) -> None:
+        """Run a statement beside the stores."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(statement, *parameters)
+        finally:
+            await connection.close()
+
+    async def fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return rows, read beside the stores."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *parameters)]
+        finally:
+            await connection.close()
+
+    async def close(self) -> None:
+        """Close all stores."""
+        self.is_away = False
+        for store in self._stores:
+            await store.close()
