@@ -123,7 +123,6 @@ class Cluster:
             tell("starting three PostgreSQL, and Patroni, which decides who is the primary")
             self.databases = self._stack.enter_context(Databases())
             tell("starting three q over them, and Envoy in front")
-            self._migrate()
             self.servers = [self._new_q(name) for name in ("q1", "q2", "q3")]
             self.front = self._new_envoy()
             for program in (*self.servers, self.front):
@@ -187,14 +186,6 @@ class Cluster:
                 logs = "\n".join(f"{each.name}:\n{each.log}" for each in self.servers)
                 raise Failed(f"the cluster does not {what}; {self.databases.seen()}\n{logs}")
             time.sleep(0.1)
-
-    def _migrate(self) -> None:
-        command = [*_Q, "migrate", "--postgres", self.databases.dsn()]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
-        )
-        if done.returncode:
-            raise Failed(f"q migrate: {done.stdout}{done.stderr}")
 
     def _new_q(self, name: str) -> Program:
         port, metrics = free_ports(2)
