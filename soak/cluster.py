@@ -170,21 +170,27 @@ class Cluster:
         except (urllib.error.URLError, OSError):
             return False
 
-    def is_whole(self) -> bool:
-        """Tell whether everything runs, and each q answers by itself."""
-        return self.databases.is_whole() and all(map(_answers, self.servers)) and self.is_served()
+    def broken(self) -> list[str]:
+        """Tell which parts do not do what they should; empty if all do, and one q leads."""
+        silent = [each.name for each in self.servers if not _answers(each)]
+        return [
+            *([] if self.databases.is_whole() else [f"databases: {self.databases.seen()}"]),
+            *(f"{name} does not answer" for name in silent),
+            *([] if self.is_served() else ["Envoy does not answer"]),
+            *([] if self.leading_server() else [f"no q leads: {self.leader()}"]),
+        ]
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
         """Look again and again until something holds.
 
         Raises:
-            Failed: a minute has passed; with the logs of all q.
+            Failed: a minute has passed; with what is broken, and the logs of all q.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while not holds():
             if time.monotonic() > deadline:
                 logs = "\n".join(f"{each.name}:\n{each.log}" for each in self.servers)
-                raise Failed(f"the cluster does not {what}; {self.databases.seen()}\n{logs}")
+                raise Failed(f"the cluster does not {what}: {'; '.join(self.broken())}\n{logs}")
             time.sleep(0.1)
 
     def _new_q(self, name: str) -> Program:
