@@ -123,7 +123,6 @@ class Cluster:
             tell("starting three PostgreSQL, and Patroni, which decides who is the primary")
             self.databases = self._stack.enter_context(Databases())
             tell("starting three q over them, and Envoy in front")
-            self._migrate()
             self.servers = [self._new_q(name) for name in ("q1", "q2", "q3")]
             self.front = self._new_envoy()
             for program in (*self.servers, self.front):
@@ -171,30 +170,28 @@ class Cluster:
         except (urllib.error.URLError, OSError):
             return False
 
-    def is_whole(self) -> bool:
-        """Tell whether everything runs, and each q answers by itself."""
-        return self.databases.is_whole() and all(map(_answers, self.servers)) and self.is_served()
+    def broken(self) -> list[str]:
+        """Tell which parts do not do what they should; empty if all do, and one q leads."""
+        silent = [each.name for each in self.servers if not _answers(each)]
+        return [
+            *([] if self.databases.is_whole() else [f"databases: {self.databases.seen()}"]),
+            *(f"{name} does not answer" for name in silent),
+            *([] if self.is_served() else ["Envoy does not answer"]),
+            *([] if self.leading_server() else [f"no q leads: {self.leader()}"]),
+        ]
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
         """Look again and again until something holds.
 
         Raises:
-            Failed: a minute has passed; with the logs of all q.
+            Failed: a minute has passed; with what is broken, and the logs of all q.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while not holds():
             if time.monotonic() > deadline:
                 logs = "\n".join(f"{each.name}:\n{each.log}" for each in self.servers)
-                raise Failed(f"the cluster does not {what}; {self.databases.seen()}\n{logs}")
+                raise Failed(f"the cluster does not {what}: {'; '.join(self.broken())}\n{logs}")
             time.sleep(0.1)
-
-    def _migrate(self) -> None:
-        command = [*_Q, "migrate", "--postgres", self.databases.dsn()]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
-        )
-        if done.returncode:
-            raise Failed(f"q migrate: {done.stdout}{done.stderr}")
 
     def _new_q(self, name: str) -> Program:
         port, metrics = free_ports(2)
@@ -230,65 +227,59 @@ def _answers(server: Program) -> bool:
         return False
 
 
+_TYPES: Final = "type.googleapis.com/envoy.extensions."
+
+
 def _front(port: int, servers: list[Program]) -> Mapping[str, Any]:
     """Build the configuration of an Envoy that sends each call to some q that is well."""
-    type_of = "type.googleapis.com/envoy.extensions."
+    listener = {
+        "name": "front",
+        "address": _address(f"127.0.0.1:{port}"),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": _http()}]}],
+    }
+    return {"static_resources": {"listeners": [listener], "clusters": [_upstream(servers)]}}
+
+
+def _http() -> Mapping[str, Any]:
+    """Build what takes calls, and sends one again that has not reached a q."""
+    previous_hosts = f"{_TYPES}retry.host.previous_hosts.v3.PreviousHostsPredicate"
     route = {
         "cluster": "q",
         # q bounds its calls itself; those that wait for messages may last for days.
         "timeout": "0s",
         "retry_policy": {
-            # Only what did not reach a q: whatever may have taken effect is for the client.
+            # Whatever may have taken effect is for the client to decide.
             "retry_on": "connect-failure,refused-stream",
             "num_retries": 3,
             "retry_host_predicate": [
                 {
                     "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {
-                        "@type": f"{type_of}retry.host.previous_hosts.v3.PreviousHostsPredicate"
-                    },
+                    "typed_config": {"@type": previous_hosts},
                 }
             ],
         },
     }
-    network = f"{type_of}filters.network.http_connection_manager.v3.HttpConnectionManager"
-    manager = {
-        "@type": network,
+    routes = [{"match": {"prefix": "/"}, "route": route}]
+    router = {"@type": f"{_TYPES}filters.http.router.v3.Router"}
+    return {
+        "@type": f"{_TYPES}filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "front",
         "stream_idle_timeout": "0s",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "q",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": route}],
-                }
-            ]
-        },
-        "http_filters": [
-            {
-                "name": "router",
-                "typed_config": {"@type": f"{type_of}filters.http.router.v3.Router"},
-            }
-        ],
+        "route_config": {"virtual_hosts": [{"name": "q", "domains": ["*"], "routes": routes}]},
+        "http_filters": [{"name": "router", "typed_config": router}],
     }
-    listener = {
-        "name": "front",
-        "address": _address(f"127.0.0.1:{port}"),
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
+
+
+def _upstream(servers: list[Program]) -> Mapping[str, Any]:
+    """Build what knows the q processes, and asks each every second how it is."""
+    endpoints = [{"endpoint": {"address": _address(each.address)}} for each in servers]
     http2 = {"connection_keepalive": {"interval": "2s", "timeout": "2s"}}
-    cluster = {
+    return {
         "name": "q",
         "type": "STATIC",
         "connect_timeout": "1s",
         "lb_policy": "ROUND_ROBIN",
-        "load_assignment": {
-            "cluster_name": "q",
-            "endpoints": [
-                {"lb_endpoints": [{"endpoint": {"address": _address(q.address)}} for q in servers]}
-            ],
-        },
+        "load_assignment": {"cluster_name": "q", "endpoints": [{"lb_endpoints": endpoints}]},
         "health_checks": [
             {
                 "timeout": "1s",
@@ -301,12 +292,11 @@ def _front(port: int, servers: list[Program]) -> Mapping[str, Any]:
         ],
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": f"{type_of}upstreams.http.v3.HttpProtocolOptions",
+                "@type": f"{_TYPES}upstreams.http.v3.HttpProtocolOptions",
                 "explicit_http_config": {"http2_protocol_options": http2},
             }
         },
     }
-    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
 def _address(text: str) -> Mapping[str, Any]:

@@ -197,9 +197,7 @@ def play(cluster: Cluster, load: Load, fault: str, torment: Torment) -> Round:
     whom, end_it = torment.faults[fault]()
     time.sleep(_ABSENCE_S)
     end_it()
-    cluster.wait_until(
-        lambda: cluster.is_whole() and cluster.leading_server() is not None, "mend itself"
-    )
+    cluster.wait_until(lambda: not cluster.broken(), "mend itself")
     whole = time.monotonic()
     # A client that is in the middle of a pause has to see its end.
     time.sleep(max(1.0, start + _ROUND_S - whole))
@@ -238,7 +236,7 @@ def main() -> None:
     rounds: list[Round] = []
     try:
         with Cluster(tell=lambda what: print(what, flush=True)) as cluster:
-            cluster.wait_until(lambda: cluster.leading_server() is not None, "have a leader")
+            cluster.wait_until(lambda: not cluster.broken(), "begin")
             load = Load(cluster.address, arguments.messages, arguments.rounds)
             torment = Torment(cluster)
             names = list(torment.faults)

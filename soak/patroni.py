@@ -39,9 +39,9 @@ DATABASE: Final = "q"
 
 #: Seconds after which a primary that does not say that it lives is no longer one. Patroni's own
 #: default is 30, which is kinder to networks and machines that have bad moments.
-TTL_S: Final = 5
+TTL_S: Final = 3
 _LOOP_WAIT_S: Final = 1
-_RETRY_TIMEOUT_S: Final = 2
+_RETRY_TIMEOUT_S: Final = 1
 
 _PATIENCE_S: Final = 60.0
 _LOG_BYTES_SHOWN: Final = 6_000

@@ -5,7 +5,8 @@
 
 Each step is a command, or several calls at once: messages are added with all options, leased,
 acked and nacked, queues and their settings change, groups are paused and skipped, time passes,
-and a server with a data directory ends, also by a crash, and starts again. After each step all
+and a server with a data directory ends, also by a crash, and starts again; the leader of a
+cluster is succeeded by another, and loses its connection to a real PostgreSQL. After each step all
 that the server holds is compared with the naive model (tests/store/naive.py). What differs ends
 the program with status 1, and it tells the seed and the step, which come again from the same
 seed, and the last commands.
@@ -24,15 +25,22 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Final
 
+from tests.postgres.nodes import Node
 from tests.store.histories import MemoryHistory
+from tests.store.histories_in_cluster import ClusterHistory
 from tests.store.histories_on_disk import DiskHistory
 from tests.store.simulation import Simulation, WentWrong
 from tests.world.world import World
 
 #: What is simulated, by the store that a queue lives in if nobody says.
-KINDS: Final[Mapping[str, type[MemoryHistory]]] = {"MEMORY": MemoryHistory, "DISK": DiskHistory}
+KINDS: Final[Mapping[str, type[MemoryHistory]]] = {
+    "MEMORY": MemoryHistory,
+    "DISK": DiskHistory,
+    "CLUSTER": ClusterHistory,
+}
 
 _BETWEEN_LINES_S: Final = 10.0
 
@@ -136,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Compare q with the naive model, step by step.")
     parser.add_argument("--seed", type=int, help="decides what happens; by default, any")
     parser.add_argument("--steps", type=int, default=100_000, help="of each store")
-    parser.add_argument("--store", choices=KINDS, action="append", help="by default, both")
+    parser.add_argument("--store", choices=KINDS, action="append", help="by default, all")
     parser.add_argument(
         "--concurrent", action="store_true", help="play clients and faults, and judge what they saw"
     )
@@ -144,7 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
     if asked.concurrent:
         return play_worlds(seed, asked.steps)
-    return simulate(asked.store or list(KINDS), seed, asked.steps)
+    stores = asked.store or list(KINDS)
+    with ExitStack() as stack:
+        if "CLUSTER" in stores:
+            node = stack.enter_context(Node.new())
+            node.start()
+            ClusterHistory.dsn = node.dsn(stack.enter_context(node.database()))
+        return simulate(stores, seed, asked.steps)
 
 
 if __name__ == "__main__":

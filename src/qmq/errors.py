@@ -403,6 +403,15 @@ class NotLeading(Unavailable):
     """
 
     reason = "NOT_LEADING"
+    #: Whether nothing was done, and somebody else leads who can be asked.
+    ask_again: bool = False
+
+    @classmethod
+    def of_idle(cls, message: str, *, ask_again: bool) -> Self:
+        """Make the answer of a q that does not lead, and so has done nothing."""
+        error = cls(f"{message}; nothing was done", effect="none")
+        error.ask_again = ask_again
+        return error
 
 
 class ShuttingDown(Unavailable):

@@ -23,6 +23,27 @@ def test_an_address_is_a_host_and_a_port(text: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("several", "addresses"),
+    [
+        ("10.0.0.1:1,10.0.0.2:2", "10.0.0.1:1,10.0.0.2:2"),
+        (["10.0.0.1:1", ":2", "localhost:3"], "10.0.0.1:1,127.0.0.1:2,127.0.0.1:3"),
+        ("[::1]:1, [::2]:2", "[::1]:1,[::2]:2"),
+        (["q.example:1"], "q.example:1"),
+    ],
+)
+def test_several_addresses_are_numbers(several: str | list[str], addresses: str) -> None:
+    """One alone may be a name; gRPC looks up no more than one."""
+    assert parse_address(several) == addresses
+
+
+@pytest.mark.parametrize("several", [[], "", "10.0.0.1:1,", "10.0.0.1:1,[::1]:1", "a:1,b:2"])
+def test_several_addresses_that_grpc_cannot_take_are_refused(several: str | list[str]) -> None:
+    """Names, two kinds of numbers, and none at all."""
+    with pytest.raises(AddressError):
+        parse_address(several)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

@@ -29,13 +29,13 @@ REQUEST: Final = q_pb2.PopRequest(queue_id="jobs").SerializeToString()
 PATIENCE_S: Final = 5.0
 
 
-def pop_on_threads(address: str, timeout_s: float = 10.0, **options: Any) -> bytes:  # noqa: ANN401
+def pop_on_threads(address: str | list[str], timeout_s: float = 10.0, **options: Any) -> bytes:  # noqa: ANN401
     """Pop from the server at `address`."""
     with closing(GrpcChannel(address, **options)) as channel:
         return channel.call("Pop", REQUEST, timeout_s)
 
 
-def pop_on_asyncio(address: str, timeout_s: float = 10.0, **options: Any) -> bytes:  # noqa: ANN401
+def pop_on_asyncio(address: str | list[str], timeout_s: float = 10.0, **options: Any) -> bytes:  # noqa: ANN401
     """Pop from the server at `address`."""
 
     async def call() -> bytes:
@@ -62,6 +62,16 @@ def test_a_call_sends_its_request_and_returns_the_reply(peer: Peer, pop: Pop) ->
     assert pop(peer.address) == b"\x00\xff"
 
     assert peer.asked == [("/proto.Q/Pop", REQUEST)]
+
+
+def test_the_first_of_several_servers_that_is_there_is_asked(peer: Peer, pop: Pop) -> None:
+    """So a client of a cluster goes on when one of its servers is down."""
+    peer.answer = lambda _request, _context: b"here"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+
+        assert pop([f"127.0.0.1:{port}", peer.address]) == b"here"
 
 
 def test_a_reply_of_any_size_is_received(peer: Peer, pop: Pop) -> None:

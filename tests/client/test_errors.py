@@ -184,6 +184,8 @@ def test_the_reasons_of_others_are_not_taken_for_ours() -> None:
     [
         (qmq.Unavailable, True),
         (qmq.StoreFailed, True),
+        (qmq.DatabaseAway, True),
+        (qmq.NotLeading, True),
         (qmq.ConnectionLost, True),
         (qmq.ServerNotReached, False),
         (qmq.DiskFull, False),
@@ -197,6 +199,16 @@ def test_what_is_unavailable_tells_whether_it_may_have_happened(
 ) -> None:
     """So a caller can decide whether to do it again."""
     assert kind("...").may_have_happened is may_have_happened
+
+
+def test_a_server_that_does_not_lead_has_done_nothing() -> None:
+    """So the call can be repeated; one of which a leader lost hold may have been done."""
+    idle = of_server(server_errors.NotLeading.of_idle("another leads", ask_again=True))
+    deposed = of_server(server_errors.NotLeading("another leads now"))
+
+    assert isinstance(idle, qmq.NotLeading)
+    assert isinstance(deposed, qmq.NotLeading)
+    assert (idle.may_have_happened, deposed.may_have_happened) == (False, True)
 
 
 def test_errors_go_to_other_processes() -> None:

@@ -20,11 +20,12 @@ NAMES = set(
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncSelection AsyncWorker Attempt
     BackOff BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer
-    ConsumerStats DataLoss DeadLetter DeadLetterReason DeadlineExceeded DedupFull DiskFull
+    ConsumerStats DatabaseAway DataLoss DeadLetter DeadLetterReason DeadlineExceeded DedupFull
+    DiskFull
     Durability DurabilityNotReached Explanation FailedAdd FairKeyStats Fairness GroupInfo
     GroupsFull GroupState InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached
     MemoryFull Message MessageNotFound MessageState MessageTooLarge Metadata Missed
-    MsgspecCodec NackKind NameTaken NewMessage NoDeadLetterQueue NotSent Outcome Overflow
+    MsgspecCodec NackKind NameTaken NewMessage NoDeadLetterQueue NotLeading NotSent Outcome Overflow
     Overloaded Pause PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty
     QueueFull QueueInfo QueueInUse QueueNotFound QueuePaused QueueSettings QueueStats Rate
     Redrive RedriveNotFound RedriveState Reject Release RequestTimeout Retry Schedule

@@ -255,6 +255,33 @@ class StoreFailed(Unavailable):
     reason = "STORE_FAILED"
 
 
+class DatabaseAway(Unavailable):
+    """The cluster's database does not answer; what was asked for may have been done."""
+
+    reason = "DATABASE_AWAY"
+
+
+class NotLeading(Unavailable):
+    """No server leads the cluster at the moment, or the one that did was succeeded meanwhile."""
+
+    reason = "NOT_LEADING"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            message, code=code, reason=reason, metadata=metadata, retry_after_s=retry_after_s
+        )
+        # Not if the server says that none that leads ever got the call.
+        self.may_have_happened = self.metadata.get("effect") != "none"
+
+
 class DataLoss(QmqError):
     """Messages are damaged on the server's disk, and were set aside; others go on."""
 

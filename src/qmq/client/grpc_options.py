@@ -42,5 +42,8 @@ CHANNEL_OPTIONS: Final = (
 
 def target(address: str) -> str:
     """Return what gRPC calls an address that `parse_address` returned."""
+    if "," in address:
+        # The first of them that answers is taken, and the next one when that has gone.
+        return f"{'ipv6' if address.startswith('[') else 'ipv4'}:{address}"
     # Without the scheme, a host called `unix` or `dns` would be taken for one.
     return f"dns:///{address}"

@@ -46,6 +46,8 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,
+        errors.DatabaseAway,
+        errors.NotLeading,
         errors.DataLoss,
         errors.DiskFull,
         errors.ServerBusy,

@@ -12,7 +12,7 @@ from qmq.engine.browsing import Browsing
 from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
-from qmq.engine.queues import Queues, random_chance, shutting_down
+from qmq.engine.queues import Queues, random_chance
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
 from qmq.engine.scheduling import Scheduling
@@ -24,6 +24,7 @@ from qmq.errors import (
     QueueInUse,
     QueueNotFound,
     StoreNotConfigured,
+    Unavailable,
     UnknownStore,
 )
 from qmq.ids import RandomIds
@@ -485,15 +486,23 @@ class Broker:
         self.selecting.look(queue)
         await saved
 
-    def stop_waiting(self) -> None:
-        """Let everybody go who waits for a message, since q is shutting down.
+    def stop_waiting(self, ending: Callable[[], Unavailable] | None = None) -> None:
+        """Let everybody go who waits for a message.
 
         Nobody waits from then on; who would is told the same.
+
+        Args:
+            ending: makes the error that they get; None means that q is shutting down.
         """
         self._queues.is_stopping = True
+        self._queues.ending = ending or self._queues.ending
         for queue in self.catalog:
-            self._waiting.dismiss(queue, shutting_down())
-        self.selecting.stop_waiting(shutting_down())
+            self._waiting.dismiss(queue, self._queues.ending())
+        self.selecting.stop_waiting(self._queues.ending())
+
+    def ending(self) -> Unavailable:
+        """Return the error of whoever calls after `stop_waiting` or `close`."""
+        return self._queues.ending()
 
     async def close(self) -> None:
         """Take no more calls, and close the stores when what is under way is durable."""

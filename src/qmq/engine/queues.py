@@ -75,6 +75,8 @@ class Queues:
         self.on_failed_again: Callable[[str], None] = _nobody_asks
         self.is_stopping = False
         self.is_closing = False
+        #: Makes the error of whoever calls after that.
+        self.ending: Callable[[], Unavailable] = _shutting_down
         for queue in queues:
             self.catalog.add(queue)
 
@@ -107,7 +109,7 @@ class Queues:
     def store_of(self, queue: Queue) -> QueueStore:
         """Return the store of a queue, ready to take a call."""
         if self.is_closing:
-            raise shutting_down()
+            raise self.ending()
         store = self.stores[queue.info.store]
         store.check()
         return store
@@ -115,7 +117,7 @@ class Queues:
     def store_to_read(self, queue: Queue) -> QueueStore:
         """Return the store of a queue, ready to be asked what changes nothing."""
         if self.is_closing:
-            raise shutting_down()
+            raise self.ending()
         store = self.stores[queue.info.store]
         store.check(only_reads=True)
         return store
@@ -256,7 +258,7 @@ class Queues:
             Unavailable: q is shutting down, or the store takes no calls any more.
         """
         if wait_s > 0 and self.is_stopping:
-            raise shutting_down()
+            raise self.ending()
         try:
             await self.waiting.turn(queue, wait_s, is_gone)
         except QueueEmpty:
@@ -282,7 +284,7 @@ class Queues:
         or the queue is not in the selection any more that the caller waits for.
 
         Raises:
-            ShuttingDown: so it is, and no other message will be promised.
+            Unavailable: q is shutting down, so that no other message will be promised.
         """
         self.pass_time(queue)
         if selection:
@@ -292,7 +294,7 @@ class Queues:
         elif queue.available or self.catalog.get(queue.info.id) is not queue:
             return True
         if self.is_stopping:
-            raise shutting_down()
+            raise self.ending()
         return False
 
     def check_size(self, envelope: bytes, field: str) -> None:
@@ -344,6 +346,6 @@ def read_anew() -> DiskFull:
     return DiskFull("the disk was full, and the queue was read from it anew; call again")
 
 
-def shutting_down() -> ShuttingDown:
+def _shutting_down() -> ShuttingDown:
     """Return the error of whoever calls too late."""
     return ShuttingDown("q is shutting down; the same call may succeed at its successor")

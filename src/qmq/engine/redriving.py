@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Final
 
-from qmq.engine.queues import Queues, shutting_down
+from qmq.engine.queues import Queues
 from qmq.errors import InvalidArgument, LimitReached, RedriveNotFound, Unavailable
 from qmq.limits import BROWSED_MESSAGES_MAX, REDRIVES_ENDED_MAX, REDRIVES_RUNNING_MAX
 from qmq.model.catalog import parse_uuid
@@ -217,7 +217,7 @@ class Redriving:
             Unavailable: the store takes no calls.
         """
         if self._queues.is_closing:
-            raise shutting_down()
+            raise self._queues.ending()
         self._queues.stores[job.redrive.store].check()
 
     def _save(self, job: _Job, changes: Changes) -> Awaitable[object]:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 from qmq.engine.handing_out import encoded, hand_out
 from qmq.engine.places import Selection
-from qmq.engine.queues import Queues, shutting_down
+from qmq.engine.queues import Queues
 from qmq.engine.waiting import IsGone
 from qmq.envelope import (
     QUEUE_ID_BYTES,
@@ -389,7 +389,7 @@ class Selecting:
         if queue:
             return queue
         if wait_s > 0 and self._queues.is_stopping:
-            raise shutting_down()
+            raise self._queues.ending()
         queue = await self._waiting.turn_of(selection, wait_s, is_gone)
         if queue is None:
             for store in self._queues.stores.values():

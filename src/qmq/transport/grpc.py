@@ -7,14 +7,7 @@ nothing that it does not need.
 
 import asyncio
 import logging
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Hashable,
-    Mapping,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -23,6 +16,7 @@ from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
 from qmq.transport.asgi import Event, Headers, Receive, Scope, Send
+from qmq.transport.forwarded import connection
 from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
     Deframer,
@@ -30,7 +24,7 @@ from qmq.transport.framing import (
     parse_timeout,
 )
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
-from qmq.transport.status import Code, error_headers, plain_headers
+from qmq.transport.status import Code, error_headers, plain_headers, refusal_headers
 
 #: Answers a request that is no gRPC.
 Fallback = Callable[[Scope, Send], Awaitable[None]]
@@ -168,7 +162,7 @@ class GrpcApp:
             try:
                 message = await self._read_message(headers, receive, send)
                 if self._in_hand.unread:
-                    await self._in_hand.turn_of(_connection(scope))
+                    await self._in_hand.turn_of(connection(scope))
                     if await _is_gone(receive):
                         return
                 timeout = headers.get(b"grpc-timeout")
@@ -187,7 +181,7 @@ class GrpcApp:
             except Gone:
                 return
             except QError as error:
-                await _send_end(send, error_headers(error))
+                await _send_end(send, refusal_headers(error))
                 return
             except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
                 _log.exception("call failed", extra={"path": scope["path"]})
@@ -243,10 +237,10 @@ class GrpcApp:
     async def _check_reply(self, scope: Scope, reply: bytes) -> None:
         """See to it that a reply can go out to a connection that may not read."""
         if scope["path"] in READING:
-            self._in_hand.check_reply(_connection(scope), len(reply))
+            self._in_hand.check_reply(connection(scope), len(reply))
             return
         try:
-            await self._in_hand.turn_of(_connection(scope))
+            await self._in_hand.turn_of(connection(scope))
         except QError as error:
             # It has had its effect, which must not be denied: to the caller it is lost on its way.
             raise Gone from error
@@ -267,7 +261,7 @@ class GrpcApp:
         if len(body) <= COUNTED_BYTES_MIN:
             await _send_piece(send, body)
             return
-        async with self._in_hand.unread_by(_connection(scope), len(body)):
+        async with self._in_hand.unread_by(connection(scope), len(body)):
             await _send_piece(send, body)
             # Envoy has a copy of it.
             del body
@@ -554,12 +548,6 @@ def _note_end(future: asyncio.Future[Any]) -> None:
     """Look how a step ended: asyncio logs an error that nobody has looked at."""
     if not future.cancelled():
         future.exception()
-
-
-def _connection(scope: Scope) -> Hashable:
-    """Return what tells the connection of a call from others: its client's host and port."""
-    client = scope.get("client")
-    return tuple(client) if client else None
 
 
 async def _is_gone(receive: Receive) -> bool:

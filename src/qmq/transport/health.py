@@ -23,10 +23,10 @@ class HealthService:
             services: names of the services whose health may be asked for; the empty
                 name, for the server as a whole, is always known.
         """
-        self._services = {"", *services}
+        #: Whether each of them is healthy.
+        self._is_serving = dict.fromkeys(("", *services), True)
         #: Whether q has ended for good.
         self._is_stopped = False
-        self._is_serving = True
         #: Replaced, and done, at each change.
         self._changed = asyncio.Event()
 
@@ -38,9 +38,15 @@ class HealthService:
         """Return the streaming method by its gRPC path."""
         return {"/grpc.health.v1.Health/Watch": self.watch}
 
-    def set_serving(self, *, is_serving: bool) -> None:
-        """Say so from now on, unless q has stopped for good. To be called in the event loop."""
-        self._is_serving = is_serving and not self._is_stopped
+    def set_serving(self, *, is_serving: bool, service: str | None = None) -> None:
+        """Say so from now on, unless q has stopped for good. To be called in the event loop.
+
+        Args:
+            is_serving: whether it is healthy.
+            service: which one; None stands for all.
+        """
+        for each in self._is_serving if service is None else (service,):
+            self._is_serving[each] = is_serving and not self._is_stopped
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -49,16 +55,19 @@ class HealthService:
         self._is_stopped = True
         self.set_serving(is_serving=False)
 
-    @property
-    def _status(self) -> str:
-        return "SERVING" if self._is_serving else "NOT_SERVING"
+    def _status(self, service: str) -> str | None:
+        is_serving = self._is_serving.get(service)
+        if is_serving is None:
+            return None
+        return "SERVING" if is_serving else "NOT_SERVING"
 
     async def check(self, data: bytes) -> bytes:
         """Say whether a service is healthy."""
         service = decode(HealthCheckRequest, data).service
-        if service not in self._services:
+        status = self._status(service)
+        if status is None:
             raise ServiceNotFound(f"unknown service {service[:200]!r}")
-        return _response(self._status)
+        return _response(status)
 
     async def watch(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
         """Say whether a service is healthy, now and when that changes, until q stops serving."""
@@ -66,7 +75,7 @@ class HealthService:
         told = ""
         while True:
             changed = self._changed
-            status = self._status if request.service in self._services else "SERVICE_UNKNOWN"
+            status = self._status(request.service) or "SERVICE_UNKNOWN"
             if status != told:
                 told = status
                 yield [_response(status)]

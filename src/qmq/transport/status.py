@@ -15,6 +15,7 @@ from google.rpc.status_pb2 import Status
 
 from qmq import errors
 from qmq.transport.asgi import Headers
+from qmq.transport.forwarded import AGAIN
 
 #: ErrorInfo.domain of all errors of q.
 DOMAIN: Final = "q"
@@ -106,7 +107,19 @@ def plain_headers(code: Code, message: str) -> Headers:
 def error_headers(error: errors.QError) -> Headers:
     """Return the trailers that say how a call failed."""
     status = status_of(error)
-    return [
+    headers = [
         *plain_headers(Code(status.code), status.message),
         (b"grpc-status-details-bin", b64encode(status.SerializeToString()).rstrip(b"=")),
     ]
+    if isinstance(error, errors.NotLeading) and error.ask_again:
+        headers.append((AGAIN.encode(), b"1"))
+    return headers
+
+
+def refusal_headers(error: errors.QError) -> Headers:
+    """Return how a call of one request ends that failed; a stream may have had others before."""
+    headers = error_headers(error)
+    if isinstance(error, errors.ShuttingDown):
+        # Nothing was done, and in a cluster there is another q soon.
+        headers.append((AGAIN.encode(), b"1"))
+    return headers

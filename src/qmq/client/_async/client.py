@@ -1,6 +1,6 @@
 """The client: one server, its queues."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
@@ -26,7 +26,7 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 
 #: A store, or its name.
-StoreName: TypeAlias = Store | Literal["MEMORY", "DISK"]
+StoreName: TypeAlias = Store | Literal["MEMORY", "DISK", "CLUSTER"]
 
 #: Messages to be added to a queue: the queue, their payloads or NewMessages, and the tags of
 #: all, if any.
@@ -45,7 +45,7 @@ class AsyncClient:
 
     def __init__(
         self,
-        address: str = ":10002",
+        address: str | Sequence[str] = ":10002",
         *,
         tls: TLS | None = None,
         token: str | None = None,
@@ -55,7 +55,9 @@ class AsyncClient:
         """Make a client. It asks the server nothing.
 
         Args:
-            address: `host:port`, `[::1]:port`, or `:port` for this machine.
+            address: `host:port`, `[::1]:port`, or `:port` for this machine; or several of a
+                cluster, in numbers: the first that is there is asked, and the next one when
+                it has gone.
             tls: how to speak TLS; None does not.
             token: sent with each call as `authorization: Bearer`. It needs TLS, except to
                 this machine.

@@ -1,7 +1,7 @@
 # Generated from _async by scripts/unasync.py; change it there.
 """The client: one server, its queues."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
@@ -27,7 +27,7 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 
 #: A store, or its name.
-StoreName: TypeAlias = Store | Literal["MEMORY", "DISK"]
+StoreName: TypeAlias = Store | Literal["MEMORY", "DISK", "CLUSTER"]
 
 #: Messages to be added to a queue: the queue, their payloads or NewMessages, and the tags of
 #: all, if any.
@@ -44,7 +44,7 @@ class Client:
 
     def __init__(
         self,
-        address: str = ":10002",
+        address: str | Sequence[str] = ":10002",
         *,
         tls: TLS | None = None,
         token: str | None = None,
@@ -54,7 +54,9 @@ class Client:
         """Make a client. It asks the server nothing.
 
         Args:
-            address: `host:port`, `[::1]:port`, or `:port` for this machine.
+            address: `host:port`, `[::1]:port`, or `:port` for this machine; or several of a
+                cluster, in numbers: the first that is there is asked, and the next one when
+                it has gone.
             tls: how to speak TLS; None does not.
             token: sent with each call as `authorization: Bearer`. It needs TLS, except to
                 this machine.

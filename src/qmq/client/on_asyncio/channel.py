@@ -1,6 +1,7 @@
 """One connection to one q, for asyncio."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import grpc
@@ -37,11 +38,15 @@ class AsyncChannel(Protocol):
 class AsyncGrpcChannel:
     """A connection to the server at `address` (`host:port`, `[::1]:port` or `:port`).
 
+    Of several, the first that is there is asked.
+
     It connects at the first call, and belongs to the event loop of that call until that
     loop is closed. Raises AddressError, and what `TLS.credentials` raises.
     """
 
-    def __init__(self, address: str, *, tls: TLS | None = None, token: str | None = None) -> None:
+    def __init__(
+        self, address: str | Sequence[str], *, tls: TLS | None = None, token: str | None = None
+    ) -> None:
         self.address = parse_address(address)
         self._metadata = authorization(token, tls, self.address)
         self._credentials = tls.credentials() if tls else None

@@ -1,5 +1,6 @@
 """One connection to one q, for threads."""
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import Protocol
 
@@ -37,11 +38,15 @@ class Channel(Protocol):
 class GrpcChannel:
     """A connection to the server at `address` (`host:port`, `[::1]:port` or `:port`).
 
+    Of several, the first that is there is asked.
+
     It connects at the first call. Threads may share it. Raises AddressError, and what
     `TLS.credentials` raises.
     """
 
-    def __init__(self, address: str, *, tls: TLS | None = None, token: str | None = None) -> None:
+    def __init__(
+        self, address: str | Sequence[str], *, tls: TLS | None = None, token: str | None = None
+    ) -> None:
         self.address = parse_address(address)
         self._metadata = authorization(token, tls, self.address)
         self._credentials = tls.credentials() if tls else None

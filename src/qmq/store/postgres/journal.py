@@ -387,8 +387,8 @@ class Journal:
         Raises:
             NotLeading: another q leads, or the database has lost commits.
         """
-        async with connection.transaction():
-            row = await connection.fetchrow(_SQL["select_journal"], timeout=_COMMIT_TIMEOUT_S)
+        async with asyncio.timeout(_COMMIT_TIMEOUT_S), connection.transaction():
+            row = await connection.fetchrow(_SQL["select_journal"])
             if row is None or row["epoch"] != self._term.epoch:
                 raise NotLeading("another q leads the cluster by now; call again")
             if row["batch"] not in (number - 1, number):
@@ -402,7 +402,8 @@ class Journal:
 
     async def _reconnected(self) -> "Connection[Record]":
         connection = self._connection = await self._connect()
-        await prepare(connection)
+        async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+            await prepare(connection)
         self._reconnects += 1
         return connection
 

@@ -1,13 +1,12 @@
 """Bootstrap configurations: what Envoy is started with."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from qmq.limits import TRANSFER_TIMEOUT_S, WAIT_S_MAX
-from qmq.transport.envoy import filters
+from qmq.transport.envoy import filters, forwarding
 from qmq.transport.envoy.access_log import request_log
-from qmq.transport.envoy.listener import Endpoint, listener, socket_address
+from qmq.transport.envoy.listener import Endpoint, listener, routes, socket_address
 from qmq.transport.envoy.replies import LOCAL_REPLY_BODY, JsonObject
 from qmq.wire import q_pb2
 
@@ -20,6 +19,8 @@ GATEWAY: Final = "qrest"
 _STATS: Final = (
     rf"http\.({API}|{OPS}|{GATEWAY})\.downstream_(cx_(total|active|tx_bytes_buffered)"
     r"|rq_(total|active|[1-5]xx))"
+    rf"|cluster\.{forwarding.LEADER}\.upstream_"
+    r"(cx_(active|connect_fail)|rq_(total|active|retry|retry_limit_exceeded|[1-5]xx))"
 )
 
 #: Bytes of a reply after its conversion to JSON. A list of queues may be long.
@@ -42,6 +43,15 @@ _BUSIEST_METHODS: Final = ("Add", "Pop", "Lease", "Ack")
 #: The route of all requests where an application ends the chain of filters.
 _TO_APPLICATION: Final = {"match": {"prefix": "/"}, "non_forwarding_action": {}}
 
+#: What a route says of a filter that calls on it pass by.
+_DISABLED: Final = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+    "disabled": True,
+}
+
+#: The part of a route's match that tells of gRPC that is no gRPC-Web.
+_PLAIN_GRPC: Final = {"name": "content-type", "string_match": {"exact": "application/grpc"}}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
@@ -62,21 +72,32 @@ class Process:
     transfer_timeout_s: int = TRANSFER_TIMEOUT_S
 
 
-def server_bootstrap(
-    process: Process, *, listen: Endpoint, metrics: Endpoint, app: str, ops_app: str
+def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
+    process: Process,
+    *,
+    listen: Endpoint,
+    metrics: Endpoint,
+    app: str,
+    ops_app: str,
+    cluster: forwarding.Files | None = None,
 ) -> JsonObject:
     """Build the bootstrap of q: the API port ("q") and the metrics port ("ops").
 
-    `app` and `ops_app` name ASGI applications as "module:attribute".
+    `app` and `ops_app` name ASGI applications as "module:attribute". With `cluster`, q is one of
+    a cluster; what `cluster_routes` and `forwarding.endpoints` build is in those files.
     """
-    *before, application = [*_api_filters(process), *_application(app, process)]
+    application = filters.python(app, process.pyvoy_module)
+    ending = [filters.unless_sent_on(application), filters.router()] if cluster else [application]
     api = listener(
         API,
         listen,
-        [*before, application],
-        {"routes": [*_grpc_routes(process, before), _other_grpc_route(), _rest_route(process)]},
+        [*_before_application(process), *ending],
+        _own_routes(process),
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
         reply_timeout_s=process.transfer_timeout_s,
+        sentences={503: forwarding.NOT_REACHED} if cluster else None,
+        lost_details=forwarding.not_reached_details() if cluster else "",
+        routes_from=forwarding.source(cluster.routes) if cluster else None,
     )
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
     # port answers until the end.
@@ -89,7 +110,66 @@ def server_bootstrap(
         body_bytes_max=0,
         reply_timeout_s=process.transfer_timeout_s,
     )
-    return {**_process(process), "static_resources": {"listeners": [api, ops]}}
+    resources: JsonObject = {"listeners": [api, ops]}
+    bootstrap: JsonObject = {**_process(process), "static_resources": resources}
+    if cluster:
+        resources["clusters"] = [forwarding.cluster(cluster)]
+        # Envoy asks for this where it is told something while it runs.
+        bootstrap["node"] = {"id": "q", "cluster": "q"}
+    return bootstrap
+
+
+def cluster_routes(process: Process, *, leads: bool) -> JsonObject:
+    """Build the resource that says what becomes of calls: q serves them, or sends them on.
+
+    Those that were sent on once are served in any case.
+    """
+    own = _own_routes(process)
+    if not leads:
+        was_sent_on = {"prefix": "/", "headers": [forwarding.is_forwarded()]}
+        own["routes"] = [
+            {**_TO_APPLICATION, "match": was_sent_on},
+            *_sending_on(process),
+            *cast("list[JsonObject]", own["routes"]),
+        ]
+    body_bytes_max = json_request_bytes_max(process.message_bytes_max)
+    return {
+        "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+        **routes(API, own, body_bytes_max=body_bytes_max),
+    }
+
+
+def _sending_on(process: Process) -> list[JsonObject]:
+    """Build the routes of calls that are sent on to the leader."""
+    service = q_pb2.DESCRIPTOR.services_by_name["Q"]
+    call = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    to_leader = forwarding.to_leader(idle_timeout=_idle(process))
+    prefix = f"/{service.full_name}/"
+    return [
+        *(
+            {
+                **forwarding.to_leader(idle_timeout={"idle_timeout": "0s"}),
+                "match": {"path": prefix + method.name, "headers": [call]},
+                "typed_per_filter_config": filters.pass_by(),
+            }
+            for method in service.methods
+            if method.server_streaming
+        ),
+        {
+            **to_leader,
+            "match": {"prefix": prefix, "headers": [_PLAIN_GRPC]},
+            "typed_per_filter_config": {
+                **{str(each["name"]): _DISABLED for each in _before_application(process)},
+                **filters.pass_by(),
+            },
+        },
+        # What came as gRPC-Web or REST is converted first.
+        {
+            **to_leader,
+            "match": {"prefix": prefix, "headers": [call]},
+            "typed_per_filter_config": filters.pass_by(),
+        },
+    ]
 
 
 def gateway_bootstrap(
@@ -135,13 +215,17 @@ def json_request_bytes_max(message_bytes_max: int) -> int:
     return message_bytes_max * 4 // 3 + _JSON_OVERHEAD_BYTES_MAX
 
 
-def _grpc_routes(process: Process, unneeded: Sequence[JsonObject]) -> list[JsonObject]:
+def _own_routes(process: Process) -> JsonObject:
+    """Build the routes of a q that serves all calls itself."""
+    return {"routes": [*_grpc_routes(process), _other_grpc_route(), _rest_route(process)]}
+
+
+def _grpc_routes(process: Process) -> list[JsonObject]:
     """Build a route for each method of q, on which gRPC calls pass by filters made for others.
 
     Those filters would let a gRPC call through as it is, for 15 % of its processor time.
     """
-    disabled = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
-    content_type = {"name": "content-type", "string_match": {"exact": "application/grpc"}}
+    unneeded = [str(each["name"]) for each in _before_application(process)]
     service = q_pb2.DESCRIPTOR.services_by_name["Q"]
     streams = {each.name for each in service.methods if each.server_streaming}
     # Envoy tries one route after the other.
@@ -149,8 +233,8 @@ def _grpc_routes(process: Process, unneeded: Sequence[JsonObject]) -> list[JsonO
     return [
         {
             **(_TO_APPLICATION if name in streams else _until_idle(process)),
-            "match": {"path": f"/{service.full_name}/{name}", "headers": [content_type]},
-            "typed_per_filter_config": {str(each["name"]): disabled for each in unneeded},
+            "match": {"path": f"/{service.full_name}/{name}", "headers": [_PLAIN_GRPC]},
+            "typed_per_filter_config": dict.fromkeys(unneeded, _DISABLED),
         }
         for name in names
     ]
@@ -187,6 +271,11 @@ def _idle(process: Process) -> JsonObject:
 def _application(app: str, process: Process) -> list[JsonObject]:
     """Build the filters that hand requests to an ASGI application."""
     return [filters.text_paths(), filters.python(app, process.pyvoy_module)]
+
+
+def _before_application(process: Process) -> list[JsonObject]:
+    """Build the filters that a request to q passes before the application gets it."""
+    return [*_api_filters(process), filters.text_paths()]
 
 
 def _api_filters(process: Process) -> list[JsonObject]:

@@ -15,6 +15,8 @@ from qmq.wire import q_pb2
 
 _PACKAGE: Final = "type.googleapis.com/envoy.extensions.filters.http."
 
+_UNLESS_SENT_ON: Final = "unless_sent_on"
+
 
 def grpc_web() -> JsonObject:
     """Build the filter that makes gRPC-Web calls gRPC calls."""
@@ -66,6 +68,35 @@ def strict_rest(body_bytes_max: int) -> JsonObject:
 
 def unless_grpc(http_filter: JsonObject) -> JsonObject:
     """Wrap a filter such that gRPC calls pass it by."""
+    return _matched(f"{http_filter['name']}.unless_grpc", http_filter, _skip_grpc())
+
+
+def unless_sent_on(http_filter: JsonObject) -> JsonObject:
+    """Wrap a filter such that routes can have gRPC calls pass it by; see `pass_by`."""
+    return _matched(_UNLESS_SENT_ON, http_filter, {})
+
+
+def pass_by() -> JsonObject:
+    """Build what a route says of filters to have gRPC calls pass by the one that allows it."""
+    package = "type.googleapis.com/envoy.extensions.common.matching.v3."
+    per_route = {"@type": f"{package}ExtensionWithMatcherPerRoute", "xds_matcher": _skip_grpc()}
+    return {_UNLESS_SENT_ON: per_route}
+
+
+def _matched(name: str, http_filter: JsonObject, matcher: JsonObject) -> JsonObject:
+    package = "type.googleapis.com/envoy.extensions.common.matching.v3."
+    return {
+        "name": name,
+        "typed_config": {
+            "@type": f"{package}ExtensionWithMatcher",
+            "extension_config": http_filter,
+            "xds_matcher": matcher,
+        },
+    }
+
+
+def _skip_grpc() -> JsonObject:
+    """Build the matcher that lets gRPC calls pass by the filter it belongs to."""
     content_type = {
         "name": "content-type",
         "typed_config": {
@@ -81,17 +112,10 @@ def unless_grpc(http_filter: JsonObject) -> JsonObject:
         },
     }
     return {
-        "name": f"{http_filter['name']}.unless_grpc",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-            "extension_config": http_filter,
-            "xds_matcher": {
-                "matcher_tree": {
-                    "input": content_type,
-                    "prefix_match_map": {"map": {"application/grpc": {"action": skip}}},
-                }
-            },
-        },
+        "matcher_tree": {
+            "input": content_type,
+            "prefix_match_map": {"map": {"application/grpc": {"action": skip}}},
+        }
     }
 
 

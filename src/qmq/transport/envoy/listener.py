@@ -35,26 +35,27 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     reply_timeout_s: int,
     sentences: Mapping[int, str] | None = None,
     access_logs: Sequence[JsonObject] = (),
+    lost_details: str = "",
+    routes_from: JsonObject | None = None,
 ) -> JsonObject:
     """Build a listener; its name is the prefix of its statistics too.
 
     `virtual_host` has the routes, and what else holds for them; `body_bytes_max` is how
     much of a request's body filters may hold back at a time; `reply_timeout_s` is how long a reply
     that is whole may wait for its client to read it; `sentences` are what callers
-    are told, by HTTP status, instead of what Envoy would say.
+    are told, by HTTP status, instead of what Envoy would say, and `lost_details`
+    the grpc-status-details-bin of calls that could not be sent on; `routes_from` is a source of
+    what `routes` builds, which counts instead of `virtual_host`.
     """
-    host = {
-        "name": name,
-        "domains": ["*"],
-        "request_body_buffer_limit": body_bytes_max,
-        **virtual_host,
-    }
     connection_manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
         ".http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        # Which clusters there are is of no interest where no filter sends requests to one.
-        "route_config": {"virtual_hosts": [host], "validate_clusters": False},
+        **(
+            {"rds": {"route_config_name": name, "config_source": routes_from}}
+            if routes_from
+            else {"route_config": routes(name, virtual_host, body_bytes_max=body_bytes_max)}
+        ),
         "http_filters": list(http_filters),
         "access_log": list(access_logs),
         "generate_request_id": False,
@@ -62,7 +63,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         "use_remote_address": True,
         "skip_xff_append": True,
         "early_header_mutation_extensions": [_takes_trailers()],
-        "local_reply_config": local_replies(body_bytes_max, sentences or {}),
+        "local_reply_config": local_replies(body_bytes_max, sentences or {}, lost_details),
         # A long poll or a stream may stay silent for long; a peer that is gone is
         # found by pings and by TCP keep-alive instead.
         "stream_idle_timeout": "0s",
@@ -100,6 +101,18 @@ def _http2() -> JsonObject:
         # A bad request ends its own stream, not those beside it.
         "override_stream_error_on_invalid_http_message": True,
     }
+
+
+def routes(name: str, virtual_host: JsonObject, *, body_bytes_max: int) -> JsonObject:
+    """Build the route configuration of a listener; the arguments are those of `listener`."""
+    host = {
+        "name": name,
+        "domains": ["*"],
+        "request_body_buffer_limit": body_bytes_max,
+        **virtual_host,
+    }
+    # Which clusters there are is of no interest where no filter sends requests to one.
+    return {"name": name, "virtual_hosts": [host], "validate_clusters": False}
 
 
 def _takes_trailers() -> JsonObject:

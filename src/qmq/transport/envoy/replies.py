@@ -13,6 +13,7 @@ JsonObject = dict[str, object]
 
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
+_UNAVAILABLE: Final = 503
 
 #: gRPC status code by HTTP status, for replies that Envoy makes itself. The
 #: reverse of google.rpc.Code's own table, for the statuses that Envoy uses.
@@ -47,11 +48,14 @@ NOT_ASCII_PATH: Final = "[^?]*%[89A-Fa-f].*"
 LOCAL_REPLY_BODY: Final = "%LOCAL_REPLY_BODY%"
 
 
-def local_replies(body_bytes_max: int, sentences: Mapping[int, str]) -> JsonObject:
+def local_replies(
+    body_bytes_max: int, sentences: Mapping[int, str], lost_details: str = ""
+) -> JsonObject:
     """Build a LocalReplyConfig: the first mapper that fits counts.
 
     `body_bytes_max` is the number that a caller is told whose body is too large;
-    `sentences` are more sentences for callers, by HTTP status.
+    `sentences` are more sentences for callers, by HTTP status; `lost_details` is the
+    grpc-status-details-bin, if any, of gRPC calls that another server was not reached for.
     """
     sentences = {
         **sentences,
@@ -69,6 +73,7 @@ def local_replies(body_bytes_max: int, sentences: Mapping[int, str]) -> JsonObje
                 _has_path(NOT_ASCII_PATH),
                 _status_json(GRPC_CODE_BY_HTTP_STATUS[_NOT_FOUND], no_such_path),
             ),
+            *_lost(sentences.get(_UNAVAILABLE, ""), lost_details),
             {"filter": _is_grpc_call(), "body_format_override": _text(LOCAL_REPLY_BODY)},
             *(
                 _mapper(
@@ -87,6 +92,20 @@ def local_replies(body_bytes_max: int, sentences: Mapping[int, str]) -> JsonObje
         ],
         "body_format": _status_json(_UNKNOWN, LOCAL_REPLY_BODY),
     }
+
+
+def _lost(message: str, details: str) -> list[JsonObject]:
+    """Tell gRPC callers whose call could not be sent on, or was lost, what they need to know."""
+    if not details:
+        return []
+    header = {"header": {"key": "grpc-status-details-bin", "value": details}}
+    return [
+        {
+            "filter": _both(_is_grpc_call(), {"status_code_filter": _equals(_UNAVAILABLE)}),
+            "body_format_override": _text(message),
+            "headers_to_add": [header],
+        }
+    ]
 
 
 def _mapper(filter_: JsonObject, code: int, message: str) -> JsonObject:

@@ -1,0 +1,100 @@
+"""Metrics of a cluster, as one q of it sees it."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from qmq.store.postgres.figures import ClusterFigures
+
+
+class Role(NamedTuple):
+    """What a q does in its cluster, and did since it was started."""
+
+    #: Whether it leads, and serves.
+    is_leader: bool
+    #: Whether it knows a q that leads: itself, or one that calls are sent on to.
+    is_led: bool
+    #: The number of its present leadership, or of the last one; 0 if there was none.
+    epoch: int
+    #: How often it has taken over.
+    takeovers: int
+    #: Seconds that this took together, from winning until it served.
+    takeover_s: float
+
+
+class RoleCollector(Collector):
+    """What a q does in its cluster, when that is asked for."""
+
+    def __init__(self, role: Callable[[], Role]) -> None:
+        self._role = role
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all of it."""
+        role = self._role()
+        yield GaugeMetricFamily(
+            "q_cluster_is_leader",
+            "1 if this q leads the cluster and serves all calls, else 0.",
+            value=role.is_leader,
+        )
+        yield GaugeMetricFamily(
+            "q_cluster_is_led",
+            "1 if this q leads, or knows the one that does; 0 while calls wait for a leader.",
+            value=role.is_led,
+        )
+        yield GaugeMetricFamily(
+            "q_cluster_epoch",
+            "Number of this q's leadership, or of its last one; each later one's is higher.",
+            value=role.epoch,
+        )
+        yield CounterMetricFamily(
+            "q_cluster_takeovers", "How often this q has taken over.", value=role.takeovers
+        )
+        yield CounterMetricFamily(
+            "q_cluster_takeover_seconds",
+            "Time from winning the leadership until all messages were read.",
+            value=role.takeover_s,
+        )
+
+
+class DatabaseCollector(Collector):
+    """How a cluster's database does for the q that leads, when that is asked for."""
+
+    def __init__(self, figures: Callable[[], ClusterFigures]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all of it."""
+        figures = self._figures()
+        commits = HistogramMetricFamily(
+            "q_cluster_commit_seconds",
+            "Time that a commit took, with its standbys' confirmation, for all who waited.",
+        )
+        commits.add_metric([], figures.commits.buckets(), figures.commits.total_s)
+        yield commits
+        yield GaugeMetricFamily(
+            "q_cluster_pending_bytes",
+            "Bytes of changes that wait for the database.",
+            value=figures.pending_bytes,
+        )
+        yield CounterMetricFamily(
+            "q_cluster_reconnects",
+            "How often the connection to the database was lost and opened anew.",
+            value=figures.reconnects,
+        )
+        yield GaugeMetricFamily(
+            "q_cluster_database_away_seconds",
+            "For how long the database has not answered; 0 if it does.",
+            value=figures.away_s,
+        )
+        yield GaugeMetricFamily(
+            "q_cluster_messages_to_remove",
+            "Messages that have left and still have rows in the database.",
+            value=figures.rows_left,
+        )

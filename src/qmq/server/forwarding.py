@@ -1,0 +1,74 @@
+"""Tells Envoy what becomes of calls in a cluster, and where the leader is, while it runs."""
+
+import shutil
+import socket
+from pathlib import Path
+from typing import Final, Self
+
+from qmq.server.address import Address
+from qmq.transport.envoy import Endpoint, Process
+from qmq.transport.envoy.bootstrap import cluster_routes
+from qmq.transport.envoy.forwarding import Files, endpoints, write
+
+#: The routes of a q that leads, and of one that does not, as they are kept beside those in use.
+_LEADING: Final = "leading.json"
+_FOLLOWING: Final = "following.json"
+
+_EVERY_HOST: Final = ("0.0.0.0", "::")  # noqa: S104 - Nothing is bound here.
+
+
+class Forwarding:
+    """The files in a q's runtime directory that Envoy watches."""
+
+    def __init__(self, runtime: Path) -> None:
+        self._runtime = runtime
+        #: What Envoy is to be told of.
+        self.files = Files.in_directory(runtime)
+
+    @classmethod
+    def begin(cls, runtime: Path, process: Process, listen: Endpoint) -> Self:
+        """Make the files, before Envoy runs, of a q that does not know who leads.
+
+        Args:
+            runtime: the directory.
+            process: as the bootstrap is made of.
+            listen: where this q listens.
+        """
+        forwarding = cls(runtime)
+        write(runtime / _LEADING, cluster_routes(process, leads=True))
+        write(runtime / _FOLLOWING, cluster_routes(process, leads=False))
+        forwarding.to_itself(listen)
+        return forwarding
+
+    def lead(self) -> None:
+        """Have this q serve all calls itself."""
+        self._choose(_LEADING)
+
+    def to_itself(self, listen: Endpoint) -> None:
+        """Have calls sent on to this q itself, as long as nobody leads.
+
+        So they wait, and are sent on from here when somebody does.
+        """
+        host = listen.host if listen.host not in _EVERY_HOST else "127.0.0.1"
+        write(self.files.leader, endpoints([Endpoint(host, listen.port)]))
+        self._choose(_FOLLOWING)
+
+    def to(self, leader: str) -> None:
+        """Have calls sent on to a leader. This blocks while its name is looked up.
+
+        Args:
+            leader: HOST:PORT.
+
+        Raises:
+            OSError: the host is not found.
+        """
+        address = Address.parse(leader)
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        hosts = dict.fromkeys(str(each[4][0]) for each in found)
+        write(self.files.leader, endpoints([Endpoint(host, address.port) for host in hosts]))
+        self._choose(_FOLLOWING)
+
+    def _choose(self, routes: str) -> None:
+        new = self.files.routes.with_suffix(".new")
+        shutil.copyfile(self._runtime / routes, new)
+        new.rename(self.files.routes)

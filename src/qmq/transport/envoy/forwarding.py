@@ -1,0 +1,159 @@
+"""How the q processes of a cluster that do not lead hand on calls: Envoy does it by itself.
+
+Which routes hold, and where the leader is, stand in two files that Envoy watches. A call of
+the service Q is sent on as it came, so that deadlines, cancellations, streams, statuses and
+trailers pass through; REST and gRPC-Web have become gRPC before. One that was sent on says so
+by a header, and goes to the application of the q that gets it, whatever that one's routes are:
+so it is sent on once. An answer with the header `AGAIN` says that nothing was done: it is sent
+anew, to where the leader is then.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from qmq.errors import NotLeading
+from qmq.transport.envoy.listener import Endpoint, socket_address
+from qmq.transport.envoy.replies import JsonObject
+from qmq.transport.forwarded import AGAIN, FORWARDED
+from qmq.transport.status import status_of
+
+#: The upstream cluster, and the name of its statistics.
+LEADER: Final = "leader"
+
+#: Seconds that connecting to a leader may take; the machine may be gone.
+_CONNECT_TIMEOUT_S: Final = 1.0
+
+#: Seconds from one sign of life to the next that a leader is asked for, and for which it is waited.
+_KEEPALIVE_S: Final = 1.0
+
+#: How often a call is sent anew of which it is sure that nothing was done, and the pauses before
+#: that, in seconds: each is drawn between 0 and twice the one before, up to the longest. Together
+#: they are about three seconds, in which a leader that has shut down is succeeded.
+_REPEATS_MAX: Final = 12
+_PAUSE_S: Final = 0.05
+_PAUSE_S_MAX: Final = 0.5
+
+#: Calls that wait to be sent anew at a time.
+_REPEATING_MAX: Final = 10_000
+
+#: No limit of ours on what is under way; Envoy's would be 1024.
+_UNLIMITED: Final = 1_000_000
+
+#: Bytes that the leader may send on one call, and on one connection, before they are taken. A
+#: client that does not read holds up its own call only.
+_STREAM_WINDOW_BYTES: Final = 1024 * 1024
+_CONNECTION_WINDOW_BYTES: Final = 256 * 1024 * 1024
+
+#: What callers are told whose call Envoy could not hand on, or lost.
+NOT_REACHED: Final = "the cluster's leader does not answer; the call may or may not have had effect"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where Envoy reads what changes while it runs."""
+
+    routes: Path
+    leader: Path
+
+    @classmethod
+    def in_directory(cls, directory: Path) -> "Files":
+        """Return the files of a runtime directory."""
+        return cls(directory / "routes.json", directory / "leader.json")
+
+
+def write(path: Path, resource: JsonObject) -> None:
+    """Put a resource into a file, in one step, which is how Envoy notices."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"resources": [resource]}), encoding="utf-8")
+    new.rename(path)
+
+
+def endpoints(leaders: Sequence[Endpoint]) -> JsonObject:
+    """Build the resource that says where the leader is; numeric hosts, of which any will do."""
+    found = [{"endpoint": {"address": socket_address(each)}} for each in leaders]
+    return {
+        "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": LEADER,
+        "endpoints": [{"lb_endpoints": found}],
+    }
+
+
+def cluster(files: Files) -> JsonObject:
+    """Build the upstream cluster: the leader, wherever it is."""
+    protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    http2 = {
+        "connection_keepalive": {
+            "interval": f"{_KEEPALIVE_S}s",
+            "timeout": f"{_KEEPALIVE_S}s",
+            # Its jitter would add to the time in which a dead leader is noticed.
+            "interval_jitter": {"value": 0},
+        },
+        "initial_stream_window_size": _STREAM_WINDOW_BYTES,
+        "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
+    }
+    limits = {
+        "max_connections": _UNLIMITED,
+        "max_pending_requests": _UNLIMITED,
+        "max_requests": _UNLIMITED,
+        "max_retries": _REPEATING_MAX,
+    }
+    return {
+        "name": LEADER,
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": source(files.leader)},
+        "connect_timeout": f"{_CONNECT_TIMEOUT_S}s",
+        "circuit_breakers": {"thresholds": [limits]},
+        "typed_extension_protocol_options": {
+            protocol: {
+                "@type": f"type.googleapis.com/{protocol}",
+                "explicit_http_config": {"http2_protocol_options": http2},
+            }
+        },
+    }
+
+
+def source(path: Path) -> JsonObject:
+    """Build the source of a resource that is in a file."""
+    return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
+
+
+def to_leader(*, idle_timeout: JsonObject) -> JsonObject:
+    """Build what a route says of calls that are sent on, besides its idle timeout."""
+    return {
+        "route": {
+            "cluster": LEADER,
+            "timeout": "0s",
+            **idle_timeout,
+            "retry_policy": {
+                # Cases in which the leader has not begun with the call, and nothing else.
+                "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
+                "retriable_headers": [{"name": AGAIN, "present_match": True}],
+                "num_retries": _REPEATS_MAX,
+                "retry_back_off": {
+                    "base_interval": f"{_PAUSE_S}s",
+                    "max_interval": f"{_PAUSE_S_MAX}s",
+                },
+            },
+        },
+        "request_headers_to_add": [
+            {
+                "header": {"key": FORWARDED, "value": "%DOWNSTREAM_REMOTE_ADDRESS%"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+        "response_headers_to_remove": [AGAIN],
+    }
+
+
+def is_forwarded() -> JsonObject:
+    """Build the part of a route's match that tells of calls that were sent on once."""
+    return {"name": FORWARDED, "present_match": True}
+
+
+def not_reached_details() -> str:
+    """Return the grpc-status-details-bin of calls that Envoy could not hand on, or lost."""
+    return b64encode(status_of(NotLeading(NOT_REACHED)).SerializeToString()).rstrip(b"=").decode()
