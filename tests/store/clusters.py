@@ -25,6 +25,8 @@ class Leadership:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.durability_max = Durability.FSYNC
+        #: Why nothing may be changed.
+        self.refusal: DatabaseAway | None = None
         self.is_certain = True
         #: What `make_certain` raises.
         self.doubt: Unavailable | None = None

@@ -19,6 +19,7 @@ from functools import partial
 from itertools import count
 from typing import Final, Protocol
 
+from qmq.clock import passed_ns
 from qmq.engine.places import Line, Member, Place, Selection
 from qmq.errors import QError, QueueEmpty
 from qmq.model.queue import Queue
@@ -60,23 +61,15 @@ class SteadyTimer:
         Args:
             offset_ns: how far ahead of the machine's clock it starts, in nanoseconds.
         """
-        self._start_ns = time.time_ns() + offset_ns - _passed_ns()
+        self._start_ns = time.time_ns() + offset_ns - passed_ns()
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch, by a clock that nobody sets."""
-        return self._start_ns + _passed_ns()
+        return self._start_ns + passed_ns()
 
     async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
         """Wait until the future is done, or so many seconds have passed."""
         await asyncio.wait((future,), timeout=timeout_s)
-
-
-#: Time passes for leases also while the machine sleeps, where the system can tell.
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-#: Every call asks for it.
-_passed_ns: Final = partial(time.clock_gettime_ns, _CLOCK)
 
 
 class Waiting:

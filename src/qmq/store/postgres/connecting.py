@@ -210,7 +210,7 @@ class Connector:
 async def asked(
     connection: _Connection,
     question: Coroutine[Any, Any, _T],
-    timeout_s: float,
+    timeout_s: float | None,
 ) -> _T:
     """Wait for the answer to a question, for so many seconds; then the connection is of no use.
 
