@@ -323,6 +323,19 @@ async def test_database_that_restarts_is_found_again() -> None:
     assert [each.partition(":")[0] for each in notices] == ["the leadership cannot be renewed"]
 
 
+async def test_q_follows_where_the_schema_is_newer_by_now(database: str) -> None:
+    """It may not write what it does not know, and has no reason to end."""
+    of = setting(database)
+    async with watching(of) as watch:
+        sight = await vacant(watch)
+        query(database, "insert into q.migration (version) values (1000)")
+
+        with pytest.raises(NotLeading, match=r"cannot lead any more: .* version 1000, of"):
+            await campaign(of, sight)
+
+        assert (await watch.next()).is_vacant
+
+
 async def test_replicas_are_counted_where_some_are_asked_for(trio: Trio) -> None:
     """Too few of them refuse changes, and to lead; the durability follows what is configured."""
     trio.primary.query("CREATE SCHEMA q AUTHORIZATION q")

@@ -137,6 +137,19 @@ async def test_what_is_told_without_a_commit_waits_until_the_leadership_is_certa
             await store.peek(queue)
 
 
+async def test_nothing_is_changed_while_there_are_too_few_standbys(clusters: Clusters) -> None:
+    """What is there can be looked at."""
+    term = await clusters.lead()
+    store = await clusters.open(term=term)
+    term.refusal = DatabaseAway("too few standbys")
+
+    with pytest.raises(DatabaseAway, match="too few standbys"):
+        store.check()
+    store.check(only_reads=True)
+    term.refusal = None
+    store.check()
+
+
 async def test_database_that_was_put_back_is_not_written_to(clusters: Clusters) -> None:
     """Memory is ahead of it then; the next leader reads what is there."""
     store = await clusters.open()

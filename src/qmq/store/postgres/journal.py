@@ -142,7 +142,7 @@ class Journal:
 
         Raises:
             NotLeading: another q leads by now.
-            DatabaseAway: the database does not answer.
+            DatabaseAway: the database does not answer, or has too few standbys for changes.
             Busy: too much waits for it already.
         """
         if self._failure:
@@ -152,6 +152,8 @@ class Journal:
             # The first moments are none of a caller's business: most are over then.
             if away_s > _COMMIT_TIMEOUT_S:
                 raise self._away()
+        if not only_reads and (refusal := self._term.refusal):
+            raise _again(refusal)
         pending = self._gathering.bytes
         if pending > self._pending_bytes_max and not only_reads:
             raise Busy(

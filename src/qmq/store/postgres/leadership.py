@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import asyncpg
 
 from qmq.clock import Clock
-from qmq.errors import DatabaseAway, NotLeading, Unavailable
+from qmq.errors import ConfigError, DatabaseAway, NotLeading, Unavailable
 from qmq.store.postgres.connecting import ANSWER_S, asked, close, reason_of
 from qmq.store.postgres.term import Connect
 from qmq.store.postgres.vacuum import HeldVacuum, Holder
@@ -408,10 +408,10 @@ async def campaign(setting: Setting, sight: Sight) -> LeaderTerm:
         sight: what was seen of the one before, and must not have changed since.
 
     Raises:
-        NotLeading: another q was faster, or the leader is heard of again.
+        NotLeading: another q was faster, the leader is heard of again, or the schema is of a newer
+            q by now, so that this one may only follow.
         DatabaseAway: the database does not answer, a commit of the leader before is still under
             way, or there are too few standbys.
-        ConfigError: the schema is none that this q may work with.
     """
     connection = await setting.connect()
     try:
@@ -422,7 +422,10 @@ async def campaign(setting: Setting, sight: Sight) -> LeaderTerm:
 
 
 async def _won(setting: Setting, connection: _Connection, sight: Sight) -> LeaderTerm:
-    await _ask(connection, setting.make_ready(connection))
+    try:
+        await _ask(connection, setting.make_ready(connection))
+    except ConfigError as error:
+        raise NotLeading(f"this q cannot lead any more: {error.message}") from error
     standing = await _standing_of(setting, connection)
     if standing.refusal:
         raise standing.refusal

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
+from qmq.errors import DatabaseAway
 from qmq.values import Durability
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class Term(Protocol):
     @property
     def durability_max(self) -> Durability:
         """How durable a commit is: REPLICATED where synchronous standbys confirm it, or FSYNC."""
+        ...
+
+    @property
+    def refusal(self) -> DatabaseAway | None:
+        """Why nothing may be changed now: there are too few standbys. None if all is well."""
         ...
 
     @property
