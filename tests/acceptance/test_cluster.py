@@ -1,6 +1,7 @@
 """Two q of one cluster, over a real PostgreSQL: whatever becomes of one, the other goes on."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -18,6 +19,8 @@ from qmq.wire import q_pb2 as pb
 from tests.acceptance.rest import rest
 from tests.acceptance.running import RunningQ
 from tests.acceptance.test_metrics_port import only, samples
+from tests.documents import page, section, spans
+from tests.postgres.nodes import Node
 
 #: Seconds in which another q leads, and has read what there is.
 TAKEOVER_S = 10.0
@@ -38,10 +41,11 @@ class Pair:
             (directory / name).mkdir()
             self.servers.append(RunningQ(directory / name))
 
-    def start(self, *servers: RunningQ) -> None:
-        """Start some of them, all if none are named."""
-        for each in servers or self.servers:
-            each.start(*self._arguments)
+    def start(self) -> None:
+        """Start those that do not run."""
+        for each in self.servers:
+            if not each.is_running:
+                each.start(*self._arguments)
 
     def leader(self) -> RunningQ:
         """Wait until one leads, and return it."""
@@ -70,15 +74,22 @@ class Pair:
                 each.kill()
 
 
+@pytest.fixture(scope="module")
+def shared_pair(tmp_path_factory: pytest.TempPathFactory, primary: Node) -> Iterator[Pair]:
+    """Two q for all tests here, with a database of their own; each test may end one."""
+    with primary.database() as name:
+        pair = Pair(tmp_path_factory.mktemp("cluster"), primary.dsn(name))
+        try:
+            yield pair
+        finally:
+            pair.close()
+
+
 @pytest.fixture
-def pair(tmp_path: Path, database: str) -> Iterator[Pair]:
+def pair(shared_pair: Pair) -> Pair:
     """Two q that serve."""
-    pair = Pair(tmp_path, database)
-    try:
-        pair.start()
-        yield pair
-    finally:
-        pair.close()
+    shared_pair.start()
+    return shared_pair
 
 
 def client_of(q: RunningQ) -> qmq.Client:
@@ -106,6 +117,7 @@ def test_every_q_serves_every_queue(pair: Pair) -> None:
     assert found.status == 200
     missing = rest(follower.address, "GET", f"/v1/queues/{uuid4()}")
     assert (missing.status, missing.json["details"][0]["reason"]) == (404, "QUEUE_NOT_FOUND")
+    assert documented() <= {name for name, _ in samples(leader)}
     forwarded = ("envoy_cluster_upstream_rq_total", only(envoy_cluster_name="leader"))
     assert samples(follower)[forwarded] >= 5
 
@@ -114,7 +126,7 @@ def test_what_was_acknowledged_outlives_the_leader(pair: Pair) -> None:
     """After kill -9, the other q has all of it within ten seconds, and once each."""
     leader, follower = pair.roles()
     with client_of(follower) as client:
-        jobs = client.new_queue(name="jobs")
+        jobs = client.new_queue(name="kept")
         sent = [f"{number}" for number in range(50)]
         for each in sent:
             jobs.add(each)
@@ -133,7 +145,7 @@ def test_a_leader_that_is_shut_down_hands_over_at_once(pair: Pair) -> None:
     """A call that waits at the other q, and calls that come meanwhile, notice hardly anything."""
     leader, follower = pair.roles()
     with client_of(follower) as client:
-        jobs = client.new_queue(name="jobs")
+        jobs = client.new_queue(name="handed_over")
         popped: SimpleQueue[bytes] = SimpleQueue()
         waiting = threading.Thread(target=lambda: popped.put(jobs.pop(wait=PATIENCE_S).payload))
         waiting.start()
@@ -153,14 +165,14 @@ def test_messages_stream_through_a_follower(pair: Pair) -> None:
     """What a consumer acks on its stream is gone; who leaves gives back what it has not."""
     _, follower = pair.roles()
     with client_of(follower) as client, grpc.insecure_channel(follower.address) as channel:
-        jobs = client.new_queue(name="jobs")
+        jobs = client.new_queue(name="streamed")
         consume = channel.stream_stream(
             "/proto.Q/Consume",
             request_serializer=pb.ConsumeRequest.SerializeToString,
             response_deserializer=pb.ConsumeResponse.FromString,
         )
         requests: SimpleQueue[pb.ConsumeRequest] = SimpleQueue()
-        requests.put(pb.ConsumeRequest(open=pb.ConsumeRequest.Open(queue_id="jobs", credit=1)))
+        requests.put(pb.ConsumeRequest(open=pb.ConsumeRequest.Open(queue_id="streamed", credit=1)))
         stream = consume(iter(requests.get, None), timeout=PATIENCE_S)
         jobs.add("a")
         [first] = next(stream).messages.messages
@@ -181,7 +193,7 @@ def test_a_leader_that_was_stopped_too_long_comes_back_as_a_follower(pair: Pair)
     """It has been succeeded, and nothing that it had in hand counts or is counted twice."""
     leader, follower = pair.roles()
     with client_of(leader) as stale, client_of(follower) as client:
-        jobs = client.new_queue(name="jobs")
+        jobs = client.new_queue(name="stopped")
         jobs.add("before")
 
         os.kill(leader.pid, signal.SIGSTOP)
@@ -192,11 +204,19 @@ def test_a_leader_that_was_stopped_too_long_comes_back_as_a_follower(pair: Pair)
 
         _until(lambda: not _is(leader, "leader"))
         assert pair.leader() is follower
-        stale.queue("jobs").add("after")
+        stale.queue("stopped").add("after")
         for q in (stale, client):
-            assert q.queue("jobs").stats().ready == 3
-        got = [message.payload for message in stale.queue("jobs").pop_batch(10)]
+            assert q.queue("stopped").stats().ready == 3
+        got = [message.payload for message in stale.queue("stopped").pop_batch(10)]
         assert got == [b"before", b"meanwhile", b"after"]
+
+
+def documented() -> set[str]:
+    """The metrics that docs/cluster-clients.md names, but for histograms and those of Envoy."""
+    text = section(page("docs/cluster-clients.md"), "Metrics of a cluster")
+    names = {span for span in spans(text) if re.fullmatch("q_cluster_[a-z_]+", span)}
+    assert "q_cluster_epoch" in names
+    return names - {"q_cluster_commit_seconds"}
 
 
 def _is(q: RunningQ, what: str) -> bool:

@@ -45,3 +45,13 @@ async def test_what_went_and_came_back_while_a_reply_was_being_sent_is_not_told_
     health.set_serving(is_serving=True)
     health.stop_serving()
     assert status(await anext(watcher)) == NOT_SERVING
+
+
+async def test_one_service_can_be_well_while_another_is_not() -> None:
+    """A q of a cluster serves, and does not lead."""
+    health = HealthService(["qmq.leader"])
+    health.set_serving(is_serving=False, service="qmq.leader")
+
+    leader = HealthCheckRequest(service="qmq.leader").SerializeToString()
+    assert status([await health.check(leader)]) == NOT_SERVING
+    assert status([await health.check(b"")]) == SERVING

@@ -47,6 +47,8 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
     (errors.DiskFull("disk"), Code.UNAVAILABLE),
     (errors.Busy("busy"), Code.UNAVAILABLE),
+    (errors.DatabaseAway("away"), Code.UNAVAILABLE),
+    (errors.NotLeading("another leads"), Code.UNAVAILABLE),
     (errors.DataLoss([7, 8]), Code.DATA_LOSS),
     (errors.ShuttingDown("bye"), Code.UNAVAILABLE),
     (errors.Unimplemented("no"), Code.UNIMPLEMENTED),

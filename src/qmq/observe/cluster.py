@@ -1,7 +1,7 @@
 """Metrics of a cluster, as one q of it sees it."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -11,7 +11,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from qmq.errors import DatabaseAway
 from qmq.store.postgres.figures import ClusterFigures
+from qmq.values import Durability
 
 
 class Role(NamedTuple):
@@ -63,11 +65,31 @@ class RoleCollector(Collector):
         )
 
 
+class Standing(Protocol):
+    """What is known of the database by way of the leadership."""
+
+    @property
+    def durability_max(self) -> Durability:
+        """How durable a commit is."""
+        ...
+
+    @property
+    def refusal(self) -> DatabaseAway | None:
+        """Why nothing may be changed now; None if all is well."""
+        ...
+
+    @property
+    def vacuum_held_s(self) -> float:
+        """Seconds for which vacuum has been held back."""
+        ...
+
+
 class DatabaseCollector(Collector):
     """How a cluster's database does for the q that leads, when that is asked for."""
 
-    def __init__(self, figures: Callable[[], ClusterFigures]) -> None:
+    def __init__(self, figures: Callable[[], ClusterFigures], standing: Standing) -> None:
         self._figures = figures
+        self._standing = standing
 
     def collect(self) -> Iterable[Metric]:
         """Return all of it."""
@@ -97,4 +119,19 @@ class DatabaseCollector(Collector):
             "q_cluster_messages_to_remove",
             "Messages that have left and still have rows in the database.",
             value=figures.rows_left,
+        )
+        yield GaugeMetricFamily(
+            "q_cluster_is_replicated",
+            "1 if a commit is on a synchronous standby before it is answered, else 0.",
+            value=self._standing.durability_max is Durability.REPLICATED,
+        )
+        yield GaugeMetricFamily(
+            "q_cluster_takes_changes",
+            "0 while there are fewer synchronous standbys than q was told to insist on, else 1.",
+            value=self._standing.refusal is None,
+        )
+        yield GaugeMetricFamily(
+            "q_cluster_vacuum_held_seconds",
+            "For how long something has kept vacuum from removing old versions of rows.",
+            value=self._standing.vacuum_held_s,
         )

@@ -190,7 +190,7 @@ class Cluster:
         footprint = Footprint(self._process.config.memory_max)
         with undisturbed_by_gc():
             store = await self._opened(term, footprint, end)
-            serving = self._made(store, footprint, term.clock_offset_ns)
+            serving = self._made(store, footprint, term)
         if ended.done():
             await serving.close()
             raise ended.result()
@@ -225,7 +225,7 @@ class Cluster:
                 raise DatabaseAway(f"the cluster's database was lost: {error}") from error
             raise
 
-    def _made(self, store: PostgresStore, footprint: Footprint, clock_offset_ns: int) -> Serving:
+    def _made(self, store: PostgresStore, footprint: Footprint, term: LeaderTerm) -> Serving:
         """Put together what serves in this term."""
         contents = Contents(
             stores={Store.MEMORY: MemoryStore(footprint), Store.CLUSTER: store},
@@ -235,8 +235,8 @@ class Cluster:
             redrives=store.redrives,
             schedules=store.schedules,
         )
-        serving = Serving(self._process, contents, SteadyTimer(clock_offset_ns))
-        serving.watch(DatabaseCollector(store.figures))
+        serving = Serving(self._process, contents, SteadyTimer(term.clock_offset_ns))
+        serving.watch(DatabaseCollector(store.figures, term))
         serving.broker.redriving.on_change = log_redrive
         return serving
 

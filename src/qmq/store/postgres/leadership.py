@@ -58,8 +58,8 @@ class Pace(NamedTuple):
     #: From one look at what holds back vacuum to the next.
     vacuum_s: float = 10.0
     #: From one try to reach the database to the next, at first and at most.
-    retry_s: float = 0.05
-    retry_s_max: float = 1.0
+    again_s: float = 0.05
+    again_s_max: float = 1.0
 
 
 class Setting(NamedTuple):
@@ -141,7 +141,7 @@ class Watch:
         if not (self._since_ns or self._failures):
             return
         if self._failures:
-            pause_s = _retry_s(setting, self._failures)
+            pause_s = _until_again_s(setting, self._failures)
         else:
             # When the one that leads now has not been heard of for too long.
             end_ns = self._since_ns + round(pace.ttl_s * NS_PER_S)
@@ -354,7 +354,7 @@ class LeaderTerm:
             if not self._away and self._is_time_to_look():
                 await self.look_at_vacuum()
             await asyncio.sleep(
-                _retry_s(setting, self._failures)
+                _until_again_s(setting, self._failures)
                 if self._failures
                 else pace.renew_s * setting.random.uniform(0.8, 1)
             )
@@ -489,11 +489,11 @@ async def _ask(
         raise DatabaseAway(f"the cluster's database {reason_of(error)}") from error
 
 
-def _retry_s(setting: Setting, failures: int) -> float:
+def _until_again_s(setting: Setting, failures: int) -> float:
     """Seconds until the next try, after so many that failed in a row."""
     pace = setting.pace
     # More doublings would be a number too large for nothing.
-    longest_s = min(pace.retry_s_max, pace.retry_s * 2.0 ** min(failures - 1, 16))
+    longest_s = min(pace.again_s_max, pace.again_s * 2.0 ** min(failures - 1, 16))
     return longest_s * setting.random.uniform(0.5, 1)
 
 
