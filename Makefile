@@ -1,7 +1,7 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-shape bench-delay soak-leases soak-backlog
+.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-backlog
 .PHONY: soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
 .PHONY: mutants proto sync docs lock clean
 
@@ -77,6 +77,9 @@ bench-lines: setup ## Send a million lines through qcli into a queue and out aga
 
 bench-leases: setup ## Measure Lease and Ack in batches, at depth, and memory a message
 	$(BIN)/python bench/leases.py $(ARGS)
+
+bench-cluster: setup cluster-packages ## Measure a cluster over PostgreSQL beside the same SQL without q
+	PYTHONPATH=. $(BIN)/python bench/cluster.py $(ARGS)
 
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)

@@ -5,6 +5,7 @@ stored once, whatever becomes of answers. Consumers lease and ack, and an ack to
 until there is an answer. What they note is what `history.check` judges.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ _CALL_TIMEOUT_S: Final = 3.0
 _PAUSE_S: Final = 0.05
 _WAIT_S: Final = 0.5
 _LEASED_MAX: Final = 50
+#: What leased messages are worked on for: time for a fault between a lease and its ack.
+_WORK_S_MAX: Final = 0.2
 
 #: What says that an answer was lost, or that nobody could answer at the time.
 _NO_ANSWER: Final = (qmq.Unavailable, qmq.DeadlineExceeded)
@@ -129,6 +132,7 @@ class Consumer(Client):
         self.answers.append(time.monotonic())
         noted = [self._note(message) for message in leased]
         if noted:
+            time.sleep(random.uniform(0, _WORK_S_MAX))
             self._ack(queue, noted)
 
     def _note(self, message: qmq.LeasedMessage[bytes | str]) -> Delivery:

@@ -2,13 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import settings
 
 from tests.postgres.installation import programs
 from tests.postgres.nodes import Node, Trio
+from tests.store.clusters import Clusters, emptied
 
 # On a machine that does other work too, one example may take long for no fault of ours.
 settings.register_profile("q", deadline=None)
@@ -48,6 +49,13 @@ def shared_database(primary: Node) -> Iterator[str]:
     """The address (DSN) of a database for all tests that make what they need in it anew."""
     with primary.database() as name:
         yield primary.dsn(name)
+
+
+@pytest.fixture
+async def clusters(shared_database: str) -> AsyncIterator[Clusters]:
+    """Return what opens CLUSTER stores of an empty database; they are closed after the test."""
+    async with emptied(shared_database) as clusters:
+        yield clusters
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from qmq.testing import ManualClock
 from qmq.values import Store
-from tests.engine.servers import Server
+from tests.engine.servers import Server, started
 
 # The tests of pairs are in no test modules of their own, but should be as talkative.
 pytest.register_assert_rewrite(
@@ -28,9 +28,5 @@ def clock() -> ManualClock:
 @pytest.fixture(params=[Store.MEMORY, Store.DISK], ids=["MEMORY", "DISK"])
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
     """Return a server with the queue "jobs", whose dead letters go to the queue "dead"."""
-    server = Server(request.param, tmp_path)
-    await server.start()
-    dead = await server.new_queue("dead")
-    await server.new_queue("jobs", dead_letter_queue_id=dead)
-    yield server
-    await server.end()
+    async with started(Server(request.param, tmp_path)) as server:
+        yield server

@@ -1,6 +1,7 @@
 """Servers with a store of one kind, which may end and start again, with time in the test's hand."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +12,14 @@ from qmq.engine.clock_offset import ClockOffset
 from qmq.model.check import problems_of
 from qmq.model.footprint import KNOWN_BYTES, MESSAGE_BYTES, Footprint
 from qmq.store.base import QueueStore
+from qmq.store.journalled import JournalledStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import NS_PER_S, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.callers import turns
+from tests.store.clusters import Clusters
 
 #: Names of options that are lengths of time, and moments: tests give them in seconds, moments
 #: since the start.
@@ -55,8 +58,10 @@ class Server:
 
     broker: Broker
 
-    def __init__(self, kind: Store, data: Path) -> None:
+    def __init__(self, kind: Store, data: Path, clusters: Clusters | None = None) -> None:
         self.kind = kind
+        #: What leads where it is a cluster.
+        self.clusters = clusters
         #: Where it keeps what is on DISK.
         self.data = data
         #: What people set, and what nobody sets.
@@ -66,7 +71,7 @@ class Server:
         #: What its messages take, and how much they may.
         self.footprint = Footprint()
         self.memory_max = 0
-        self._disk: DiskStore | None = None
+        self._store: JournalledStore[Any] | None = None
 
     async def start(self) -> None:
         """Start it, on what the one before has left."""
@@ -74,7 +79,7 @@ class Server:
         store: QueueStore = MemoryStore(self.footprint)
         known: dict[str, Any] = {}
         if self.kind is Store.DISK:
-            store = disk = self._disk = DiskStore.open(self.data, footprint=self.footprint)
+            store = disk = self._store = DiskStore.open(self.data, footprint=self.footprint)
             self.timer = ManualClock(self.clock.now_ns() + disk.clock_offset_ns)
             self._clock_offset = ClockOffset(
                 self.clock, self.timer, disk.clock_offset_ns, disk.keep_clock_offset
@@ -83,6 +88,13 @@ class Server:
                 "queues": disk.queues,
                 "last_queue_number": disk.last_queue_number,
                 "redrives": disk.redrives,
+            }
+        elif self.clusters:
+            store = led = self._store = await self.clusters.open(footprint=self.footprint)
+            known = {
+                "queues": led.queues,
+                "last_queue_number": led.last_queue_number,
+                "redrives": led.redrives,
             }
         self.broker = Broker(
             {self.kind: store},
@@ -114,8 +126,8 @@ class Server:
         queues = list(self.broker.catalog)
         known = sum(len(queue.leases.by_seq) + len(queue.dedup) for queue in queues)
         taken = sum(queue.message_count for queue in queues) * MESSAGE_BYTES[self.kind]
-        if self._disk:
-            taken += self._disk.cached_bytes
+        if self._store:
+            taken += self._store.cached_bytes
         else:
             taken += sum(queue.bytes for queue in queues)
         return taken + known * KNOWN_BYTES
@@ -176,3 +188,13 @@ class Server:
         popped = await self.broker.pop_batch("dead", 1_000)
         messages = map(pb.Message.FromString, popped)
         return [(each.payload, each.dead_letter.reason) for each in messages]
+
+
+@asynccontextmanager
+async def started(server: Server) -> AsyncIterator[Server]:
+    """Run a server with the queue "jobs", whose dead letters go to the queue "dead"."""
+    await server.start()
+    dead = await server.new_queue("dead")
+    await server.new_queue("jobs", dead_letter_queue_id=dead)
+    yield server
+    await server.end()

@@ -1,12 +1,16 @@
-"""Each pair of features goes together as `docs/feature-pairs.md` says, on MEMORY and on DISK."""
+"""Each pair of features goes together as `docs/feature-pairs.md` says, in every store."""
 
 import inspect
 import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from itertools import combinations
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from qmq.values import Store
 from tests.documents import page
 from tests.engine import (
     pairs_of_flow,
@@ -16,7 +20,8 @@ from tests.engine import (
     pairs_of_time,
 )
 from tests.engine.pairs import CELLS, FEATURES, Cell
-from tests.engine.servers import Server
+from tests.engine.servers import Server, started
+from tests.store.clusters import emptied
 
 #: The modules that the pairs are in: to import them is to have them.
 MODULES: Final = (
@@ -33,6 +38,22 @@ PAIRS: Final = list(combinations(FEATURES, 2))
 
 #: A row of the table: the pair, and how it goes together.
 _ROW: Final = re.compile(r"^\| `(\w+)` \u00d7 `(\w+)` \| (.+) \|$", re.MULTILINE)
+
+
+@pytest.fixture(params=list(Store)[1:], ids=lambda kind: kind.name)
+def place(request: pytest.FixtureRequest) -> tuple[Store, str]:
+    """Return a store, and where its database is if it has one."""
+    dsn = request.getfixturevalue("shared_database") if request.param is Store.CLUSTER else ""
+    return request.param, dsn
+
+
+@pytest.fixture
+async def server(place: tuple[Store, str], tmp_path: Path) -> AsyncIterator[Server]:
+    """Return a server with the queue "jobs", whose dead letters go to the queue "dead"."""
+    kind, dsn = place
+    async with AsyncExitStack() as stack:
+        clusters = await stack.enter_async_context(emptied(dsn)) if dsn else None
+        yield await stack.enter_async_context(started(Server(kind, tmp_path, clusters)))
 
 
 @pytest.mark.parametrize("test", [CELLS[pair] for pair in PAIRS], ids=["-".join(p) for p in PAIRS])

@@ -38,7 +38,7 @@ async def test_database_is_new_and_a_copy_of_its_template(primary: Node) -> None
 
 def test_commit_outlives_kill() -> None:
     """A server that was killed with all its processes starts again, on the same port."""
-    with Node.new(durable=True) as node:
+    with Node.new() as node:
         node.start()
         node.query("CREATE TABLE t (n int); INSERT INTO t VALUES (7)")
         node.kill()

@@ -1,13 +1,15 @@
 """CLUSTER stores of a database, with their leadership in the test's hand."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from qmq.errors import DatabaseAway, Unavailable
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
+from qmq.model.footprint import Footprint
 from qmq.store.postgres.store import PostgresStore
 from qmq.store.sql import load_migrations
 from qmq.values import Durability
@@ -81,6 +83,7 @@ class Clusters:
         *,
         cache_bytes_max: int = CACHE_BYTES_MAX,
         pending_bytes_max: int = JOURNAL_PENDING_BYTES_MAX,
+        footprint: Footprint | None = None,
         term: Leadership | None = None,
         on_progress: Callable[[int, int], None] = lambda _read, _total: None,
     ) -> PostgresStore:
@@ -90,6 +93,7 @@ class Clusters:
             term or await self.lead(),
             cache_bytes_max=cache_bytes_max,
             pending_bytes_max=pending_bytes_max,
+            footprint=footprint,
             on_end=self.ends.append,
             on_progress=on_progress,
         )
@@ -117,3 +121,14 @@ class Clusters:
         self.is_away = False
         for store in self._stores:
             await store.close()
+
+
+@asynccontextmanager
+async def emptied(dsn: str) -> AsyncIterator[Clusters]:
+    """Remove all that a database holds, and close the stores that were opened on it."""
+    clusters = Clusters(dsn)
+    await clusters.reset()
+    try:
+        yield clusters
+    finally:
+        await clusters.close()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.clusters import Clusters
 from tests.store.disk import Commits, Disks
 
 # The suite is no test module of its own, but its assertions should be as talkative.
@@ -35,12 +34,3 @@ def data(tmp_path: Path) -> Path:
 async def commits() -> Commits:
     """Return the hand on the store's commits."""
     return Commits()
-
-
-@pytest.fixture
-async def clusters(shared_database: str) -> AsyncIterator[Clusters]:
-    """Return what opens CLUSTER stores of an empty database; they are closed after the test."""
-    clusters = Clusters(shared_database)
-    await clusters.reset()
-    yield clusters
-    await clusters.close()

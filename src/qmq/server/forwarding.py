@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -14,7 +15,7 @@ from qmq.transport.envoy.forwarding import Files, endpoints, write
 _LEADING: Final = "leading.json"
 _FOLLOWING: Final = "following.json"
 
-_EVERY_HOST: Final = ("0.0.0.0", "::")  # noqa: S104 - Nothing is bound here.
+_EVERY_HOST: Final = ("", "0.0.0.0", "::")  # noqa: S104 - Nothing is bound here.
 
 
 class Forwarding:
@@ -44,31 +45,31 @@ class Forwarding:
         """Have this q serve all calls itself."""
         self._choose(_LEADING)
 
-    def to_itself(self, listen: Endpoint) -> None:
+    def to_itself(self, listen: Endpoint | Address) -> None:
         """Have calls sent on to this q itself, as long as nobody leads.
 
         So they wait, and are sent on from here when somebody does.
         """
-        host = listen.host if listen.host not in _EVERY_HOST else "127.0.0.1"
-        write(self.files.leader, endpoints([Endpoint(host, listen.port)]))
-        self._choose(_FOLLOWING)
+        host = "127.0.0.1" if listen.host in _EVERY_HOST else listen.host
+        self.to(found(str(Address(host, listen.port))))
 
-    def to(self, leader: str) -> None:
-        """Have calls sent on to a leader. This blocks while its name is looked up.
-
-        Args:
-            leader: HOST:PORT.
-
-        Raises:
-            OSError: the host is not found.
-        """
-        address = Address.parse(leader)
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        hosts = dict.fromkeys(str(each[4][0]) for each in found)
-        write(self.files.leader, endpoints([Endpoint(host, address.port) for host in hosts]))
+    def to(self, leader: Sequence[Endpoint]) -> None:
+        """Have calls sent on to a leader, by its address; of several, any will do."""
+        write(self.files.leader, endpoints(leader))
         self._choose(_FOLLOWING)
 
     def _choose(self, routes: str) -> None:
         new = self.files.routes.with_suffix(".new")
         shutil.copyfile(self._runtime / routes, new)
         new.rename(self.files.routes)
+
+
+def found(address: str) -> list[Endpoint]:
+    """Return the numeric addresses of HOST:PORT. This blocks while a name is looked up.
+
+    Raises:
+        OSError: the host is not found.
+    """
+    host, _, port = address.rpartition(":")
+    results = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    return [Endpoint(each, int(port)) for each in dict.fromkeys(str(r[4][0]) for r in results)]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final, NoReturn
 
 from qmq.server.config import Config
+from qmq.server.forwarding import Forwarding
 from qmq.server.launch import (
     admin_socket,
     become_envoy,
@@ -30,19 +31,22 @@ def start(config: Config) -> NoReturn:
     if config.data:
         check_data_directory(config.data)
     runtime = make_runtime_directory()
+    process = Process(
+        pyvoy_module=pyvoy_module(),
+        admin_socket=str(admin_socket(runtime)),
+        connections_max=connections_max(config.connections_max),
+        message_bytes_max=config.message_bytes_max,
+        heap_bytes_max=config.heap_max,
+        transfer_timeout_s=config.transfer_timeout,
+    )
+    forwarding = Forwarding.begin(runtime, process, listen) if config.postgres else None
     bootstrap = server_bootstrap(
-        Process(
-            pyvoy_module=pyvoy_module(),
-            admin_socket=str(admin_socket(runtime)),
-            connections_max=connections_max(config.connections_max),
-            message_bytes_max=config.message_bytes_max,
-            heap_bytes_max=config.heap_max,
-            transfer_timeout_s=config.transfer_timeout,
-        ),
+        process,
         listen=listen,
         metrics=metrics,
         app="qmq.server.app:api",
         ops_app="qmq.server.app:ops",
+        cluster=forwarding.files if forwarding else None,
     )
     # With the ports that were chosen where the configuration left that open.
     claimed = replace(

@@ -1,0 +1,276 @@
+"""A cluster of q over PostgreSQL with two synchronous standbys, beside the same SQL without q.
+
+    make bench-cluster
+
+One q leads, the primary waits for any one of two standbys (`ANY 1`), and all of them, and the
+clients, share the machine. Four processes add batches of 64 messages, several at a time, and then
+lease and ack them in batches of 64. The direct runs are what PostgreSQL does without q: one
+connection runs the very statements of q's journal, each with as many messages as q has put into
+one on average in the run before. Runs of both take turns. In the end, a million messages go
+through, and the sizes of the tables tell whether what has left leaves room for what comes.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+import asyncpg
+import grpc
+
+from leases import Stub, check, ids_by_queue
+from qmq.store.postgres.batch import Batch
+from qmq.store.postgres.journal import prepare
+from qmq.store.postgres.writing import statement
+from qmq.store.together import packed
+from qmq.wire import q_pb2 as pb
+from servers import Running, free_port, running
+from tests.postgres.nodes import Trio
+
+_BATCH: Final = 64
+_CLIENTS: Final = 4
+_AHEAD: Final = 4
+_PAYLOAD: Final = b"x" * 64
+
+
+def main() -> None:
+    """Measure, and print tables."""
+    parser = argparse.ArgumentParser(description="A cluster over PostgreSQL.")
+    parser.add_argument("--messages", type=int, default=200_000, help="in each run")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--through", type=int, default=1_000_000, help="in the end")
+    parser.add_argument("--work", nargs=4, metavar=("WHAT", "ADDRESS", "QUEUE", "COUNT"))
+    arguments = parser.parse_args()
+    if arguments.work:
+        what, address, queue, count = arguments.work
+        work(what, address, queue, int(count))
+        return
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    with Trio(durable=True) as trio, trio.primary.database() as name:
+        print(trio.primary.query("select version()", name)[0])
+        with leading_q(trio.dsn(name)) as q, grpc.insecure_channel(address_of(q)) as channel:
+            compare(trio, name, q, Stub(channel), arguments)
+            tell_bloat(trio, name, q, Stub(channel), arguments.through)
+
+
+def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse.Namespace) -> None:
+    """Measure q and the bare database by turns."""
+    rates: dict[str, list[float]] = {}
+    for _ in range(arguments.repetitions):
+        queue = server.new_queue(pb.Queue.CLUSTER)
+        for what in ("add", "lease"):
+            before = commits(trio, name)
+            rates.setdefault(what, []).append(drive(q, what, queue, arguments.messages))
+            each = arguments.messages / max(1, commits(trio, name) - before)
+            print(f"  {each:.0f} messages a commit", flush=True)
+            direct = directly(trio.dsn(name), what, arguments.messages, max(1, round(each)))
+            rates.setdefault(f"{what} directly", []).append(direct)
+    titles = {"add": "AddBatch of 64", "lease": "Lease + Ack of 64"}
+    for what, title in titles.items():
+        here, bare = rates[what], rates[f"{what} directly"]
+        ratios = [one / other for one, other in zip(here, bare, strict=True)]
+        print(
+            f"{title}: q {spread(here)} messages/s, the same SQL directly {spread(bare)};"
+            f" ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            flush=True,
+        )
+
+
+def spread(rates: list[float]) -> str:
+    """Return the median, the lowest and the highest."""
+    return f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+
+
+def tell_bloat(trio: Trio, name: str, q: Running, server: Stub, count: int) -> None:
+    """Let messages through, and print what the tables take meanwhile."""
+    queue, done, step = server.new_queue(pb.Queue.CLUSTER), 0, max(1, count // 5)
+    while done < count:
+        drive(q, "add", queue, step)
+        drive(q, "lease", queue, step)
+        done += step
+        print(f"  {done:,} through: {sizes(trio, name)}", flush=True)
+
+
+def sizes(trio: Trio, name: str) -> str:
+    """Return how large the tables and their indexes are."""
+    tables = ("message", "lease", "delivery", "journal")
+    found = [
+        trio.primary.query(f"select pg_total_relation_size('q.{table}')", name)[0]
+        for table in tables
+    ]
+    return ", ".join(
+        f"{table} {int(size) / 2**20:.1f} MiB" for table, size in zip(tables, found, strict=True)
+    )
+
+
+def commits(trio: Trio, name: str) -> int:
+    """Return how many commits the journal has made."""
+    return int(trio.primary.query("select batch from q.journal", name)[0])
+
+
+@contextmanager
+def leading_q(dsn: str) -> Iterator[Running]:
+    """Run a q that leads a cluster."""
+    port, metrics_port = free_port(), free_port()
+    command = [
+        *(sys.executable, "-m", "qmq.bin.q", "--postgres", dsn),
+        *("--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics_port}"),
+    ]
+    with running(command, port=port, probe="/v1/queues") as server:
+        yield replace(server, metrics_url=f"http://127.0.0.1:{metrics_port}/metrics")
+
+
+def address_of(q: Running) -> str:
+    """Return where its API is."""
+    return q.url.removeprefix("http://")
+
+
+def drive(q: Running, what: str, queue: str, messages: int) -> float:
+    """Let clients do something with so many messages; return how many a second."""
+    share = messages // _CLIENTS // _BATCH * _BATCH
+    command = [sys.executable, __file__, "--work", what, address_of(q), queue, str(share)]
+    clients = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(_CLIENTS)
+    ]
+    for client in clients:
+        assert client.stdout is not None
+        client.stdout.readline()
+    started, cpu_s = time.perf_counter(), q.cpu_s()
+    for client in clients:
+        assert client.stdin is not None
+        client.stdin.write(b"\n")
+        client.stdin.flush()
+    for client in clients:
+        client.communicate()
+        if client.returncode:
+            raise RuntimeError("a client failed")
+    took_s, done = time.perf_counter() - started, share * _CLIENTS
+    print(
+        f"  {what}: {done / took_s:,.0f} messages/s,"
+        f" {(q.cpu_s() - cpu_s) / done * 1e6:.1f} µs of q each",
+        flush=True,
+    )
+    return done / took_s
+
+
+def work(what: str, address: str, queue: str, count: int) -> None:
+    """Be one client, with several calls on their way at a time."""
+    with grpc.insecure_channel(address) as channel:
+        grpc.channel_ready_future(channel).result(timeout=10)
+        print(flush=True)
+        sys.stdin.readline()
+        if what == "add":
+            add(channel, queue, count)
+        else:
+            lease_and_ack(channel, queue, count)
+
+
+def add(channel: grpc.Channel, queue: str, count: int) -> None:
+    """Add messages."""
+    messages = [pb.NewMessage(payload=_PAYLOAD)] * _BATCH
+    request = pb.AddBatchRequest(queue_id=queue, messages=messages).SerializeToString()
+    method = channel.unary_unary("/proto.Q/AddBatch")
+    ahead: deque[Any] = deque()
+    for _ in range(count // _BATCH):
+        ahead.append(method.future(request))
+        if len(ahead) > _AHEAD:
+            ahead.popleft().result()
+    for each in ahead:
+        each.result()
+
+
+def lease_and_ack(channel: grpc.Channel, queue: str, count: int) -> None:
+    """Lease ahead, and ack what came."""
+    request = pb.LeaseRequest(messages_max=_BATCH, queue_id=queue).SerializeToString()
+    lease, ack = channel.unary_unary("/proto.Q/Lease"), channel.unary_unary("/proto.Q/Ack")
+    head = pb.AckRequest(queue_id=queue).SerializeToString()
+    leases, acks, left = deque[Any](), deque[Any](), count // _BATCH
+    while left or leases:
+        while left and len(leases) < _AHEAD:
+            leases.append(lease.future(request))
+            left -= 1
+        [ids] = ids_by_queue(leases.popleft().result(), queue).values()
+        acks.append((ack.future(head + b"".join(ids)), len(ids)))
+        if len(acks) > _AHEAD:
+            check(*acks.popleft())
+    for each in acks:
+        check(*each)
+
+
+def directly(dsn: str, what: str, messages: int, each: int) -> float:
+    """Return how many messages a second the statements of q's journal keep without q."""
+    return asyncio.run(_directly(dsn, what, messages, each))
+
+
+async def _directly(dsn: str, what: str, messages: int, each: int) -> float:
+    """Write batches of `each` messages: new ones, or what Lease and Ack write of as many.
+
+    The tables are others of the same kind, so that the journal of q is left alone.
+    """
+    connection = await asyncpg.connect(dsn)
+    await prepare(connection)
+    await connection.execute("drop schema if exists q_direct cascade; create schema q_direct")
+    for table in ("message", "delivery", "lease", "journal"):
+        await connection.execute(f"create table q_direct.{table} (like q.{table} including all)")
+    await connection.execute(
+        "insert into q_direct.journal (id, epoch, batch, last_number) values (1, 1, 0, 0)"
+    )
+    number = 0
+
+    async def write(batch: Batch) -> None:
+        nonlocal number
+        number += 1
+        text, parameters = statement(batch, 1, number)
+        assert await connection.fetchval(text.replace(" q.", " q_direct."), *parameters)
+
+    def added(at: int) -> Batch:
+        batch = Batch()
+        batch.insert(((at + n, 1, _ENVELOPE) for n in range(each)), 0)
+        return batch
+
+    rounds = max(1, messages // each)
+    start = time.perf_counter()
+    for at in range(rounds):
+        await write(added(at * each + 1))
+    took_s = time.perf_counter() - start
+    if what == "lease":
+        took_s = await _lease_directly(write, rounds, each)
+    await connection.execute("drop schema q_direct cascade")
+    await connection.close()
+    return rounds * each / took_s
+
+
+#: As large as those of q are with such payloads.
+_ENVELOPE: Final = b"e" * 130
+
+
+async def _lease_directly(write: Any, rounds: int, each: int) -> float:  # noqa: ANN401
+    """Write what q writes of Lease and Ack: a commit leases as many as another one removes."""
+    start = time.perf_counter()
+    for at in range(2 * rounds):
+        batch = Batch()
+        half = max(1, each // 2)
+        first = at * half + 1
+        for lease in range(first, first + half, _BATCH):
+            seqs = range(lease, min(lease + _BATCH, first + half))
+            batch.keep_leases((seqs[0], 1, 1, "", packed(seqs)), [])
+        if at:
+            gone = range(first - half, first)
+            batch.remove(gone)
+            batch.forget_leases(range(gone[0], gone[-1] + 1, _BATCH))
+        await write(batch)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

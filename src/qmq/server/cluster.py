@@ -1,0 +1,316 @@
+"""The life of a q in a cluster: it follows, is elected, reads what there is, and leads.
+
+While it follows, Envoy sends calls on to the leader, see `transport.envoy.forwarding`. When it
+leads, everything is as in a q that is alone: a broker and an application on top of it, made
+for this one term. When the term ends, they are dropped with all that they know, since who
+leads next may change anything; MEMORY queues end with them.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Final, Self
+
+import asyncpg
+
+from qmq.clock import SystemClock, passed_ns
+from qmq.engine.waiting import SteadyTimer
+from qmq.errors import DatabaseAway, NotLeading, QError, Unavailable
+from qmq.model.footprint import Footprint
+from qmq.observe.cluster import DatabaseCollector, Role, RoleCollector
+from qmq.server.forwarding import Forwarding, found
+from qmq.server.serving import (
+    LEADER_SERVICE,
+    Contents,
+    Process,
+    Serving,
+    app_of,
+    ending,
+    log_progress,
+    log_redrive,
+    undisturbed_by_gc,
+)
+from qmq.store.local.memory import MemoryStore
+from qmq.store.postgres.connecting import Connector
+from qmq.store.postgres.leadership import LeaderTerm, Setting, Sight, Watch, campaign
+from qmq.store.postgres.migrating import make_ready
+from qmq.store.postgres.store import PostgresStore
+from qmq.store.postgres.trouble import is_passing
+from qmq.transport.following import Following
+from qmq.transport.grpc import GrpcApp
+from qmq.values import Store
+
+#: Seconds between two looks at whether the database answers.
+_LOOK_AGAIN_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class Cluster:
+    """One q of a cluster, from when it starts until it is shut down."""
+
+    def __init__(
+        self,
+        process: Process,
+        setting: Setting,
+        forwarding: Forwarding,
+        *,
+        serve: Callable[[GrpcApp], None],
+    ) -> None:
+        """Make one that does nothing yet. To be made in the event loop that serves.
+
+        Args:
+            process: what there is already.
+            setting: the database, and how this q takes part in electing a leader.
+            forwarding: tells Envoy where calls go.
+            serve: has an application serve the calls that reach this q, from now on.
+        """
+        self._process = process
+        self._setting = setting
+        self._forwarding = forwarding
+        self._serve = serve
+        self._following = Following()
+        self._idle = app_of(
+            process, {}, self._following.waiting_methods(), self._following.stream_methods()
+        )
+        self._watch = Watch(setting)
+        #: The present leadership, and what serves in it once everything was read.
+        self._term: LeaderTerm | None = None
+        self._serving: Serving | None = None
+        self._is_led = False
+        #: Where calls are sent on to; empty if they are not.
+        self._leader = ""
+        self._is_shutting_down = False
+        self._epoch = 0
+        self._takeovers = 0
+        self._takeover_s = 0.0
+        self._tasks: list[asyncio.Future[None]] = []
+
+    @classmethod
+    def of(
+        cls, process: Process, forwarding: Forwarding, *, serve: Callable[[GrpcApp], None]
+    ) -> Self:
+        """Make one as the configuration says; the arguments are as above."""
+        config = process.config
+        assert config.postgres
+        setting = Setting(
+            connect=Connector(config.postgres, takes_unsynced=config.postgres_unsynced),
+            address=str(config.advertised),
+            clock=SystemClock(),
+            passed_ns=passed_ns,
+            random=Random(),  # noqa: S311 - It spreads load, and protects nothing.
+            make_ready=make_ready,
+            replicas_min=config.require_replicas,
+            on_notice=lambda notice: _log.warning("cluster", extra={"error": notice}),
+        )
+        return cls(process, setting, forwarding, serve=serve)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._process.registry.register(RoleCollector(self._role))
+        self._serve(self._idle)
+        self._tell("this q has not found out yet who leads the cluster", is_led=False)
+        self._tasks = [*ending(self._idle), asyncio.ensure_future(self._live_or_exit())]
+
+    def let_go(self) -> None:
+        """End streams, and calls that wait for messages, since q is shutting down."""
+        self._is_shutting_down = True
+        if self._serving:
+            self._serving.let_go()
+
+    async def close(self) -> None:
+        """Make durable what is under way, and let another q take over at once."""
+        self._is_shutting_down = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._serving:
+            await self._serving.close()
+        if self._term:
+            await self._term.release()
+        await self._watch.close()
+
+    async def _live_or_exit(self) -> None:
+        """Follow and lead, for as long as that is possible at all."""
+        try:
+            await self._live()
+        except Exception as error:  # noqa: BLE001 - Whatever it is, this q is of no use any more.
+            _log.critical(
+                "cannot be part of the cluster",
+                extra={"error": str(error)},
+                exc_info=not isinstance(error, QError),
+            )
+            os._exit(1)
+
+    async def _live(self) -> None:
+        """Follow, and lead whenever this q has won the leadership.
+
+        Raises:
+            ConfigError: the database is none that this q can work with.
+        """
+        while True:
+            sight = await self._watch.next()
+            if not sight.is_vacant or self._is_shutting_down:
+                await self._follow(sight)
+                continue
+            try:
+                term = self._term = await campaign(self._setting, sight)
+            except Unavailable as error:
+                self._tell(error.message, is_led=False)
+                continue
+            term.start()
+            try:
+                await self._lead(term)
+            except Unavailable as error:
+                _log.warning("leads no more", extra={"error": error.message})
+                self._tell(error.message, is_led=False)
+            self._term = None
+            await term.release()
+
+    async def _lead(self, term: LeaderTerm) -> None:
+        """Read everything, and serve until the term has ended.
+
+        Raises:
+            Unavailable: it has; this says why.
+        """
+        start = time.monotonic()
+        self._epoch = term.epoch
+        ended: asyncio.Future[Unavailable] = asyncio.get_running_loop().create_future()
+
+        def end(error: Unavailable) -> None:
+            if not ended.done():
+                ended.set_result(error)
+
+        term.ended.add_done_callback(lambda done: end(done.result()))
+        self._tell("this q has been elected, and reads what the cluster holds", is_led=False)
+        footprint = Footprint(self._process.config.memory_max)
+        with undisturbed_by_gc():
+            store = await self._opened(term, footprint, end)
+            serving = self._made(store, footprint, term.clock_offset_ns)
+        if ended.done():
+            await serving.close()
+            raise ended.result()
+        serving.start()
+        self._serving = serving
+        self._serve(serving.app)
+        self._forwarding.lead()
+        self._tell("this q leads the cluster", is_led=True)
+        self._note_takeover(time.monotonic() - start, serving)
+        health = asyncio.ensure_future(self._look_after(store))
+        try:
+            error = await asyncio.shield(ended)
+        finally:
+            health.cancel()
+        await self._drop(serving, error)
+        raise error
+
+    async def _opened(
+        self, term: LeaderTerm, footprint: Footprint, on_end: Callable[[Unavailable], None]
+    ) -> PostgresStore:
+        try:
+            return await PostgresStore.open(
+                self._setting.connect,
+                term,
+                cache_bytes_max=self._process.config.cache_bytes,
+                footprint=footprint,
+                on_end=on_end,
+                on_progress=self._tell_progress,
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if is_passing(error):
+                raise DatabaseAway(f"the cluster's database was lost: {error}") from error
+            raise
+
+    def _made(self, store: PostgresStore, footprint: Footprint, clock_offset_ns: int) -> Serving:
+        """Put together what serves in this term."""
+        contents = Contents(
+            stores={Store.MEMORY: MemoryStore(footprint), Store.CLUSTER: store},
+            footprint=footprint,
+            queues=store.queues,
+            last_queue_number=store.last_queue_number,
+            redrives=store.redrives,
+            schedules=store.schedules,
+        )
+        serving = Serving(self._process, contents, SteadyTimer(clock_offset_ns))
+        serving.watch(DatabaseCollector(store.figures))
+        serving.broker.redriving.on_change = log_redrive
+        return serving
+
+    async def _drop(self, serving: Serving, error: Unavailable) -> None:
+        """End a term: everyone gets an answer, and nothing that was known is kept."""
+        self._serving = None
+        self._serve(self._idle)
+        self._tell(error.message, is_led=False)
+        serving.let_go(NotLeading(error.message))
+        await serving.close()
+        # What was read had been kept from the garbage collector, being meant to stay.
+        gc.unfreeze()
+        gc.collect()
+
+    async def _look_after(self, store: PostgresStore) -> None:
+        """Say whether this q serves, by whether the database answers."""
+        was_there = True
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            is_there = store.figures().away_s == 0
+            if is_there is not was_there:
+                self._process.health.set_serving(is_serving=is_there)
+                was_there = is_there
+
+    async def _follow(self, sight: Sight) -> None:
+        """Send calls on to whoever leads, if that is another q."""
+        leader = "" if sight.is_vacant else sight.address
+        if sight.away:
+            _log.warning("the database is away", extra={"error": sight.away.message})
+        if leader in {"", self._setting.address}:
+            why = sight.away.message if sight.away else "no q leads the cluster at the moment"
+            self._tell(why, is_led=False)
+        elif leader != self._leader:
+            try:
+                # To look up a name may take its time.
+                addresses = await asyncio.to_thread(found, leader)
+            except OSError as error:
+                self._tell(f"the leader's address {leader}: {error}", is_led=False)
+                return
+            self._forwarding.to(addresses)
+            self._tell(f"the q at {leader} leads the cluster", is_led=True)
+            self._leader = leader
+            _log.info("follows", extra={"leader": leader})
+
+    def _tell_progress(self, read: int, total: int) -> None:
+        log_progress(read, total)
+        self._tell(
+            f"this q has been elected, and has read {read} of about {total} messages", is_led=False
+        )
+
+    def _tell(self, how: str, *, is_led: bool) -> None:
+        """Say to callers and to health how things are."""
+        self._leader = ""
+        if not is_led:
+            self._forwarding.to_itself(self._process.config.listen)
+        self._is_led = is_led
+        self._following.tell(how, is_led=is_led)
+        health = self._process.health
+        health.set_serving(is_serving=is_led)
+        health.set_serving(is_serving=self._serving is not None, service=LEADER_SERVICE)
+
+    def _note_takeover(self, took_s: float, serving: Serving) -> None:
+        self._takeovers += 1
+        self._takeover_s += took_s
+        catalog = serving.broker.catalog
+        fields = {"epoch": self._epoch, "seconds": round(took_s, 3), "queues": len(catalog)}
+        messages = sum(queue.message_count for queue in catalog)
+        _log.info("leading", extra={**fields, "messages": messages})
+
+    def _role(self) -> Role:
+        return Role(
+            is_leader=self._serving is not None,
+            is_led=self._is_led,
+            epoch=self._epoch,
+            takeovers=self._takeovers,
+            takeover_s=self._takeover_s,
+        )

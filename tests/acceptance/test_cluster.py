@@ -1,0 +1,210 @@
+"""Two q of one cluster, over a real PostgreSQL: whatever becomes of one, the other goes on."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+
+import qmq
+from qmq.wire import q_pb2 as pb
+from tests.acceptance.rest import rest
+from tests.acceptance.running import RunningQ
+from tests.acceptance.test_metrics_port import only, samples
+
+#: Seconds in which another q leads, and has read what there is.
+TAKEOVER_S = 10.0
+#: Seconds that anything else may take, on a machine that does much else.
+PATIENCE_S = 20.0
+
+#: With dedup_ids, so that an add is repeated of which nobody knows whether it was done.
+RETRY = qmq.Retry(duration=PATIENCE_S, adds=True)
+
+
+class Pair:
+    """Two q, of which one leads."""
+
+    def __init__(self, directory: Path, dsn: str) -> None:
+        self._arguments = (f"--postgres={dsn}", "--postgres-unsynced", "--data=none")
+        self.servers = []
+        for name in ("one", "other"):
+            (directory / name).mkdir()
+            self.servers.append(RunningQ(directory / name))
+
+    def start(self, *servers: RunningQ) -> None:
+        """Start some of them, all if none are named."""
+        for each in servers or self.servers:
+            each.start(*self._arguments)
+
+    def leader(self) -> RunningQ:
+        """Wait until one leads, and return it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            for each in self.servers:
+                if each.is_running and _is(each, "leader"):
+                    return each
+            assert time.monotonic() < deadline, [each.log for each in self.servers]
+            time.sleep(0.05)
+
+    def roles(self) -> tuple[RunningQ, RunningQ]:
+        """Wait until one leads and the other knows; return the leader, and the follower."""
+        leader = self.leader()
+        [follower] = [each for each in self.servers if each is not leader]
+        deadline = time.monotonic() + PATIENCE_S
+        while not _is(follower, "led"):
+            assert time.monotonic() < deadline, follower.log
+            time.sleep(0.05)
+        return leader, follower
+
+    def close(self) -> None:
+        """End those that run."""
+        for each in self.servers:
+            if each.is_running:
+                each.kill()
+
+
+@pytest.fixture
+def pair(tmp_path: Path, database: str) -> Iterator[Pair]:
+    """Two q that serve."""
+    pair = Pair(tmp_path, database)
+    try:
+        pair.start()
+        yield pair
+    finally:
+        pair.close()
+
+
+def client_of(q: RunningQ) -> qmq.Client:
+    """Return a client that repeats what is safe, for as long as a takeover takes."""
+    return qmq.Client(q.address, timeout=PATIENCE_S, retry=RETRY)
+
+
+def test_every_q_serves_every_queue(pair: Pair) -> None:
+    """Messages that were added through one are leased and acked through the other; REST too."""
+    leader, follower = pair.roles()
+    with client_of(follower) as one, client_of(leader) as other:
+        jobs = one.new_queue(name="jobs")
+        jobs.add("a")
+
+        assert jobs.info().store is qmq.Store.CLUSTER
+        [leased] = other.queue("jobs").lease(1)
+        assert leased.payload == b"a"
+        leased.ack()
+        assert one.queue("jobs").stats().ready == 0
+        # What the server refuses, it refuses with all details.
+        with pytest.raises(qmq.QueueEmpty) as refusal:
+            jobs.pop()
+        assert refusal.value.reason == "QUEUE_EMPTY"
+    found = rest(follower.address, "GET", "/v1/queues/jobs")
+    assert found.status == 200
+    missing = rest(follower.address, "GET", f"/v1/queues/{uuid4()}")
+    assert (missing.status, missing.json["details"][0]["reason"]) == (404, "QUEUE_NOT_FOUND")
+    forwarded = ("envoy_cluster_upstream_rq_total", only(envoy_cluster_name="leader"))
+    assert samples(follower)[forwarded] >= 5
+
+
+def test_what_was_acknowledged_outlives_the_leader(pair: Pair) -> None:
+    """After kill -9, the other q has all of it within ten seconds, and once each."""
+    leader, follower = pair.roles()
+    with client_of(follower) as client:
+        jobs = client.new_queue(name="jobs")
+        sent = [f"{number}" for number in range(50)]
+        for each in sent:
+            jobs.add(each)
+
+        leader.kill()
+        start = time.monotonic()
+
+        jobs.add("after")
+        assert time.monotonic() - start < TAKEOVER_S
+        assert pair.leader() is follower
+        got = [message.payload.decode() for message in jobs.pop_batch(1_000)]
+        assert got == [*sent, "after"]
+
+
+def test_a_leader_that_is_shut_down_hands_over_at_once(pair: Pair) -> None:
+    """A call that waits at the other q, and calls that come meanwhile, notice hardly anything."""
+    leader, follower = pair.roles()
+    with client_of(follower) as client:
+        jobs = client.new_queue(name="jobs")
+        popped: SimpleQueue[bytes] = SimpleQueue()
+        waiting = threading.Thread(target=lambda: popped.put(jobs.pop(wait=PATIENCE_S).payload))
+        waiting.start()
+        _until(lambda: jobs.stats().waiting == 1)
+
+        os.kill(leader.pid, signal.SIGTERM)
+        start = time.monotonic()
+        jobs.add("x")
+
+        assert popped.get(timeout=PATIENCE_S) == b"x"
+        assert time.monotonic() - start < TAKEOVER_S / 2
+        assert leader.wait() == 0
+        waiting.join()
+
+
+def test_messages_stream_through_a_follower(pair: Pair) -> None:
+    """What a consumer acks on its stream is gone; who leaves gives back what it has not."""
+    _, follower = pair.roles()
+    with client_of(follower) as client, grpc.insecure_channel(follower.address) as channel:
+        jobs = client.new_queue(name="jobs")
+        consume = channel.stream_stream(
+            "/proto.Q/Consume",
+            request_serializer=pb.ConsumeRequest.SerializeToString,
+            response_deserializer=pb.ConsumeResponse.FromString,
+        )
+        requests: SimpleQueue[pb.ConsumeRequest] = SimpleQueue()
+        requests.put(pb.ConsumeRequest(open=pb.ConsumeRequest.Open(queue_id="jobs", credit=1)))
+        stream = consume(iter(requests.get, None), timeout=PATIENCE_S)
+        jobs.add("a")
+        [first] = next(stream).messages.messages
+        requests.put(pb.ConsumeRequest(ack=pb.AckRequest(lease_ids=[first.lease_id])))
+        assert next(stream).HasField("ack")
+        jobs.add("b")
+        requests.put(pb.ConsumeRequest(credit=pb.ConsumeRequest.Credit(credit=1)))
+        [second] = next(stream).messages.messages
+        assert second.message.payload == b"b"
+
+        stream.cancel()
+
+        _until(lambda: jobs.stats().leased == 0)
+        assert jobs.stats().ready == 1
+
+
+def test_a_leader_that_was_stopped_too_long_comes_back_as_a_follower(pair: Pair) -> None:
+    """It has been succeeded, and nothing that it had in hand counts or is counted twice."""
+    leader, follower = pair.roles()
+    with client_of(leader) as stale, client_of(follower) as client:
+        jobs = client.new_queue(name="jobs")
+        jobs.add("before")
+
+        os.kill(leader.pid, signal.SIGSTOP)
+        try:
+            jobs.add("meanwhile")
+        finally:
+            os.kill(leader.pid, signal.SIGCONT)
+
+        _until(lambda: not _is(leader, "leader"))
+        assert pair.leader() is follower
+        stale.queue("jobs").add("after")
+        for q in (stale, client):
+            assert q.queue("jobs").stats().ready == 3
+        got = [message.payload for message in stale.queue("jobs").pop_batch(10)]
+        assert got == [b"before", b"meanwhile", b"after"]
+
+
+def _is(q: RunningQ, what: str) -> bool:
+    return samples(q)[f"q_cluster_is_{what}", frozenset()] == 1
+
+
+def _until(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
