@@ -23,6 +23,7 @@ from qmq.model.changes import Changes
 from qmq.model.index import seqs_of
 from qmq.store.done import Done
 from qmq.store.postgres.batch import Batch, Wanted
+from qmq.store.postgres.connecting import asked
 from qmq.store.postgres.figures import ClusterFigures
 from qmq.store.postgres.term import Connect, Term
 from qmq.store.postgres.trouble import is_passing
@@ -360,7 +361,7 @@ class Journal:
         connection = self._connection
         if connection is None:
             connection = await self._reconnected()
-            if await self._is_made(connection, number):
+            if await asked(connection, self._is_made(connection, number), _COMMIT_TIMEOUT_S):
                 return
         if batch.found is None:
             batch.found = await _read(connection, batch)
@@ -378,8 +379,8 @@ class Journal:
         """
         start = perf_counter()
         text, parameters = statement(batch, self._term.epoch, number)
-        done = await connection.fetchval(text, *parameters, timeout=_COMMIT_TIMEOUT_S)
-        if not done:
+        done = connection.fetchval(text, *parameters)
+        if not await asked(connection, done, _COMMIT_TIMEOUT_S):
             raise NotLeading("another q leads the cluster by now; call again")
         self._commits.note(perf_counter() - start)
 
@@ -389,7 +390,7 @@ class Journal:
         Raises:
             NotLeading: another q leads, or the database has lost commits.
         """
-        async with asyncio.timeout(_COMMIT_TIMEOUT_S), connection.transaction():
+        async with connection.transaction():
             row = await connection.fetchrow(_SQL["select_journal"])
             if row is None or row["epoch"] != self._term.epoch:
                 raise NotLeading("another q leads the cluster by now; call again")
@@ -404,8 +405,7 @@ class Journal:
 
     async def _reconnected(self) -> "Connection[Record]":
         connection = self._connection = await self._connect()
-        async with asyncio.timeout(_COMMIT_TIMEOUT_S):
-            await prepare(connection)
+        await asked(connection, prepare(connection), _COMMIT_TIMEOUT_S)
         self._reconnects += 1
         return connection
 
@@ -472,9 +472,8 @@ async def _read(connection: "Connection[Record]", batch: Batch) -> dict[int, byt
     seqs = {each.seq for wanted, _ in batch.reads for each in wanted if isinstance(each, Wanted)}
     if not seqs:
         return {}
-    rows: list[Any] = await connection.fetch(
-        _SQL["select_envelopes"], list(seqs), timeout=_COMMIT_TIMEOUT_S
-    )
+    fetched = connection.fetch(_SQL["select_envelopes"], list(seqs))
+    rows: list[Any] = await asked(connection, fetched, _COMMIT_TIMEOUT_S)
     return {row[0]: row[1] for row in rows}
 
 
