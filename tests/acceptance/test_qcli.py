@@ -10,8 +10,9 @@ import pytest
 
 from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.wire import q_pb2 as pb
-from tests.acceptance.command_line import Done, Qcli, made
+from tests.acceptance.command_line import Qcli, made
 from tests.acceptance.running import RunningQ, environment, program
+from tests.acceptance.warm import Done
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.acceptance.command_line import (
-    Done,
     Qcli,
     fill,
     made,
@@ -22,6 +21,7 @@ from tests.acceptance.command_line import (
     until_waiting,
 )
 from tests.acceptance.running import RunningQ, environment, program
+from tests.acceptance.warm import Done
 
 #: Leases that no queue has.
 GONE = "0000000000000001-00000001"
