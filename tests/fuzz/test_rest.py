@@ -18,7 +18,7 @@ SCHEMA: Final = schemathesis.openapi.from_dict(
 )
 OPERATIONS: Final = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
 #: Seconds after which an answer is missing.
-_TIMEOUT_S: Final = 5.0
+_TIMEOUT_S: Final = 20.0
 
 
 @settings(settings.get_profile("fuzz"), max_examples=EXAMPLES // 2)
