@@ -13,7 +13,7 @@ from tests.acceptance.stock import StockClient, connected
 from tests.acceptance.warm import Done, run_warm
 
 #: Seconds that a command may take to end after it was asked to.
-_END_TIMEOUT_S = 20.0
+_END_TIMEOUT_S = 60.0
 
 #: Seconds that anything else may take that is waited for.
 _PATIENCE_S = 60.0

@@ -164,7 +164,7 @@ def _bytes_method(channel: grpc.Channel, path: str) -> Callable[[bytes], bytes]:
     method = channel.unary_unary(
         path, request_serializer=lambda data: data, response_deserializer=lambda data: data
     )
-    return lambda data: bytes(method(data, timeout=20))
+    return lambda data: bytes(method(data, timeout=60))
 
 
 def by_raw_grpc(stage: Stage, address: str, request: tuple[str, ...]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def without_chance(value: object) -> Any:  # noqa: ANN401 - JSON
 def stream_of(client: StockClient, method: str) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
     """Return a function from the requests of a stream to its replies."""
     call: Callable[..., Iterator[bytes]] = client.channel.stream_stream(f"/proto.Q/{method}")
-    return lambda requests: call(requests, timeout=20)
+    return lambda requests: call(requests, timeout=60)
 
 
 class Story:
@@ -122,7 +122,7 @@ class Story:
             env=environment(QCLI_SERVER=self._q.address, PATH=self._path),
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=True,
         ).stdout
 

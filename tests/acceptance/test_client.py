@@ -115,7 +115,7 @@ class TestConsumingThreads(ConsumingThreadsConformance):
 
 
 #: Long enough for a q to start on a machine that has other things to do.
-PATIENT = qmq.Retry(duration=30)
+PATIENT = qmq.Retry(duration=80)
 
 
 class Load:
@@ -245,7 +245,7 @@ def forked(q: RunningQ, script: str, **variables: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", dedent(PREAMBLE) + dedent(script), q.address, queue.queue_id],
         check=True,
-        timeout=30,
+        timeout=90,
         stdout=subprocess.PIPE,
         env=environment(**variables),
     )

@@ -182,7 +182,7 @@ class Screen:
     def until(self, text: str) -> str:
         """Return what is drawn from now on, up to a text, and all that was drawn with it."""
         self.drawn = ""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not re.search(text, self.drawn):
             assert self._read(), self.drawn
             assert time.monotonic() < deadline, self.drawn

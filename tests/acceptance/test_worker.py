@@ -181,7 +181,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has_begun(
             pass
         assert (stats.ready, stats.leased) == (8, 2)
 
-        output, _ = process.communicate("\n\n", timeout=20)
+        output, _ = process.communicate("\n\n", timeout=60)
 
     assert process.returncode == 0
     assert sorted(output.splitlines()) == ["done 0", "done 1", "over"]
@@ -200,7 +200,7 @@ def test_a_second_signal_ends_it_at_once(
         while queue.stats().leased > 2:
             pass
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == -signal.SIGTERM
+        assert process.wait(timeout=60) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("program", [PROGRAM, ASYNC_PROGRAM], ids=["threads", "asyncio"])
