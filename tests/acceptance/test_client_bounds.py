@@ -134,7 +134,7 @@ def test_calls_that_wait_for_nobody_make_room(small_q: RunningQ) -> None:
                 raw.reset(stream)
         raw.ping()
 
-    assert with_room(small_q)
+    assert has_room(with_room(small_q))
 
 
 def test_large_requests_too_many_are_refused_by_their_heads(small_q: RunningQ) -> None:
