@@ -4,17 +4,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, TypeAlias
+from typing import IO
 
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.running import environment, program
 from tests.acceptance.stock import StockClient, connected
-
-Done: TypeAlias = subprocess.CompletedProcess[bytes]
+from tests.acceptance.warm import Done, run_warm
 
 #: Seconds that a command may take to end after it was asked to.
-_END_TIMEOUT_S = 20.0
+_END_TIMEOUT_S = 60.0
 
 #: Seconds that anything else may take that is waited for.
 _PATIENCE_S = 60.0
@@ -24,7 +23,7 @@ class Qcli:
     """Runs qcli against a q.
 
     What a test only needs to be there, or wants to know afterwards, it asks of the stock
-    client: a process takes a hundred times as long as a call.
+    client: a process takes ten times as long as a call.
     """
 
     def __init__(self, address: str) -> None:
@@ -32,13 +31,7 @@ class Qcli:
 
     def __call__(self, *arguments: str, payload: bytes = b"") -> Done:
         """Run it with its arguments, and what it is to read as `payload`."""
-        return subprocess.run(
-            [program("qcli"), *arguments],
-            input=payload,
-            capture_output=True,
-            env=environment(QCLI_SERVER=self._address),
-            check=False,
-        )
+        return run_warm(arguments, payload, environment(QCLI_SERVER=self._address))
 
     def stock(self) -> AbstractContextManager[StockClient]:
         """A stock client of the same q."""

@@ -25,7 +25,7 @@ from h2.events import (
 _M = TypeVar("_M", bound=Message)
 
 #: Seconds of silence after which a test has failed.
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 60.0
 
 Headers = Iterable[tuple[str, str]]
 

@@ -15,8 +15,8 @@ from tests.acceptance.running import environment, free_ports
 from tests.documents import ROOT
 
 _PASTE_TIMEOUT_S = 90.0
-_START_TIMEOUT_S = 20.0
-_STOP_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 80.0
+_STOP_TIMEOUT_S = 60.0
 
 #: The ports that the documents speak of: the API's and the metrics'.
 API_PORT, METRICS_PORT = 10002, 10003

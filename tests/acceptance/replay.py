@@ -8,7 +8,6 @@ no queue has; `<message>` and `<time>` are what q chooses.
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ from google.protobuf.message import Message
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.http2 import GRPC, Http2Client
 from tests.acceptance.rest import rest
-from tests.acceptance.running import environment, program
+from tests.acceptance.running import environment
 from tests.acceptance.stock import UNKNOWN_ID, StockClient
+from tests.acceptance.warm import run_warm
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "from-the-original.md"
 
@@ -164,7 +164,7 @@ def _bytes_method(channel: grpc.Channel, path: str) -> Callable[[bytes], bytes]:
     method = channel.unary_unary(
         path, request_serializer=lambda data: data, response_deserializer=lambda data: data
     )
-    return lambda data: bytes(method(data, timeout=20))
+    return lambda data: bytes(method(data, timeout=60))
 
 
 def by_raw_grpc(stage: Stage, address: str, request: tuple[str, ...]) -> tuple[str, ...]:
@@ -220,14 +220,7 @@ def by_qcli(stage: Stage, address: str, request: tuple[str, ...]) -> tuple[str, 
     """Run qcli; the parts are the command line and its standard input."""
     command, payload = request if len(request) == 2 else (*request, "")
     _, *arguments = stage.fill_in(command).split()
-    done = subprocess.run(
-        [program("qcli"), *arguments],
-        input=payload.encode(),
-        capture_output=True,
-        env=environment(QCLI_SERVER=address),
-        timeout=30,
-        check=False,
-    )
+    done = run_warm(arguments, payload.encode(), environment(QCLI_SERVER=address))
     text = (done.stdout + done.stderr).decode()
     shown = stage.take_out(one_line(text)).splitlines()
     return (str(done.returncode), *shown[:1])

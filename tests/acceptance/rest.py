@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Seconds after which a request has failed.
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 60.0
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6}|\.\d{9})?Z")

@@ -9,8 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-_START_TIMEOUT_S = 20.0
-_STOP_TIMEOUT_S = 20.0
+#: Seconds that q may take, beside whatever else the machine does: no test is about them.
+_START_TIMEOUT_S = 80.0
+_STOP_TIMEOUT_S = 60.0
+
+#: Seconds for which q waits, by default, for what is in flight when it ends: if it ends earlier,
+#: it has waited for nothing.
+DRAIN_S = 10.0
 
 
 def program(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.acceptance.running import environment, program
 
 #: Seconds that a program may take to start, to end or to do what is waited for.
-PATIENCE_S = 20.0
+PATIENCE_S = 80.0
 
 
 class Serving:

@@ -18,7 +18,7 @@ _Reply = TypeVar("_Reply", bound=Message)
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 
 #: Seconds after which a call has failed.
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 60.0
 
 _DETAILS = "grpc-status-details-bin"
 

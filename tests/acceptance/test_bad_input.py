@@ -287,7 +287,7 @@ def q_says(*arguments: str, **variables: str) -> str:
         [program("q"), *arguments],
         capture_output=True,
         env=environment(**variables),
-        timeout=20,
+        timeout=80,
         check=False,
     )
     line, end, more = done.stderr.decode().partition("\n")
@@ -425,7 +425,7 @@ def test_damaged_database_is_refused(data_error: DataError) -> None:
 def test_bad_option_is_a_usage_error(arguments: list[str], words: list[str]) -> None:
     """Status 2, and a message that names option and value; nothing is started."""
     done = subprocess.run(
-        [program("q"), *arguments], capture_output=True, env=environment(), timeout=20, check=False
+        [program("q"), *arguments], capture_output=True, env=environment(), timeout=80, check=False
     )
     text = done.stderr.decode()
 

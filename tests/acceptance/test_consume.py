@@ -29,10 +29,10 @@ STORES = pytest.mark.parametrize("store", [pb.Queue.MEMORY, pb.Queue.DISK], ids=
 LONG = Duration(seconds=3600)
 
 #: Seconds that anything here may take, on a slow machine.
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 #: Seconds within which what is to happen at once happens, on a slow machine.
-AT_ONCE_S = 5.0
+AT_ONCE_S = 20.0
 
 #: Opens a stream, holds what comes, and tells how many messages that are.
 HOLDING_CLIENT = """

@@ -26,7 +26,7 @@ def bound_files(q: RunningQ, size: int) -> None:
 
 def head(queue: qmq.Queue[bytes | str]) -> str:
     """Return the head of a queue, once it has been read from disk anew."""
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while True:
         try:
             return queue.peek().text

@@ -21,7 +21,7 @@ STORES = pytest.mark.parametrize("store", ["MEMORY", "DISK"])
 NEEDS = "needs a dead_letter_queue_id: that is"
 
 #: Seconds in which what is due is there, by far.
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 SETTINGS: dict[str, Any] = {
     "delay": "0.250s",
@@ -102,12 +102,13 @@ def test_message_is_not_handed_out_before_it_is_due(shared_q: RunningQ, store: s
     asked(shared_q, "POST", f"{path}/messages:batch", {"messages": messages})
 
     early = popped(shared_q, path)
-    first = popped(shared_q, path, wait="10s")
+    was_early = time.monotonic() - begin < 0.4
+    first = early or popped(shared_q, path, wait="10s")
     took_s = time.monotonic() - begin
     rest_of_it = popped(shared_q, path, wait="10s") if len(first) < 2 else []
 
-    assert early == []
-    assert 0.4 <= took_s < 5
+    assert not (early and was_early)
+    assert 0.4 <= took_s < 10
     assert sorted(first + rest_of_it) == [in_base64(b"1"), in_base64(b"2")]
 
 
@@ -435,7 +436,7 @@ def test_messages_are_handed_out_no_faster_than_the_rate(client: StockClient) ->
 
     assert len(first) == 3
     # Five more at 20 a second.
-    assert 0.25 - 0.05 <= time.monotonic() - begin < 5
+    assert 0.25 - 0.05 <= time.monotonic() - begin < 10
 
 
 def test_connections_share_one_memory_of_repeats(shared_q: RunningQ) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from qmq.wire import q_pb2 as pb
-from tests.acceptance.command_line import Done, Qcli, fill, made, put, running_qcli, stats
+from tests.acceptance.command_line import Qcli, fill, made, put, running_qcli, stats
 from tests.acceptance.running import RunningQ
+from tests.acceptance.warm import Done
 
 
 @pytest.fixture

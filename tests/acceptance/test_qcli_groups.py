@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.command_line import Done, Qcli, made
+from tests.acceptance.command_line import Qcli, made
+from tests.acceptance.warm import Done
 
 
 def records(done: Done) -> list[dict[str, Any]]:

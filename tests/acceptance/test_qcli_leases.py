@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.acceptance.command_line import (
-    Done,
     Qcli,
     fill,
     made,
@@ -22,6 +21,7 @@ from tests.acceptance.command_line import (
     until_waiting,
 )
 from tests.acceptance.running import RunningQ, environment, program
+from tests.acceptance.warm import Done
 
 #: Leases that no queue has.
 GONE = "0000000000000001-00000001"
@@ -184,7 +184,7 @@ def test_a_lease_that_ran_out_is_refused(qcli: Qcli, queue: str) -> None:
     """Once somebody else has the message, whose lease is another one."""
     fill(qcli, queue, 1)
     (first,) = leased(qcli, queue, "--lease-duration", "1ms")
-    (second,) = leased(qcli, queue, "--wait", "20")
+    (second,) = leased(qcli, queue, "--wait", "60")
 
     late = qcli("ack", queue, first["lease_id"])
 
@@ -222,7 +222,7 @@ def test_a_failed_message_is_kept_back(qcli: Qcli, queue: str) -> None:
 
     done = qcli("nack", queue, message["lease_id"], "--delay", "3s", "--reason", "disk full")
     delayed = stats(qcli, queue)
-    (again,) = leased(qcli, queue, "--wait", "20")
+    (again,) = leased(qcli, queue, "--wait", "60")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert (delayed["ready"], delayed["delayed"]) == (0, 1)
@@ -379,15 +379,15 @@ def on_a_terminal(address: str, typed: str, *arguments: str) -> tuple[str, int]:
     return shown.decode(), running.returncode
 
 
-def test_a_purge_asks_for_the_name(q_server: RunningQ) -> None:
+def test_a_purge_asks_for_the_name(bare_q: RunningQ) -> None:
     """On a terminal, where it says how many messages are concerned."""
-    qcli = Qcli(q_server.address)
+    qcli = Qcli(bare_q.address)
     queue = made(qcli, name="jobs")
     fill(qcli, "jobs", 1_234)
 
-    thought_better, first = on_a_terminal(q_server.address, "\n", "purge", queue)
+    thought_better, first = on_a_terminal(bare_q.address, "\n", "purge", queue)
     left = stats(qcli, "jobs")["ready"]
-    meant, second = on_a_terminal(q_server.address, "jobs\n", "purge", queue)
+    meant, second = on_a_terminal(bare_q.address, "jobs\n", "purge", queue)
 
     assert "This removes all 1,234 messages of queue jobs. Type its name to go on:" in meant
     assert "that is not its name; nothing is removed" in thought_better

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.command_line import Done, Qcli, made, put, stats
+from tests.acceptance.command_line import Qcli, made, put, stats
+from tests.acceptance.warm import Done
 
 
 def told(done: Done) -> dict[str, Any]:

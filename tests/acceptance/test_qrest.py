@@ -275,7 +275,7 @@ def test_a_server_that_is_not_there_is_unavailable_at_once(
     before = time.monotonic()
     reply = gateway("GET", "/v1/queues")
 
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
     assert (reply.status, reply.json["code"]) == (503, 14)
     assert reply.json["message"].startswith(f"cannot reach the server {q_server.address}: ")
 

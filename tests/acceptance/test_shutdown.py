@@ -13,7 +13,7 @@ from qmq.wire import q_pb2 as pb
 from tests.acceptance.http2 import Http2Client, frame
 from tests.acceptance.load import Load
 from tests.acceptance.rest import rest
-from tests.acceptance.running import RunningQ
+from tests.acceptance.running import DRAIN_S, RunningQ
 from tests.acceptance.stock import connected
 
 LIST = "/proto.Q/ListQueues"
@@ -53,7 +53,7 @@ def test_q_ends_in_order(q_server: RunningQ, end: Ending) -> None:
     end(q_server)
 
     assert q_server.wait() == 0
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < DRAIN_S
     assert messages(q_server) == ["serving", "shutting down", "stopped"]
     assert q_server.errors == ""
 
@@ -67,7 +67,7 @@ def test_call_in_flight_is_answered(q_server: RunningQ, end: Ending) -> None:
         raw.send(slow, frame(b"")[:2])
         raw.ping()
         end(q_server)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection((host, int(port)), timeout=1).close()
@@ -135,7 +135,7 @@ def test_call_that_does_not_end_is_cut_off(q_server: RunningQ) -> None:
         by_term(q_server)
 
         assert q_server.wait() == 0
-    assert 0.3 <= time.monotonic() - start < 5
+    assert 0.3 <= time.monotonic() - start < DRAIN_S
     assert "requests in flight are cut off" in messages(q_server)
 
 
@@ -146,14 +146,14 @@ def test_second_signal_cuts_off(q_server: RunningQ) -> None:
         raw.ping()
         start = time.monotonic()
         by_term(q_server)
-        deadline = start + 5
+        deadline = start + DRAIN_S
         while "shutting down" not in messages(q_server):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         by_int(q_server)
 
         assert q_server.wait() == 0
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < DRAIN_S
     assert "second signal: requests in flight are cut off" in messages(q_server)
 
 
@@ -163,7 +163,7 @@ def test_hup_is_no_end(q_server: RunningQ) -> None:
         queue_id = client.made()
         client.put(queue_id, b"known")
         os.kill(q_server.pid, signal.SIGHUP)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while "nothing to reload" not in messages(q_server):
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -14,7 +14,8 @@ import qmq
 from tests.acceptance.running import RunningQ, environment
 
 #: Long enough for a q to start on a machine that has other things to do.
-PATIENT = qmq.Retry(duration=30)
+PATIENCE_S = 80.0
+PATIENT = qmq.Retry(duration=PATIENCE_S)
 
 #: Seconds that leases last: longer than a restart takes, as a rule.
 LEASE_S = 4.0
@@ -56,11 +57,11 @@ class Work:
             await asyncio.sleep(0.01)
 
     async def run(self, q: RunningQ, *, kill: bool) -> None:
-        """Restart q three times under the load."""
+        """Restart q twice under the load."""
         async with asyncio.TaskGroup() as tasks:
             producer = tasks.create_task(self._produce())
             tasks.create_task(self.worker.run())
-            for _ in range(3):
+            for _ in range(2):
                 await self._grows()
                 await asyncio.to_thread(q.kill if kill else q.stop)
                 await asyncio.to_thread(q.start)
@@ -77,7 +78,7 @@ class Work:
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 async def test_a_worker_outlives_the_server(q_server: RunningQ, kill: bool) -> None:  # noqa: FBT001
     """Each message is worked on and acked, though its lease began before the restart."""
-    async with qmq.AsyncClient(q_server.address, retry=PATIENT) as client:
+    async with qmq.AsyncClient(q_server.address, timeout=PATIENCE_S, retry=PATIENT) as client:
         settings = qmq.QueueSettings(lease_duration=LEASE_S)
         queue = await client.new_queue("mail", store="DISK", settings=settings)
         work = Work(queue)
@@ -88,9 +89,9 @@ async def test_a_worker_outlives_the_server(q_server: RunningQ, kill: bool) -> N
 
     assert left == []
     assert work.added <= set(work.done) <= work.added | work.unknown
-    # Twice comes only what was leased when q was killed, and the answer was lost: three
+    # Twice comes only what was leased when q was killed, and the answer was lost: two
     # times what a consumer asks for at a time. Or all that it held, if a restart took long.
-    assert len(work.done) - len(set(work.done)) <= 3 * 2 * 12
+    assert len(work.done) - len(set(work.done)) <= 2 * 2 * 12
 
 
 #: A program whose worker says what it does, and works on a message until it is told to go on.
@@ -164,7 +165,7 @@ def client(shared_q: RunningQ) -> Iterator[qmq.Client]:
 @pytest.fixture
 def queue(client: qmq.Client) -> qmq.Queue[bytes | str]:
     """A queue with ten messages, whose leases are short."""
-    queue = client.new_queue(store="DISK", settings=qmq.QueueSettings(lease_duration=2))
+    queue = client.new_queue(store="DISK", settings=qmq.QueueSettings(lease_duration=4))
     queue.add_batch([str(n) for n in range(10)])
     return queue
 
@@ -181,7 +182,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has_begun(
             pass
         assert (stats.ready, stats.leased) == (8, 2)
 
-        output, _ = process.communicate("\n\n", timeout=20)
+        output, _ = process.communicate("\n\n", timeout=60)
 
     assert process.returncode == 0
     assert sorted(output.splitlines()) == ["done 0", "done 1", "over"]
@@ -200,7 +201,7 @@ def test_a_second_signal_ends_it_at_once(
         while queue.stats().leased > 2:
             pass
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == -signal.SIGTERM
+        assert process.wait(timeout=60) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("program", [PROGRAM, ASYNC_PROGRAM], ids=["threads", "asyncio"])
@@ -210,12 +211,12 @@ def test_messages_of_a_killed_worker_come_back(
     """In their order, when their leases have ended, which went on while it lived."""
     with running(program, shared_q, queue) as process:
         assert len(queue.pop_batch(10)) == 6
-        assert queue.lease(wait=2.5) == []
+        assert queue.lease(wait=4.5) == []
         process.kill()
-        back = queue.lease(10, wait=20, lease_duration=60)
+        back = queue.lease(10, wait=60, lease_duration=60)
 
     while len(back) < 4:
-        back += queue.lease(10, wait=20, lease_duration=60)
+        back += queue.lease(10, wait=60, lease_duration=60)
     assert [message.text for message in back] == ["0", "1", "2", "3"]
     for message in back:
         assert message.delivery_count == 2

@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from tests.acceptance.running import environment, program
+from tests.acceptance.warm import Done, run_warm
 
 SECTIONS = {
     "Messages": ["add", "pop", "peek", "tail"],
@@ -36,15 +37,9 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 def qcli(
     *arguments: str | bytes, payload: bytes = b"", variables: Mapping[str, str] = NOTHING
-) -> "subprocess.CompletedProcess[bytes]":
+) -> Done:
     """Run qcli to its end."""
-    return subprocess.run(
-        [program("qcli"), *arguments],
-        input=payload,
-        capture_output=True,
-        env=environment(**variables),
-        check=False,
-    )
+    return run_warm([os.fsdecode(each) for each in arguments], payload, environment(**variables))
 
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])

@@ -7,7 +7,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.acceptance.running import environment, program
+from tests.acceptance.running import environment
+from tests.acceptance.warm import run_warm
 from tests.client.conftest import Peer, peer
 
 __all__ = ["peer"]  # A fixture.
@@ -29,15 +30,11 @@ class Home:
         self.file.write_text(text, encoding="utf-8")
 
     def qcli(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        """Run qcli to its end."""
-        return subprocess.run(
-            [program("qcli"), *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=environment(XDG_CONFIG_HOME=str(self._directory), **variables),
-            check=False,
-        )
+        """Run qcli to its end, with nothing to read."""
+        variables = environment(XDG_CONFIG_HOME=str(self._directory), **variables)
+        done = run_warm(arguments, b"", variables)
+        told, failed = done.stdout.decode(), done.stderr.decode()
+        return subprocess.CompletedProcess(arguments, done.returncode, told, failed)
 
     def settings(self, *arguments: str, **variables: str) -> dict[str, tuple[object, str]]:
         """What `qcli config` shows: value and origin of each setting."""

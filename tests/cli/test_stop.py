@@ -93,7 +93,7 @@ def test_somebody_is_told_of_each_signal() -> None:
     def work() -> None:
         for _ in range(2):
             signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-            assert seen.acquire(timeout=20)
+            assert seen.acquire(timeout=60)
 
     with Stop() as stop, pytest.raises(Interrupted) as ended:
         stop.attend(work, tell)
@@ -107,7 +107,7 @@ def test_what_is_attended_may_fail() -> None:
 
     def work() -> None:
         interrupt()
-        assert told.wait(timeout=20)
+        assert told.wait(timeout=60)
         raise ValueError("no")
 
     with Stop() as stop, pytest.raises(ValueError, match="no"):
@@ -170,7 +170,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for_twice(peer: Peer) -> No
                 time.sleep(0.01)
             running.process.send_signal(signal.SIGINT)
             with pytest.raises(subprocess.TimeoutExpired):
-                running.process.wait(0.5)
+                running.process.wait(1.5)
 
             status, said = running.end(signal.SIGINT)
     finally:

@@ -206,7 +206,7 @@ async def test_the_server_says_when_it_is_worth_it() -> None:
     outcome = await attempts("add", [later], qmq.Retry(duration=5))
 
     assert outcome == "ServerBusy after 1"
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
 
 
 async def test_repeats_share_the_time_that_the_call_may_take() -> None:
@@ -217,7 +217,7 @@ async def test_repeats_share_the_time_that_the_call_may_take() -> None:
     await queue.pop(wait=40)
 
     first_s, second_s = channel.timeouts_s
-    assert 59 < second_s < first_s <= 60
+    assert 50 < second_s < first_s <= 60
 
 
 async def test_a_long_wait_is_made_of_several_calls() -> None:

@@ -353,4 +353,4 @@ def _handing_out_all(known: QueueSettings) -> QueueSettings:
 
 def test_gates_starve_nobody_and_let_nothing_slip() -> None:
     """Whoever comes and goes in whatever order, whatever comes, and whenever."""
-    run_state_machine_as_test(Gates, settings=settings(max_examples=150, stateful_step_count=25))
+    run_state_machine_as_test(Gates, settings=settings(max_examples=60, stateful_step_count=25))

@@ -6,7 +6,7 @@ from qmq.errors import AddsPaused, DedupFull, InvalidArgument, QueueFull, TooLar
 from qmq.limits import DEDUP_IDS_MAX
 from qmq.model.dedup import Known
 from qmq.testing import START_NS
-from qmq.values import NS_PER_S, Overflow
+from qmq.values import NS_PER_S, Overflow, Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.consumers import ack, add, lease, pop_all, states, stats
 from tests.engine.servers import Server, options
@@ -262,6 +262,10 @@ async def test_reply_to_repeats_may_not_be_too_large(server: Server) -> None:
     assert (await stats(server.broker)).deduplicated_total == 0
 
 
+#: A million ids are no different where the queue is on disk: it is the model that counts them.
+in_memory = pytest.mark.parametrize("server", [Store.MEMORY], indirect=True)
+
+
 async def fill(server: Server, count: int, expires_s: float) -> None:
     """Let the queue "jobs" know so many ids more."""
     dedup = server.broker.catalog.find("jobs").dedup
@@ -270,6 +274,7 @@ async def fill(server: Server, count: int, expires_s: float) -> None:
         dedup.add(Known(seq, f"#{seq}", b"", START_NS + round(expires_s * NS_PER_S)))
 
 
+@in_memory
 async def test_queue_knows_so_many_ids_and_no_more(server: Server) -> None:
     """One more is refused until the oldest one is forgotten, and the refusal says when that is."""
     await fill(server, DEDUP_IDS_MAX - 1, 60)
@@ -297,6 +302,7 @@ async def test_queue_knows_so_many_ids_and_no_more(server: Server) -> None:
     assert len(server.broker.catalog.find("jobs").dedup) < DEDUP_IDS_MAX
 
 
+@in_memory
 async def test_refusal_says_when_the_next_id_is_forgotten(server: Server) -> None:
     """Not when one was that is still to be cleared away."""
     await fill(server, 1, 5)

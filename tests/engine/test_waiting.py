@@ -1,7 +1,11 @@
 """Waiting for messages: first come, first served, and who leaves takes nothing along."""
 
+import asyncio
+import gc
 import time
 from collections.abc import Callable
+from types import NoneType
+from typing import Any
 
 import pytest
 
@@ -387,6 +391,24 @@ async def test_end_of_the_server_ends_the_waiting(broker: Broker) -> None:
     with pytest.raises(ShuttingDown):
         await broker.pop_batch("jobs", 9, LONG_S)
     assert broker.catalog.find("jobs").failed_total == 5
+
+
+async def test_who_leaves_as_the_waiting_ends_leaves_no_error_behind(broker: Broker) -> None:
+    """Nobody is told of it any more, and that is no fault of the server."""
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    line = await callers(broker, 3)
+    line[0].is_gone = True
+
+    broker.stop_waiting()
+    line[1].cancel()
+    await turns()
+    told = [type(each.error) for each in line]
+    del line
+    gc.collect()
+
+    assert told == [Gone, NoneType, ShuttingDown]
+    assert unheard == []
 
 
 async def test_who_does_not_wait_is_served_until_the_end(broker: Broker) -> None:

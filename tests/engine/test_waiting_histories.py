@@ -263,4 +263,4 @@ def messages_of(arrival: Arrival) -> list[bytes]:
 
 def test_lines_are_fair_and_lose_nothing() -> None:
     """Whoever comes and goes in whatever order, and whatever comes in between."""
-    run_state_machine_as_test(Line, settings=settings(max_examples=300, stateful_step_count=20))
+    run_state_machine_as_test(Line, settings=settings(max_examples=60, stateful_step_count=20))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from qmq.cli.run import run
 from tests.acceptance.running import RunningQ
+from tests.fuzz.conftest import EXAMPLES
 
 #: Exit statuses that docs/qcli.md tells of.
 STATUSES: Final = range(6)
@@ -30,7 +31,7 @@ WORDS: Final = [
 ARGUMENTS: Final = st.lists(st.sampled_from(WORDS) | st.text(max_size=12), max_size=7)
 
 
-@settings(settings.get_profile("fuzz"), max_examples=300)
+@settings(settings.get_profile("fuzz"), max_examples=2 * EXAMPLES)
 @given(command=st.sampled_from(COMMANDS), arguments=ARGUMENTS)
 def test_no_arguments_are_a_fault(
     fuzzed_q: RunningQ, command: list[str], arguments: list[str]

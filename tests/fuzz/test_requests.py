@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.http2 import GRPC, Http2Client, frame
 from tests.acceptance.running import RunningQ
+from tests.fuzz.conftest import EXAMPLES
 
 METHODS: Final = list(pb.DESCRIPTOR.services_by_name["Q"].methods)
 #: What no request may be answered with.
@@ -94,7 +95,7 @@ def call(fuzzed_q: RunningQ) -> Iterator[Callable[[MethodDescriptor, bytes], grp
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: str(method.name))
-@settings(settings.get_profile("fuzz"), max_examples=25)
+@settings(settings.get_profile("fuzz"), max_examples=max(10, EXAMPLES // 6))
 @given(data=st.data())
 def test_no_request_is_a_fault(
     call: Callable[[MethodDescriptor, bytes], grpc.StatusCode],

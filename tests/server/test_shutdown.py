@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.rest import RestReply, rest
-from tests.acceptance.running import cpu_s, environment, free_ports, program
+from tests.acceptance.running import DRAIN_S, cpu_s, environment, free_ports, program
 from tests.acceptance.serving import Serving, SlowRequest
 
 
@@ -68,7 +68,7 @@ def test_an_idle_server_ends_at_once_and_well(
     process.signal(number)
 
     assert process.wait() == 0
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < DRAIN_S
     assert process.messages == ["serving", "shutting down", "stopped"]
     assert process.runtime_directories == []
 

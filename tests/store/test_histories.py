@@ -1,7 +1,8 @@
 """Random histories of one server: Hypothesis searches for one that goes wrong.
 
 It prints the shortest that it finds, as a program. What can happen, and what holds then, is in
-`histories`; a test here makes a state machine of it.
+`histories`; a test here makes a state machine of it. `make test` plays some here, and longer ones,
+of which each step takes less, in tests/soak/test_simulate.py; `make simulate` plays any number.
 """
 
 import os
@@ -67,19 +68,19 @@ def player(history: type[MemoryHistory]) -> type[RuleBasedStateMachine]:
     return type(history.__name__, (_Player,), {"kind": history, **members})
 
 
-@pytest.mark.timeout(120 * SCALE)
+@pytest.mark.timeout(240 * SCALE)
 def test_memory_server_is_the_naive_model_but_faster() -> None:
     """Whatever is called in whatever order."""
     run_state_machine_as_test(
-        player(MemoryHistory), settings=settings(max_examples=150 * SCALE, stateful_step_count=40)
+        player(MemoryHistory), settings=settings(max_examples=30 * SCALE, stateful_step_count=40)
     )
 
 
-@pytest.mark.timeout(120 * SCALE)
+@pytest.mark.timeout(240 * SCALE)
 def test_disk_server_is_the_naive_model_but_remembers() -> None:
     """Whatever is called in whatever order, whenever it ends."""
     run_state_machine_as_test(
-        player(DiskHistory), settings=settings(max_examples=120 * SCALE, stateful_step_count=30)
+        player(DiskHistory), settings=settings(max_examples=25 * SCALE, stateful_step_count=30)
     )
 
 

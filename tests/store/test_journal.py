@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qmq.errors import Busy, StoreFailed
@@ -440,7 +440,6 @@ class History:
             self.calls[at].cancel()
 
 
-@settings(max_examples=60)
 @given(
     steps=st.lists(
         st.tuples(

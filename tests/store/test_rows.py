@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qmq.descriptions import QueueSettings
@@ -206,7 +206,6 @@ def _table(connection: apsw.Connection, columns: str) -> set[Any]:
     cache_bytes_max=st.sampled_from([0, 3 * CACHED_OVERHEAD_BYTES, 1_000_000]),
     patience=st.sampled_from([None, ALONG, AT_ONCE]),
 )
-@settings(max_examples=60)
 def test_rows_are_what_the_queues_are(
     history: list[tuple[list[Call], str]], cache_bytes_max: int, patience: Patience | None
 ) -> None:

@@ -221,7 +221,7 @@ _TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=_TEXTS)
 def test_what_is_taken_is_json_without_unknown_fields(rest: Rest, queue: str, text: str) -> None:
     """The check and the transcoder together take nothing that a strict parser would not."""

@@ -336,4 +336,7 @@ class Waiting:
 
 def _dismiss(waiting: deque[Place], error: QError) -> None:
     while waiting:
-        waiting.popleft().promise.set_exception(error)
+        promise = waiting.popleft().promise
+        promise.set_exception(error)
+        # Who leaves at this moment does not ask, and the loop would complain of that.
+        promise.exception()
