@@ -53,6 +53,8 @@ class Server:
             *options,
         ]
         self.kills = 0
+        #: How long it took at the last start until it answered.
+        self.start_s = 0.0
         self._process = self._start()
 
     @property
@@ -61,13 +63,17 @@ class Server:
         return self._process.pid
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + _START_S_MAX
+        start = time.monotonic()
+        process = self._begin()
         while not self._answers():
-            if process.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or time.monotonic() > start + _START_S_MAX:
                 raise RuntimeError("q does not start")
             time.sleep(0.02)
+        self.start_s = time.monotonic() - start
         return process
+
+    def _begin(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
 
     def _answers(self) -> bool:
         try:
@@ -76,12 +82,24 @@ class Server:
         except (urllib.error.URLError, OSError):
             return False
 
-    def kill(self) -> None:
-        """End it as the machine's failure would, but for the page cache; start it again."""
+    def kill(self, again_after_s: float | None = None) -> None:
+        """End it as the machine's failure would, but for the page cache; start it again.
+
+        Args:
+            again_after_s: kill it once more, so many seconds after it was started again, whatever
+                it is at then; None is not.
+        """
+        self._end()
+        if again_after_s is not None:
+            self._process = self._begin()
+            time.sleep(again_after_s)
+            self._end()
+        self._process = self._start()
+
+    def _end(self) -> None:
         self._process.kill()
         self._process.wait()
         self.kills += 1
-        self._process = self._start()
 
     def stop(self) -> None:
         """End it."""
