@@ -50,7 +50,7 @@ class DataDirectory:
         try:
             _make_directory(path)
             _refuse_foreign(path)
-            self._lock = _lock(path / LOCK)
+            self._lock = _lock(path)
         except OSError as error:
             raise DataDirectoryError(
                 f"cannot use data directory {path}: {error.strerror or error};"
@@ -183,24 +183,62 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _lock(path: Path) -> io.FileIO:
-    """Lock a file for this process's life and write our process id into it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+class DirectoryHeld(Exception):
+    """Another process holds a data directory."""
+
+    def __init__(self, holder: str) -> None:
+        """Take the number of that process, as it has written it down."""
+        super().__init__(holder)
+        self.holder = holder
+
+
+def lock_directory(path: Path, *, makes: bool = False) -> io.FileIO | None:
+    """Lock a data directory until the file that is returned is closed, or this process ends.
+
+    Args:
+        path: the directory.
+        makes: whether the file is made that is locked, if there is none.
+
+    Returns:
+        None where there is no such file, and it is not made: that is a copy which somebody made
+        of the database alone, and no q uses it.
+
+    Raises:
+        DirectoryHeld: another process has locked it.
+        OSError: the file cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT if makes else os.O_RDONLY
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = io.FileIO(os.open(path / LOCK, flags | os.O_CLOEXEC, 0o644), "r+" if makes else "r")
+    except FileNotFoundError:
+        if makes:
+            raise
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
+        holder = file.read(32).decode(errors="replace").strip() or "unknown"
+        file.close()
+        raise DirectoryHeld(holder) from None
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _lock(path: Path) -> io.FileIO:
+    """Lock a data directory for this process's life and write our process id into it."""
+    try:
+        lock = lock_directory(path, makes=True)
+    except DirectoryHeld as held:
         raise DataDirectoryError(
-            f"data directory {path.parent} is in use by process {holder};"
+            f"data directory {path} is in use by process {held.holder};"
             " stop that q first, or give another directory by --data DIR"
         ) from None
-    except BaseException:
-        os.close(fd)
-        raise
-    os.truncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return io.FileIO(fd, "r+")
+    assert lock, "it was made"
+    lock.truncate(0)
+    os.pwrite(lock.fileno(), f"{os.getpid()}\n".encode(), 0)
+    return lock
 
 
 def refuse_unknown(connection: apsw.Connection, path: Path) -> int:
