@@ -64,7 +64,7 @@ def test_all_that_was_acknowledged_before_a_backup_is_in_it(
 
     found = payloads(q_server, queue_id)
 
-    assert f"1 queues, {len(found):,} messages" in made.stdout
+    assert f"1 queue, {len(found):,} messages" in made.stdout
     for writer, count in before.items():
         numbers = [int(p.split(b"/")[1]) for p in found if p.startswith(b"%d/" % writer)]
         assert numbers == list(range(len(numbers)))

@@ -23,6 +23,7 @@ def backup(directory: Path, target: Path) -> None:
     Exits with status 0 if there is a backup, and 1 if there is none.
     """
     # Imported late: help and usage errors need none of it.
+    from qmq.cli.counted import counted  # noqa: PLC0415
     from qmq.cli.progress import Progress  # noqa: PLC0415
     from qmq.store.local.backup import back_up  # noqa: PLC0415
 
@@ -39,8 +40,8 @@ def backup(directory: Path, target: Path) -> None:
         sys.exit(1)
     moment = datetime.fromtimestamp(made.moment_ns / 1e9, UTC).isoformat(timespec="milliseconds")
     holds = "an older format, which q migrates when it starts"
-    if made.messages is not None:
-        holds = f"{made.queues:,} queues, {made.messages:,} messages"
+    if made.queues is not None and made.messages is not None:
+        holds = f"{counted(made.queues, 'queue')}, {counted(made.messages, 'message')}"
     click.echo(f"{made.path}: {holds}, {made.bytes / _MIB:,.1f} MiB")
     click.echo(f"It holds all that was acknowledged before {moment}.")
     if made.was_running:
