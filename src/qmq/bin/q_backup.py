@@ -1,6 +1,9 @@
 """The command `q backup`."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +31,7 @@ def backup(directory: Path, target: Path) -> None:
     from qmq.store.local.backup import back_up  # noqa: PLC0415
 
     try:
-        with Progress(None, "MiB") as progress:
+        with Progress(None, "MiB") as progress, _interrupted_by(signal.SIGTERM, signal.SIGHUP):
 
             def show(done: int, total: int) -> None:
                 progress.expect(total)
@@ -38,6 +41,9 @@ def backup(directory: Path, target: Path) -> None:
     except QError as error:
         click.echo(f"q: error: {error.message}", err=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("q: error: the backup was broken off, and what was copied is removed", err=True)
+        sys.exit(1)
     moment = datetime.fromtimestamp(made.moment_ns / 1e9, UTC).isoformat(timespec="milliseconds")
     holds = "an older format, which q migrates when it starts"
     if made.queues is not None and made.messages is not None:
@@ -46,3 +52,14 @@ def backup(directory: Path, target: Path) -> None:
     click.echo(f"It holds all that was acknowledged before {moment}.")
     if made.was_running:
         click.echo("MEMORY queues are in no backup.")
+
+
+@contextmanager
+def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Let signals do what Ctrl-C does, so that nothing is left behind."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
