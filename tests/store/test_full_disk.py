@@ -137,6 +137,22 @@ async def test_goes_on_by_itself_when_there_is_room(
     assert len(server.failures) == 1
 
 
+async def test_counts_go_on(server: Server, fill_disk: Callable[[], None]) -> None:
+    """Those who watch see no restart where there was none."""
+    await server.broker.add("jobs", b"popped")
+    await server.broker.pop("jobs")
+    fill_disk()
+    added = await server.fill()
+    await server.until("reload")
+
+    (stats,), _ = await server.broker.stats("jobs", 0, "")
+
+    assert stats.consumed_total == 1
+    # One was refused.
+    assert stats.enqueued_total == len(added) + 2
+    assert stats.added_per_second > 0
+
+
 async def test_looks_again_as_long_as_there_is_no_room(
     server: Server, fill_disk: Callable[[], None]
 ) -> None:
