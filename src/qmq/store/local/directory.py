@@ -20,7 +20,7 @@ from qmq.store.local.checksums import (
     is_damage,
     unreadable,
 )
-from qmq.store.local.room import is_for_want_of_room, sync_data
+from qmq.store.local.room import NO_ROOM, is_for_want_of_room, sync_data
 from qmq.store.sql import load_migrations
 
 DATABASE: Final = "q.db"
@@ -52,6 +52,8 @@ class DataDirectory:
             _refuse_foreign(path)
             self._lock = _lock(path)
         except OSError as error:
+            if error.errno in NO_ROOM:
+                raise _no_room(path) from error
             raise DataDirectoryError(
                 f"cannot use data directory {path}: {error.strerror or error};"
                 " give a directory that this user can write, by --data DIR"
@@ -80,6 +82,7 @@ class DataDirectory:
         """
         path = self.path / DATABASE
         is_new = not path.exists()
+        system_errno = 0
         try:
             connection = apsw.Connection(str(path), vfs=database_vfs())
             # What cannot be read stays as it is.
@@ -96,10 +99,11 @@ class DataDirectory:
                 _refuse_unchecked(connection, path)
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             except BaseException:
+                system_errno = connection.system_errno
                 connection.close()
                 raise
         except apsw.Error as error:
-            raise self._unopened(error) from error
+            raise self._unopened(error, system_errno) from error
         if is_new:
             sync_directory(self.path)
         return connection
@@ -123,9 +127,11 @@ class DataDirectory:
             raise self._unopened(error) from error
         return connection
 
-    def _unopened(self, error: apsw.Error) -> DataDirectoryError:
+    def _unopened(self, error: apsw.Error, system_errno: int = 0) -> DataDirectoryError:
         if is_damage(error):
             return unreadable(self.path, error)
+        if is_for_want_of_room(error, system_errno):
+            return _no_room(self.path)
         return DataDirectoryError(f"cannot open {self.path / DATABASE}: {error}")
 
     def database_file(self) -> int:
@@ -145,6 +151,19 @@ class DataDirectory:
             OSError: it may not be.
         """
         sync_data(self.database_file())
+
+
+def _no_room(path: Path) -> DataDirectoryError:
+    """Return what is said where a start finds no room for what it has to write."""
+    log = path / LOG
+    size = log.stat().st_size if log.exists() else 0
+    first = (
+        f"; {LOG}, {size / 2**20:.1f} MiB, is to be written into {DATABASE} first" if size else ""
+    )
+    return DataDirectoryError(
+        f"the disk of {path} is full, or a quota is used up{first}."
+        " Nothing is lost: make room there, and start q again"
+    )
 
 
 def _write_log_back(connection: apsw.Connection, *, needs_room: bool) -> None:
@@ -236,8 +255,12 @@ def _lock(path: Path) -> io.FileIO:
             " stop that q first, or give another directory by --data DIR"
         ) from None
     assert lock, "it was made"
-    lock.truncate(0)
-    os.pwrite(lock.fileno(), f"{os.getpid()}\n".encode(), 0)
+    try:
+        lock.truncate(0)
+        os.pwrite(lock.fileno(), f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        lock.close()
+        raise
     return lock
 
 
