@@ -7,7 +7,8 @@ Clients call q without a pause: some add to a queue of which others lease and ac
 out; some to one that others pop from; some to one that nobody takes from. q is killed in the middle
 of that, and started again on its data directory; in some rounds it is killed once more before it
 answers. In the end all queues are emptied, and what clients were told is compared with what they
-were given (soak/evidence.py). How long each start took is drawn.
+were given (soak/evidence.py). How long each start took is drawn. Ctrl-C ends
+the rounds, and not the check.
 """
 
 import argparse
@@ -219,9 +220,8 @@ class Clients:
                 return
 
 
-def torment(server: Server, rounds: int, chance: random.Random) -> list[float]:
-    """Kill q and start it again, round after round; return how many seconds each start took."""
-    took_s: list[float] = []
+def torment(server: Server, rounds: int, chance: random.Random, took_s: list[float]) -> None:
+    """Kill q and start it again, round after round; note how many seconds each start took."""
     told_s = time.monotonic()
     for number in range(1, rounds + 1):
         time.sleep(chance.uniform(*_UNTIL_KILL_S))
@@ -231,7 +231,6 @@ def torment(server: Server, rounds: int, chance: random.Random) -> list[float]:
         if time.monotonic() - told_s >= _BETWEEN_LINES_S:
             told_s = time.monotonic()
             print(f"round {number} of {rounds}; starts: {spread_of(took_s)}", flush=True)
-    return took_s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -248,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
     evidence = Evidence()
+    took_s: list[float] = []
     started_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=".soak-", dir=Path.cwd()) as scratch:
         server = Server(Path(scratch) / "q", *asked.ports)
@@ -256,14 +256,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             clients = Clients(server.address, evidence, asked.seed)
             ends.callback(clients.end)
             clients.start()
-            took_s = torment(server, asked.rounds, random.Random(asked.seed))
+            try:
+                torment(server, asked.rounds, random.Random(asked.seed), took_s)
+            except KeyboardInterrupt:
+                print("interrupted: what was done so far is checked", flush=True)
+                # Whatever q was at, and though a terminal may have interrupted it as well.
+                server.kill()
     faults = [*map(repr, clients.failures), *faults_of(evidence, JOBS, POPS, STAYING)]
     asked.plot.parent.mkdir(parents=True, exist_ok=True)
     label = f"seconds until q answers again: {spread_of(took_s)}"
     curve = Curve(label, "#1f6fb2", list(enumerate(took_s, 1)))
-    asked.plot.write_text(svg([curve], f"{asked.rounds} rounds"), encoding="utf-8")
+    asked.plot.write_text(svg([curve], f"{len(took_s)} rounds"), encoding="utf-8")
     print(
-        f"{asked.rounds} rounds, {server.kills} kills in {time.monotonic() - started_s:.0f} s;"
+        f"{len(took_s)} rounds, {server.kills} kills in {time.monotonic() - started_s:.0f} s;"
         f" starts: {spread_of(took_s)}\n{summary_of(evidence)}\nfaults {len(faults)}"
     )
     print("\n".join(faults[:_FAULTS_TOLD_MAX]), end="\n" if faults else "")
