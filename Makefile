@@ -1,9 +1,9 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-backlog
-.PHONY: soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: mutants proto sync docs lock clean
+.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
+.PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
+.PHONY: damage mutants proto sync docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -79,7 +79,7 @@ bench-leases: setup ## Measure Lease and Ack in batches, at depth, and memory a 
 	$(BIN)/python bench/leases.py $(ARGS)
 
 bench-cluster: setup cluster-packages ## Measure a cluster over PostgreSQL beside the same SQL without q
-	PYTHONPATH=. $(BIN)/python bench/cluster.py $(ARGS)
+	PYTHONPATH=. $(BIN)/python bench/in_cluster.py $(ARGS)
 
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)
@@ -89,6 +89,11 @@ bench-delay: setup ## Measure how late delayed messages come, under load
 
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)
+
+ROUNDS := 500
+
+soak-kills: setup ## Kill q ROUNDS=500 times under load; nothing is lost, doubled or made up; draws how long starts take
+	PYTHONPATH=. $(BIN)/python soak/kills.py --rounds $(ROUNDS) $(ARGS)
 
 soak-backlog: setup ## Let ten million messages wait, start again, drain; bounds of memory, disk and time hold
 	PYTHONPATH=bench $(BIN)/python soak/backlog.py $(ARGS)
@@ -124,6 +129,9 @@ mutants: setup ## Break q on purpose, one fault after the other; tests have to f
 
 crash-matrix: setup ## Lose power, room and the disk at every write and sync; again: make crash-matrix ARGS='--script ...'
 	$(BIN)/python -m soak.crash_matrix $(ARGS)
+
+damage: setup ## Change each byte of a data directory: nothing wrong is served; for a while: make damage ARGS='--minutes 10'
+	$(BIN)/python -m soak.damage $(ARGS)
 
 proto: setup ## Generate src/qmq/wire from proto/q.proto
 	$(BIN)/python scripts/proto.py src/qmq/wire

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import qmq
+from drawing import Curve, svg
 from killing import Server
 
 _MIB: Final = 2**20
@@ -29,7 +30,6 @@ _WARM_UP: Final = 0.2
 _GROWTH_MAX: Final = 0.1
 _SLACK: Final = 8.0
 _PAUSE_S: Final = 0.02
-_WIDTH, _HEIGHT, _MARGIN = 800, 260, 50
 
 
 class Look(NamedTuple):
@@ -101,28 +101,19 @@ def growth_of(values: Sequence[float]) -> float:
 
 
 def plot(looks: Sequence[Look]) -> str:
-    """Draw memory and files over time, each from 0 to its highest value, as SVG."""
-    lines = []
-    for at, (name, unit, colour) in enumerate(
-        (("resident_mib", "MiB resident", "#1f6fb2"), ("files", "open files", "#b2561f"))
+    """Draw memory and files over time, as SVG."""
+    curves = []
+    for name, unit, colour in (
+        ("resident_mib", "MiB resident", "#1f6fb2"),
+        ("files", "open files", "#b2561f"),
     ):
         values = [getattr(each, name) for each in looks]
-        top, end = max(values) * 1.1, looks[-1].seconds
-        points = " ".join(
-            f"{_MARGIN + each.seconds / end * (_WIDTH - 2 * _MARGIN):.1f},"
-            f"{_HEIGHT - _MARGIN - value / top * (_HEIGHT - 2 * _MARGIN):.1f}"
-            for each, value in zip(looks, values, strict=True)
+        label = (
+            f"{unit}: {values[0]:.0f} at first, {values[-1]:.0f} at last, {max(values):.0f} at most"
         )
-        lines.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<text x="{_MARGIN + at * 300}" y="30" fill="{colour}">{unit}: '
-            f"{values[0]:.0f} at first, {values[-1]:.0f} at last, {max(values):.0f} at most</text>"
-        )
-    minutes = f'<text x="{_MARGIN}" y="{_HEIGHT - 20}">{looks[-1].seconds / 60:.1f} minutes</text>'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    style = ' font-family="sans-serif" font-size="14">'
-    paper = '<rect width="100%" height="100%" fill="white"/>'
-    return f"{head}{style}{paper}{''.join(lines)}{minutes}</svg>\n"
+        points = [(each.seconds, value) for each, value in zip(looks, values, strict=True)]
+        curves.append(Curve(label, colour, points))
+    return svg(curves, f"{looks[-1].seconds / 60:.1f} minutes")
 
 
 def main() -> None:

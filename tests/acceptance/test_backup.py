@@ -1,17 +1,20 @@
 """q backup copies the data directory of a q that works, and q starts on the copy."""
 
 import re
+import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from qmq.store.local.backup_calls import HELD, SOCKET, connect_in
+from qmq.store.local.backup_calls import HELD, SOCKET, connect_in, listen_in
+from qmq.store.local.directory import DataDirectory
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.load import Load
 from tests.acceptance.running import RunningQ, environment, program
@@ -64,7 +67,7 @@ def test_all_that_was_acknowledged_before_a_backup_is_in_it(
 
     found = payloads(q_server, queue_id)
 
-    assert f"1 queues, {len(found):,} messages" in made.stdout
+    assert f"1 queue, {len(found):,} messages" in made.stdout
     for writer, count in before.items():
         numbers = [int(p.split(b"/")[1]) for p in found if p.startswith(b"%d/" % writer)]
         assert numbers == list(range(len(numbers)))
@@ -137,6 +140,33 @@ def test_only_its_user_can_have_q_hold_its_file(q_server: RunningQ) -> None:
     q_server.stop()
 
     assert not (q_server.data / SOCKET).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_backup_that_is_told_to_end_leaves_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """While it waits for a q that does not answer, say."""
+    data = tmp_path / "data"
+    with (
+        closing(DataDirectory(data)) as directory,
+        closing(directory.open_database()),
+        closing(listen_in(data)) as listening,
+        subprocess.Popen(
+            [program("q"), "backup", str(data), str(tmp_path / "copy")],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as backup,
+    ):
+        connection, _ = listening.accept()
+        backup.send_signal(number)
+        _, errors = backup.communicate(timeout=20)
+        connection.close()
+
+    assert backup.returncode == 1
+    assert errors == "q: error: the backup was broken off, and what was copied is removed\n"
+    assert left_in(tmp_path) == set()
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

@@ -326,6 +326,27 @@ async def test_message_stays_if_all_have_left(broker: Broker, leave: Leave) -> N
     assert await waiting(broker) == 0
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_who_leaves_when_everybody_is_let_go_leaves_nothing_unheard(
+    broker: Broker, *, is_cancelled: bool
+) -> None:
+    """It does not ask why it was let go, and nobody else has to."""
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    (caller,) = await callers(broker, 1)
+
+    caller.is_gone = True
+    broker.stop_waiting()
+    if is_cancelled:
+        caller.cancel()
+    await turns()
+
+    assert not caller.is_waiting
+    del caller
+    gc.collect()
+    assert unheard == []
+
+
 async def test_who_is_gone_is_noticed_while_nothing_happens(
     broker: Broker, clock: ManualClock
 ) -> None:

@@ -2,9 +2,11 @@
 
 import shutil
 from pathlib import Path
+from typing import Final
 
-from qmq.errors import DataLoss
+from qmq.errors import DataDirectoryError, DataLoss
 from qmq.model.changes import Changes
+from qmq.store.local.checking import check_directory
 from qmq.store.local.directory import DATABASE, LOG
 from qmq.store.local.disk import DiskStore
 from qmq.values import Store
@@ -17,6 +19,19 @@ PLAIN = 150
 
 #: Files that hold what was acknowledged.
 FILES = (DATABASE, LOG)
+
+#: The head of each frame of the log, and the page in it.
+FRAME_BYTES: Final = 24 + 4096
+
+#: What becomes of a directory of which a byte was changed: all is as it was; one message is
+#: refused; the server does not start; what the last commit has changed is not there.
+RIGHT: Final = "right"
+TOLD: Final = "told"
+REFUSED: Final = "refused"
+WITHOUT_LAST: Final = "without the last commit"
+#: What must not become of it: something else is served; a check does not see what a server refuses.
+WRONG: Final = "wrong"
+UNSEEN: Final = "unseen"
 
 
 async def fill(data: Path, killed: Path) -> None:
@@ -85,3 +100,67 @@ def put_back(data: Path, files: dict[str, bytes]) -> None:
 def files_of(data: Path) -> dict[str, bytes]:
     """Return what is in the files of a data directory that hold what was acknowledged."""
     return {file: (data / file).read_bytes() for file in FILES if (data / file).exists()}
+
+
+def problems(data: Path) -> list[str]:
+    """Return what a check finds, which changes nothing; or why there is none."""
+    before = files_of(data)
+    try:
+        found = check_directory(data).problems
+    except DataDirectoryError as error:
+        found = [error.message]
+    assert files_of(data) == before
+    return found
+
+
+class Damage:
+    """The files of a data directory, of which one byte at a time is not what was written."""
+
+    def __init__(self, data: Path, file: str, files: dict[str, bytes]) -> None:
+        """Take the files, which are whole; `begin` looks at them.
+
+        Args:
+            data: the directory to try in.
+            file: in which of them bytes are changed.
+            files: their content, by their names.
+        """
+        self._data = data
+        self._file = file
+        self._files = files
+        #: What a server finds in them, and in those without the last commit.
+        self._right: object = None
+        self._before: object = None
+
+    async def begin(self) -> None:
+        """Find out what is in the files."""
+        put_back(self._data, self._files)
+        self._right = await found_in(self._data)
+        if self._file == LOG:
+            put_back(self._data, {**self._files, LOG: self._files[LOG][:-FRAME_BYTES]})
+            self._before = await found_in(self._data)
+
+    async def outcome(self, offset: int, flipped: int) -> str:
+        """Change a byte, and return what becomes of that.
+
+        Args:
+            offset: which one.
+            flipped: the bits of it that are changed.
+        """
+        changed = bytearray(self._files[self._file])
+        changed[offset] ^= flipped
+        put_back(self._data, {**self._files, self._file: bytes(changed)})
+        found = problems(self._data)
+        which = await self._outcome()
+        # What is damaged is found by a check, also where that is all that finds it.
+        return UNSEEN if which in {REFUSED, TOLD} and not found else which
+
+    async def _outcome(self) -> str:
+        try:
+            found = await found_in(self._data)
+        except DataDirectoryError:
+            return REFUSED
+        if found == self._right:
+            return RIGHT
+        if self._file == LOG and found == self._before:
+            return WITHOUT_LAST
+        return WRONG if repr(DataLoss) not in repr(found) else TOLD

@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from qmq.errors import DataDirectoryError
+from qmq.store.local.broken_log import problem_of
 from qmq.store.local.directory import LOG, DataDirectory
 from qmq.store.local.transaction import Batch, commit
 from tests.store.damage import files_of, put_back
@@ -16,10 +17,11 @@ _HEADER_BYTES = 32
 _FRAME_BYTES = 24 + 4096
 
 
-def log_of(data: Path, levels: Sequence[bool]) -> list[int]:
+def log_of(data: Path, levels: Sequence[bool], size: int = 3_000) -> list[int]:
     """Make a log of commits, synced or not as `levels` says; return how many frames there are.
 
-    The numbers are those after each commit. The directory is as a crash leaves it.
+    The numbers are those after each commit, of a message of `size` bytes. The directory is as a
+    crash leaves it.
     """
     directory = DataDirectory(data)
     connection = directory.open_database()
@@ -27,7 +29,7 @@ def log_of(data: Path, levels: Sequence[bool]) -> list[int]:
     is_synced = True
     for number, needs_sync in enumerate(levels, 1):
         batch = Batch()
-        batch.inserts.append((number, 1, bytes([number]) * 3_000))
+        batch.inserts.append((number, 1, bytes([number]) * size))
         batch.needs_sync = needs_sync
         commit(connection, batch, is_synced=is_synced)
         is_synced = needs_sync
@@ -93,6 +95,20 @@ def test_sync_covers_the_commits_before_it(tmp_path: Path) -> None:
     lose(tmp_path, frames[1])
 
     assert "is damaged in frame" in refusal_of(tmp_path)
+
+
+def test_changed_byte_before_the_last_commit_is_damage(tmp_path: Path) -> None:
+    """Also in the highest bits of a word, where sums of 32 bits do not tell which word it was."""
+    frames = log_of(tmp_path, [True] * 3, size=10)
+    assert frames[2] == frames[1] + 1
+    content = (tmp_path / LOG).read_bytes()
+    begin, end = (_HEADER_BYTES + number * _FRAME_BYTES for number in (frames[1] - 1, frames[1]))
+
+    for at in range(begin + 3, end, 4 * 17):
+        changed = bytearray(content)
+        changed[at] ^= 0x80
+        (tmp_path / LOG).write_bytes(changed)
+        assert problem_of(tmp_path / LOG, frames[0]), at
 
 
 def test_log_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:

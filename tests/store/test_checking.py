@@ -1,6 +1,7 @@
 """The command `q check`: what it says of a data directory, and that it changes nothing."""
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def test_directory_in_use_cannot_be_checked(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert result.stderr == (
-        f"q: error: data directory {tmp_path} is in use; stop that q first, or check a copy\n"
+        f"q: error: data directory {tmp_path} is in use by process {os.getpid()};"
+        " stop that q first, or check a copy\n"
     )
 
 

@@ -204,6 +204,83 @@ def test_writer_waits_rather_than_let_the_log_grow(data: Path) -> None:
     assert seqs(data) == list(range(1, 201))
 
 
+def test_file_that_is_held_stays_as_it_is_and_holds_all_before(data: Path) -> None:
+    """What is committed meanwhile is in the log, however long that gets; nobody waits for it."""
+    bench = Bench(data, pages=8, pages_max=64)
+    held: list[int] = []
+    bench.start()
+    bench.commit()
+    bench.checkpointer.hold(lambda: held.append(bench.seq))
+    bench.checkpointer.proceed()
+    bench.finish()
+    before = (data / DATABASE).read_bytes()
+
+    for _ in range(200):
+        bench.commit()
+        bench.checkpointer.proceed()
+
+    pages = bench.checkpointer.log_pages
+    assert held == [1]
+    assert (data / DATABASE).read_bytes() == before
+    assert pages > 64
+    bench.close()
+
+
+def test_file_of_which_all_is_written_back_is_held_at_once(data: Path) -> None:
+    """There is nothing to wait for."""
+    bench = Bench(data)
+    held: list[bool] = []
+    bench.start()
+
+    bench.checkpointer.hold(lambda: held.append(True))
+    bench.checkpointer.proceed()
+
+    assert held == [True]
+    assert not bench.checkpointer.is_asked
+    bench.close()
+
+
+def test_log_is_written_back_after_the_file_was_let_go_of(data: Path) -> None:
+    """The writer does not wait for the many pages that have gathered, but for what comes then."""
+    bench = Bench(data, pages=8, pages_max=64)
+    bench.start()
+    bench.checkpointer.hold(lambda: None)
+    bench.checkpointer.proceed()
+    commit_many(bench)
+    may_sync = threading.Event()
+    bench.before_sync = lambda: wait_for(may_sync)
+
+    bench.checkpointer.let_go()
+    for _ in range(5):
+        bench.commit()
+        # This would not return before the thread is done if the bound were as ever.
+        bench.checkpointer.proceed()
+    may_sync.set()
+    bench.finish()
+
+    assert bench.checkpointer.count == 1
+    assert bench.checkpointer.log_pages == 0
+    bench.close()
+    assert seqs(data) == list(range(1, bench.seq + 1))
+
+
+def test_file_that_is_let_go_of_before_it_is_held_never_is(data: Path) -> None:
+    """Who has asked has left."""
+    bench = Bench(data)
+    held: list[bool] = []
+    bench.start()
+    bench.commit()
+    bench.checkpointer.hold(lambda: held.append(True))
+    bench.checkpointer.proceed()
+
+    bench.checkpointer.let_go()
+    bench.finish()
+
+    assert held == []
+    assert not bench.checkpointer.is_held
+    bench.close()
+
+
 def test_clean_close_leaves_no_log(data: Path) -> None:
     """So that the database's file alone is all there is."""
     bench = Bench(data)

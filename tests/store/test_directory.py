@@ -1,6 +1,7 @@
 """The data directory: made if need be, used by one process, refused if it is not q's."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from qmq.errors import DataDirectoryError
 from qmq.store.local.checksums import database_vfs
 from qmq.store.local.directory import DataDirectory, check_data_directory
 from qmq.store.local.disk import DiskStore
+from tests.store.damage import fill
 
 #: "nobody" on Linux: a user who may write nowhere.
 NOBODY = 65534
@@ -290,3 +292,29 @@ def test_no_other_process_gets_between(data: Path) -> None:
 def test_sqlite_is_one_without_the_wal_reset_bug() -> None:
     """Releases before 3.51.3 could corrupt a database in WAL mode."""
     assert tuple(map(int, apsw.sqlite_lib_version().split("."))) >= (3, 51, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (
+            60_000,
+            "; q.db-wal, 0.2 MiB, is to be written into q.db first. Nothing is lost: make room",
+        ),
+        (0, "Nothing is lost: make room there, and start q again"),
+    ],
+)
+async def test_start_on_a_full_disk_says_what_to_do(tmp_path: Path, size: int, said: str) -> None:
+    """And changes nothing: with room it starts."""
+    data = tmp_path / "killed"
+    await fill(tmp_path / "data", data)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        message = refusal_of(data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert message.startswith(f"the disk of {data} is full, or a quota is used up")
+    assert said in message
+    check_data_directory(data)

@@ -47,6 +47,20 @@ def free_disk() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
+@pytest.fixture
+def take_files() -> Iterator[Callable[[], None]]:
+    """Return what lets no more files be opened; afterwards there are some again."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def give_files() -> None:
+    """Let files be opened again."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Server:
     """A server with a data directory, on a clock that the test moves."""
 
@@ -121,6 +135,22 @@ async def test_goes_on_by_itself_when_there_is_room(
     assert popped == added
     assert (await server.broker.pop_batch("jobs", 1)) == []
     assert len(server.failures) == 1
+
+
+async def test_counts_go_on(server: Server, fill_disk: Callable[[], None]) -> None:
+    """Those who watch see no restart where there was none."""
+    await server.broker.add("jobs", b"popped")
+    await server.broker.pop("jobs")
+    fill_disk()
+    added = await server.fill()
+    await server.until("reload")
+
+    (stats,), _ = await server.broker.stats("jobs", 0, "")
+
+    assert stats.consumed_total == 1
+    # One was refused.
+    assert stats.enqueued_total == len(added) + 2
+    assert stats.added_per_second > 0
 
 
 async def test_looks_again_as_long_as_there_is_no_room(
@@ -394,6 +424,47 @@ async def test_end_while_the_disk_is_full_is_an_end(
 
     again = Server(disks, data)
     assert [await again.broker.pop("jobs") for _ in added] == added
+
+
+async def test_goes_on_by_itself_though_it_could_open_no_files_meanwhile(
+    server: Server, fill_disk: Callable[[], None], take_files: Callable[[], None]
+) -> None:
+    """What is on disk is not in doubt: it is read when that can be done."""
+    fill_disk()
+    take_files()
+    added = await server.fill()
+    for _ in range(20):
+        server.clock.advance(10)
+        await asyncio.sleep(0.002)
+    with pytest.raises(DiskFull):
+        await server.broker.peek("jobs")
+    assert server.events == []
+
+    give_files()
+    await server.until("reload")
+    free_disk()
+    await server.until("recovery")
+
+    assert [await server.broker.pop("jobs") for _ in added] == added
+    assert len(server.failures) == 2
+    assert "cannot be read for now" in server.failures[1]
+
+
+async def test_damage_that_is_found_meanwhile_is_final(
+    server: Server, data: Path, fill_disk: Callable[[], None]
+) -> None:
+    """To try again would find it again."""
+    fill_disk()
+    await server.fill()
+    content = bytearray((data / LOG).read_bytes())
+    content[20] ^= 1
+    (data / LOG).write_bytes(content)
+    async with asyncio.timeout(WAIT_S):
+        while len(server.failures) < 2:  # noqa: ASYNC110 - The reading has no event.
+            await asyncio.sleep(0.001)
+
+    with pytest.raises(StoreFailed, match=r"header of .* is damaged"):
+        await server.broker.peek("jobs")
 
 
 async def test_failed_sync_is_final(disks: Disks, data: Path) -> None:

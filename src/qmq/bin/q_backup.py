@@ -1,6 +1,9 @@
 """The command `q backup`."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,11 +26,12 @@ def backup(directory: Path, target: Path) -> None:
     Exits with status 0 if there is a backup, and 1 if there is none.
     """
     # Imported late: help and usage errors need none of it.
+    from qmq.cli.counted import counted  # noqa: PLC0415
     from qmq.cli.progress import Progress  # noqa: PLC0415
     from qmq.store.local.backup import back_up  # noqa: PLC0415
 
     try:
-        with Progress(None, "MiB") as progress:
+        with Progress(None, "MiB") as progress, _interrupted_by(signal.SIGTERM, signal.SIGHUP):
 
             def show(done: int, total: int) -> None:
                 progress.expect(total)
@@ -37,11 +41,25 @@ def backup(directory: Path, target: Path) -> None:
     except QError as error:
         click.echo(f"q: error: {error.message}", err=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("q: error: the backup was broken off, and what was copied is removed", err=True)
+        sys.exit(1)
     moment = datetime.fromtimestamp(made.moment_ns / 1e9, UTC).isoformat(timespec="milliseconds")
     holds = "an older format, which q migrates when it starts"
-    if made.messages is not None:
-        holds = f"{made.queues:,} queues, {made.messages:,} messages"
+    if made.queues is not None and made.messages is not None:
+        holds = f"{counted(made.queues, 'queue')}, {counted(made.messages, 'message')}"
     click.echo(f"{made.path}: {holds}, {made.bytes / _MIB:,.1f} MiB")
     click.echo(f"It holds all that was acknowledged before {moment}.")
     if made.was_running:
         click.echo("MEMORY queues are in no backup.")
+
+
+@contextmanager
+def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Let signals do what Ctrl-C does, so that nothing is left behind."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

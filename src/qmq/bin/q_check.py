@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from qmq.cli.counted import counted
 from qmq.cli.progress import Progress
 from qmq.errors import QError
 
@@ -33,5 +34,6 @@ def check(directory: Path, *, as_json: bool) -> None:
     elif verdict.problems:
         click.echo("\n".join(verdict.problems))
     else:
-        click.echo(f"{directory} is sound: {verdict.messages} messages in {verdict.queues} queues")
+        messages, queues = counted(verdict.messages, "message"), counted(verdict.queues, "queue")
+        click.echo(f"{directory} is sound: {messages} in {queues}")
     sys.exit(1 if verdict.problems else 0)

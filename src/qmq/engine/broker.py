@@ -155,7 +155,8 @@ class Broker:
     ) -> None:
         """Take what a store has read from disk anew for all that was known of it.
 
-        Who waits for its messages is let go; its counts begin anew, as by a restart.
+        Who waits for its messages is let go. Queues go on with what they have counted before, of
+        which some was refused at the last.
 
         Args:
             kind: the store.
@@ -169,7 +170,8 @@ class Broker:
         self.leasing.forget_acks()
         self.redriving.replace(kind, redrives)
         self.scheduling.replace(kind, schedules)
-        self._rates.forget(before)
+        numbers = {queue.number for queue in queues}
+        self._rates.forget(queue for queue in before if queue.number not in numbers)
         for queue in queues:
             self._queues.pass_time(queue)
 

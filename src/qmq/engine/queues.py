@@ -24,6 +24,7 @@ from qmq.errors import (
 from qmq.ids import RandomIds
 from qmq.model.catalog import Catalog
 from qmq.model.changes import Changes
+from qmq.model.counts import take_counts
 from qmq.model.dead_letters import bury
 from qmq.model.delivery import Delivery
 from qmq.model.footprint import Footprint
@@ -135,10 +136,10 @@ class Queues:
         self.alarms.forget(gone)
         anew = {queue.number: queue for queue in queues}
         for queue in gone:
+            now = anew.get(queue.number) or Queue(queue.number, queue.info)
             # Who holds none of them on lease any more has room for others.
-            (anew.get(queue.number) or Queue(queue.number, queue.info)).leases.take_holders(
-                queue.leases
-            )
+            now.leases.take_holders(queue.leases)
+            take_counts(now, queue)
         others = list(self.catalog)
         for queue in others:
             self.catalog.remove(queue)

@@ -70,7 +70,7 @@ class RateSampler:
             await asyncio.gather(self._sampling, return_exceptions=True)
 
     def forget(self, queues: Iterable[Queue]) -> None:
-        """Forget what went through queues whose counts begin anew."""
+        """Forget what went through queues that are there no more."""
         for queue in queues:
             self._samples.pop(queue.number, None)
 

@@ -326,6 +326,9 @@ class Waiting:
             if not has_turn:
                 self.serve(queue)
             self._drop_if_of_no_use(queue)
+        else:
+            # Who has left does not ask with which error it was let go.
+            place.promise.exception()
 
     def _drop_if_of_no_use(self, queue: Queue) -> None:
         """Forget a line that is of no use."""

@@ -5,7 +5,6 @@ keeps its commits in the log as long as it is asked to (`backup_calls`), and whe
 runs its lock is held, so that none starts, and the log is copied as well.
 """
 
-import fcntl
 import os
 import select
 import shutil
@@ -13,7 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -25,7 +24,13 @@ from qmq.store.local.backup_calls import COPIED, HELD, KEPT, LINE_BYTES_MAX, con
 from qmq.store.local.checking import Verdict, check_directory, open_to_read
 from qmq.store.local.checksums import CHECKSUMS_FORMAT
 from qmq.store.local.copying import copy_synced
-from qmq.store.local.directory import DATABASE, LOCK, LOG, sync_directory
+from qmq.store.local.directory import (
+    DATABASE,
+    LOG,
+    DirectoryHeld,
+    lock_directory,
+    sync_directory,
+)
 
 #: Seconds to wait for a q: to have the log written back may take that long on a slow disk.
 _PATIENCE_S: Final = 60.0
@@ -169,19 +174,13 @@ class _Running:
 def _source(path: Path) -> Iterator[_Stopped | _Running]:
     """Keep the files of a data directory as they are, or have the q that runs on it do so."""
     try:
-        lock = (path / LOCK).open("rb")
-    except FileNotFoundError:
-        # A copy that somebody made of the database alone.
-        yield _Stopped(path)
+        lock = lock_directory(path)
+    except DirectoryHeld:
+        with closing(_Running.connect(path)) as running:
+            yield running
         return
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with closing(_Running.connect(path)) as running:
-                yield running
-        else:
-            yield _Stopped(path)
+    with lock or nullcontext():
+        yield _Stopped(path)
 
 
 def _copy(source: _Stopped | _Running, made: Path, on_copied: Callable[[int, int], None]) -> None:

@@ -111,19 +111,23 @@ class _Log:
             second = (second + other + first) & _MASK
         return first, second
 
-    def mended(self, frame: _Frame, found: _Sum) -> _Frame | None:
-        """Return a frame as it was if no more than one byte of it is not what was written.
+    def mended(self, frame: _Frame, found: _Sum) -> Iterator[_Frame]:
+        """Return what a frame may have been if exactly one byte of it is not what was written.
+
+        Sums of 32 bits tell the place of nearly any change, but not of one that is in the highest
+        bits of a word alone: then there are several, and that with a change in the head comes last.
 
         Args:
             frame: one that is not right.
             found: the checksum of what is in it.
         """
-        if (frame.salts, found) == (self.salts, frame.sum):
-            return frame
-        if sum(a != b for a, b in zip(frame.salts, self.salts, strict=True)) > 1:
-            return None
-        if found == frame.sum or _differ_by_a_byte(found, frame.sum):
-            return frame
+        wrong_salts = sum(a != b for a, b in zip(frame.salts, self.salts, strict=True))
+        if wrong_salts:
+            if wrong_salts == 1 and found == frame.sum:
+                yield frame
+            return
+        if _differ_by_a_byte(found, frame.sum):
+            yield frame
         wanted = tuple((told - got) & _MASK for told, got in zip(frame.sum, found, strict=True))
         count = len(frame.summed) // _WORD_BYTES
         words = struct.unpack(f"{self._order}{count}I", frame.summed)
@@ -137,8 +141,7 @@ class _Log:
             ):
                 summed = bytearray(frame.summed)
                 struct.pack_into(f"{self._order}I", summed, at * _WORD_BYTES, word)
-                return _Frame(bytes(summed), frame.salts, frame.sum)
-        return None
+                yield _Frame(bytes(summed), frame.salts, frame.sum)
 
 
 def problem_of(path: Path, taken: int) -> str:
@@ -169,7 +172,7 @@ def problem_of(path: Path, taken: int) -> str:
     )
 
 
-def _lost(log: _Log, begin: int, before: _Sum | None) -> int:
+def _lost(log: _Log, begin: int, before: _Sum) -> int:
     """Return the number of the first frame that was damaged, if it is known to be; otherwise 0.
 
     Args:
@@ -178,24 +181,28 @@ def _lost(log: _Log, begin: int, before: _Sum | None) -> int:
         before: the checksum of the frame before that.
     """
     broken, is_whole, is_proven = 0, True, False
+    #: What the checksum of the frame before may have been; none if that is not known.
+    sums = [before]
     for number in range(begin, len(log) + 1):
         # What the log held before it began anew has other salts.
         if broken and log.salts_of(number) != log.salts:
-            before, is_whole = None, False
+            sums, is_whole = [], False
             continue
-        frame: _Frame | None = log.frame(number)
-        assert frame
-        found, told = log.sum_of(frame.summed, before) if before else None, frame.sum
-        if (found, frame.salts) != (told, log.salts):
-            frame = log.mended(frame, found) if found and not broken else None
+        frame = log.frame(number)
+        found = [log.sum_of(frame.summed, each) for each in sums]
+        sums, may_have_been = [frame.sum], [frame]
+        if frame.salts != log.salts or frame.sum not in found:
+            may_have_been = list(log.mended(frame, found[0])) if found and not broken else []
+            if may_have_been:
+                # A byte of the checksum itself may be the one.
+                sums.append(found[0])
             broken = broken or number
-            # A byte of the checksum itself may be the one.
-            told = found if frame and found and _differ_by_a_byte(found, told) else told
         elif is_proven:
             return broken
-        before = told
-        is_whole = is_whole and frame is not None and not frame.is_unsynced()
-        if frame and frame.ends_commit():
+        is_whole = is_whole and any(not each.is_unsynced() for each in may_have_been)
+        # Where it is not known where the byte was, it was not in the head: in a commit that was
+        # never finished, a frame of the middle must not count as its end.
+        if may_have_been and may_have_been[0].ends_commit():
             is_proven, is_whole = is_proven or (is_whole and broken > 0), True
     return 0
 

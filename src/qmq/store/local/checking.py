@@ -1,6 +1,5 @@
 """Checking a data directory that no q holds, without a change to it."""
 
-import fcntl
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -16,7 +15,15 @@ from qmq.model.index import seqs_of
 from qmq.model.redrive import redrive_of
 from qmq.model.schedule import schedule_of
 from qmq.store.local.checksums import CHECKSUMS_FORMAT, database_vfs, has_checksums, is_damage
-from qmq.store.local.directory import DATABASE, LOCK, LOG, broken_log, refuse_unknown
+from qmq.store.local.directory import (
+    DATABASE,
+    LOCK,
+    LOG,
+    DirectoryHeld,
+    broken_log,
+    lock_directory,
+    refuse_unknown,
+)
 from qmq.store.local.loading import load
 from qmq.store.rebuilding import Found
 from qmq.store.together import Together
@@ -128,17 +135,16 @@ def _hold(path: Path, undo: ExitStack) -> None:
     if not (path / DATABASE).exists():
         raise DataDirectoryError(f"{path} is not a data directory of q: it holds no {DATABASE}")
     try:
-        lock = undo.enter_context((path / LOCK).open("rb"))
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        # A copy that somebody made of the database alone.
-        return
-    except BlockingIOError:
+        lock = lock_directory(path)
+    except DirectoryHeld as held:
         raise DataDirectoryError(
-            f"data directory {path} is in use; stop that q first, or check a copy"
+            f"data directory {path} is in use by process {held.holder};"
+            " stop that q first, or check a copy"
         ) from None
     except OSError as error:
         raise DataDirectoryError(f"cannot read {path / LOCK}: {error.strerror}") from error
+    if lock:
+        undo.enter_context(lock)
 
 
 def open_to_read(path: Path) -> apsw.Connection:

@@ -20,7 +20,7 @@ from qmq.store.local.checksums import (
     is_damage,
     unreadable,
 )
-from qmq.store.local.room import is_for_want_of_room, sync_data
+from qmq.store.local.room import NO_ROOM, is_for_want_of_room, sync_data
 from qmq.store.sql import load_migrations
 
 DATABASE: Final = "q.db"
@@ -50,8 +50,10 @@ class DataDirectory:
         try:
             _make_directory(path)
             _refuse_foreign(path)
-            self._lock = _lock(path / LOCK)
+            self._lock = _lock(path)
         except OSError as error:
+            if error.errno in NO_ROOM:
+                raise _no_room(path) from error
             raise DataDirectoryError(
                 f"cannot use data directory {path}: {error.strerror or error};"
                 " give a directory that this user can write, by --data DIR"
@@ -80,6 +82,7 @@ class DataDirectory:
         """
         path = self.path / DATABASE
         is_new = not path.exists()
+        system_errno = 0
         try:
             connection = apsw.Connection(str(path), vfs=database_vfs())
             # What cannot be read stays as it is.
@@ -96,10 +99,11 @@ class DataDirectory:
                 _refuse_unchecked(connection, path)
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             except BaseException:
+                system_errno = connection.system_errno
                 connection.close()
                 raise
         except apsw.Error as error:
-            raise self._unopened(error) from error
+            raise self._unopened(error, system_errno) from error
         if is_new:
             sync_directory(self.path)
         return connection
@@ -123,9 +127,11 @@ class DataDirectory:
             raise self._unopened(error) from error
         return connection
 
-    def _unopened(self, error: apsw.Error) -> DataDirectoryError:
+    def _unopened(self, error: apsw.Error, system_errno: int = 0) -> DataDirectoryError:
         if is_damage(error):
             return unreadable(self.path, error)
+        if is_for_want_of_room(error, system_errno):
+            return _no_room(self.path)
         return DataDirectoryError(f"cannot open {self.path / DATABASE}: {error}")
 
     def database_file(self) -> int:
@@ -145,6 +151,19 @@ class DataDirectory:
             OSError: it may not be.
         """
         sync_data(self.database_file())
+
+
+def _no_room(path: Path) -> DataDirectoryError:
+    """Return what is said where a start finds no room for what it has to write."""
+    log = path / LOG
+    size = log.stat().st_size if log.exists() else 0
+    first = (
+        f"; {LOG}, {size / 2**20:.1f} MiB, is to be written into {DATABASE} first" if size else ""
+    )
+    return DataDirectoryError(
+        f"the disk of {path} is full, or a quota is used up{first}."
+        " Nothing is lost: make room there, and start q again"
+    )
 
 
 def _write_log_back(connection: apsw.Connection, *, needs_room: bool) -> None:
@@ -183,24 +202,66 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _lock(path: Path) -> io.FileIO:
-    """Lock a file for this process's life and write our process id into it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+class DirectoryHeld(Exception):
+    """Another process holds a data directory."""
+
+    def __init__(self, holder: str) -> None:
+        """Take the number of that process, as it has written it down."""
+        super().__init__(holder)
+        self.holder = holder
+
+
+def lock_directory(path: Path, *, makes: bool = False) -> io.FileIO | None:
+    """Lock a data directory until the file that is returned is closed, or this process ends.
+
+    Args:
+        path: the directory.
+        makes: whether the file is made that is locked, if there is none.
+
+    Returns:
+        None where there is no such file, and it is not made: that is a copy which somebody made
+        of the database alone, and no q uses it.
+
+    Raises:
+        DirectoryHeld: another process has locked it.
+        OSError: the file cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT if makes else os.O_RDONLY
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = io.FileIO(os.open(path / LOCK, flags | os.O_CLOEXEC, 0o644), "r+" if makes else "r")
+    except FileNotFoundError:
+        if makes:
+            raise
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
+        holder = file.read(32).decode(errors="replace").strip() or "unknown"
+        file.close()
+        raise DirectoryHeld(holder) from None
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _lock(path: Path) -> io.FileIO:
+    """Lock a data directory for this process's life and write our process id into it."""
+    try:
+        lock = lock_directory(path, makes=True)
+    except DirectoryHeld as held:
         raise DataDirectoryError(
-            f"data directory {path.parent} is in use by process {holder};"
+            f"data directory {path} is in use by process {held.holder};"
             " stop that q first, or give another directory by --data DIR"
         ) from None
+    assert lock, "it was made"
+    try:
+        lock.truncate(0)
+        os.pwrite(lock.fileno(), f"{os.getpid()}\n".encode(), 0)
     except BaseException:
-        os.close(fd)
+        lock.close()
         raise
-    os.truncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return io.FileIO(fd, "r+")
+    return lock
 
 
 def refuse_unknown(connection: apsw.Connection, path: Path) -> int:

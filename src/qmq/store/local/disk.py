@@ -15,6 +15,7 @@ from qmq.store.journalled import INDEX_BYTES, JournalledStore
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.checksums import unreadable
 from qmq.store.local.directory import DataDirectory
+from qmq.store.local.failing import is_for_want_of_means, unread
 from qmq.store.local.figures import DiskFigures
 from qmq.store.local.journal import Journal
 from qmq.store.local.loading import load
@@ -101,6 +102,8 @@ class DiskStore(JournalledStore[Journal]):
         self.on_recovery: Callable[[], None] = _do_nothing
         #: How often a write failed.
         self._failures = 0
+        #: Whether it was told that what is on disk cannot be read for now.
+        self._is_unread = False
         self._recovery = Recovery(self, wait=wait)
         found = load(connection, self._together, on_progress)
         #: How far ahead of the machine's clock the one is by which moments were written: see
@@ -172,7 +175,11 @@ class DiskStore(JournalledStore[Journal]):
         return self._journal.takes_only_reads
 
     async def reload(self) -> None:
-        """Forget all that is not on disk, and take only reads from then on."""
+        """Forget all that is not on disk, and take only reads from then on.
+
+        Where the system gives no files or memory for that, nothing has changed: it is to be
+        called again.
+        """
         before = self._journal
         await before.close()
         full = before.failure
@@ -184,8 +191,13 @@ class DiskStore(JournalledStore[Journal]):
             self._connection, found = await loop.run_in_executor(None, self._read_anew, together)
             journal = self._begin(self._connection, found, full)
         except Exception as error:  # noqa: BLE001 - Whatever it is, what is on disk is not known.
-            before.fail_for_good(error)
+            if not is_for_want_of_means(error):
+                before.fail_for_good(error)
+            elif not self._is_unread:
+                self._is_unread = True
+                self._on_failure(unread(error))
             return
+        self._is_unread = False
         journal.go_on_after(before)
         self._footprint.left += before.live * INDEX_BYTES
         self._uncache_whole()

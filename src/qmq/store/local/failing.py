@@ -1,8 +1,14 @@
 """What callers are told when the disk has failed, is full, or cannot keep up."""
 
-from typing import TypeVar
+import errno
+from typing import Final, TypeVar
 
-from qmq.errors import Busy, DiskFull, StoreFailed, Unavailable
+import apsw
+
+from qmq.errors import Busy, DataDirectoryError, DiskFull, StoreFailed, Unavailable
+
+#: What the system calls it when it has no more files, or memory, for a process or for all.
+_NO_MEANS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 _T = TypeVar("_T", bound=Unavailable)
 
@@ -20,6 +26,25 @@ def failed(error: Exception) -> StoreFailed:
     return StoreFailed(
         f"the DISK store failed ({type(error).__name__}: {error}) and acknowledges nothing"
         " more; mend the disk and restart q, which serves all that was acknowledged"
+    )
+
+
+def is_for_want_of_means(error: Exception) -> bool:
+    """Whether an error of opening a database says no more than that files or memory are used up.
+
+    SQLite does not tell why a file cannot be opened; that there was none is no reason here.
+    """
+    cause = error.__cause__ if isinstance(error, DataDirectoryError) else error
+    if isinstance(cause, OSError):
+        return cause.errno in _NO_MEANS
+    return isinstance(cause, apsw.CantOpenError | apsw.NoMemError | MemoryError)
+
+
+def unread(error: Exception) -> str:
+    """Return what is said where the disk was full, and what is on it cannot be read for now."""
+    return (
+        f"the disk was full, and what it holds cannot be read for now ({error}); q tries again"
+        " until it can"
     )
 
 

@@ -2,6 +2,7 @@
 
 1. What was decided since the last commit is refused, and so memory is ahead of the disk. The
    store is read from disk anew, as by a start, and serves what needs no change from then on.
+   Where the system gives no files or memory for that now, it is tried again.
 2. Now and then it is tried whether the disk takes some megabytes; if so, all is taken again.
 """
 
@@ -41,7 +42,7 @@ class Recoverable(Protocol):
         ...
 
     async def reload(self) -> None:
-        """Forget what is not on disk, and take only reads; or fail for good."""
+        """Forget what is not on disk, and take only reads; or fail for good, or be called again."""
         ...
 
     async def has_room(self) -> bool:
@@ -99,11 +100,11 @@ class Recovery:
         while not self._end.done():
             if store.is_to_be_reloaded:
                 await store.reload()
-            if not store.takes_only_reads:
+            if not (store.takes_only_reads or store.is_to_be_reloaded):
                 break
             await self._wait(self._end, self._look_s)
             self._look_s = min(2 * self._look_s, _LOOK_S_MAX)
-            if self._end.done() or not await store.has_room():
+            if self._end.done() or store.is_to_be_reloaded or not await store.has_room():
                 continue
             # It may have failed again meanwhile: to read it may need room as well.
             if store.takes_only_reads:

@@ -9,7 +9,7 @@ from typing import Final
 import apsw
 
 #: What the system calls it when a file cannot grow, though the disk is well.
-_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 #: Made and removed to see whether there is room.
 _SCRATCH: Final = "q.room"
@@ -38,7 +38,7 @@ def is_for_want_of_room(error: Exception, *system_errnos: int) -> bool:
     return (
         isinstance(error, apsw.IOError)
         and getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_WRITE
-        and not _NO_ROOM.isdisjoint(system_errnos)
+        and not NO_ROOM.isdisjoint(system_errnos)
     )
 
 
