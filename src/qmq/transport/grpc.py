@@ -7,22 +7,15 @@ nothing that it does not need.
 
 import asyncio
 import logging
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Hashable,
-    Mapping,
-)
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
-from qmq.transport.asgi import Event, Headers, Receive, Scope, Send
+from qmq.transport.asgi import Event, Receive, Scope, Send
 from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
     Deframer,
@@ -30,7 +23,18 @@ from qmq.transport.framing import (
     parse_timeout,
 )
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
+from qmq.transport.sending import (
+    COMPRESS_BYTES_MIN,
+    INTERNAL,
+    NO_BODY,
+    OK,
+    START,
+    START_GZIP,
+    send_end,
+    send_piece,
+)
 from qmq.transport.status import Code, error_headers, plain_headers
+from qmq.transport.streams import Requests, StreamMethod, send_replies
 
 #: Answers a request that is no gRPC.
 Fallback = Callable[[Scope, Send], Awaitable[None]]
@@ -41,27 +45,15 @@ UnaryMethod = Callable[[bytes], Awaitable[bytes]]
 #: has left, and the seconds until the caller's deadline, if there is one. It must have
 #: decided by then; what it has taken for the caller it still hands over.
 WaitingMethod = Callable[[bytes, IsGone, float | None], Awaitable[bytes]]
-#: Takes request messages and yields reply messages, those together that go out together.
-#: It is closed when the call is over, whatever ended it, and that is not over before.
-StreamMethod = Callable[["Requests"], AsyncGenerator[list[bytes], None]]
-
-_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
-#: Request messages of one stream that wait for its method; the client waits beyond that.
-_STREAM_BACKLOG_MESSAGES: Final = 16
 #: Seconds that pass between a call's arrival and its method's beginning, at the very least.
 _TIMEOUT_S_MIN: Final = 1e-6
-#: Seconds in which it is noticed that a client has left that had ended its side of a stream.
-_LOOK_AGAIN_S: Final = 0.5
 #: Seconds between two looks for clients that have left calls that wait, and how many are looked
 #: at before others have their turn.
 _LOOK_FOR_ABANDONED_S: Final = 1.0
 _LOOKED_AT_ONCE: Final = 100
-#: Replies to a client that compresses are compressed from this size on.
-_COMPRESS_BYTES_MIN: Final = 1_024
-
 #: Characters of an unknown path that are told back: clients refuse long headers.
 _PATH_CHARS_MAX: Final = 200
 
@@ -78,23 +70,6 @@ READING: Final = frozenset(
         "ListRedrives",
     )
 )
-
-_CONTENT_TYPE: Final = (b"content-type", b"application/grpc")
-_ENCODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip")
-_START: Final = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [_CONTENT_TYPE],
-    "trailers": True,
-}
-_START_GZIP: Final = {**_START, "headers": [_CONTENT_TYPE, (b"grpc-encoding", b"gzip")]}
-_OK: Final = {
-    "type": "http.response.trailers",
-    "headers": [(b"grpc-status", b"0")],
-    "more_trailers": False,
-}
-_NO_BODY: Final = {"type": "http.response.body", "body": b"", "more_body": False}
-_INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log says more")
 
 
 class GrpcApp:
@@ -187,23 +162,23 @@ class GrpcApp:
             except Gone:
                 return
             except QError as error:
-                await _send_end(send, error_headers(error))
+                await send_end(send, error_headers(error))
                 return
             except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
                 _log.exception("call failed", extra={"path": scope["path"]})
-                await _send_end(send, _INTERNAL)
+                await send_end(send, INTERNAL)
                 return
             if b"grpc-encoding" in headers and _wants_gzip(headers, reply):
-                await send(_START_GZIP)
+                await send(START_GZIP)
                 body = frame(reply, gzip=True)
             else:
-                await send(_START)
+                await send(START)
                 body = b"\0" + len(reply).to_bytes(4, "big") + reply
             if len(body) > COUNTED_BYTES_MIN:
                 await self._send_large(scope, send, body)
                 return
             await send({"type": "http.response.body", "body": body, "more_body": False})
-            await send(_OK)
+            await send(OK)
         finally:
             self.active -= 1
             if self._in_hand.requests:
@@ -255,8 +230,8 @@ class GrpcApp:
         """Send the body of a large reply and the end of it, and count it until it is read."""
         with suppress(Gone):
             await self._send_counted(scope, send, body)
-            await send(_NO_BODY)
-            await send(_OK)
+            await send(NO_BODY)
+            await send(OK)
 
     async def _send_counted(self, scope: Scope, send: Send, body: bytes) -> None:
         """Send a piece of a reply, and if it is large count it and wait until it is read.
@@ -265,14 +240,14 @@ class GrpcApp:
             Gone: the client is gone.
         """
         if len(body) <= COUNTED_BYTES_MIN:
-            await _send_piece(send, body)
+            await send_piece(send, body)
             return
         async with self._in_hand.unread_by(_connection(scope), len(body)):
-            await _send_piece(send, body)
+            await send_piece(send, body)
             # Envoy has a copy of it.
             del body
             # This one waits until hardly anything of the other is left.
-            await _send_piece(send, b"")
+            await send_piece(send, b"")
 
     async def end_half_open(self) -> None:
         """Answer calls whose requests do not come in, as long as this runs."""
@@ -284,7 +259,7 @@ class GrpcApp:
                 for send in overdue:
                     # Some have left, without anybody having looked.
                     with suppress(OSError):
-                        await _send_end(send, headers)
+                        await send_end(send, headers)
 
     async def _read_message(
         self, headers: dict[bytes, bytes], receive: Receive, send: Send
@@ -353,7 +328,7 @@ class GrpcApp:
             await self._serve_stream(method, scope, headers, receive, send)
         else:
             message = f"unknown method {scope['path'][:_PATH_CHARS_MAX]}"
-            await _send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
+            await send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
 
     async def _serve_stream(
         self,
@@ -382,7 +357,7 @@ class GrpcApp:
         )
         send_piece = partial(self._send_counted, scope, send)
         serving = asyncio.ensure_future(
-            _send_replies(method, requests, headers, send, send_piece, scope["path"])
+            send_replies(method, requests, headers, send, send_piece, scope["path"])
         )
         reading = asyncio.ensure_future(requests.read_all())
         try:
@@ -399,161 +374,6 @@ class GrpcApp:
                 task.cancel()
             await asyncio.gather(serving, reading, return_exceptions=True)
             requests.forget_error()
-
-
-class Requests(AsyncIterator[bytes]):
-    """The request messages of a stream, in order, until the client ends its side.
-
-    To be made in the event loop that serves the stream.
-    """
-
-    def __init__(self, receive: Receive, deframer: Deframer) -> None:
-        self._receive = receive
-        self._deframer = deframer
-        self._inbox: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(
-            _STREAM_BACKLOG_MESSAGES
-        )
-        self._error: Exception | None = None
-        self._has_begun = False
-        #: Done when `end` was called, for a method that waits for something else.
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.is_disconnected = False
-
-    def end(self, error: Exception) -> None:
-        """Give the method an error instead of the next message, unless it was given one before."""
-        if self._error:
-            return
-        self._error = error
-        self.ended.set_result(None)
-        # This wakes the method if it waits; if it does not, it will see the error itself.
-        with suppress(asyncio.QueueFull):
-            self._inbox.put_nowait(error)
-
-    def end_unless_begun(self, error: Exception) -> None:
-        """Give the method an error unless the client has sent a message, or ended its side."""
-        if not self._has_begun:
-            self.end(error)
-
-    def forget_error(self) -> None:
-        """Let go of the error that ended it, and with it of what those held who were given it.
-
-        They hold this in turn, and a garbage collection that would find out may be long in coming.
-        """
-        self._error = None
-
-    async def read_all(self) -> None:
-        """Read until the client is gone, so that its going is noticed in time."""
-        try:
-            more_body = True
-            while more_body:
-                event = await self._next_event()
-                if event["type"] == "http.disconnect":
-                    self.is_disconnected = True
-                    return
-                for message in self._deframer.feed(event.get("body", b"")):
-                    self._has_begun = True
-                    await self._inbox.put(message)
-                more_body = event.get("more_body", False)
-            self._deframer.finish()
-            self._has_begun = True
-            await self._inbox.put(None)
-        except QError as error:
-            await self._inbox.put(error)
-        # After the end of the body pyvoy's receive() returns at once, so it is asked in turns.
-        while (await self._next_event())["type"] != "http.disconnect":  # noqa: ASYNC110 - See above.
-            await asyncio.sleep(_LOOK_AGAIN_S)
-        self.is_disconnected = True
-
-    async def _next_event(self) -> Event:
-        return await _unbroken(self._receive())
-
-    async def __anext__(self) -> bytes:
-        """Wait for the next message.
-
-        Raises:
-            QError: what came is no message, or the stream was ended with this error.
-        """
-        item = self._error or await self._inbox.get()
-        if item is None:
-            raise StopAsyncIteration
-        if isinstance(item, Exception):
-            raise item
-        return item
-
-
-async def _send_replies(  # noqa: PLR0913, PLR0917 - A stream has as many parts.
-    method: StreamMethod,
-    requests: Requests,
-    headers: dict[bytes, bytes],
-    send: Send,
-    send_piece: Callable[[bytes], Awaitable[None]],
-    path: str,
-) -> None:
-    """Send a stream's replies, within the call's deadline, and how it ended."""
-    may_compress = headers.get(b"grpc-encoding") == b"gzip"
-    is_started = False
-    end: Headers = [(b"grpc-status", b"0")]
-    try:
-        timeout = headers.get(b"grpc-timeout")
-        limit_s = None if timeout is None else parse_timeout(timeout)
-        async with asyncio.timeout(limit_s), aclosing(method(requests)) as replies:
-            async for together in replies:
-                if not is_started:
-                    await send(_START_GZIP if may_compress else _START)
-                    is_started = True
-                await send_piece(_frames(together, may_compress=may_compress))
-    except Gone:
-        return
-    except TimeoutError:
-        end = error_headers(DeadlineExceeded("the call's deadline has passed"))
-    except QError as error:
-        end = error_headers(error)
-    except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-        _log.exception("stream failed", extra={"path": path})
-        end = _INTERNAL
-    if is_started:
-        await send(_NO_BODY)
-        await send({**_OK, "headers": end})
-    else:
-        await _send_end(send, end)
-
-
-def _frames(replies: list[bytes], *, may_compress: bool) -> bytes:
-    """Return replies in their frames, and empty the list: they may wait long to be read."""
-    frames = b"".join(
-        frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN) for reply in replies
-    )
-    replies.clear()
-    return frames
-
-
-async def _send_piece(send: Send, body: bytes) -> None:
-    """Send a piece of a stream's replies.
-
-    Raises:
-        Gone: the client is gone.
-    """
-    try:
-        # This is done when the client's connection has room again.
-        await _unbroken(send({"type": "http.response.body", "body": body, "more_body": True}))
-    except OSError as error:
-        raise Gone from error
-
-
-async def _unbroken(step: Awaitable[_T]) -> _T:
-    """Wait for a receive() or send(); one that is under way goes on if the wait is cancelled.
-
-    pyvoy complains about those that were cancelled.
-    """
-    future = asyncio.ensure_future(step)
-    future.add_done_callback(_note_end)
-    return await asyncio.shield(future)
-
-
-def _note_end(future: asyncio.Future[Any]) -> None:
-    """Look how a step ended: asyncio logs an error that nobody has looked at."""
-    if not future.cancelled():
-        future.exception()
 
 
 def _connection(scope: Scope) -> Hashable:
@@ -587,13 +407,6 @@ def _limit_s(deadline: bytes) -> float:
     return limit_s
 
 
-async def _send_end(send: Send, headers: Headers) -> None:
-    """Answer with a status alone."""
-    start = {**_START, "headers": [_CONTENT_TYPE, _ENCODINGS, *headers], "trailers": False}
-    await send(start)
-    await send(_NO_BODY)
-
-
 def _wants_gzip(headers: dict[bytes, bytes], reply: bytes) -> bool:
     """Whether a reply goes out compressed: as the request came in, if it is worth it."""
-    return headers[b"grpc-encoding"] == b"gzip" and len(reply) >= _COMPRESS_BYTES_MIN
+    return headers[b"grpc-encoding"] == b"gzip" and len(reply) >= COMPRESS_BYTES_MIN

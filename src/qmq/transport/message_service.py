@@ -8,8 +8,9 @@ from qmq.envelope import batch_reply_with, encode_queue_ids, reply_with
 from qmq.errors import InvalidArgument, QueueEmpty
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.sources import is_by_selector
+from qmq.transport.streams import StreamMethod
 from qmq.transport.waits import Wait
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, encoded_tags
