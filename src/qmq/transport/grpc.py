@@ -20,6 +20,7 @@ from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
     Deframer,
     frame,
+    frame_head,
     parse_timeout,
 )
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
@@ -141,7 +142,7 @@ class GrpcApp:
                 await self._serve_other(scope, headers, receive, send)
                 return
             try:
-                message = await self._read_message(headers, receive, send)
+                message = await self._read_message(scope, headers, receive, send)
                 if self._in_hand.unread:
                     await self._in_hand.turn_of(_connection(scope))
                     if await _is_gone(receive):
@@ -157,6 +158,8 @@ class GrpcApp:
                     reply = await method(message)
                 else:
                     reply = await _within(timeout, method, message)
+                # It may be large, and its reply long in going out.
+                del message
                 if self._in_hand.unread:
                     await self._check_reply(scope, reply)
             except Gone:
@@ -168,15 +171,17 @@ class GrpcApp:
                 _log.exception("call failed", extra={"path": scope["path"]})
                 await send_end(send, INTERNAL)
                 return
+            if len(reply) > COUNTED_BYTES_MIN:
+                large = [reply]
+                del reply
+                await self._send_large(scope, headers, send, large)
+                return
             if b"grpc-encoding" in headers and _wants_gzip(headers, reply):
                 await send(START_GZIP)
                 body = frame(reply, gzip=True)
             else:
                 await send(START)
-                body = b"\0" + len(reply).to_bytes(4, "big") + reply
-            if len(body) > COUNTED_BYTES_MIN:
-                await self._send_large(scope, send, body)
-                return
+                body = frame_head(len(reply)) + reply
             await send({"type": "http.response.body", "body": body, "more_body": False})
             await send(OK)
         finally:
@@ -226,10 +231,25 @@ class GrpcApp:
             # It has had its effect, which must not be denied: to the caller it is lost on its way.
             raise Gone from error
 
-    async def _send_large(self, scope: Scope, send: Send, body: bytes) -> None:
-        """Send the body of a large reply and the end of it, and count it until it is read."""
+    async def _send_large(
+        self, scope: Scope, headers: dict[bytes, bytes], send: Send, reply: list[bytes]
+    ) -> None:
+        """Send a large reply and the end of it, and count it until it is read.
+
+        It is taken out of its list, so that nobody else holds it while it waits to be read.
+        """
+        async with self._in_hand.turns.turn():
+            # What follows is done in the turn of the event loop in which this one begins.
+            pass
         with suppress(Gone):
-            await self._send_counted(scope, send, body)
+            if b"grpc-encoding" in headers and _wants_gzip(headers, reply[0]):
+                await send(START_GZIP)
+                await self._send_counted(scope, send, frame(reply.pop(), gzip=True))
+            else:
+                await send(START)
+                # The head of its frame goes ahead, rather than to copy the reply behind it.
+                await send_piece(send, frame_head(len(reply[0])))
+                await self._send_counted(scope, send, reply.pop())
             await send(NO_BODY)
             await send(OK)
 
@@ -262,7 +282,7 @@ class GrpcApp:
                         await send_end(send, headers)
 
     async def _read_message(
-        self, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> bytes:
         """Return the one request message of a unary call."""
         if self.is_closed:
@@ -272,7 +292,11 @@ class GrpcApp:
             raise in_hand.too_many(self.active)
         half_open = in_hand.half_open
         half_open[receive] = send
-        event = await receive()
+        if in_hand.heavy and _connection(scope) in in_hand.heavy:
+            async with in_hand.turns.turn():
+                event = await receive()
+        else:
+            event = await receive()
         body: bytes | None = event.get("body")
         if (
             body is not None
@@ -284,7 +308,7 @@ class GrpcApp:
             message = body[FRAME_HEAD_BYTES:]
         else:
             try:
-                message = await self._gather(event, self._deframer(headers), receive)
+                message = await self._gather(event, self._deframer(headers), scope, receive)
             except (QError, Gone):
                 if half_open.pop(receive, None) is None:
                     raise Gone from None
@@ -294,7 +318,9 @@ class GrpcApp:
             raise Gone
         return message
 
-    async def _gather(self, event: Event, deframer: Deframer, receive: Receive) -> bytes:
+    async def _gather(
+        self, event: Event, deframer: Deframer, scope: Scope, receive: Receive
+    ) -> bytes:
         """Return the one request message of a body that begins with an event."""
         messages: list[bytes] = []
         while True:
@@ -302,9 +328,16 @@ class GrpcApp:
                 raise Gone
             messages += deframer.feed(event.get("body", b""))
             self._in_hand.hold(receive, deframer.announced + sum(map(len, messages)))
+            is_large = receive in self._in_hand.requests
+            if is_large:
+                self._in_hand.note_heavy(_connection(scope))
             if not event.get("more_body") or len(messages) > 1:
                 break
-            event = await receive()
+            if is_large:
+                async with self._in_hand.turns.turn():
+                    event = await receive()
+            else:
+                event = await receive()
         if len(messages) <= 1:
             deframer.finish()
         if len(messages) != 1:
