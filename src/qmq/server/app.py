@@ -77,7 +77,7 @@ class Server:
         self._health: HealthService | None = None
         self._serve: GrpcApp | None = None
         #: What ends calls that would not end.
-        self._ending: list[asyncio.Future[None]] = []
+        self._ending: asyncio.Future[None] | None = None
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -115,8 +115,8 @@ class Server:
         await receive()
         if self._backups:
             await self._backups.close()
-        for each in self._ending:
-            each.cancel()
+        if self._ending:
+            self._ending.cancel()
         if self._clock_offset:
             await self._clock_offset.close()
         if self._broker:
@@ -164,10 +164,7 @@ class Server:
         broker.redriving.on_change = _log_redrive
         broker.start()
         self._serve = self._app(broker, health)
-        self._ending = [
-            asyncio.ensure_future(self._serve.end_half_open()),
-            asyncio.ensure_future(self._serve.end_abandoned()),
-        ]
+        self._ending = asyncio.ensure_future(self._serve.end_idle_calls())
         self._await_signals(self._serve, health, broker)
         _log.info(
             "serving",

@@ -204,22 +204,6 @@ class GrpcApp:
             self._abandoned.discard(task)
             del self._waiting[task]
 
-    async def end_abandoned(self) -> None:
-        """End calls that wait for nobody, when there are many calls, as long as this runs.
-
-        Otherwise it is noticed when something comes for them, or when their time is over.
-        """
-        while True:
-            await asyncio.sleep(_LOOK_FOR_ABANDONED_S)
-            if self.active <= self._in_hand.bounds.calls_max // 2:
-                continue
-            for at, (task, receive) in enumerate(list(self._waiting.items())):
-                if task in self._waiting and await _is_gone(receive) and task in self._waiting:
-                    self._abandoned.add(task)
-                    task.cancel()
-                if at % _LOOKED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-
     async def _check_reply(self, scope: Scope, reply: bytes) -> None:
         """See to it that a reply can go out to a connection that may not read."""
         if scope["path"] in READING:
@@ -269,17 +253,42 @@ class GrpcApp:
             # This one waits until hardly anything of the other is left.
             await send_piece(send, b"")
 
-    async def end_half_open(self) -> None:
-        """Answer calls whose requests do not come in, as long as this runs."""
+    async def end_idle_calls(self) -> None:
+        """End calls that wait for nobody, and those whose requests do not come in.
+
+        As long as this runs: the former each second, if there are many calls. Otherwise it is
+        noticed when something comes for them, or when their time is over.
+        """
+        now = asyncio.get_running_loop().time
+        bounds = self._in_hand.bounds
+        interval_s = bounds.transfer_timeout_s / 2
+        due = now() + interval_s
         while True:
-            await asyncio.sleep(self._in_hand.bounds.transfer_timeout_s / 2)
-            overdue = self._in_hand.overdue()
-            if overdue:
-                headers = error_headers(self._in_hand.timeout())
-                for send in overdue:
-                    # Some have left, without anybody having looked.
-                    with suppress(OSError):
-                        await send_end(send, headers)
+            await asyncio.sleep(min(_LOOK_FOR_ABANDONED_S, max(0.0, due - now())))
+            if now() >= due:
+                due = now() + interval_s
+                await self._end_half_open()
+            if self.active > bounds.calls_max // 2:
+                await self._end_abandoned()
+
+    async def _end_half_open(self) -> None:
+        """Answer calls whose requests should have come in by now."""
+        overdue = self._in_hand.overdue()
+        if overdue:
+            headers = error_headers(self._in_hand.timeout())
+            for send in overdue:
+                # Some have left, without anybody having looked.
+                with suppress(OSError):
+                    await send_end(send, headers)
+
+    async def _end_abandoned(self) -> None:
+        """End calls that wait and whose clients have left."""
+        for at, (task, receive) in enumerate(list(self._waiting.items())):
+            if task in self._waiting and await _is_gone(receive) and task in self._waiting:
+                self._abandoned.add(task)
+                task.cancel()
+            if at % _LOOKED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _read_message(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
