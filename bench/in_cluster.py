@@ -27,7 +27,7 @@ from typing import Any, Final
 import asyncpg
 import grpc
 
-from leases import Stub, check, ids_by_queue
+from leases import Method, Stub, check, ids_by_queue
 from qmq.store.postgres.batch import Batch
 from qmq.store.postgres.journal import prepare
 from qmq.store.postgres.writing import statement
@@ -179,7 +179,7 @@ def add(channel: grpc.Channel, queue: str, count: int) -> None:
     """Add messages."""
     messages = [pb.NewMessage(payload=_PAYLOAD)] * _BATCH
     request = pb.AddBatchRequest(queue_id=queue, messages=messages).SerializeToString()
-    method = channel.unary_unary("/proto.Q/AddBatch")
+    method: Method = channel.unary_unary("/proto.Q/AddBatch")
     ahead: deque[Any] = deque()
     for _ in range(count // _BATCH):
         ahead.append(method.future(request))
@@ -192,7 +192,8 @@ def add(channel: grpc.Channel, queue: str, count: int) -> None:
 def lease_and_ack(channel: grpc.Channel, queue: str, count: int) -> None:
     """Lease ahead, and ack what came."""
     request = pb.LeaseRequest(messages_max=_BATCH, queue_id=queue).SerializeToString()
-    lease, ack = channel.unary_unary("/proto.Q/Lease"), channel.unary_unary("/proto.Q/Ack")
+    lease: Method = channel.unary_unary("/proto.Q/Lease")
+    ack: Method = channel.unary_unary("/proto.Q/Ack")
     head = pb.AckRequest(queue_id=queue).SerializeToString()
     leases, acks, left = deque[Any](), deque[Any](), count // _BATCH
     while left or leases:

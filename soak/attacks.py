@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -98,27 +98,20 @@ def flood(address: str, count: int, lasts_s: float) -> Counter[str]:
 
 def rapid_reset(address: str, count: int, lasts_s: float) -> Counter[str]:
     """Open so many streams and cancel each at once, with new connections as often as need be."""
-    deadline = time.monotonic() + lasts_s
-    connections, sent = 1, 0
-    connection = Connection(address)
-    while sent < count and time.monotonic() < deadline:
-        stream, head = connection.head("/proto.Q/Pop")
-        if connection.send(head + connection.cancel(stream)):
-            sent += 1
-            continue
-        connection.close()
-        try:
-            connection = Connection(address)
-        except OSError:
-            time.sleep(0.01)
-        connections += 1
-    connection.close()
-    return Counter({"streams": sent, "connections": connections})
+    return _reset(address, count, lasts_s, behind=0)
+
+
+def late_reset(address: str, count: int, lasts_s: float) -> Counter[str]:
+    """Do the same, but cancel each stream when a hundred more were opened."""
+    return _reset(address, count, lasts_s, behind=_STREAMS)
 
 
 ATTACKS: Final[dict[str, Attack]] = {
     each.__name__.replace("_", "-"): each
-    for each in (idle, half_open, stalled, slow_replies, slow_consumers, flood, rapid_reset)
+    for each in (
+        *(idle, half_open, stalled, slow_replies, slow_consumers, flood),
+        *(rapid_reset, late_reset),
+    )
 }
 
 
@@ -133,6 +126,31 @@ def _unread(  # noqa: PLR0913, PLR0917 - What is asked, by how many, how often.
             connection.send(head + body)
     time.sleep(lasts_s)
     return _close(connections)
+
+
+def _reset(address: str, count: int, lasts_s: float, behind: int) -> Counter[str]:
+    """Open so many streams, and cancel each when so many more were opened."""
+    deadline = time.monotonic() + lasts_s
+    connections, sent = 1, 0
+    connection = Connection(address)
+    begun: deque[int] = deque()
+    while sent < count and time.monotonic() < deadline:
+        stream, data = connection.head("/proto.Q/Pop")
+        begun.append(stream)
+        if len(begun) > behind:
+            data += connection.cancel(begun.popleft())
+        if connection.send(data):
+            sent += 1
+            continue
+        connection.close()
+        begun.clear()
+        try:
+            connection = Connection(address)
+        except OSError:
+            time.sleep(0.01)
+        connections += 1
+    connection.close()
+    return Counter({"streams": sent, "connections": connections})
 
 
 def _close(connections: Sequence[Connection]) -> Counter[str]:

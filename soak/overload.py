@@ -59,6 +59,7 @@ _PLAN: Final = {
     "slow-consumers": (500, 12),
     "flood": (1_000, 15),
     "rapid-reset": (100_000, 15),
+    "late-reset": (100_000, 15),
 }
 
 #: Calls a second of the well-behaved client.

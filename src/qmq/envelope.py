@@ -84,7 +84,9 @@ class Sealer:
         self._second = -1
         self._second_head = b""
 
-    def seal(self, id_text: bytes, created_ns: int, tags: bytes, payload: bytes) -> bytes:
+    def seal(
+        self, id_text: bytes, created_ns: int, tags: bytes, payload: bytes | memoryview
+    ) -> bytes:
         """Encode a message.
 
         Args:
@@ -150,9 +152,14 @@ def batch_reply_with(envelopes: Iterable[bytes]) -> bytes:
     return b"".join(map(reply_with, envelopes))
 
 
-def reply_with(envelope: bytes) -> bytes:
-    """Encode a reply whose field 1 is the message: an AddResponse, PopResponse, PeekResponse."""
-    return _LEN_1 + varint(len(envelope)) + envelope
+def reply_with(envelope: bytes, rest: bytes = b"") -> bytes:
+    """Encode a reply whose field 1 is the message: an AddResponse, PopResponse, PeekResponse.
+
+    Args:
+        envelope: the message.
+        rest: the fields that follow it, encoded.
+    """
+    return b"".join((_LEN_1, varint(len(envelope)), envelope, rest))
 
 
 def encode_attempts(attempts: Sequence[Attempt], bytes_max: int) -> bytes:

@@ -35,7 +35,8 @@ async def attempts(call: str, answers: list[Answer], retry: qmq.Retry = EAGER) -
 
 
 @pytest.mark.parametrize(
-    "nothing_done", [NOT_REACHED, qmq.ServerBusy("!"), qmq.ServerShuttingDown("!")]
+    "nothing_done",
+    [NOT_REACHED, qmq.ServerBusy("!"), qmq.ServerShuttingDown("!"), qmq.Overloaded("!")],
 )
 @pytest.mark.parametrize(
     ("call", "reply"),
@@ -49,7 +50,7 @@ async def attempts(call: str, answers: list[Answer], retry: qmq.Retry = EAGER) -
     ],
 )
 async def test_what_has_done_nothing_is_repeated(
-    call: str, reply: bytes, nothing_done: qmq.Unavailable
+    call: str, reply: bytes, nothing_done: qmq.QmqError
 ) -> None:
     """Whatever the call."""
     assert await attempts(call, [nothing_done, nothing_done, reply]) == 3
@@ -209,6 +210,15 @@ async def test_the_server_says_when_it_is_worth_it() -> None:
     assert time.monotonic() - start < 5
 
 
+async def test_an_overloaded_server_is_asked_again_when_it_says() -> None:
+    """Not before, however soon others would be."""
+    start = time.monotonic()
+    made = await attempts("add", [qmq.Overloaded("full", retry_after_s=0.2), ADDED])
+
+    assert made == 2
+    assert time.monotonic() - start >= 0.2
+
+
 async def test_repeats_share_the_time_that_the_call_may_take() -> None:
     """What a call is asked to wait comes on top of it."""
     channel = ScriptedChannel([NOT_REACHED, POPPED])
@@ -247,7 +257,7 @@ async def test_a_wait_without_end_goes_on() -> None:
 async def test_who_waits_for_ever_outlives_the_server(caplog: pytest.LogCaptureFixture) -> None:
     """By iteration and by popping; the log tells once that the server is away."""
     batch = pb.PopBatchResponse(messages=[pb.Message(payload=b"x")]).SerializeToString()
-    away: list[Answer] = [LOST, NOT_REACHED, qmq.DeadlineExceeded("no answer")]
+    away: list[Answer] = [LOST, NOT_REACHED, qmq.DeadlineExceeded("no answer"), qmq.Overloaded("!")]
     retry = qmq.Retry(duration=0, pause=0.001)
 
     async for message in AsyncClient.over(ScriptedChannel([*away, batch]), retry=retry).queue("m"):

@@ -12,7 +12,7 @@ from qmq.testing import ManualClock, seeded_ids
 from qmq.transport.asgi import Event
 from qmq.transport.consume_service import ConsumeService
 from qmq.transport.framing import Deframer, frame
-from qmq.transport.grpc import Requests
+from qmq.transport.streams import Requests
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
 

@@ -523,6 +523,19 @@ def test_a_message_far_too_large_is_refused_by_grpc(channel: grpc.Channel, queue
     assert "_bytes_max of " in str(raised.value.details())
 
 
+def test_too_much_metadata_ends_its_own_call_alone(channel: grpc.Channel) -> None:
+    """All that Envoy can say is that it resets the stream."""
+    ask = channel.unary_unary("/proto.Q/ListQueues", bytes, bytes)
+    metadata = tuple((f"x-{number}", "x" * 10_000) for number in range(7))
+
+    with pytest.raises(grpc.RpcError) as raised:
+        ask(b"", metadata=metadata, timeout=30)
+
+    assert raised.value.code() is grpc.StatusCode.INTERNAL
+    assert "error code 2" in str(raised.value.details())
+    ask(b"", metadata=metadata[:5], timeout=30)
+
+
 def test_grpc_web_is_served(rest: Rest, queue: str) -> None:
     """A browser gets trailers in the body."""
     request = q_pb2.GetQueueRequest(queue_id=queue.rpartition("/")[2]).SerializeToString()

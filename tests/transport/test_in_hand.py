@@ -129,3 +129,14 @@ async def test_who_never_reads_is_refused_in_the_end() -> None:
             await in_hand.turn_of("slow")
 
     assert refusal.value.metadata["limit"] == "unread_bytes_max"
+
+
+async def test_who_has_sent_nothing_large_for_long_is_as_others_are(in_hand: InHand) -> None:
+    """It is found out whenever somebody looks for requests that are overdue."""
+    in_hand.note_heavy("one")
+    in_hand.note_heavy("other")
+    in_hand.heavy["one"] -= 61
+
+    in_hand.overdue()
+
+    assert list(in_hand.heavy) == ["other"]

@@ -231,6 +231,8 @@ class Overloaded(LimitReached):
     """The server has as much in hand for its clients as it may; nothing was done."""
 
     reason = "OVERLOADED"
+    #: Whether the call may have taken effect all the same.
+    may_have_happened: bool = False
 
 
 class MessageTooLarge(LimitReached):

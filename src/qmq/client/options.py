@@ -77,13 +77,14 @@ class TLS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Which calls are repeated when the server is unavailable, and for how long.
+    """Which calls are repeated when the server is unavailable or overloaded, and for how long.
 
-    A call that never reached a server, or that a server refused because it is busy or
-    shutting down, has done nothing and is repeated. What else is repeated after a lost
-    connection is only what may happen twice without harm: reading, acking and extending
-    leases, changing, pausing and deleting a queue, adding and removing its tags, and
-    `ensure_queue`. Neither pop nor lease nor, by default, add.
+    A call that never reached a server, or that a server refused because it is busy,
+    overloaded or shutting down, has done nothing and is repeated, not before the server
+    says that it is worth it. What else is repeated after a lost connection is only what may
+    happen twice without harm: reading, acking and extending leases, changing, pausing and
+    deleting a queue, adding and removing its tags, and `ensure_queue`. Neither pop nor lease
+    nor, by default, add.
     """
 
     #: Seconds after which a call is not repeated any more; 0 never repeats.

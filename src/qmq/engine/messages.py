@@ -55,7 +55,7 @@ class Messages:
     async def add(
         self,
         reference: str,
-        payload: bytes,
+        payload: bytes | memoryview,
         tags: bytes = b"",
         *,
         durability: Durability = Durability.UNKNOWN,
@@ -81,7 +81,7 @@ class Messages:
         queue = self._queues.catalog.get(reference) or await self._queues.refuse(reference)
         level = durability_reached(queue, durability)
         if not queue.is_plain:
-            added = await self._add(queue, [(tags, payload)], {}, level, _message)
+            added = await self._add(queue, [(tags, bytes(payload))], {}, level, _message)
             return added.envelopes[0]
         now_ns = self._now_ns()
         envelope = self._sealer.seal(self._new_id(), now_ns, tags, payload)

@@ -114,7 +114,7 @@ class Cluster:
         self._process.registry.register(RoleCollector(self._role))
         self._serve(self._idle)
         self._tell("this q has not found out yet who leads the cluster", is_led=False)
-        self._tasks = [*ending(self._idle), asyncio.ensure_future(self._live_or_exit())]
+        self._tasks = [ending(self._idle), asyncio.ensure_future(self._live_or_exit())]
 
     def let_go(self) -> None:
         """End streams, and calls that wait for messages, since q is shutting down."""

@@ -27,11 +27,12 @@ from qmq.observe.schedules import ScheduleCollector
 from qmq.server.config import Config
 from qmq.store.base import QueueStore
 from qmq.transport.api import Api
-from qmq.transport.grpc import GrpcApp, StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import GrpcApp, UnaryMethod, WaitingMethod
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
 from qmq.transport.reflection import ReflectionService
 from qmq.transport.rest import answer_unmatched
+from qmq.transport.streams import StreamMethod
 from qmq.values import Store
 
 _log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Serving:
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
         #: What ends calls that would not end.
-        self._ending: list[asyncio.Future[None]] = []
+        self._ending: asyncio.Future[None] | None = None
 
     def watch(self, collector: Collector) -> None:
         """Show something in the metrics, for as long as this serves."""
@@ -122,19 +123,16 @@ class Serving:
 
     async def close(self) -> None:
         """Close the stores when what is under way is durable."""
-        for each in self._ending:
-            each.cancel()
+        if self._ending:
+            self._ending.cancel()
         for collector in self._collectors:
             self._registry.unregister(collector)
         await self.broker.close()
 
 
-def ending(app: GrpcApp) -> list[asyncio.Future[None]]:
+def ending(app: GrpcApp) -> asyncio.Future[None]:
     """Begin to end calls that would not end, until what is returned is cancelled."""
-    return [
-        asyncio.ensure_future(app.end_half_open()),
-        asyncio.ensure_future(app.end_abandoned()),
-    ]
+    return asyncio.ensure_future(app.end_idle_calls())
 
 
 def app_of(

@@ -6,12 +6,13 @@ from qmq.engine.broker import Broker
 from qmq.transport.browse_service import BrowseService
 from qmq.transport.consume_service import ConsumeService
 from qmq.transport.group_service import GroupService
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.lease_service import LeaseService
 from qmq.transport.message_service import MessageService
 from qmq.transport.queue_service import QueueService
 from qmq.transport.redrive_service import RedriveService
 from qmq.transport.schedule_service import ScheduleService
+from qmq.transport.streams import StreamMethod
 
 
 class Part(Protocol):

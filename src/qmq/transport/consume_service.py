@@ -19,10 +19,11 @@ from qmq.errors import InvalidArgument, LeaseLost, QueueNotFound
 from qmq.limits import CREDIT_MAX
 from qmq.model.selector import parse
 from qmq.transport.decode import decode
-from qmq.transport.grpc import Requests, StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.in_hand import COUNTED_BYTES_MIN
 from qmq.transport.lease_service import LeaseService, lease_results
 from qmq.transport.sources import is_by_selector
+from qmq.transport.streams import Requests, StreamMethod
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, consumer_name
 from qmq.wire.times import LEASE, optional_duration_ns

@@ -11,7 +11,8 @@ from typing import Final
 
 from qmq.engine.waiting import IsGone
 from qmq.errors import NotLeading
-from qmq.transport.grpc import Requests, StreamMethod, WaitingMethod
+from qmq.transport.grpc import WaitingMethod
+from qmq.transport.streams import Requests, StreamMethod
 from qmq.wire import q_pb2
 
 #: Seconds for which a call waits for somebody to lead.

@@ -40,6 +40,11 @@ def too_large(size: int, most: int) -> TooLarge:
     )
 
 
+def frame_head(size: int) -> bytes:
+    """Return what stands before a message of so many bytes that is not compressed."""
+    return b"\0" + size.to_bytes(4, "big")
+
+
 def frame(message: bytes, *, gzip: bool = False) -> bytes:
     """Put a message into a frame."""
     if gzip:
@@ -86,12 +91,18 @@ class Deframer:
         """
         self._bytes_max = bytes_max
         self._encoding = encoding
-        self._buffer = bytearray()
+        #: What there is of a frame's head that is not whole.
+        self._head = b""
+        self._flag = 0
+        #: The message whose frame has begun: its size, what is still to come of it, and what came.
+        #: The pieces are put together once, since a buffer that grows is copied again and again.
+        self._size = self._missing = 0
+        self._pieces: list[bytes] = []
 
     @property
     def announced(self) -> int:
         """Bytes of the message that has begun and is not whole, as its frame's head says."""
-        return int.from_bytes(self._buffer[1:FRAME_HEAD_BYTES], "big")
+        return self._size if self._missing else 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes, and return the messages that are whole now.
@@ -101,23 +112,24 @@ class Deframer:
             InvalidArgument: the bytes are no frames.
             Unimplemented: a message is compressed in a way q does not know.
         """
-        buffer = self._buffer
-        buffer += data
         messages = []
-        while len(buffer) >= FRAME_HEAD_BYTES:
-            flag, size = buffer[0], int.from_bytes(buffer[1:FRAME_HEAD_BYTES], "big")
-            if flag > COMPRESSED:
-                raise InvalidArgument(
-                    "request", f"has a frame with the flag byte {flag}, not 0 or 1"
-                )
-            if size > self._bytes_max:
-                raise too_large(size, self._bytes_max)
-            end = FRAME_HEAD_BYTES + size
-            if len(buffer) < end:
-                break
-            message = bytes(buffer[FRAME_HEAD_BYTES:end])
-            del buffer[:end]
-            messages.append(self._plain(message) if flag else message)
+        at = 0
+        while at < len(data):
+            if not self._missing:
+                part = data[at : at + FRAME_HEAD_BYTES - len(self._head)]
+                self._head += part
+                at += len(part)
+                if len(self._head) < FRAME_HEAD_BYTES:
+                    break
+                self._begin()
+            piece = data[at : at + self._missing]
+            at += len(piece)
+            self._pieces.append(piece)
+            self._missing -= len(piece)
+            if not self._missing:
+                message = b"".join(self._pieces)
+                self._pieces.clear()
+                messages.append(self._plain(message) if self._flag else message)
         return messages
 
     def finish(self) -> None:
@@ -126,8 +138,20 @@ class Deframer:
         Raises:
             InvalidArgument: the bytes ended inside a frame.
         """
-        if self._buffer:
+        if self._head or self._missing:
             raise InvalidArgument("request", "ends inside a gRPC frame")
+
+    def _begin(self) -> None:
+        """Read the head of a frame."""
+        self._flag, size = self._head[0], int.from_bytes(self._head[1:], "big")
+        self._head = b""
+        if self._flag > COMPRESSED:
+            raise InvalidArgument(
+                "request", f"has a frame with the flag byte {self._flag}, not 0 or 1"
+            )
+        if size > self._bytes_max:
+            raise too_large(size, self._bytes_max)
+        self._size = self._missing = size
 
     def _plain(self, message: bytes) -> bytes:
         if self._encoding == b"gzip":

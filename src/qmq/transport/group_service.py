@@ -4,7 +4,8 @@ from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument
 from qmq.limits import BATCH_MESSAGES_MAX, GROUP_ID_BYTES_MAX, PAGE_SIZE_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
+from qmq.transport.streams import StreamMethod
 from qmq.values import GroupState
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import group_message

@@ -7,24 +7,36 @@ nothing that it does not need.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
-from qmq.transport.asgi import Event, Headers, Receive, Scope, Send
+from qmq.transport.asgi import Event, Receive, Scope, Send
 from qmq.transport.forwarded import connection
 from qmq.transport.framing import (
     FRAME_HEAD_BYTES,
     Deframer,
     frame,
+    frame_head,
     parse_timeout,
 )
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
+from qmq.transport.sending import (
+    COMPRESS_BYTES_MIN,
+    INTERNAL,
+    NO_BODY,
+    OK,
+    START,
+    START_GZIP,
+    send_end,
+    send_piece,
+)
 from qmq.transport.status import Code, error_headers, plain_headers, refusal_headers
+from qmq.transport.streams import Requests, StreamMethod, send_replies
 
 #: Answers a request that is no gRPC.
 Fallback = Callable[[Scope, Send], Awaitable[None]]
@@ -35,27 +47,15 @@ UnaryMethod = Callable[[bytes], Awaitable[bytes]]
 #: has left, and the seconds until the caller's deadline, if there is one. It must have
 #: decided by then; what it has taken for the caller it still hands over.
 WaitingMethod = Callable[[bytes, IsGone, float | None], Awaitable[bytes]]
-#: Takes request messages and yields reply messages, those together that go out together.
-#: It is closed when the call is over, whatever ended it, and that is not over before.
-StreamMethod = Callable[["Requests"], AsyncGenerator[list[bytes], None]]
-
-_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
-#: Request messages of one stream that wait for its method; the client waits beyond that.
-_STREAM_BACKLOG_MESSAGES: Final = 16
 #: Seconds that pass between a call's arrival and its method's beginning, at the very least.
 _TIMEOUT_S_MIN: Final = 1e-6
-#: Seconds in which it is noticed that a client has left that had ended its side of a stream.
-_LOOK_AGAIN_S: Final = 0.5
 #: Seconds between two looks for clients that have left calls that wait, and how many are looked
 #: at before others have their turn.
 _LOOK_FOR_ABANDONED_S: Final = 1.0
 _LOOKED_AT_ONCE: Final = 100
-#: Replies to a client that compresses are compressed from this size on.
-_COMPRESS_BYTES_MIN: Final = 1_024
-
 #: Characters of an unknown path that are told back: clients refuse long headers.
 _PATH_CHARS_MAX: Final = 200
 
@@ -72,23 +72,6 @@ READING: Final = frozenset(
         "ListRedrives",
     )
 )
-
-_CONTENT_TYPE: Final = (b"content-type", b"application/grpc")
-_ENCODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip")
-_START: Final = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [_CONTENT_TYPE],
-    "trailers": True,
-}
-_START_GZIP: Final = {**_START, "headers": [_CONTENT_TYPE, (b"grpc-encoding", b"gzip")]}
-_OK: Final = {
-    "type": "http.response.trailers",
-    "headers": [(b"grpc-status", b"0")],
-    "more_trailers": False,
-}
-_NO_BODY: Final = {"type": "http.response.body", "body": b"", "more_body": False}
-_INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log says more")
 
 
 class GrpcApp:
@@ -160,7 +143,7 @@ class GrpcApp:
                 await self._serve_other(scope, headers, receive, send)
                 return
             try:
-                message = await self._read_message(headers, receive, send)
+                message = await self._read_message(scope, headers, receive, send)
                 if self._in_hand.unread:
                     await self._in_hand.turn_of(connection(scope))
                     if await _is_gone(receive):
@@ -176,28 +159,32 @@ class GrpcApp:
                     reply = await method(message)
                 else:
                     reply = await _within(timeout, method, message)
+                # It may be large, and its reply long in going out.
+                del message
                 if self._in_hand.unread:
                     await self._check_reply(scope, reply)
             except Gone:
                 return
             except QError as error:
-                await _send_end(send, refusal_headers(error))
+                await send_end(send, refusal_headers(error))
                 return
             except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
                 _log.exception("call failed", extra={"path": scope["path"]})
-                await _send_end(send, _INTERNAL)
+                await send_end(send, INTERNAL)
+                return
+            if len(reply) > COUNTED_BYTES_MIN:
+                large = [reply]
+                del reply
+                await self._send_large(scope, headers, send, large)
                 return
             if b"grpc-encoding" in headers and _wants_gzip(headers, reply):
-                await send(_START_GZIP)
+                await send(START_GZIP)
                 body = frame(reply, gzip=True)
             else:
-                await send(_START)
-                body = b"\0" + len(reply).to_bytes(4, "big") + reply
-            if len(body) > COUNTED_BYTES_MIN:
-                await self._send_large(scope, send, body)
-                return
+                await send(START)
+                body = frame_head(len(reply)) + reply
             await send({"type": "http.response.body", "body": body, "more_body": False})
-            await send(_OK)
+            await send(OK)
         finally:
             self.active -= 1
             if self._in_hand.requests:
@@ -218,22 +205,6 @@ class GrpcApp:
             self._abandoned.discard(task)
             del self._waiting[task]
 
-    async def end_abandoned(self) -> None:
-        """End calls that wait for nobody, when there are many calls, as long as this runs.
-
-        Otherwise it is noticed when something comes for them, or when their time is over.
-        """
-        while True:
-            await asyncio.sleep(_LOOK_FOR_ABANDONED_S)
-            if self.active <= self._in_hand.bounds.calls_max // 2:
-                continue
-            for at, (task, receive) in enumerate(list(self._waiting.items())):
-                if task in self._waiting and await _is_gone(receive) and task in self._waiting:
-                    self._abandoned.add(task)
-                    task.cancel()
-                if at % _LOOKED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-
     async def _check_reply(self, scope: Scope, reply: bytes) -> None:
         """See to it that a reply can go out to a connection that may not read."""
         if scope["path"] in READING:
@@ -245,12 +216,27 @@ class GrpcApp:
             # It has had its effect, which must not be denied: to the caller it is lost on its way.
             raise Gone from error
 
-    async def _send_large(self, scope: Scope, send: Send, body: bytes) -> None:
-        """Send the body of a large reply and the end of it, and count it until it is read."""
+    async def _send_large(
+        self, scope: Scope, headers: dict[bytes, bytes], send: Send, reply: list[bytes]
+    ) -> None:
+        """Send a large reply and the end of it, and count it until it is read.
+
+        It is taken out of its list, so that nobody else holds it while it waits to be read.
+        """
+        async with self._in_hand.turns.turn():
+            # What follows is done in the turn of the event loop in which this one begins.
+            pass
         with suppress(Gone):
-            await self._send_counted(scope, send, body)
-            await send(_NO_BODY)
-            await send(_OK)
+            if b"grpc-encoding" in headers and _wants_gzip(headers, reply[0]):
+                await send(START_GZIP)
+                await self._send_counted(scope, send, frame(reply.pop(), gzip=True))
+            else:
+                await send(START)
+                # The head of its frame goes ahead, rather than to copy the reply behind it.
+                await send_piece(send, frame_head(len(reply[0])))
+                await self._send_counted(scope, send, reply.pop())
+            await send(NO_BODY)
+            await send(OK)
 
     async def _send_counted(self, scope: Scope, send: Send, body: bytes) -> None:
         """Send a piece of a reply, and if it is large count it and wait until it is read.
@@ -259,29 +245,54 @@ class GrpcApp:
             Gone: the client is gone.
         """
         if len(body) <= COUNTED_BYTES_MIN:
-            await _send_piece(send, body)
+            await send_piece(send, body)
             return
         async with self._in_hand.unread_by(connection(scope), len(body)):
-            await _send_piece(send, body)
+            await send_piece(send, body)
             # Envoy has a copy of it.
             del body
             # This one waits until hardly anything of the other is left.
-            await _send_piece(send, b"")
+            await send_piece(send, b"")
 
-    async def end_half_open(self) -> None:
-        """Answer calls whose requests do not come in, as long as this runs."""
+    async def end_idle_calls(self) -> None:
+        """End calls that wait for nobody, and those whose requests do not come in.
+
+        As long as this runs: the former each second, if there are many calls. Otherwise it is
+        noticed when something comes for them, or when their time is over.
+        """
+        now = asyncio.get_running_loop().time
+        bounds = self._in_hand.bounds
+        interval_s = bounds.transfer_timeout_s / 2
+        due = now() + interval_s
         while True:
-            await asyncio.sleep(self._in_hand.bounds.transfer_timeout_s / 2)
-            overdue = self._in_hand.overdue()
-            if overdue:
-                headers = error_headers(self._in_hand.timeout())
-                for send in overdue:
-                    # Some have left, without anybody having looked.
-                    with suppress(OSError):
-                        await _send_end(send, headers)
+            await asyncio.sleep(min(_LOOK_FOR_ABANDONED_S, max(0.0, due - now())))
+            if now() >= due:
+                due = now() + interval_s
+                await self._end_half_open()
+            if self.active > bounds.calls_max // 2:
+                await self._end_abandoned()
+
+    async def _end_half_open(self) -> None:
+        """Answer calls whose requests should have come in by now."""
+        overdue = self._in_hand.overdue()
+        if overdue:
+            headers = error_headers(self._in_hand.timeout())
+            for send in overdue:
+                # Some have left, without anybody having looked.
+                with suppress(OSError):
+                    await send_end(send, headers)
+
+    async def _end_abandoned(self) -> None:
+        """End calls that wait and whose clients have left."""
+        for at, (task, receive) in enumerate(list(self._waiting.items())):
+            if task in self._waiting and await _is_gone(receive) and task in self._waiting:
+                self._abandoned.add(task)
+                task.cancel()
+            if at % _LOOKED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _read_message(
-        self, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> bytes:
         """Return the one request message of a unary call."""
         if self.is_closed:
@@ -291,7 +302,11 @@ class GrpcApp:
             raise in_hand.too_many(self.active)
         half_open = in_hand.half_open
         half_open[receive] = send
-        event = await receive()
+        if in_hand.heavy and connection(scope) in in_hand.heavy:
+            async with in_hand.turns.turn():
+                event = await receive()
+        else:
+            event = await receive()
         body: bytes | None = event.get("body")
         if (
             body is not None
@@ -303,7 +318,7 @@ class GrpcApp:
             message = body[FRAME_HEAD_BYTES:]
         else:
             try:
-                message = await self._gather(event, self._deframer(headers), receive)
+                message = await self._gather(event, self._deframer(headers), scope, receive)
             except (QError, Gone):
                 if half_open.pop(receive, None) is None:
                     raise Gone from None
@@ -313,7 +328,9 @@ class GrpcApp:
             raise Gone
         return message
 
-    async def _gather(self, event: Event, deframer: Deframer, receive: Receive) -> bytes:
+    async def _gather(
+        self, event: Event, deframer: Deframer, scope: Scope, receive: Receive
+    ) -> bytes:
         """Return the one request message of a body that begins with an event."""
         messages: list[bytes] = []
         while True:
@@ -321,9 +338,16 @@ class GrpcApp:
                 raise Gone
             messages += deframer.feed(event.get("body", b""))
             self._in_hand.hold(receive, deframer.announced + sum(map(len, messages)))
+            is_large = receive in self._in_hand.requests
+            if is_large:
+                self._in_hand.note_heavy(connection(scope))
             if not event.get("more_body") or len(messages) > 1:
                 break
-            event = await receive()
+            if is_large:
+                async with self._in_hand.turns.turn():
+                    event = await receive()
+            else:
+                event = await receive()
         if len(messages) <= 1:
             deframer.finish()
         if len(messages) != 1:
@@ -347,7 +371,7 @@ class GrpcApp:
             await self._serve_stream(method, scope, headers, receive, send)
         else:
             message = f"unknown method {scope['path'][:_PATH_CHARS_MAX]}"
-            await _send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
+            await send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
 
     async def _serve_stream(
         self,
@@ -376,7 +400,7 @@ class GrpcApp:
         )
         send_piece = partial(self._send_counted, scope, send)
         serving = asyncio.ensure_future(
-            _send_replies(method, requests, headers, send, send_piece, scope["path"])
+            send_replies(method, requests, headers, send, send_piece, scope["path"])
         )
         reading = asyncio.ensure_future(requests.read_all())
         try:
@@ -393,161 +417,6 @@ class GrpcApp:
                 task.cancel()
             await asyncio.gather(serving, reading, return_exceptions=True)
             requests.forget_error()
-
-
-class Requests(AsyncIterator[bytes]):
-    """The request messages of a stream, in order, until the client ends its side.
-
-    To be made in the event loop that serves the stream.
-    """
-
-    def __init__(self, receive: Receive, deframer: Deframer) -> None:
-        self._receive = receive
-        self._deframer = deframer
-        self._inbox: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(
-            _STREAM_BACKLOG_MESSAGES
-        )
-        self._error: Exception | None = None
-        self._has_begun = False
-        #: Done when `end` was called, for a method that waits for something else.
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.is_disconnected = False
-
-    def end(self, error: Exception) -> None:
-        """Give the method an error instead of the next message, unless it was given one before."""
-        if self._error:
-            return
-        self._error = error
-        self.ended.set_result(None)
-        # This wakes the method if it waits; if it does not, it will see the error itself.
-        with suppress(asyncio.QueueFull):
-            self._inbox.put_nowait(error)
-
-    def end_unless_begun(self, error: Exception) -> None:
-        """Give the method an error unless the client has sent a message, or ended its side."""
-        if not self._has_begun:
-            self.end(error)
-
-    def forget_error(self) -> None:
-        """Let go of the error that ended it, and with it of what those held who were given it.
-
-        They hold this in turn, and a garbage collection that would find out may be long in coming.
-        """
-        self._error = None
-
-    async def read_all(self) -> None:
-        """Read until the client is gone, so that its going is noticed in time."""
-        try:
-            more_body = True
-            while more_body:
-                event = await self._next_event()
-                if event["type"] == "http.disconnect":
-                    self.is_disconnected = True
-                    return
-                for message in self._deframer.feed(event.get("body", b"")):
-                    self._has_begun = True
-                    await self._inbox.put(message)
-                more_body = event.get("more_body", False)
-            self._deframer.finish()
-            self._has_begun = True
-            await self._inbox.put(None)
-        except QError as error:
-            await self._inbox.put(error)
-        # After the end of the body pyvoy's receive() returns at once, so it is asked in turns.
-        while (await self._next_event())["type"] != "http.disconnect":  # noqa: ASYNC110 - See above.
-            await asyncio.sleep(_LOOK_AGAIN_S)
-        self.is_disconnected = True
-
-    async def _next_event(self) -> Event:
-        return await _unbroken(self._receive())
-
-    async def __anext__(self) -> bytes:
-        """Wait for the next message.
-
-        Raises:
-            QError: what came is no message, or the stream was ended with this error.
-        """
-        item = self._error or await self._inbox.get()
-        if item is None:
-            raise StopAsyncIteration
-        if isinstance(item, Exception):
-            raise item
-        return item
-
-
-async def _send_replies(  # noqa: PLR0913, PLR0917 - A stream has as many parts.
-    method: StreamMethod,
-    requests: Requests,
-    headers: dict[bytes, bytes],
-    send: Send,
-    send_piece: Callable[[bytes], Awaitable[None]],
-    path: str,
-) -> None:
-    """Send a stream's replies, within the call's deadline, and how it ended."""
-    may_compress = headers.get(b"grpc-encoding") == b"gzip"
-    is_started = False
-    end: Headers = [(b"grpc-status", b"0")]
-    try:
-        timeout = headers.get(b"grpc-timeout")
-        limit_s = None if timeout is None else parse_timeout(timeout)
-        async with asyncio.timeout(limit_s), aclosing(method(requests)) as replies:
-            async for together in replies:
-                if not is_started:
-                    await send(_START_GZIP if may_compress else _START)
-                    is_started = True
-                await send_piece(_frames(together, may_compress=may_compress))
-    except Gone:
-        return
-    except TimeoutError:
-        end = error_headers(DeadlineExceeded("the call's deadline has passed"))
-    except QError as error:
-        end = error_headers(error)
-    except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-        _log.exception("stream failed", extra={"path": path})
-        end = _INTERNAL
-    if is_started:
-        await send(_NO_BODY)
-        await send({**_OK, "headers": end})
-    else:
-        await _send_end(send, end)
-
-
-def _frames(replies: list[bytes], *, may_compress: bool) -> bytes:
-    """Return replies in their frames, and empty the list: they may wait long to be read."""
-    frames = b"".join(
-        frame(reply, gzip=may_compress and len(reply) >= _COMPRESS_BYTES_MIN) for reply in replies
-    )
-    replies.clear()
-    return frames
-
-
-async def _send_piece(send: Send, body: bytes) -> None:
-    """Send a piece of a stream's replies.
-
-    Raises:
-        Gone: the client is gone.
-    """
-    try:
-        # This is done when the client's connection has room again.
-        await _unbroken(send({"type": "http.response.body", "body": body, "more_body": True}))
-    except OSError as error:
-        raise Gone from error
-
-
-async def _unbroken(step: Awaitable[_T]) -> _T:
-    """Wait for a receive() or send(); one that is under way goes on if the wait is cancelled.
-
-    pyvoy complains about those that were cancelled.
-    """
-    future = asyncio.ensure_future(step)
-    future.add_done_callback(_note_end)
-    return await asyncio.shield(future)
-
-
-def _note_end(future: asyncio.Future[Any]) -> None:
-    """Look how a step ended: asyncio logs an error that nobody has looked at."""
-    if not future.cancelled():
-        future.exception()
 
 
 async def _is_gone(receive: Receive) -> bool:
@@ -575,13 +444,6 @@ def _limit_s(deadline: bytes) -> float:
     return limit_s
 
 
-async def _send_end(send: Send, headers: Headers) -> None:
-    """Answer with a status alone."""
-    start = {**_START, "headers": [_CONTENT_TYPE, _ENCODINGS, *headers], "trailers": False}
-    await send(start)
-    await send(_NO_BODY)
-
-
 def _wants_gzip(headers: dict[bytes, bytes], reply: bytes) -> bool:
     """Whether a reply goes out compressed: as the request came in, if it is worth it."""
-    return headers[b"grpc-encoding"] == b"gzip" and len(reply) >= _COMPRESS_BYTES_MIN
+    return headers[b"grpc-encoding"] == b"gzip" and len(reply) >= COMPRESS_BYTES_MIN

@@ -10,7 +10,8 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from qmq.errors import ServiceNotFound, Unavailable
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod
+from qmq.transport.grpc import UnaryMethod
+from qmq.transport.streams import StreamMethod
 
 
 class HealthService:

@@ -13,10 +13,14 @@ from typing import Final
 from qmq.errors import Overloaded, RequestTimeout
 from qmq.limits import CALLS_MAX, TRANSFER_BYTES_MAX, TRANSFER_TIMEOUT_S, UNREAD_BYTES_MAX
 from qmq.transport.asgi import Receive, Send
+from qmq.transport.turns import Turns
 
 #: Bytes up to which neither requests nor replies are counted: most are as small as that, and
 #: all that there may be of them at a time are no more than a few large ones.
 COUNTED_BYTES_MIN: Final = 256 * 1024
+
+#: Seconds for which it is remembered that a connection has sent a large request.
+_HEAVY_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,11 @@ class InHand:
         self.unread: dict[Hashable, int] = {}
         self._unread_bytes = 0
         self._has_read = asyncio.Event()
+        #: For what is large, one after the other.
+        self.turns = Turns()
+        #: Connections that have sent large requests, and when the last one came, in seconds of the
+        #: event loop's time. What more they send may be as large.
+        self.heavy: dict[Hashable, float] = {}
 
     def too_many(self, active: int) -> Overloaded:
         """Return what a call is told if more are under way, itself included, than may be."""
@@ -89,11 +98,19 @@ class InHand:
         """Count a request no more; one that was not counted is none the less."""
         self._requests_bytes -= self.requests.pop(receive, 0)
 
+    def note_heavy(self, connection: Hashable) -> None:
+        """Remember for a minute or more that a connection has sent a large request."""
+        self.heavy[connection] = asyncio.get_running_loop().time()
+
     def overdue(self) -> list[Send]:
         """Return what answers those calls whose requests should have come in by now.
 
-        To be called each half of the time that a request may take.
+        To be called each half of the time that a request may take. Connections are forgotten that
+        have sent nothing large for long.
         """
+        since = asyncio.get_running_loop().time() - _HEAVY_S
+        for connection in [each for each, last in self.heavy.items() if last < since]:
+            del self.heavy[connection]
         found = list(self._older.values())
         self._older.clear()
         self._older, self.half_open = self.half_open, self._older

@@ -13,9 +13,10 @@ from qmq.envelope import encode_moment, reply_with, varint
 from qmq.errors import InvalidArgument
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.sources import is_by_selector
 from qmq.transport.status import code_of
+from qmq.transport.streams import StreamMethod
 from qmq.transport.waits import Wait
 from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb

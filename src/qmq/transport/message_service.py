@@ -8,12 +8,15 @@ from qmq.envelope import batch_reply_with, encode_queue_ids, reply_with
 from qmq.errors import InvalidArgument, QueueEmpty
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
+from qmq.transport.in_hand import COUNTED_BYTES_MIN
 from qmq.transport.sources import is_by_selector
+from qmq.transport.streams import StreamMethod
 from qmq.transport.waits import Wait
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, encoded_tags
 from qmq.wire.messages import encoded_messages, message_options
+from qmq.wire.payloads import split_payload
 
 #: AddResponse.deduplicated.
 _DEDUPLICATED: Final = b"\x18\x01"
@@ -43,24 +46,24 @@ class MessageService:
 
     async def add(self, data: bytes) -> bytes:
         """Put a message at the end of a queue."""
-        request = decode(pb.AddRequest, data)
+        split = split_payload(data) if len(data) > COUNTED_BYTES_MIN else None
+        request = decode(pb.AddRequest, split[0] if split else data)
         message = request.message
+        payload = split[1] if split else message.payload
         tags = message.tags
         level = self._broker.reached(request.queue_id, request.durability)
         encoded = encoded_tags(tags, len(tags), "message.tags") if tags else b""
         if message.HasField("options"):
             envelope, is_known = await self._broker.add_with(
                 request.queue_id,
-                message.payload,
+                bytes(payload),
                 encoded,
                 message_options(message.options, "message.options"),
                 durability=level,
             )
-            return reply_with(envelope) + LEVEL_2[level] + (_DEDUPLICATED if is_known else b"")
-        envelope = await self._broker.add(
-            request.queue_id, message.payload, encoded, durability=level
-        )
-        return reply_with(envelope) + LEVEL_2[level]
+            return reply_with(envelope, LEVEL_2[level] + (_DEDUPLICATED if is_known else b""))
+        envelope = await self._broker.add(request.queue_id, payload, encoded, durability=level)
+        return reply_with(envelope, LEVEL_2[level])
 
     async def add_batch(self, data: bytes) -> bytes:
         """Put messages at the end of a queue."""
@@ -98,7 +101,7 @@ class MessageService:
         level = self._broker.reached(request.queue_id, request.durability)
         if not request.HasField("wait"):
             envelope = await self._broker.pop(request.queue_id, durability=level)
-            return reply_with(envelope) + LEVEL_2[level]
+            return reply_with(envelope, LEVEL_2[level])
         wait = Wait.of(request, limit_s)
         try:
             envelope = await self._broker.pop(
@@ -107,7 +110,7 @@ class MessageService:
         except QueueEmpty:
             wait.check_in_time()
             raise
-        return reply_with(envelope) + LEVEL_2[level]
+        return reply_with(envelope, LEVEL_2[level])
 
     async def pop_batch(self, data: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
         """Take messages from the head of a queue."""

@@ -6,7 +6,8 @@ from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument, QueueNotFound
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
+from qmq.transport.streams import StreamMethod
 from qmq.values import Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import queue_message, stats_message, tag_value, tag_values

@@ -11,7 +11,8 @@ from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument
 from qmq.model.redrive import Redrive, RedriveRequest
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
+from qmq.transport.streams import StreamMethod
 from qmq.values import NS_PER_S, DeadLetterReason
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import tag_values

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 )
 
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod
+from qmq.transport.streams import StreamMethod
 
 _Answer = Callable[[Iterator[ServerReflectionRequest], None], Iterator[ServerReflectionResponse]]
 

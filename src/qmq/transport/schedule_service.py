@@ -9,7 +9,8 @@ from qmq.errors import InvalidArgument
 from qmq.limits import INTERVAL_S_MIN
 from qmq.model.schedule import Missed, SchedulePlan
 from qmq.transport.decode import decode
-from qmq.transport.grpc import StreamMethod, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
+from qmq.transport.streams import StreamMethod
 from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import encoded_tags

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from qmq.client.errors import Unavailable
+from qmq.client.errors import Overloaded, Unavailable
 from qmq.client.on_asyncio.channel import AsyncChannel
 from qmq.client.on_asyncio.concurrency import sleep
 from qmq.client.options import Retry, seconds
@@ -59,7 +59,7 @@ class AsyncConnection:
         while True:
             try:
                 return await self.channel.call(method, request, max(deadline - now(), 0.0) + wait_s)
-            except Unavailable as error:
+            except (Unavailable, Overloaded) as error:
                 if error.may_have_happened and not repeatable:
                     raise
                 pause_s = max(next(pauses_s), error.retry_after_s or 0.0)

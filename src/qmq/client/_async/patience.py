@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from qmq.client._async.connection import AsyncConnection
-from qmq.client.errors import DeadlineExceeded, Unavailable
+from qmq.client.errors import DeadlineExceeded, Overloaded, Unavailable
 from qmq.client.on_asyncio.concurrency import sleep
 from qmq.limits import WAIT_S_MAX
 
@@ -27,18 +27,19 @@ async def outlast(
 ) -> R:
     """Make a call that waits for a queue until there is an answer, whatever becomes of servers.
 
-    Raises QmqError, but none that says that the server is unavailable.
+    Raises QmqError, but none that says that the server is unavailable or overloaded.
     """
     pauses_s = None
     while True:
         try:
             result = await call()
-        except (Unavailable, DeadlineExceeded) as error:
+        except (Unavailable, Overloaded, DeadlineExceeded) as error:
             if pauses_s is None:
                 _log.warning("waiting for queue %s: %s; trying again", queue_id, error)
                 pauses_s = connection.retry.pauses_s()
+            pause_s = max(next(pauses_s), error.retry_after_s or 0.0)
         else:
             if pauses_s is not None:
                 _log.info("waiting for queue %s: the server is back", queue_id)
             return result
-        await sleep(next(pauses_s))
+        await sleep(pause_s)

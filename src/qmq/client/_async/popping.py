@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from qmq.client._async.take import AsyncTaker
-from qmq.client.errors import ClientUnusable, DeadlineExceeded, QmqError, Unavailable
+from qmq.client.errors import ClientUnusable, DeadlineExceeded, Overloaded, QmqError, Unavailable
 from qmq.client.on_asyncio.concurrency import AsyncAhead
 from qmq.client.values import Message
 from qmq.limits import BATCH_MESSAGES_MAX
@@ -122,7 +122,7 @@ class AsyncPopping(Generic[T]):
         """Return what the call under way brings."""
         try:
             return await ahead.result()
-        except (Unavailable, DeadlineExceeded) as error:
+        except (Unavailable, Overloaded, DeadlineExceeded) as error:
             if self._wait_s is not None:
                 raise
             # Who waits for ever outlives the server: the next call waits until it is back.

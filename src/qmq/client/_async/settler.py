@@ -14,6 +14,7 @@ from qmq.client.errors import (
     DeadlineExceeded,
     LeaseLost,
     NoDeadLetterQueue,
+    Overloaded,
     QmqError,
     Unavailable,
 )
@@ -138,7 +139,7 @@ class AsyncSettler:
         try:
             leasing = group[0].lease.leasing
             errors = await leasing.end(lease_ids, group[0].ending, repeatable=is_nobodys)
-        except (Unavailable, DeadlineExceeded) as error:
+        except (Unavailable, Overloaded, DeadlineExceeded) as error:
             for pending in group:
                 pending.error = copy.copy(error)
             later = [pending for pending in group if self._can_wait(pending)]

@@ -20,7 +20,7 @@ from qmq.client._sync.settler import Settler
 from qmq.client.codecs import Codec
 from qmq.client.decode import queue_info
 from qmq.client.endings import ACK, RELEASE, Ending, ending_of
-from qmq.client.errors import ClientUnusable, DeadlineExceeded, QmqError, Unavailable
+from qmq.client.errors import ClientUnusable, DeadlineExceeded, Overloaded, QmqError, Unavailable
 from qmq.client.on_threads.concurrency import Background, EndableCall, Watch
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
@@ -252,7 +252,7 @@ class Consumer(Generic[T]):
         reply: pb.LeaseResponse | None = None
         # Cheaper than a call that can be ended, if there is a message. What stands in its way
         # is told by the next one.
-        with suppress(Unavailable, DeadlineExceeded):
+        with suppress(Unavailable, Overloaded, DeadlineExceeded):
             reply = leasing.lease(want.messages_max, 0.0, self._duration_s, self._name)
         if want.is_urgent and not (reply and reply.messages):
             lease = partial(leasing.lease, want.messages_max, None, self._duration_s, self._name)

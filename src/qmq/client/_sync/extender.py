@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from qmq.client._sync.lease import Lease
-from qmq.client.errors import DeadlineExceeded, QmqError, Unavailable
+from qmq.client.errors import DeadlineExceeded, Overloaded, QmqError, Unavailable
 from qmq.client.on_threads.concurrency import Signal
 from qmq.limits import BATCH_MESSAGES_MAX
 
@@ -68,7 +68,7 @@ class Extender:
         due = [lease for lease in due if lease.queue_id == queue_id][:BATCH_MESSAGES_MAX]
         try:
             results = due[0].leasing.extend([lease.id for lease in due], duration_s)
-        except (Unavailable, DeadlineExceeded) as error:
+        except (Unavailable, Overloaded, DeadlineExceeded) as error:
             return self._after_failure(due, error)
         except QmqError as error:
             results = [error] * len(due)

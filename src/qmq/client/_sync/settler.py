@@ -15,6 +15,7 @@ from qmq.client.errors import (
     DeadlineExceeded,
     LeaseLost,
     NoDeadLetterQueue,
+    Overloaded,
     QmqError,
     Unavailable,
 )
@@ -139,7 +140,7 @@ class Settler:
         try:
             leasing = group[0].lease.leasing
             errors = leasing.end(lease_ids, group[0].ending, repeatable=is_nobodys)
-        except (Unavailable, DeadlineExceeded) as error:
+        except (Unavailable, Overloaded, DeadlineExceeded) as error:
             for pending in group:
                 pending.error = copy.copy(error)
             later = [pending for pending in group if self._can_wait(pending)]

@@ -38,6 +38,10 @@ _RELEASED_BYTES: Final = 256 * 1024 * 1024
 #: Streams for which at least so many bytes are buffered, as a power of two, may be reset.
 _TRACKED_BITS: Final = 18
 
+#: How many of the calls that a connection sends at once begin at once: none, so that those which
+#: it has cancelled in the same breath never do. The others begin one in each turn of Envoy's loop.
+_RUNTIME: Final = {"http.max_requests_per_io_cycle": 0}
+
 _BUSIEST_METHODS: Final = ("Add", "Pop", "Lease", "Ack")
 
 #: The route of all requests where an application ends the chain of filters.
@@ -345,6 +349,7 @@ def _process(process: Process) -> JsonObject:
             "stats_matcher": {"inclusion_list": {"patterns": [{"safe_regex": {"regex": _STATS}}]}}
         },
         "overload_manager": overload,
+        "layered_runtime": {"layers": [{"name": "q", "static_layer": _RUNTIME}]},
         # Else the heap would stay as large as it ever was.
         "memory_allocator_manager": {
             "bytes_to_release": _RELEASED_BYTES,

@@ -14,6 +14,11 @@ _KEEPALIVE_S: Final = 60
 _STREAM_WINDOW_BYTES: Final = 1024 * 1024
 _CONNECTION_WINDOW_BYTES: Final = 16 * 1024 * 1024
 
+#: Bytes that are read from one connection before others have their turn, and that wait to be
+#: written to one before its replies wait. With 1 MiB, as it is by default, a few that send all they
+#: can hold up the others for milliseconds.
+_CONNECTION_BUFFER_BYTES: Final = 128 * 1024
+
 
 class Endpoint(NamedTuple):
     """A host and a port. One to listen on has a numeric host, and a port that is not 0."""
@@ -82,6 +87,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         # Without this a second process could share the port unnoticed.
         "enable_reuse_port": False,
         "connection_balance_config": {"exact_balance": {}},
+        "per_connection_buffer_limit_bytes": _CONNECTION_BUFFER_BYTES,
         "tcp_keepalive": {
             "keepalive_time": _KEEPALIVE_S,
             "keepalive_interval": 15,

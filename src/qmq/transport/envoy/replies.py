@@ -1,6 +1,6 @@
 """Envoy's own error replies, brought into the shape that every error of q has.
 
-A REST caller gets google.rpc.Status as JSON; a gRPC caller gets the sentence
+A REST caller gets google.rpc.Status as JSON; a gRPC caller gets the status and the sentence
 alone, since Envoy puts the reply's body into grpc-message.
 """
 
@@ -36,6 +36,10 @@ GRPC_CODE_BY_HTTP_STATUS: Final = {
     503: 14,
     504: 4,
 }
+
+#: HTTP statuses of which Envoy makes a gRPC status that says nothing, or, of 504, one that asks to
+#: try again what may have been done.
+_MISTOLD_BY_GRPC: Final = (408, 413, 504)
 
 _UNKNOWN: Final = 2
 
@@ -74,6 +78,11 @@ def local_replies(
                 _status_json(GRPC_CODE_BY_HTTP_STATUS[_NOT_FOUND], no_such_path),
             ),
             *_lost(sentences.get(_UNAVAILABLE, ""), lost_details),
+            *(
+                _grpc_status(status, code, sentences.get(status, LOCAL_REPLY_BODY))
+                for status, code in GRPC_CODE_BY_HTTP_STATUS.items()
+                if status in _MISTOLD_BY_GRPC
+            ),
             {"filter": _is_grpc_call(), "body_format_override": _text(LOCAL_REPLY_BODY)},
             *(
                 _mapper(
@@ -110,6 +119,20 @@ def _lost(message: str, details: str) -> list[JsonObject]:
 
 def _mapper(filter_: JsonObject, code: int, message: str) -> JsonObject:
     return {"filter": filter_, "body_format_override": _status_json(code, message)}
+
+
+def _grpc_status(status: int, code: int, message: str) -> JsonObject:
+    """Tell a gRPC call that Envoy ends the status that q has for that, and in which words."""
+    return {
+        "filter": _both(_is_grpc_call(), {"status_code_filter": _equals(status)}),
+        "body_format_override": _text(message),
+        "headers_to_add": [
+            {
+                "header": {"key": "grpc-status", "value": str(code)},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+    }
 
 
 def _not_found(filter_: JsonObject, body_format: JsonObject) -> JsonObject:
