@@ -379,6 +379,9 @@ class Journal:
         start = perf_counter()
         text, parameters = statement(batch, self._term.epoch, number)
         done = await connection.fetchval(text, *parameters, timeout=_COMMIT_TIMEOUT_S)
+        if connection.is_closed():
+            # An operator had the server wait for standbys no more: see `connecting`.
+            raise DatabaseAway("the cluster's database has committed without its standbys")
         if not done:
             raise NotLeading("another q leads the cluster by now; call again")
         self._commits.note(perf_counter() - start)
