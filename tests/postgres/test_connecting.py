@@ -158,9 +158,13 @@ async def test_commit_that_was_told_not_to_wait_for_standbys_is_no_answer(trio: 
     pid = connection.get_server_pid()
     waits = f"SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = {pid}"
 
-    made = asyncio.create_task(
-        asked(connection, connection.execute("create temporary table t ()"), 20)
-    )
+    closed = []
+
+    async def commit() -> None:
+        await connection.execute("create temporary table t ()")
+        closed.append(connection.is_closed())
+
+    made = asyncio.create_task(asked(connection, commit(), 20))
     await asyncio.to_thread(
         trio.primary.wait_until, lambda: trio.primary.query(waits) == ["t"], "wait for standbys"
     )
@@ -168,3 +172,4 @@ async def test_commit_that_was_told_not_to_wait_for_standbys_is_no_answer(trio: 
 
     with pytest.raises(DatabaseAway, match="committed without its standbys"):
         await made
+    assert closed == [True]

@@ -44,8 +44,8 @@ _SQL = load_statements("qmq.store.postgres", "statements.sql")
 _COMMIT_TIMEOUT_S: Final = 3.0
 
 #: Seconds from one try to reach the database to the next, at first and at most.
-_RETRY_S: Final = 0.05
-_RETRY_S_MAX: Final = 1.0
+_PAUSE_S: Final = 0.05
+_PAUSE_S_MAX: Final = 1.0
 
 #: Seconds that callers are let wait for a database that is away, before they are told so.
 PATIENCE_S: Final = 10.0
@@ -421,7 +421,7 @@ class Journal:
             self._let_go()
         if self._is_closing:
             raise self._away()
-        await asyncio.sleep(min(_RETRY_S_MAX, max(_RETRY_S, away_s / 4)))
+        await asyncio.sleep(min(_PAUSE_S_MAX, max(_PAUSE_S, away_s / 4)))
 
     def _let_go(self) -> None:
         """Tell all who wait that the database is away; what they asked for is still under way."""
