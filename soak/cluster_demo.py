@@ -49,8 +49,8 @@ In another terminal:
   .venv/bin/qcli -s {cluster.address} new CLUSTER -1 --name demo
   seq 100000 | .venv/bin/qcli -s {cluster.address} add demo --lines
 Kill the q that leads: another one leads within some seconds, and calls go on. Kill the
-primary: Patroni promotes a standby, and the q that leads goes on there. Kill any other: hardly
-anything is noticed. What was killed is started again after ten seconds.
+primary: Patroni promotes a standby, and a q leads there. Kill any other: hardly anything is
+noticed. What was killed is started again after ten seconds.
 Ctrl-C ends all of it.
 """
 
