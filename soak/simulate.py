@@ -11,11 +11,12 @@ that the server holds is compared with the naive model (tests/store/naive.py). W
 the program with status 1, and it tells the seed and the step, which come again from the same
 seed, and the last commands.
 
-With `--concurrent` it plays worlds instead (tests/world/). A world is some thousand calls of
-clients that know nothing of each other, to a server that is killed, or loses its power and with it
-the last bytes that it wrote, and whose disk is full, slow or broken; requests and replies are
-lost, and clocks are set. All that clients were told is judged then. What is wrong ends the
-program likewise, with the end of the history and the seed that plays the same one again.
+With `--concurrent` it plays worlds instead (tests/world/). A world is some hundred calls and
+streams of clients that know nothing of each other, on queues that have anything that goes
+together, to a server that is killed, or loses its power and with it the last bytes that it wrote,
+and whose disk is full for a time, slow or broken; requests and replies are lost, and clocks are
+set. All that clients were told is judged then. What is wrong ends the program likewise, with the
+end of the history and the seed that plays the same one again.
 """
 
 import argparse
@@ -94,7 +95,8 @@ def simulate(
             traceback.print_exception(error.__cause__, file=sys.stdout)
             print(f"The last {len(simulation.last)} commands:")
             print("\n".join(simulation.last))
-            print(f"{store} went wrong: seed {seed}, {error}", flush=True)
+            again = f"make simulate SEED={seed} STEPS={steps} ARGS='--store {store}'"
+            print(f"{store} went wrong: seed {seed}, {error}; again: {again}", flush=True)
             return 1
         print(f"{store}: all {steps:,} steps were right, {simulation.messages:,} messages")
     return 0

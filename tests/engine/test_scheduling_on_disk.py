@@ -146,6 +146,20 @@ async def test_clock_set_back_while_q_is_down(server: Server) -> None:
     assert (early, await popped(broker)) == ([], [b"minute"])
 
 
+async def test_intervals_go_on_when_the_clock_was_set_back_while_q_was_down(server: Server) -> None:
+    """An interval from the start, and not when the clock is where it was."""
+    await put(server.broker, EVERY_10_S)
+    await passes(server.clock, 10)
+    await popped(server.broker)
+
+    broker = await server.restart(-600)
+    await passes(server.clock, 9)
+    early = await popped(broker)
+    await passes(server.clock, 1)
+
+    assert (early, await popped(broker)) == ([], [b"ten"])
+
+
 @pytest.mark.parametrize("cut", range(6))
 async def test_crash_neither_loses_nor_doubles(server: Server, tmp_path: Path, cut: int) -> None:
     """Before each commit: the messages that are on disk are those that the schedule has counted.

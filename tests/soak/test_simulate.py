@@ -63,11 +63,13 @@ def test_fault_ends_the_simulation_with_what_led_to_it(capsys: pytest.CaptureFix
 
     assert told[0].splitlines()[-1] == told[1].splitlines()[-1]
     assert told[0].splitlines()[-1].startswith("MEMORY went wrong: seed 1, step ")
+    again = f"again: make simulate SEED=1 STEPS={_STEPS} ARGS='--store MEMORY'"
+    assert told[0].splitlines()[-1].endswith(again)
     assert "The last 30 commands:\nstate." in told[0]
     assert "AssertionError" in told[0]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, _ANY], ids=["1", "2", "3", "4", "any seed"])
+@pytest.mark.parametrize("seed", [1, 2, _ANY], ids=["1", "2", "any seed"])
 def test_what_clients_of_a_world_are_told_is_right(seed: int) -> None:
     """Whatever befalls the server, its disk, its clock and the network."""
     assert play_worlds(seed, 1) == 0

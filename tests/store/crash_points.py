@@ -34,8 +34,9 @@ from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Store
 from tests.store.crash_scripts import Script, Stage
 from tests.store.disk import WAIT_S
-from tests.store.recorder import DATABASE, Recorder
-from tests.store.recorder import Step as Done
+from tests.store.recorder import Recorder
+from tests.store.watched import DATABASE
+from tests.store.watched import Step as Done
 
 #: What can happen. By the loss of power, of all that was written since the last sync of its file
 #: nothing is there, or some of the writes, or some of the sectors of each; after a kill, all is.

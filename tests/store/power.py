@@ -8,76 +8,45 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-import apsw
+from tests.store.watched import Step, WatchedFiles
 
-from qmq.store.local.checksums import checking_vfs
-
-_NAME = "power"
+_NAME: Final = "power"
 
 
-class Machine(apsw.VFS):
+class Machine(WatchedFiles):
     """SQLite's own file system, which counts syncs and remembers what they have made sure."""
 
     def __init__(self, data: Path) -> None:
-        """Put it before SQLite's own.
-
-        Args:
-            data: the directory whose files it watches.
-        """
-        #: The name of the file system that does the work: the one that q uses.
-        self.base = checking_vfs()
-        super().__init__(_NAME, self.base, makedefault=True)
-        self._data = data
+        """Put it before SQLite's own; `data` is the directory whose files it watches."""
+        super().__init__(_NAME, data)
         #: How many syncs there were.
         self.syncs = 0
         #: What each file held when it was synced last.
-        self._synced: dict[Path, bytes] = {}
+        self._synced: dict[str, bytes] = {}
         #: Two threads write, and sync, and may do so to the same file.
         self._lock = threading.Lock()
 
-    def xOpen(  # noqa: N802 - SQLite's name.
-        self, name: str | apsw.URIFilename | None, flags: list[int]
-    ) -> apsw.VFSFile:
-        """Open a file."""
-        path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        assert path
-        return _File(self, name, path, flags)
-
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: FBT001, N802 - SQLite's.
-        """Delete a file."""
-        super().xDelete(filename, syncdir)
-        self._synced.pop(Path(filename), None)
-
-    def sync(self, path: Path, sync: Callable[[], None]) -> None:
-        """Sync a file, and take note of what it has held when that began."""
-        if path.parent != self._data:
-            sync()
+    def do(self, step: Step, action: Callable[[], None]) -> None:
+        """Do a step; at a sync, take note of what the file has held when that began."""
+        if step.verb != "sync":
+            action()
+            if step.verb == "delete":
+                self._synced.pop(step.file, None)
             return
         with self._lock:
-            content = path.read_bytes()
-            sync()
+            content = (self.data / step.file).read_bytes()
+            action()
             self.syncs += 1
-            self._synced[path] = content
+            self._synced[step.file] = content
 
     def after_power_loss(self, image: Path) -> Path:
         """Make a directory of what would be left of the other one; return it."""
         image.mkdir()
-        for path, content in self._synced.items():
-            (image / path.name).write_bytes(content)
+        for file, content in self._synced.items():
+            (image / file).write_bytes(content)
         return image
-
-
-class _File(apsw.VFSFile):
-    def __init__(
-        self, machine: Machine, name: str | apsw.URIFilename | None, path: str, flags: list[int]
-    ) -> None:
-        super().__init__(machine.base, name, flags)
-        self._machine = machine
-        self._path = Path(path)
-
-    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name.
-        self._machine.sync(self._path, lambda: super(_File, self).xSync(flags))
 
 
 @contextmanager

@@ -8,53 +8,34 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-import apsw
-
-from qmq.store.local.checksums import checking_vfs
+from tests.store.watched import DATABASE, LOG, Step, WatchedFiles
 
 _NAME: Final = "recorder"
-DATABASE: Final = "q.db"
-LOG: Final = "q.db-wal"
 
 
-class Step(NamedTuple):
-    """What was done to a file, or how many commits were acknowledged by then."""
+class Recorder(WatchedFiles):
+    """SQLite's own file system, as q uses it, which remembers what was done.
 
-    verb: str
-    file: str = ""
-    offset: int = 0
-    data: bytes = b""
-
-
-class Recorder(apsw.VFS):
-    """SQLite's own file system, as q uses it, which remembers what was done."""
+    A step `acknowledge` besides those says how many commits were acknowledged by then.
+    """
 
     def __init__(self, data: Path) -> None:
         """Put it before SQLite's own; `data` is the directory whose files it watches."""
-        self.base = checking_vfs()
-        super().__init__(_NAME, self.base, makedefault=True)
-        self._data = data
+        super().__init__(_NAME, data)
         self._lock = threading.Lock()
         self._steps: list[Step] = []
         #: Called before each write and sync, in the thread that does it: the verb and the
         #: name of the file. What it raises is what SQLite gets.
         self.before: Callable[[str, str], None] = _let_go
 
-    def xOpen(  # noqa: N802 - SQLite's name.
-        self, name: str | apsw.URIFilename | None, flags: list[int]
-    ) -> apsw.VFSFile:
-        """Open a file."""
-        path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        assert path
-        return _File(self, name, Path(path), flags)
-
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: FBT001, N802 - SQLite's.
-        """Delete a file."""
-        super().xDelete(filename, syncdir)
-        if self.is_watched(Path(filename)):
-            self.note(Step("delete", Path(filename).name))
+    def do(self, step: Step, action: Callable[[], None]) -> None:
+        """Do a step and remember it."""
+        if step.verb != "delete":
+            self.before(step.verb, step.file)
+        action()
+        self.note(step)
 
     def note(self, step: Step) -> None:
         """Remember a step."""
@@ -65,10 +46,6 @@ class Recorder(apsw.VFS):
     def steps(self) -> Sequence[Step]:
         """What was done so far, in order."""
         return self._steps
-
-    def is_watched(self, path: Path) -> bool:
-        """Whether a file is one of the directory's."""
-        return path.parent == self._data
 
     def images(self) -> Iterator[tuple[int, dict[str, bytes]]]:
         """Return what may be on disk after each step, and how many commits were acknowledged.
@@ -101,38 +78,6 @@ class Recorder(apsw.VFS):
                 if key not in seen:
                     seen.add(key)
                     yield acknowledged, image
-
-
-class _File(apsw.VFSFile):
-    def __init__(
-        self, recorder: Recorder, name: str | apsw.URIFilename | None, path: Path, flags: list[int]
-    ) -> None:
-        super().__init__(recorder.base, name, flags)
-        self._recorder = recorder
-        self._path = path
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name.
-        self._do(
-            Step("write", self._path.name, offset, bytes(data)),
-            lambda: super(_File, self).xWrite(data, offset),
-        )
-
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802 - SQLite's name.
-        self._do(
-            Step("truncate", self._path.name, newsize),
-            lambda: super(_File, self).xTruncate(newsize),
-        )
-
-    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name.
-        self._do(Step("sync", self._path.name), lambda: super(_File, self).xSync(flags))
-
-    def _do(self, step: Step, action: Callable[[], None]) -> None:
-        if not self._recorder.is_watched(self._path):
-            action()
-            return
-        self._recorder.before(step.verb, step.file)
-        action()
-        self._recorder.note(step)
 
 
 def _let_go(verb: str, file: str) -> None:

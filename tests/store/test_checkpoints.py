@@ -22,7 +22,8 @@ from qmq.store.local.sweeping import Sweeper
 from qmq.store.local.transaction import Batch, commit
 from qmq.values import Durability
 from tests.store.disk import WAIT_S
-from tests.store.recorder import DATABASE, LOG, Recorder, Step
+from tests.store.recorder import Recorder
+from tests.store.watched import DATABASE, LOG, Step
 
 _PAGE_BYTES = 4096
 

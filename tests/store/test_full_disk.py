@@ -27,7 +27,8 @@ from qmq.testing import ManualClock, seeded_ids
 from qmq.values import NS_PER_S, Durability, NackKind, Store, Tag
 from tests.leased import leased_messages
 from tests.store.disk import WAIT_S, Disks
-from tests.store.recorder import LOG, Recorder
+from tests.store.recorder import Recorder
+from tests.store.watched import LOG
 
 #: The log may take so much, which is less than the room that q looks for.
 _FULL_BYTES = 400_000

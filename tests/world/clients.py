@@ -1,15 +1,16 @@
-"""Clients of a world: producers and consumers, each with chance of its own."""
+"""Clients of a world: each has chance of its own, makes calls and takes note of them."""
 
 import asyncio
+from collections.abc import Mapping
 from random import Random
 from typing import Any, Final
 
-from qmq.errors import Busy, QError, Unavailable
-from qmq.values import Durability, NackKind, Store
+from qmq.errors import Busy, DiskFull, QError, Unavailable
+from qmq.values import Durability, Store
 from tests.world.calls import read
-from tests.world.history import Asked, History, Op, Outcome, Taken
+from tests.world.history import Asked, History, Op, Outcome
 from tests.world.network import Broken, Network, NobodyThere
-from tests.world.queues import LEASE_S, QUEUES, QueueKind
+from tests.world.queues import FAIR_KEYS, LEASED, POPPED, QueueKind, matched
 
 #: Seconds between two calls of a client, on average.
 _PAUSE_S: Final = 0.15
@@ -18,17 +19,32 @@ _PAUSE_S: Final = 0.15
 _DEADLINES_S: Final = (0.02, 0.5, 2.0, 2.0)
 
 #: Most messages that a call adds or takes.
-_BATCH: Final = 5
+BATCH: Final = 5
 
+_WAITING: Final = frozenset({"pop", "pop_batch", "lease"})
 _WEAK: Final = (Durability.MEMORY, Durability.OS)
+#: What only looks, or is about more than messages, is as durable as can be.
+_WEAKENED: Final = frozenset(
+    {"add", "add_batch", "complete", "pop", "pop_batch", "lease", "ack", "nack", "extend"}
+)
 _DELAYS_S: Final = (0.0, 0.0, 0.5, 3.0)
 _TTLS_S: Final = (0.0, 0.0, 0.0, 2.0, 8.0)
+
+#: The groups of a queue, and those of which most messages are. Some messages have none.
+GROUPS: Final = ("a", "b", "c")
 
 
 class Client:
     """Makes calls, one after the other, and takes note of them."""
 
-    def __init__(self, name: str, seed: str, history: History, network: Network) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: str,
+        history: History,
+        network: Network,
+        kinds: Mapping[str, QueueKind],
+    ) -> None:
         """Make one.
 
         Args:
@@ -36,64 +52,82 @@ class Client:
             seed: decides what it does.
             history: where it takes note.
             network: carries its calls.
+            kinds: the queues that there are, by name.
         """
         self._name = name
         self.chance = Random(f"{seed} {name}")
-        self._history = history
-        self._network = network
-        self._loop = asyncio.get_running_loop()
+        self.history = history
+        self.network = network
+        self.kinds = kinds
+        self.loop = asyncio.get_running_loop()
         self._payloads = 0
 
-    async def call(self, verb: str, queue: str, **asked: Any) -> Op:  # noqa: ANN401 - As `Op` has it.
+    def begin(self, verb: str, queue: str, **asked: Any) -> Op:  # noqa: ANN401 - As `Op` has it.
+        """Take note that a call begins."""
+        if "level" not in asked:
+            asked |= self._levels(verb, queue)
+        return self.history.begin(Op(0, self._name, verb, queue, 0, self.loop.time(), **asked))
+
+    async def call(self, verb: str, queue: str, **asked: Any) -> Op:  # noqa: ANN401 - As above.
         """Make a call, and return what became of it."""
-        history, loop = self._history, self._loop
-        level = asked.pop("level", None) or self._level(QUEUES[queue])
-        op = history.begin(Op(0, self._name, verb, queue, 0, loop.time(), level, **asked))
-        waits_s = op.seconds if verb in {"pop", "pop_batch", "lease"} else 0.0
+        op = self.begin(verb, queue, **asked)
+        waits_s = op.seconds if verb in _WAITING else 0.0
         deadline_s = self.chance.choice(_DEADLINES_S) + waits_s
         try:
             async with asyncio.timeout(deadline_s):
-                result = await self._network.call(op)
-        except TimeoutError:
-            history.end(op, Outcome.UNKNOWN, loop.time(), "no answer in time")
-        except Broken:
-            history.end(op, Outcome.UNKNOWN, loop.time(), "the connection broke")
-        except NobodyThere:
-            history.end(op, Outcome.FAIL, loop.time(), "no server")
-        except QError as error:
-            is_unknown = isinstance(error, Unavailable) and not isinstance(error, Busy)
-            outcome = Outcome.UNKNOWN if is_unknown else Outcome.FAIL
-            history.end(op, outcome, loop.time(), type(error).__name__)
+                result = await self.network.call(op)
+        except (TimeoutError, Broken, NobodyThere, QError) as error:
+            self.fail(op, error)
         else:
             read(op, result)
-            history.end(op, Outcome.OK, loop.time())
+            self.history.end(op, Outcome.OK, self.loop.time())
         return op
+
+    def fail(self, op: Op, error: Exception) -> None:
+        """Take note that a call ended without what it was to have."""
+        outcome, why = Outcome.UNKNOWN, type(error).__name__
+        if isinstance(error, NobodyThere):
+            outcome = Outcome.FAIL
+        elif isinstance(error, QError):
+            # A disk that is full, unlike one that has failed, has nothing of it.
+            is_known = not isinstance(error, Unavailable) or isinstance(error, Busy | DiskFull)
+            outcome = Outcome.FAIL if is_known else Outcome.UNKNOWN
+        self.history.end(op, outcome, self.loop.time(), why)
 
     async def pause(self) -> None:
         """Do something else for a time."""
         await asyncio.sleep(self.chance.expovariate(1 / _PAUSE_S))
 
-    def _level(self, kind: QueueKind) -> Durability:
-        """Return how durable the next call is to be."""
+    def _levels(self, verb: str, queue: str) -> dict[str, Durability]:
+        """Return how durable the next call is to be, and what it asks for if that is less."""
+        kind = self.kinds.get(queue)
+        if kind is None or verb not in _WEAKENED:
+            return {"level": Durability.FSYNC}
         if kind.store is Store.MEMORY:
-            return Durability.MEMORY
-        return self.chance.choice(_WEAK) if self.chance.random() < 0.15 else Durability.FSYNC
+            return {"level": Durability.MEMORY}
+        if self.chance.random() >= 0.15:
+            return {"level": Durability.FSYNC}
+        asks = self.chance.choice(_WEAK)
+        return {"level": max(asks, kind.settings.durability_min), "asks": asks}
 
     def asked(self, kind: QueueKind) -> Asked:
         """Think of a new message."""
         self._payloads += 1
-        payload = f"{self._name}.{self._payloads}"
         chance = self.chance
+        payload = f"{self._name}.{self._payloads}"
+        asked = Asked(payload, dedup_id=payload if kind.has_dedup_ids else "")
         if kind.has_options:
-            return Asked(
-                payload,
+            asked = asked._replace(
                 delay_s=chance.choice(_DELAYS_S),
                 ttl_s=chance.choice(_TTLS_S),
                 priority=chance.choice((0, 0, 1, 7)),
+                by_moment=chance.random() < 0.3,
             )
-        if kind.in_groups:
-            return Asked(payload, group_id=chance.choice("abc"))
-        return Asked(payload, dedup_id=payload if kind.dedup_window_s else "")
+        if kind.in_groups and chance.random() < 0.85:
+            asked = asked._replace(group_id=chance.choice(GROUPS))
+        if kind.in_turns:
+            asked = asked._replace(fair_key=chance.choices(FAIR_KEYS, (8, 1, 1))[0])
+        return asked
 
 
 class Producer(Client):
@@ -101,7 +135,7 @@ class Producer(Client):
 
     async def run(self) -> None:
         """Go on for ever."""
-        kinds = [each for each in QUEUES.values() if each.name not in {"dead", "done"}]
+        kinds = [each for each in self.kinds.values() if each.name not in {"dead", "done"}]
         while True:
             # What two producers add in one call after the other is more than six consumers take.
             await self.pause()
@@ -110,7 +144,9 @@ class Producer(Client):
 
     async def _add(self, kind: QueueKind) -> None:
         chance = self.chance
-        count = chance.choice((1, 1, 1, chance.randint(2, _BATCH)))
+        # It takes many messages to see whose turn it is.
+        few = () if kind.in_turns else (1, 1, 1)
+        count = chance.choice((*few, chance.randint(2, BATCH)))
         messages = tuple(self.asked(kind) for _ in range(count))
         verb = "add" if count == 1 and chance.random() < 0.8 else "add_batch"
         if chance.random() < 0.05:
@@ -124,78 +160,102 @@ class Producer(Client):
             op = await self.call(verb, kind.name, messages=messages)
 
 
-class Consumer(Client):
-    """Takes messages, and does with them whatever may be done."""
+class Keeper(Client):
+    """Looks after queues: pauses and purges them, shows what is in them, redrives, schedules."""
 
     async def run(self) -> None:
         """Go on for ever."""
+        kinds = list(self.kinds.values())
         while True:
             await self.pause()
-            kind = self.chance.choice(list(QUEUES.values()))
-            if kind.is_doomed and self.chance.random() < 0.2:
-                await self._doom(kind)
-            elif kind.name == "dead" and self.chance.random() < 0.5:
-                await self.call("redrive", kind.name)
-            elif kind.in_order or (kind.store is Store.MEMORY and self.chance.random() < 0.3):
-                await self._pop(kind)
+            kind = self.chance.choice(kinds)
+            for can, act in (
+                (kind.name == "dead", self._redrive),
+                (kind.is_doomed, self._doom),
+                (kind.is_paused, self._hold),
+                (kind.is_scheduled, self._schedule),
+            ):
+                if can and self.chance.random() < 0.5:
+                    await act(kind)
+                    break
             else:
-                await self._work(kind)
+                await self._look(kind)
+
+    async def _look(self, kind: QueueKind) -> None:
+        chance = self.chance
+        what = chance.choices(("peek", "stats", "browse"), (2, 1, 4))[0]
+        if what != "browse":
+            await self.call(what, kind.name)
+            return
+        asked: dict[str, Any] = {}
+        if chance.random() < 0.3:
+            asked["most"] = 3
+        if chance.random() < 0.3:
+            asked["state"] = chance.choice(("READY", "LEASED", "DELAYED"))
+        if kind.in_groups and chance.random() < 0.3:
+            asked["group_id"] = chance.choice(GROUPS)
+        if kind.in_turns and chance.random() < 0.3:
+            asked["fair_key"] = chance.choice(FAIR_KEYS)
+        await self.call("browse", kind.name, **asked)
+
+    async def _redrive(self, kind: QueueKind) -> None:
+        chance = self.chance
+        op = await self.call(
+            "redrive",
+            kind.name,
+            flag=chance.random() < 0.1,
+            seconds=chance.choice((0.0, 0.0, 2.0)),
+        )
+        if op.is_ok and chance.random() < 0.2:
+            await self.pause()
+            await self.call("stop_redrive", kind.name, name=op.name)
 
     async def _doom(self, kind: QueueKind) -> None:
         verb = self.chance.choice(("purge", "purge", "delete_queue"))
-        await self.call(verb, kind.name, level=Durability.FSYNC)
+        await self.call(verb, kind.name)
         if verb == "delete_queue":
-            await self.call("new_queue", kind.name, level=Durability.FSYNC)
+            await self.call("new_queue", kind.name)
 
-    async def _pop(self, kind: QueueKind) -> None:
-        waits_s = self.chance.choice((0.0, 0.0, 1.0, 3.0))
-        if self.chance.random() < 0.6:
-            await self.call("pop", kind.name, most=1, seconds=waits_s)
-        else:
-            most = self.chance.randint(1, _BATCH)
-            await self.call("pop_batch", kind.name, most=most, seconds=waits_s)
-
-    async def _work(self, kind: QueueKind) -> None:
+    async def _hold(self, kind: QueueKind) -> None:
+        """Pause a queue or one of its groups for a moment, if nobody forgets it."""
         chance = self.chance
-        waits_s = chance.choice((0.0, 1.0, 3.0))
-        leased = await self.call(
-            "lease", kind.name, most=chance.randint(1, _BATCH), seconds=waits_s
+        group = chance.choice(GROUPS) if kind.in_groups and chance.random() < 0.6 else ""
+        if group and chance.random() < 0.3:
+            await self.call("skip_group", kind.name, name=group, most=chance.randint(1, 2))
+            return
+        suffix = "_group" if group else ""
+        adds = not group and chance.random() < 0.4
+        await self.call(f"pause{suffix}", kind.name, name=group, flag=adds)
+        await asyncio.sleep(chance.expovariate(1))
+        await self.call(f"resume{suffix}", kind.name, name=group)
+
+    async def _schedule(self, kind: QueueKind) -> None:
+        chance = self.chance
+        name = chance.choice(("beat", "beat", "minute", "fleeting"))
+        what = chance.choices(("put_schedule", "get_schedule", "delete_schedule"), (3, 2, 2))[0]
+        if what == "put_schedule":
+            await self.put_schedule(kind, name)
+        elif what == "get_schedule" or name != "fleeting":
+            await self.call("get_schedule", kind.name, name=name)
+        else:
+            await self.call("delete_schedule", kind.name, name=name)
+
+    async def put_schedule(self, kind: QueueKind, name: str, *, is_paused: bool = False) -> Op:
+        """Make a schedule, or change what it adds."""
+        self._payloads += 1
+        asked = Asked(f"{name}.{self._name}.{self._payloads}")
+        # To make up for all would be thousands when the clock is set.
+        missed = ("SKIP", "ONE", "ALL") if kind.limit > 0 else ("SKIP", "ONE")
+        return await self.call(
+            "put_schedule",
+            kind.name,
+            name=name,
+            messages=(asked,),
+            state=self.chance.choice(missed),
+            flag=is_paused,
         )
-        held = list(leased.taken)
-        while held:
-            await self.pause()
-            some = [held.pop() for _ in range(chance.randint(1, len(held)))]
-            held += await self._settle(kind, some)
 
-    async def _settle(self, kind: QueueKind, some: list[Taken]) -> list[Taken]:
-        """Do something about leases; return those that go on."""
-        chance = self.chance
-        leases = tuple(each.lease_id for each in some)
-        what = chance.choices(
-            ("ack", "complete", "nack", "extend", "dawdle", "die"), (8, 2, 4, 2, 1, 1)
-        )[0]
-        if what == "die":
-            return []
-        if what == "dawdle":
-            # Its lease runs out, and it does not know.
-            await asyncio.sleep(chance.uniform(0, 1.5) * LEASE_S)
-            return some
-        if what == "extend":
-            seconds = chance.choice((0.5, 2.0, 6.0))
-            await self.call("extend", kind.name, lease_ids=leases, seconds=seconds)
-            return some
-        if what == "nack":
-            refuse = (NackKind.REJECT,) if kind.dead_letters else ()
-            nack = chance.choice((NackKind.RELEASE, NackKind.FAIL, NackKind.FAIL, *refuse))
-            await self.call("nack", kind.name, lease_ids=leases, kind=nack)
-            return []
-        asked: dict[str, Any] = {"lease_ids": leases}
-        if what == "complete" and kind.target:
-            messages = tuple(self.asked(QUEUES[kind.target]) for _ in some)
-            asked |= {"target": kind.target, "messages": messages}
-        else:
-            what = "ack"
-        op = await self.call(what, kind.name, **asked)
-        while op.outcome is Outcome.UNKNOWN and what == "ack" and chance.random() < 0.6:
-            op = await self.call(what, kind.name, **asked)
-        return []
+
+def pools(kinds: Mapping[str, QueueKind]) -> list[str]:
+    """Return the selectors that match some queue."""
+    return [each for each in (LEASED, POPPED) if matched(kinds, each)]

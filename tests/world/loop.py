@@ -11,6 +11,7 @@ import math
 import selectors
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from random import Random
 from typing import Any, Final, TypeVarTuple
 
@@ -88,10 +89,27 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         func: Callable[..., Any],
         *args: Any,  # noqa: ANN401 - As asyncio has it.
     ) -> asyncio.Future[Any]:
-        """Do it at once."""
-        done = self.create_future()
-        done.set_result(func(*args))
+        """Do it at once, and tell when a thread would have done it."""
+        done: asyncio.Future[Any] = self.create_future()
+        before_s, self.ahead_s = self.ahead_s, 0.0
+        try:
+            tell = partial(_tell, done, func(*args), None)
+        except Exception as error:  # noqa: BLE001 - Whoever waits for it gets it.
+            tell = partial(_tell, done, None, error)
+        took_s = self.ahead_s + self._chance.expovariate(1 / _LOOKS_AFTER_S)
+        self.ahead_s = before_s
+        self.call_at(self.time() + took_s, tell)
         return done
+
+
+def _tell(done: asyncio.Future[Any], result: object, error: Exception | None) -> None:
+    """Give whoever waits what has come of it, if somebody still does."""
+    if done.done():
+        return
+    if error:
+        done.set_exception(error)
+    else:
+        done.set_result(result)
 
 
 class SimulatedWorker:

@@ -7,6 +7,7 @@ a part.
 """
 
 import errno
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,11 @@ from typing import Final, NamedTuple
 
 import apsw
 
-from qmq.store.local.checksums import checking_vfs
 from qmq.store.local.directory import DataDirectory
+from tests.store.watched import DATABASE, Step, WatchedFiles
 from tests.world.loop import SimulatedLoop
 
 _NAME: Final = "world"
-DATABASE: Final = "q.db"
 
 #: A disk writes sectors of so many bytes as a whole.
 _SECTOR: Final = 512
@@ -67,11 +67,13 @@ class Trouble:
     #: Each is how many of the next writes, or syncs, succeed before one fails; None for all.
     no_space_after: int | None = None
     no_sync_after: int | None = None
+    #: Seconds for which no file can grow, once one write has found no space.
+    full_s: float = 0.0
     #: How many times as long as usual everything takes.
     slowness: float = 1.0
 
 
-class Machine(apsw.VFS):
+class Machine(WatchedFiles):
     """The disk of a machine, with one process on it that may be killed."""
 
     def __init__(self, data: Path, loop: SimulatedLoop, chance: Random) -> None:
@@ -82,14 +84,13 @@ class Machine(apsw.VFS):
             loop: whose time passes while the disk works.
             chance: decides how long that takes, and what a loss of power leaves.
         """
-        #: The name of the file system that does the work: the one that q uses.
-        self.base = checking_vfs()
-        super().__init__(_NAME, self.base, makedefault=True)
-        self.data = data
+        super().__init__(_NAME, data)
+        self._root = str(data)
         self._loop = loop
         self._chance = chance
         self._files: dict[str, _OnDisk] = {}
         self.trouble = Trouble()
+        self._full_until_s = 0.0
         #: Called when the machine goes off in the midst of a write or sync.
         self.on_off: Callable[[], object] = lambda: None
         #: Whether nothing can be written now.
@@ -97,39 +98,55 @@ class Machine(apsw.VFS):
         #: How many writes and syncs there were, and how many of them failed.
         self.writes = self.syncs = self.failures = 0
 
-    def xOpen(  # noqa: N802 - SQLite's name.
-        self, name: str | apsw.URIFilename | None, flags: list[int]
-    ) -> apsw.VFSFile:
-        """Open a file."""
-        path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        assert path
-        return _File(self, name, Path(path), flags)
+    def do(self, step: Step, action: Callable[[], None]) -> None:
+        """Do a step, unless the disk does something else."""
+        match step.verb:
+            case "delete":
+                if self.is_off:
+                    raise Off(step.file)
+                action()
+                self._files.pop(step.file, None)
+            case "sync":
+                # The real file need not be: what a loss of power leaves is known here.
+                self.sync(step.file)
+            case _:
+                self._write(step, action)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: FBT001, N802 - SQLite's.
-        """Delete a file."""
-        if self.is_off:
-            raise Off(filename)
-        super().xDelete(filename, syncdir)
-        self._files.pop(Path(filename).name, None)
-
-    def is_watched(self, path: Path) -> bool:
-        """Whether a file is one of the directory's."""
-        return path.parent == self.data
-
-    def write(self, file: str, offset: int, data: bytes | None, write: Callable[[], None]) -> None:
+    def _write(self, step: Step, action: Callable[[], None]) -> None:
         """Write to a file, or cut it off."""
         self._work(_WRITE_S)
-        if _is_due(self.trouble, "no_space_after"):
+        if self._is_full(step):
             self.failures += 1
-            raise apsw.FullError(f"no space for {file}")
+            raise apsw.FullError(f"no space for {step.file}")
         self.writes += 1
-        write()
-        if data is not None:
+        action()
+        written: bytes | None = None
+        if step.verb == "write":
             # On its way to the file, a page got its checksum.
-            with (self.data / file).open("rb") as written:
-                written.seek(offset)
-                data = written.read(len(data))
-        self._files.setdefault(file, _OnDisk()).unsynced.append(_Write(offset, data))
+            fd = os.open(f"{self._root}/{step.file}", os.O_RDONLY)
+            written = os.pread(fd, len(step.data), step.offset)
+            os.close(fd)
+        self._files.setdefault(step.file, _OnDisk()).unsynced.append(_Write(step.offset, written))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether files can grow."""
+        return self._loop.time() >= self._full_until_s
+
+    def make_room(self) -> None:
+        """Let files grow again."""
+        self._full_until_s = 0.0
+
+    def _is_full(self, step: Step) -> bool:
+        """Whether a write finds no space; one into what a file has already does, but once."""
+        if step.verb != "write":
+            return False
+        if _is_due(self.trouble, "no_space_after"):
+            self._full_until_s = self._loop.time() + self.trouble.full_s
+            return True
+        if self.has_room:
+            return False
+        return step.offset + len(step.data) > (self.data / step.file).stat().st_size
 
     def sync(self, file: str) -> None:
         """Sync a file: what was written to it is on disk then."""
@@ -191,53 +208,30 @@ def _is_due(trouble: Trouble, what: str) -> bool:
     return left == 0
 
 
-class _File(apsw.VFSFile):
-    def __init__(
-        self, machine: Machine, name: str | apsw.URIFilename | None, path: Path, flags: list[int]
-    ) -> None:
-        super().__init__(machine.base, name, flags)
-        self._machine = machine
-        self._file = path.name
-        self._is_watched = machine.is_watched(path)
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name.
-        def write() -> None:
-            super(_File, self).xWrite(data, offset)
-
-        if self._is_watched:
-            self._machine.write(self._file, offset, bytes(data), write)
-        else:
-            write()
-
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802 - SQLite's name.
-        def truncate() -> None:
-            super(_File, self).xTruncate(newsize)
-
-        if self._is_watched:
-            self._machine.write(self._file, newsize, None, truncate)
-        else:
-            truncate()
-
-    def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - SQLite's name.
-        if self._is_watched:
-            self._machine.sync(self._file)
-
-
 class Directory(DataDirectory):
     """A data directory on such a machine."""
 
-    def __init__(self, machine: Machine) -> None:
-        """Hold the machine's directory."""
+    def __init__(self, machine: Machine, opened: Callable[[apsw.Connection], object]) -> None:
+        """Hold the machine's directory; `opened` is told of each connection to the database."""
         super().__init__(machine.data)
         self._machine = machine
-        #: Told of each further connection.
-        self.opened_beside: Callable[[apsw.Connection], object] = lambda _: None
+        self._opened = opened
+
+    def open_database(self, *, needs_room: bool = True) -> apsw.Connection:
+        """Open the database."""
+        connection = super().open_database(needs_room=needs_room)
+        self._opened(connection)
+        return connection
 
     def open_beside(self) -> apsw.Connection:
         """Open the database a second time."""
         connection = super().open_beside()
-        self.opened_beside(connection)
+        self._opened(connection)
         return connection
+
+    def has_room(self) -> bool:
+        """Whether the machine's disk has room."""
+        return self._machine.has_room
 
     def sync_database(self) -> None:
         """Sync the database's file, as a checkpoint does."""

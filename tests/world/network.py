@@ -1,21 +1,24 @@
 """The network between clients and a server: slow, and it loses requests and replies."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Final
 
-from tests.world.calls import carry_out
+from qmq.engine.waiting import Gone
+from tests.world.calls import Calls
 from tests.world.history import Op
 from tests.world.loop import SimulatedLoop
+from tests.world.queues import QueueKind
 from tests.world.server import Server
 
 #: Seconds that a request or reply is on its way, on average.
 _TRAVELS_S: Final = 2e-3
 
 #: Seconds after which nothing is left of a call that a client has given up.
-LINGERS_S: Final = 3.0
+LINGERS_S: Final = 10.0
 
 
 class NobodyThere(Exception):
@@ -39,14 +42,22 @@ class Network:
     """Carries calls to whichever server there is."""
 
     def __init__(
-        self, loop: SimulatedLoop, chance: Random, server: Callable[[], Server | None]
+        self,
+        loop: SimulatedLoop,
+        chance: Random,
+        kinds: Mapping[str, QueueKind],
+        server: Callable[[], Server | None],
     ) -> None:
-        self._loop = loop
-        self._chance = chance
-        self._server = server
+        self.loop = loop
+        self.chance = chance
+        self._kinds = kinds
+        #: The server that is there.
+        self.server = server
         self.weather = Weather()
         #: How many requests and replies were lost, and how many calls went on without a client.
         self.requests_lost = self.replies_lost = self.left_alone = 0
+        #: How many connections of streams broke.
+        self.streams_broken = 0
 
     async def call(self, op: Op) -> Any:  # noqa: ANN401 - As the broker returns it.
         """Make a call; whoever is cancelled does not know what becomes of it.
@@ -56,29 +67,34 @@ class Network:
             Broken: it ended while it had the call.
             QError: it has refused the call.
         """
-        reply: asyncio.Future[Any] = self._loop.create_future()
-        way = self._loop.create_task(self._carry(op, reply))
+        reply: asyncio.Future[Any] = self.loop.create_future()
+        way = self.loop.create_task(self._carry(op, reply))
         try:
             return await reply
         finally:
             if not way.done():
-                # A server hears of a client that has left, or does not.
-                if self._chance.random() < 0.5:
-                    way.cancel()
-                else:
-                    self.left_alone += 1
-                    self._loop.call_later(LINGERS_S, way.cancel)
+                self._leave(way)
+
+    def _leave(self, way: asyncio.Task[None]) -> None:
+        """Give a call up: a server is told, or asks, or hears nothing of it."""
+        if self.chance.random() < 0.5:
+            way.cancel()
+        else:
+            self.left_alone += 1
+            self.loop.call_later(LINGERS_S, way.cancel)
 
     async def _carry(self, op: Op, reply: asyncio.Future[Any]) -> None:
-        if not await self._travel():
+        if not await self.travel():
             self.requests_lost += 1
             return
-        server = self._server()
+        server = self.server()
         if server is None:
-            await self._travel()
+            await self.travel()
             _answer(reply, NobodyThere())
             return
-        answer = server.run(carry_out(server.broker, op))
+        asks = self.chance.random() < 0.5
+        calls = self.calls(server)
+        answer = server.run(calls.carry_out(op, partial(_has_left, reply, asks=asks)))
         try:
             await asyncio.wait((answer, server.ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -87,15 +103,24 @@ class Network:
             _answer(reply, Broken())
             return
         error = answer.exception()
-        if not await self._travel():
+        if isinstance(error, Gone) or not await self.travel():
             self.replies_lost += 1
             return
         _answer(reply, error or answer.result())
 
-    async def _travel(self) -> bool:
+    def calls(self, server: Server) -> Calls:
+        """Return what carries out calls on a server."""
+        return Calls(server.broker, self._kinds, server.wall.now_ns)
+
+    async def travel(self) -> bool:
         """Be on the way; return whether that leads anywhere."""
-        await asyncio.sleep(self._chance.expovariate(1 / _TRAVELS_S) * self.weather.slowness)
-        return self._chance.random() >= self.weather.lost
+        await asyncio.sleep(self.chance.expovariate(1 / _TRAVELS_S) * self.weather.slowness)
+        return self.chance.random() >= self.weather.lost
+
+
+async def _has_left(reply: asyncio.Future[Any], *, asks: bool) -> bool:
+    """Tell whether a client has given its call up, as far as that can be known."""
+    return asks and reply.done()
 
 
 def _answer(reply: asyncio.Future[Any], answer: object) -> None:

@@ -5,13 +5,15 @@ does something. A rule yields a sentence for each thing that is wrong.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from itertools import combinations, pairwise, permutations
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations, pairwise, permutations, zip_longest
 from typing import Final
 
 from qmq.values import NS_PER_S, Durability
 from tests.world.evidence import Delivery, Evidence, Fact, Message
-from tests.world.history import NEVER, Op, Told
+from tests.world.history import NEVER, Fault, Op, Taken, Told
+from tests.world.queues import QueueKind
+from tests.world.rooms import may_have_made_room
 
 #: A clock may be looked at by so many seconds before or after it was set.
 _CLOCK_LATE_S: Final = 3.0
@@ -26,12 +28,16 @@ def no_phantoms(evidence: Evidence) -> Iterator[str]:
     copies: defaultdict[str, list[Message]] = defaultdict(list)
     for message in evidence.messages.values():
         copies[message.payload].append(message)
-        for delivery in message.deliveries:
-            if delivery.taken.payload != message.payload:
-                yield f"{message.payload} has become {delivery.taken.payload}"
-            if not any(op.begin < delivery.op.end for op in message.attempts):
-                yield f"{message.payload} was handed out before anybody added it"
+        seen = [(each.op, each.taken.payload) for each in message.deliveries]
+        seen += [(each.op, each.shown.payload) for each in message.sights]
+        for op, payload in seen:
+            if payload != message.payload:
+                yield f"{message.payload} has become {payload}"
+            if not any(each.begin < op.end for each in message.attempts):
+                yield f"{message.payload} was there before anybody added it"
     for payload, found in copies.items():
+        if payload in evidence.scheduled:
+            continue
         attempts = evidence.attempts[payload]
         most = sum(op.may_have_happened for op in attempts)
         told = {each.id for op in attempts for each in _told(op, payload)}
@@ -52,14 +58,14 @@ def _told(op: Op, payload: str) -> list[Told]:
 
 
 def nothing_comes_back(evidence: Evidence) -> Iterator[str]:
-    """What was popped, acked or purged is handed out no more, once that is answered."""
+    """What was popped, acked or purged is neither handed out nor shown, once that is answered."""
     for message in evidence.messages.values():
         for fact in message.removed:
             lost_at = evidence.lost_at(fact)
-            for delivery in message.deliveries:
-                if fact.end < delivery.op.begin < lost_at and delivery.op.end < lost_at:
+            for op in message.seen_by:
+                if fact.end < op.begin < lost_at and op.end < lost_at:
                     yield (
-                        f"{message.payload} was handed out by #{delivery.op.number} after"
+                        f"{message.payload} was there for #{op.number} after"
                         f" #{fact.op.number} had removed it"
                     )
 
@@ -70,8 +76,10 @@ def removed_once(evidence: Evidence) -> Iterator[str]:
         leases = {
             (fact.op.number, lease_id)
             for fact in message.removed
-            for lease_id in fact.op.lease_ids
-            if evidence.lost_at(fact) == NEVER and _holds(message, fact.op.queue, lease_id)
+            for lease_id, why in zip_longest(fact.op.lease_ids, fact.op.refused)
+            if not why
+            and evidence.lost_at(fact) == NEVER
+            and _holds(message, fact.op.queue, lease_id)
         }
         if len({lease_id for _, lease_id in leases}) > 1:
             yield f"{message.payload} was acked by several leases: {sorted(leases)}"
@@ -86,7 +94,7 @@ def removed_once(evidence: Evidence) -> Iterator[str]:
 
 def _holds(message: Message, queue: str, lease_id: str) -> bool:
     return any(
-        each.op.queue == queue and each.taken.lease_id == lease_id for each in message.deliveries
+        each.queue == queue and each.taken.lease_id == lease_id for each in message.deliveries
     )
 
 
@@ -108,25 +116,18 @@ def _overlap(evidence: Evidence, first: Delivery, second: Delivery) -> bool:
     """Whether a message was handed out a second time while the first one had it for sure."""
     if first.op.begin > second.op.end:
         return False
-    if first.op.end >= second.op.begin:
+    begin = second.op.begin
+    if first.op.end >= begin:
         is_first = (
-            first.op.queue == second.op.queue
+            first.queue == second.queue
             and bool(second.taken.lease_id)
             and first.taken.line == second.taken.line
             and first.taken.fence < second.taken.fence
         )
         if not is_first:
             return False
-    if evidence.ended_from(first) < second.op.end:
-        return False
-    fact = Fact(first.op, first.op.begin, first.op.end, first.op.level)
-    is_weak = first.op.level < Durability.FSYNC
-    if is_weak and evidence.ends_between(first.op.begin, second.op.end):
-        return False
-    if evidence.lost_at(fact) < second.op.end:
-        return False
-    _, most_ns = evidence.steady_ns(first.op.began_s, second.op.ended_s)
-    return most_ns < evidence.until_ns(first, second.op.end)
+        begin = first.op.end
+    return evidence.holds(first, begin, second.op.end, second.op.ended_s)
 
 
 def fences_grow(evidence: Evidence) -> Iterator[str]:
@@ -137,7 +138,7 @@ def fences_grow(evidence: Evidence) -> Iterator[str]:
             key=lambda each: each.op.begin,
         )
         for first, second in combinations(leased, 2):
-            if first.op.queue != second.op.queue or first.taken.line != second.taken.line:
+            if first.queue != second.queue or first.taken.line != second.taken.line:
                 continue
             if evidence.ends_between(first.op.begin, second.op.end) and (
                 min(first.op.level, second.op.level) < Durability.FSYNC
@@ -159,8 +160,12 @@ def not_before_its_delay(evidence: Evidence) -> Iterator[str]:
         makers = [message.maker] if message.maker else message.attempts
         if not delay_ns or not makers:
             continue
+        handed_out = min((each.op.end for each in message.deliveries), default=NEVER)
         for delivery in message.deliveries:
             op = delivery.op
+            if handed_out < op.begin:
+                # It was due once, whatever became of the clock.
+                continue
             least_ns = min(evidence.steady_ns(each.began_s, op.ended_s)[0] for each in makers)
             _, most_ns = evidence.steady_ns(op.began_s, op.ended_s)
             if most_ns < least_ns + delay_ns:
@@ -171,13 +176,12 @@ def not_after_its_ttl(evidence: Evidence) -> Iterator[str]:
     """What has expired is handed out to nobody."""
     for message in evidence.messages.values():
         ttl_ns = round(message.asked.ttl_s * NS_PER_S)
-        if not ttl_ns or not message.added:
+        adds = [fact.op for fact in message.added if fact.op.told]
+        if not ttl_ns or not adds:
             continue
         for delivery in message.deliveries:
             op = delivery.op
-            most_ns = min(
-                evidence.steady_ns(fact.op.began_s, fact.op.ended_s)[1] for fact in message.added
-            )
+            most_ns = min(evidence.steady_ns(each.began_s, each.ended_s)[1] for each in adds)
             least_ns, _ = evidence.steady_ns(op.began_s, op.ended_s)
             if least_ns > most_ns + ttl_ns:
                 yield f"{message.payload} was handed out by #{op.number} after its ttl"
@@ -194,7 +198,7 @@ def dedup_ids_are_known(evidence: Evidence) -> Iterator[str]:
             makers = first.maker, second.maker
             if not makers[0] or not makers[1]:
                 continue
-            facts = [Fact(op, op.begin, op.end, op.level) for op in makers if op]
+            facts = [Fact.told(op, op.target) for op in makers if op]
             if any(evidence.lost_at(fact) < NEVER for fact in facts):
                 continue
             spans = [evidence.steady_ns(fact.op.began_s, fact.op.ended_s) for fact in facts]
@@ -207,16 +211,19 @@ def dedup_ids_are_known(evidence: Evidence) -> Iterator[str]:
 
 
 def order_holds(evidence: Evidence) -> Iterator[str]:
-    """What came first goes first: in a queue that is only popped, and in each group."""
-    lines: defaultdict[tuple[str, str], list[Message]] = defaultdict(list)
-    for message in evidence.messages.values():
-        if message.queue.in_order or message.queue.in_groups:
-            lines[message.queue.name, message.asked.group_id].append(message)
-    for messages in lines.values():
+    """What came first goes first: in each group, and in a queue that is only popped."""
+    for messages in _lines(evidence):
         for first, second in permutations(messages, 2):
             if not _goes_before(first, second):
                 continue
-            for delivery in second.deliveries:
+            seen = list(second.deliveries)
+            # Who peeks sees what goes next.
+            seen += [
+                Delivery(each.op, Taken(second.id, second.payload), each.at)
+                for each in second.sights
+                if each.op.verb == "peek" and second.queue.in_order
+            ]
+            for delivery in seen:
                 if _was_there(evidence, first, delivery):
                     yield (
                         f"{second.payload} was handed out by #{delivery.op.number} before"
@@ -224,9 +231,21 @@ def order_holds(evidence: Evidence) -> Iterator[str]:
                     )
 
 
+def _lines(evidence: Evidence) -> Iterable[list[Message]]:
+    """Return the messages that go one after the other: those of a group, or of a fair_key."""
+    lines: defaultdict[tuple[str, ...], list[Message]] = defaultdict(list)
+    for message in evidence.messages.values():
+        asked, queue = message.asked, message.queue
+        if asked.group_id:
+            lines[queue.name, "group", asked.group_id].append(message)
+        elif queue.in_order:
+            lines[queue.name, "key", asked.fair_key].append(message)
+    return lines.values()
+
+
 def _goes_before(first: Message, second: Message) -> bool:
     """Whether one message is to be handed out before another one, if both can be."""
-    if first.asked.priority != second.asked.priority:
+    if first.asked.priority != second.asked.priority and not first.asked.group_id:
         return first.asked.priority > second.asked.priority
     makers = first.maker, second.maker
     if makers[0] and makers[0] is makers[1]:
@@ -253,7 +272,8 @@ def _was_there(evidence: Evidence, message: Message, delivery: Delivery) -> bool
         op.begin, min(each.end for each in later)
     ):
         return False
-    if not message.asked.delay_s:
+    # What is kept back keeps its group back as well.
+    if not message.asked.delay_s or message.asked.group_id:
         return True
     makers = [message.maker] if message.maker else message.attempts
     _, added_ns = evidence.steady_ns(min(each.began_s for each in makers), op.began_s)
@@ -268,7 +288,7 @@ def nothing_is_lost(evidence: Evidence) -> Iterator[str]:
     """
     families: defaultdict[frozenset[str], list[str]] = defaultdict(list)
     for message in evidence.messages.values():
-        if message.asked.ttl_s or message.removers:
+        if message.asked.ttl_s or message.removers or may_have_made_room(evidence, message):
             continue
         if any(evidence.lost_at(fact) == NEVER for fact in message.added):
             families[_family(evidence, message.queue.name)].append(message.payload)
@@ -289,6 +309,11 @@ def _family(evidence: Evidence, queue: str) -> frozenset[str]:
     return frozenset({queue, dead} if dead else {queue})
 
 
+def _keeps_all(kind: QueueKind) -> bool:
+    """Whether nothing leaves a queue but by those who take it."""
+    return not (kind.is_doomed or kind.drops or (kind.in_groups and kind.is_paused))
+
+
 def _rest_of_batches(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Return messages that were never seen, and came with others that were: payload and queue."""
     seen: dict[str, list[Op]] = defaultdict(list)
@@ -301,10 +326,11 @@ def _rest_of_batches(evidence: Evidence) -> Iterator[tuple[str, str]]:
             continue
         proofs = [each for asked in op.messages for each in seen.get(asked.payload, ())]
         queue = op.target or op.queue
-        facts = [Fact(op, op.begin, proof.end, proof.level) for proof in proofs]
+        facts = [Fact(op, op.begin, proof.end, proof.level, queue) for proof in proofs]
         if not any(evidence.lost_at(fact) == NEVER for fact in facts):
             continue
-        if any(each.ttl_s for each in op.messages) or evidence.kinds[queue].is_doomed:
+        kind = evidence.kinds[queue]
+        if any(each.ttl_s for each in op.messages) or not _keeps_all(kind):
             continue
         for asked in op.messages:
             if asked.payload not in seen or not seen[asked.payload]:
@@ -334,8 +360,7 @@ def the_steady_clock_goes_on(evidence: Evidence) -> Iterator[str]:
         ends = [at for at, each in enumerate(between) if each.verb in {"kill", "power", "stop"}]
         down = sum(each.ns for each in between[ends[0] :] if each.verb == "set") if ends else 0
         running = between[: ends[0]] if ends else between
-        stops = [each for each in between if each.verb in {"broken", "kill", "power", "stop"}]
-        kept_s = stops[0].at_s - _CLOCK_LATE_S if stops else NEVER
+        kept_s = _kept_until_s(faults[before : after + 1])
         late = [each.ns for each in running if each.verb == "set" and each.at_s > kept_s]
         may_be = {sum(late[at:]) for at in range(len(late) + 1)}
         found = faults[after].ns - faults[before].ns - down
@@ -346,23 +371,19 @@ def the_steady_clock_goes_on(evidence: Evidence) -> Iterator[str]:
             )
 
 
-#: All of them.
-RULES: Final[tuple[Rule, ...]] = (
-    no_phantoms,
-    nothing_comes_back,
-    removed_once,
-    one_lease_at_a_time,
-    fences_grow,
-    not_before_its_delay,
-    not_after_its_ttl,
-    dedup_ids_are_known,
-    order_holds,
-    nothing_is_lost,
-    counts_add_up,
-    the_steady_clock_goes_on,
-)
+def _kept_until_s(faults: Sequence[Fault]) -> float:
+    """Return until when a server has kept for sure how its clocks were set.
 
-
-def problems_of(evidence: Evidence) -> list[str]:
-    """Return what is wrong with a history."""
-    return [f"{rule.__name__}: {each}" for rule in RULES for each in rule(evidence)]
+    Args:
+        faults: what happened from its start to that of the next one.
+    """
+    kept_s = since_s = faults[0].at_s
+    is_well = True
+    for fault in faults[1:]:
+        if fault.verb in {"broken", "full", "kill", "power", "stop"}:
+            if is_well and fault.at_s - since_s >= _CLOCK_LATE_S:
+                kept_s = fault.at_s - _CLOCK_LATE_S
+            is_well = False
+        elif fault.verb == "room":
+            is_well, since_s = True, fault.at_s
+    return kept_s

@@ -75,6 +75,7 @@ class Server:
         chance: Random,
         new_id: RandomIds,
         on_failure: Callable[[str], None],
+        on_recovery: Callable[[], None],
     ) -> None:
         """Begin; `start` starts it.
 
@@ -85,13 +86,15 @@ class Server:
             chance: decides what it is set to, and when its workers work.
             new_id: makes ids.
             on_failure: called when the DISK store fails.
+            on_recovery: called when it has found room after that, and goes on.
         """
         self._machine = machine
         self._loop = loop
-        self._wall = wall
+        self.wall = wall
         self._chance = chance
         self._new_id = new_id
         self._on_failure = on_failure
+        self._on_recovery = on_recovery
         self._context: Context = copy_context()
         self._context.run(_OWNER.set, self)
         #: In order, unlike a set.
@@ -99,6 +102,7 @@ class Server:
         self._workers: list[SimulatedWorker] = []
         self._connections: list[apsw.Connection] = []
         self._directory: Directory | None = None
+        self._disk: DiskStore | None = None
         #: Done when it is no more.
         self.ended: asyncio.Future[None] = loop.create_future()
         self.broker: Broker
@@ -115,27 +119,15 @@ class Server:
         self._context.run(self._start)
 
     def _start(self) -> None:
-        directory = self._directory = Directory(self._machine)
-        connection = directory.open_database()
-        self._connections.append(connection)
-        directory.opened_beside = self._connections.append
-        disk = DiskStore(
-            directory,
-            connection,
-            cache_bytes_max=self._chance.choice(_CACHES),
-            on_failure=self._on_failure,
-            patience=self._chance.choice(_PATIENCES),
-            upkeep=Upkeep(checkpoint_pages=_CHECKPOINT_PAGES),
-            hire=self._hire,
-        )
-        timer = self.steady = SteadyClock(self._loop, self._wall, disk.clock_offset_ns)
+        disk = self._disk = self._open_disk()
+        timer = self.steady = SteadyClock(self._loop, self.wall, disk.clock_offset_ns)
         self._clock_offset = ClockOffset(
-            self._wall, timer, disk.clock_offset_ns, disk.keep_clock_offset
+            self.wall, timer, disk.clock_offset_ns, disk.keep_clock_offset
         )
         self._clock_offset.start()
-        self.broker = Broker(
+        broker = self.broker = Broker(
             {Store.MEMORY: MemoryStore(), Store.DISK: disk},
-            clock=self._wall,
+            clock=self.wall,
             timer=timer,
             new_id=self._new_id,
             chance=self._chance.random,
@@ -144,7 +136,32 @@ class Server:
             redrives=disk.redrives,
             schedules=disk.schedules,
         )
-        self.broker.start()
+        disk.on_reload = lambda: broker.replace(
+            Store.DISK, disk.queues, disk.redrives, disk.schedules
+        )
+        disk.on_recovery = self._on_recovery
+        broker.start()
+
+    def _open_disk(self) -> DiskStore:
+        """Open the store that outlives the server, on the machine's disk.
+
+        All else in a world knows stores only by what the broker does with them.
+        """
+        directory = self._directory = Directory(self._machine, self._connections.append)
+        return DiskStore(
+            directory,
+            directory.open_database(),
+            cache_bytes_max=self._chance.choice(_CACHES),
+            on_failure=self._on_failure,
+            patience=self._chance.choice(_PATIENCES),
+            upkeep=Upkeep(checkpoint_pages=_CHECKPOINT_PAGES),
+            hire=self._hire,
+        )
+
+    @property
+    def mends_itself(self) -> bool:
+        """Whether its store has failed for want of room alone, and goes on when there is some."""
+        return self._disk is not None and self._disk.is_to_be_reloaded
 
     def _hire(
         self,

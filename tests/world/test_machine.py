@@ -7,8 +7,9 @@ from random import Random
 import apsw
 import pytest
 
+from tests.store.watched import DATABASE
 from tests.world.loop import SimulatedLoop
-from tests.world.machine import DATABASE, Machine, Off
+from tests.world.machine import Machine, Off
 
 Make = Callable[[int], Machine]
 

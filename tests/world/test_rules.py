@@ -1,32 +1,14 @@
 """The judge of histories: it catches each kind of wrong, and nothing that may be."""
 
-from collections.abc import Callable
-
 import pytest
 
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Durability
 from tests.world.history import Asked, Outcome, Taken, Told
-from tests.world.written import Written
+from tests.world.written import Cases, Write, Written, broken_rules, name_of
 
-_BAD: list[tuple[str, Callable[[Written], object]]] = []
-_GOOD: list[Callable[[Written], object]] = []
-
-
-def bad(rule: str) -> Callable[[Callable[[Written], object]], Callable[[Written], object]]:
-    """Have a history judged by which one rule is broken, and no other."""
-
-    def note(write: Callable[[Written], object]) -> Callable[[Written], object]:
-        _BAD.append((rule, write))
-        return write
-
-    return note
-
-
-def good(write: Callable[[Written], object]) -> Callable[[Written], object]:
-    """Have a history judged by which no rule is broken."""
-    _GOOD.append(write)
-    return write
+_CASES = Cases()
+bad, good = _CASES.bad, _CASES.good
 
 
 @bad("no_phantoms")
@@ -399,19 +381,13 @@ def _a_clock_that_was_set_a_moment_ago_is_not_known(it: Written) -> None:
     it.restart("power", set_s=600)
 
 
-@pytest.mark.parametrize(("rule", "write"), _BAD, ids=[write.__name__[1:] for _, write in _BAD])
-def test_what_may_not_be_is_caught(rule: str, write: Callable[[Written], object]) -> None:
+@pytest.mark.parametrize(("rule", "write"), _CASES.wrong, ids=name_of)
+def test_what_may_not_be_is_caught(rule: str, write: Write) -> None:
     """By the rule that it breaks, and no other."""
-    history = Written()
-    write(history)
-
-    assert history.broken_rules() == [rule]
+    assert broken_rules(write) == [rule]
 
 
-@pytest.mark.parametrize("write", _GOOD, ids=[write.__name__[1:] for write in _GOOD])
-def test_what_may_be_is_not(write: Callable[[Written], object]) -> None:
+@pytest.mark.parametrize("write", _CASES.right, ids=name_of)
+def test_what_may_be_is_not(write: Write) -> None:
     """Also where nobody knows what has happened."""
-    history = Written()
-    write(history)
-
-    assert history.broken_rules() == []
+    assert broken_rules(write) == []

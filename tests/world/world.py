@@ -18,21 +18,27 @@ import apsw
 from qmq.errors import QError, StoreFailed
 from qmq.testing import seeded_ids
 from qmq.values import NS_PER_S, Durability
-from tests.world.clients import Client, Consumer, Producer
+from tests.world.clients import GROUPS, Client, Keeper, Producer
+from tests.world.consumers import Consumer, StreamConsumer
 from tests.world.evidence import Evidence
 from tests.world.history import History, Op, Outcome
+from tests.world.judge import problems_of
 from tests.world.loop import SimulatedLoop
 from tests.world.machine import Machine, Trouble
 from tests.world.network import LINGERS_S, Network, Weather
-from tests.world.queues import QUEUES
-from tests.world.rules import problems_of
+from tests.world.queues import SCHEDULES, most_durable, some_queues
 from tests.world.server import Server, WallClock, owned_task
 
-#: Seconds for which a world goes on: some thousand calls, and a second of a processor's time.
-SECONDS: Final = 40.0
+#: Seconds for which a world goes on: some hundred calls, and a second of a processor's time.
+SECONDS: Final = 20.0
 
-_PRODUCERS: Final = 2
-_CONSUMERS: Final = 6
+#: How many clients there are of each kind.
+_CLIENTS: Final[tuple[tuple[type[Client], str, int], ...]] = (
+    (Producer, "p", 2),
+    (Consumer, "c", 4),
+    (StreamConsumer, "s", 2),
+    (Keeper, "k", 1),
+)
 
 #: Seconds between two faults, on average.
 _BETWEEN_FAULTS_S: Final = 2.5
@@ -40,9 +46,15 @@ _BETWEEN_FAULTS_S: Final = 2.5
 #: Seconds by which somebody sets the machine's clock.
 _SETS_S: Final = (-600, -30, -2, 1, 5, 60, 86_400)
 
-#: Seconds after which every lease, delay and back-off is over, of which the last can take five
-#: minutes, but for a clock that was set back.
-_PEACE_S: Final = 400.0
+#: Seconds for which a disk that is full stays so; 0 is for a moment, as by a quota.
+_FULL_S: Final = (0.0, 0.0, 0.5, 3.0)
+
+#: Seconds for which the last messages are waited for, each.
+_LAST_WAIT_S: Final = 20.0
+
+#: Seconds after which every lease, delay and back-off is over, of which none takes longer than
+#: half a minute, but for a clock that was set back.
+_PEACE_S: Final = 60.0
 
 
 class World:
@@ -59,11 +71,15 @@ class World:
         self._seconds = seconds
         self._chance = Random(self._seed)
         self.history = History()
+        #: The queues that there are, by name.
+        self.kinds = some_queues(self._chance)
         #: How many faults there were, by kind.
         self.faults: Counter[str] = Counter()
         #: What went wrong that no client can see.
         self.surprises: list[str] = []
         self._server: Server | None = None
+        #: Those that were killed: what was under way there never ends.
+        self._killed: list[Server] = []
         self._is_broken = False
         #: Whether nothing happens to a server any more.
         self._is_peace = False
@@ -90,17 +106,18 @@ class World:
 
     def problems(self) -> list[str]:
         """Return what was wrong, by what clients have seen or otherwise, once it has ended."""
-        return [*self.surprises, *problems_of(Evidence(self.history, QUEUES))]
+        return [*self.surprises, *problems_of(Evidence(self.history, self.kinds))]
 
     async def _live(self) -> None:
         self._needs_care = asyncio.Event()
-        self._network = Network(self._loop, self._chance, lambda: self._server)
-        self._setup: Client = self._client(Client, "setup")
+        self._network = Network(self._loop, self._chance, self.kinds, lambda: self._server)
+        self._setup: Keeper = self._client(Keeper, "setup")
         self._machine.on_off = lambda: self._loop.call_soon_threadsafe(self._go_off, self._server)
         await self._boot()
         clients = [
-            *(self._client(Producer, f"p{number}") for number in range(_PRODUCERS)),
-            *(self._client(Consumer, f"c{number}") for number in range(_CONSUMERS)),
+            self._client(kind, f"{name}{number}")
+            for kind, name, count in _CLIENTS
+            for number in range(count)
         ]
         tasks = [asyncio.ensure_future(each.run()) for each in clients]
         until_s = self._loop.time() + self._seconds
@@ -119,7 +136,7 @@ class World:
         await self._drain()
 
     def _client(self, kind: type[Any], name: str) -> Any:  # noqa: ANN401 - One of that kind.
-        return kind(name, self._seed, self.history, self._network)
+        return kind(name, self._seed, self.history, self._network, self.kinds)
 
     async def _befall(self) -> None:
         """Have one thing go wrong."""
@@ -128,7 +145,7 @@ class World:
             (3, self._cut_power),
             (4, self._cut_power_while_writing),
             (2, self._stop),
-            (2, self._have_no_space),
+            (6, self._have_no_space),
             (2, self._have_no_sync),
             (2, self._slow_disk_down),
             (3, self._set_clock),
@@ -164,6 +181,7 @@ class World:
 
     def _end(self, server: Server, how: str) -> None:
         server.kill()
+        self._killed.append(server)
         if how == "power":
             self._machine.lose_power()
         self._machine.trouble = Trouble()
@@ -196,6 +214,7 @@ class World:
     def _have_no_space(self) -> None:
         self.faults["no space"] += 1
         self._machine.trouble.no_space_after = self._chance.randint(0, 40)
+        self._machine.trouble.full_s = self._chance.choice(_FULL_S)
 
     def _have_no_sync(self) -> None:
         self.faults["no sync"] += 1
@@ -236,6 +255,7 @@ class World:
         while self._server is None:
             self._is_broken = False
             self._needs_care.clear()
+            failures = self._machine.failures
             server = Server(
                 self._machine,
                 self._loop,
@@ -243,17 +263,20 @@ class World:
                 chance=self._chance,
                 new_id=self._new_id,
                 on_failure=self._break,
+                on_recovery=self._recover,
             )
             try:
                 server.start()
             except (apsw.Error, QError):
-                if not self._machine.is_off:
+                if not self._machine.is_off and self._machine.failures == failures:
                     raise
                 self._end(server, self._chance.choice(("kill", "power")))
+                # A disk that is full is so for some time.
+                await asyncio.sleep(self._chance.expovariate(2))
             else:
                 self._server = server
                 self._note("boot", server.steady.ahead_ns)
-        for name in QUEUES:
+        for name in self.kinds:
             await self._make_queue(name)
 
     async def _make_queue(self, name: str) -> Op:
@@ -261,39 +284,73 @@ class World:
 
     def _break(self, _: str) -> None:
         """Take note that the DISK store has failed, unless that is how it heard of its end."""
-        if self._server:
-            self._is_broken = True
-            self._needs_care.set()
-            self._note("broken")
+        if self._server is None:
+            return
+        if self._server.mends_itself:
+            self._note("full")
+            return
+        self._is_broken = True
+        self._needs_care.set()
+        self._note("broken")
+
+    def _recover(self) -> None:
+        """Take note that the DISK store has found room."""
+        self._note("room")
 
     async def _drain(self) -> None:
         """Let everything come to its end, and take out all that is left."""
         self._is_peace = True
         self._network.weather = Weather(lost=0.0)
         self._machine.trouble = Trouble()
+        self._machine.make_room()
         await asyncio.sleep(LINGERS_S)
         if self._server is None or self._is_broken:
             await self._restart()
-        for name in QUEUES:
+        for name in self.kinds:
             # It may have been deleted, and nobody knows.
             while (await self._make_queue(name)).outcome is Outcome.UNKNOWN:
                 pass
+        await self._let_go_on()
+        await self._end_schedules()
         await asyncio.sleep(_PEACE_S + self._set_back_s)
         self.history.drained_from = self.history.length
         assert self._server
         self.surprises += self._server.problems()
-        for name in QUEUES:
+        redrives = await self._certainly("list_redrives", "dead")
+        if redrives.count:
+            self.surprises.append(f"{redrives.count} redrives go on, and nothing is in their way")
+        for redrive in redrives.names:
+            # Its target is full, until the messages there are taken out.
+            await self._certainly("stop_redrive", "dead", name=redrive)
+        for name in self.kinds:
             await self._certainly("stats", name)
-        for name in QUEUES:
-            while (await self._certainly("pop_batch", name, most=1_000)).taken:
+        for name in self.kinds:
+            while (
+                await self._certainly("pop_batch", name, most=1_000, seconds=_LAST_WAIT_S)
+            ).taken:
                 pass
         await self._server.stop()
         self._server = None
 
+    async def _let_go_on(self) -> None:
+        """End all pauses."""
+        for kind in self.kinds.values():
+            if kind.is_paused:
+                await self._certainly("resume", kind.name)
+                for group in GROUPS if kind.in_groups else ():
+                    await self._certainly("resume_group", kind.name, name=group)
+
+    async def _end_schedules(self) -> None:
+        """Have schedules add nothing more, and tell what they have added."""
+        for kind in self.kinds.values():
+            for name in SCHEDULES if kind.is_scheduled else ():
+                while not (await self._setup.put_schedule(kind, name, is_paused=True)).is_ok:
+                    pass
+
     async def _certainly(self, verb: str, queue: str, **asked: Any) -> Any:  # noqa: ANN401
         """Make a call until there is an answer."""
         while True:
-            op = await self._setup.call(verb, queue, level=_most(queue), **asked)
+            op = await self._setup.call(verb, queue, level=most_durable(self.kinds[queue]), **asked)
             if op.is_ok:
                 return op
             assert op.may_have_happened, op.answered()
@@ -302,8 +359,4 @@ class World:
         error = context.get("exception")
         # What is left of a server that was killed does not hear any more that it has failed.
         if not isinstance(error, StoreFailed | apsw.ConnectionClosedError):
-            self.surprises.append(f"{context['message']}: {error!r}")
-
-
-def _most(queue: str) -> Durability:
-    return Durability.FSYNC if QUEUES[queue].store.name == "DISK" else Durability.MEMORY
+            self.surprises.append(f"{context['message']}: {error!r} {context.get('task')}")

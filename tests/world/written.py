@@ -1,13 +1,14 @@
 """Histories that are written by hand, for the judge to judge."""
 
+from collections.abc import Callable
 from typing import Any
 
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Durability, Store
 from tests.world.evidence import Evidence
-from tests.world.history import NEVER, Asked, History, Op, Outcome, Taken, Told
+from tests.world.history import NEVER, Asked, History, Op, Outcome, Shown, Taken, Told
+from tests.world.judge import RULES
 from tests.world.queues import QUEUES
-from tests.world.rules import RULES
 
 
 class Written:
@@ -40,17 +41,32 @@ class Written:
     def begin(self, verb: str, queue: str, **asked: Any) -> Op:  # noqa: ANN401 - As `Op` has it.
         """Begin a call."""
         self._now_s += 1
-        is_disk = QUEUES[queue].store is Store.DISK
+        is_disk = queue not in QUEUES or QUEUES[queue].store is Store.DISK
         level = asked.pop("level", Durability.FSYNC if is_disk else Durability.MEMORY)
         return self.history.begin(Op(0, "c", verb, queue, 0, self._now_s, level, **asked))
 
-    def end(self, op: Op, outcome: Outcome = Outcome.OK, **answered: Any) -> Op:  # noqa: ANN401
+    def end(
+        self,
+        op: Op,
+        outcome: Outcome = Outcome.OK,
+        why: str = "",
+        **answered: Any,  # noqa: ANN401 - As `Op` has it.
+    ) -> Op:
         """Have a client know what has become of its call."""
         self._now_s += 1
         for name, value in answered.items():
             setattr(op, name, value)
-        self.history.end(op, outcome, self._now_s)
+        self.history.end(op, outcome, self._now_s, why)
         return op
+
+    def do(self, verb: str, queue: str, **asked: Any) -> Op:  # noqa: ANN401 - As above.
+        """Make a call that is answered, and tells nothing."""
+        return self.end(self.begin(verb, queue, **asked))
+
+    def browse(self, queue: str, *payloads: str, state: str = "READY", **asked: Any) -> Op:  # noqa: ANN401
+        """Have all messages shown that there are, or all like that; each is in the same state."""
+        op = self.begin("browse", queue, **asked)
+        return self.end(op, shown=tuple(Shown(p, p, state) for p in payloads), is_all=True)
 
     def add(
         self,
@@ -112,7 +128,43 @@ class Written:
         self.end(op, count=len(payloads) if count is None else count)
         self.pop(queue, *payloads)
 
-    def broken_rules(self) -> list[str]:
-        """Return the names of the rules that do not hold, in their order."""
-        evidence = Evidence(self.history, QUEUES)
-        return [rule.__name__ for rule in RULES if any(rule(evidence))]
+
+#: Writes a history.
+Write = Callable[[Written], object]
+
+
+class Cases:
+    """Histories to be judged."""
+
+    def __init__(self) -> None:
+        #: Those by which one rule is broken, and no other; and those by which none is.
+        self.wrong: list[tuple[str, Write]] = []
+        self.right: list[Write] = []
+
+    def bad(self, rule: str) -> Callable[[Write], Write]:
+        """Have a history judged by which one rule is broken, and no other."""
+
+        def note(write: Write) -> Write:
+            self.wrong.append((rule, write))
+            return write
+
+        return note
+
+    def good(self, write: Write) -> Write:
+        """Have a history judged by which no rule is broken."""
+        self.right.append(write)
+        return write
+
+
+def name_of(value: object) -> str:
+    """Return what a case is called."""
+    name: str = getattr(value, "__name__", "")
+    return name.strip("_")
+
+
+def broken_rules(write: Write) -> list[str]:
+    """Return the names of the rules that do not hold in a history, in their order."""
+    written = Written()
+    write(written)
+    evidence = Evidence(written.history, QUEUES)
+    return [rule.__name__ for rule in RULES if any(rule(evidence))]

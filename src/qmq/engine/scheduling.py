@@ -155,8 +155,9 @@ class Scheduling:
         for held in self._all():
             if held.queue.info.store is kind:
                 self._let_go(held, Changes())
+        now_ns = self._queues.now_ns()
         for held in self._take(schedules):
-            self._plan(held)
+            self._go_on(held, now_ns)
 
     def counts(self, queue: Queue) -> tuple[int, ScheduleCounts] | None:
         """Tell how many schedules a queue has and what they have done; None if it had none."""
@@ -167,7 +168,12 @@ class Scheduling:
         """Go on with all schedules; what was due before now was missed."""
         self._looked_ns = self._queues.now_ns()
         for held in self._all():
-            self._plan(held)
+            self._go_on(held, self._looked_ns)
+
+    def _go_on(self, held: _Held, now_ns: int) -> None:
+        """See to a schedule that was read from disk, at once if there is something to do."""
+        # If the clock was set back meanwhile, its next tick may be long in coming.
+        self._plan(held, now_ns if held.has_work(now_ns) else None)
 
     async def put(self, reference: str, name: str, plan: SchedulePlan) -> ScheduleState:
         """Make a schedule, or change the one of that name.

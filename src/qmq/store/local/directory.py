@@ -20,7 +20,7 @@ from qmq.store.local.checksums import (
     is_damage,
     unreadable,
 )
-from qmq.store.local.room import NO_ROOM, is_for_want_of_room, sync_data
+from qmq.store.local.room import NO_ROOM, has_room, is_for_want_of_room, sync_data
 from qmq.store.sql import load_migrations
 
 DATABASE: Final = "q.db"
@@ -143,6 +143,10 @@ class DataDirectory:
         if self._database_fd < 0:
             self._database_fd = os.open(self.path / DATABASE, os.O_RDWR | os.O_CLOEXEC)
         return self._database_fd
+
+    def has_room(self) -> bool:
+        """Find out whether the disk takes some megabytes, by writing them."""
+        return has_room(self.path)
 
     def sync_database(self) -> None:
         """Make sure that what was written to the database's file is on disk, if not in its log.

@@ -20,7 +20,6 @@ from qmq.store.local.figures import DiskFigures
 from qmq.store.local.journal import Journal
 from qmq.store.local.loading import load
 from qmq.store.local.recovering import Recovery, Wait, wait_for
-from qmq.store.local.room import has_room
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Patience, Sweeper
 from qmq.store.local.upkeep import Upkeep
@@ -222,7 +221,7 @@ class DiskStore(JournalledStore[Journal]):
     async def has_room(self) -> bool:
         """Whether the disk has room."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, has_room, self._directory.path)
+        return await loop.run_in_executor(None, self._directory.has_room)
 
     def take_changes(self) -> None:
         """Take all from now on, since there is room."""

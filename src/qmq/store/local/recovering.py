@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -62,18 +61,19 @@ class Recovery:
         store: Recoverable,
         *,
         wait: Wait = wait_for,
-        now_s: Callable[[], float] = time.monotonic,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
         """Make one that has nothing to see to yet.
 
         Args:
             store: what it sees to.
             wait: measures the time between two looks at the disk.
-            now_s: tells the time in seconds, from any moment on.
+            now_s: tells the time in seconds, from any moment on; by default, that of the event
+                loop that runs.
         """
         self._store = store
         self._wait = wait
-        self._now_s = now_s
+        self._now_s = now_s or asyncio.get_running_loop().time
         self._look_s = _LOOK_S
         #: When the store went on last.
         self._went_on_s: float | None = None
