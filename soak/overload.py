@@ -64,7 +64,7 @@ _PLAN: Final = {
 #: Calls a second of the well-behaved client.
 _RATE: Final = 200
 _QUIET_S: Final = 5.0
-_CALL_TIMEOUT_S: Final = 10.0
+_CALL_TIMEOUT_S: Final = 30.0
 
 
 @dataclass

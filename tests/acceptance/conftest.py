@@ -33,6 +33,21 @@ def shared_q(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningQ]:
 
 
 @pytest.fixture(scope="session")
+def q_to_clear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningQ]:
+    """One q for all tests that want one without queues, and leave it running."""
+    yield from _run(tmp_path_factory.mktemp("q_to_clear"))
+
+
+@pytest.fixture
+def bare_q(q_to_clear: RunningQ) -> RunningQ:
+    """A q without queues, which goes on after the test."""
+    with connected(q_to_clear.address) as client:
+        for queue in client.list_queues().queues:
+            client.delete_queue(queue_id=queue.meta.id)
+    return q_to_clear
+
+
+@pytest.fixture(scope="session")
 def client(shared_q: RunningQ) -> Iterator[StockClient]:
     """A stock gRPC client of the q that tests share."""
     with connected(shared_q.address) as client:

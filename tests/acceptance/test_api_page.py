@@ -152,9 +152,9 @@ class Story:
 
 
 @pytest.mark.parametrize("program", ["curl", "qcli"])
-def test_examples_answer_as_shown(q_server: RunningQ, program: str) -> None:
+def test_examples_answer_as_shown(bare_q: RunningQ, program: str) -> None:
     """Each method's example, by curl and by qcli, has the reply that stands below it."""
-    story = Story(q_server)
+    story = Story(bare_q)
 
     for method in STORY:
         if program == "curl" and method in STREAMS:
@@ -317,7 +317,7 @@ def assert_fails(q: RunningQ, call: Failing) -> None:
     assert (reply.status, reply.json["code"]) == documented_statuses()[call.reason], call
 
 
-def test_methods_fail_as_documented(q_server: RunningQ) -> None:
+def test_methods_fail_as_documented(bare_q: RunningQ) -> None:
     """The reasons are those of the methods, and the statuses those of the reasons."""
     for path, body in (
         ("", {"name": "dead"}),
@@ -328,10 +328,10 @@ def test_methods_fail_as_documented(q_server: RunningQ) -> None:
         ("/paused/pause", {"adds": True}),
         ("", {"name": "memory", "store": "MEMORY"}),
     ):
-        assert rest(q_server.address, "POST", f"/v1/queues{path}", body).status == 200
+        assert rest(bare_q.address, "POST", f"/v1/queues{path}", body).status == 200
 
     for call in FAILING:
-        assert_fails(q_server, call)
+        assert_fails(bare_q, call)
 
 
 def test_methods_of_a_small_q_fail_as_documented(q_server: RunningQ) -> None:

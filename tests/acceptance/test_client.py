@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
@@ -115,7 +116,8 @@ class TestConsumingThreads(ConsumingThreadsConformance):
 
 
 #: Long enough for a q to start on a machine that has other things to do.
-PATIENT = qmq.Retry(duration=80)
+PATIENCE_S = 80.0
+PATIENT = qmq.Retry(duration=PATIENCE_S)
 
 
 class Load:
@@ -153,6 +155,8 @@ class Load:
         while not self._is_over:
             await self._queue.info()
             self.reads += 1
+            # As fast as that, it would take what the others need.
+            await asyncio.sleep(0.005)
 
     async def grows(self) -> None:
         """Wait until each of the three has done something more."""
@@ -163,12 +167,12 @@ class Load:
             await asyncio.sleep(0.01)
 
     async def run(self, q: RunningQ, *, kill: bool) -> None:
-        """Restart q three times under the load."""
+        """Restart q twice under the load."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.read())
             producer = tasks.create_task(self.produce())
             consumer = tasks.create_task(self.consume())
-            for _ in range(3):
+            for _ in range(2):
                 await self.grows()
                 await asyncio.to_thread(q.kill if kill else q.stop)
                 await asyncio.to_thread(q.start)
@@ -183,7 +187,7 @@ class Load:
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 async def test_clients_outlive_the_server(q_server: RunningQ, kill: bool) -> None:  # noqa: FBT001
     """Calls are repeated where that is safe; no message comes twice, or out of order."""
-    async with qmq.AsyncClient(q_server.address, retry=PATIENT) as client:
+    async with qmq.AsyncClient(q_server.address, timeout=PATIENCE_S, retry=PATIENT) as client:
         load = Load(client, await client.new_queue("mail", store="DISK"))
 
         await load.run(q_server, kill=kill)
@@ -191,22 +195,22 @@ async def test_clients_outlive_the_server(q_server: RunningQ, kill: bool) -> Non
     assert load.popped == sorted(set(load.popped))
     assert set(load.popped) <= {*load.added, *load.unknown}
     # A producer has one batch on its way, and this one a message in it; a consumer one pop. The
-    # next one may still reach a server that is about to die as well, three times.
-    assert len(load.unknown) <= 6
+    # next one may still reach a server that is about to die as well, twice.
+    assert len(load.unknown) <= 4
     lost = set(load.added) - set(load.popped)
-    assert len(lost) <= (3 if kill else 0)
+    assert len(lost) <= (2 if kill else 0)
 
 
 def test_threads_outlive_the_server(q_server: RunningQ) -> None:
     """Who waits in a pop without end is served by the server's successor."""
     with (
-        qmq.Client(q_server.address, retry=PATIENT) as client,
+        qmq.Client(q_server.address, timeout=PATIENCE_S, retry=PATIENT) as client,
         ThreadPoolExecutor() as threads,
     ):
         queue = client.new_queue("mail", store="DISK")
         first = threads.submit(next, iter(queue))
         while not queue.stats().waiting:
-            pass
+            time.sleep(0.01)
 
         q_server.stop()
         read = threads.submit(queue.info)

@@ -17,15 +17,51 @@ POP, ADD = "/proto.Q/Pop", "/proto.Q/Add"
 LARGE = 1_000_000
 
 
-@pytest.fixture
-def small_q(tmp_path: Path) -> Iterator[RunningQ]:
-    """A q that takes little of everything, with the empty queue "jobs"."""
-    q = RunningQ(tmp_path)
-    q.start("--transfer-timeout=1", "--calls-max=5", f"--transfer-bytes-max={2 * LARGE}")
+def _small(directory: Path, *arguments: str) -> Iterator[RunningQ]:
+    q = RunningQ(directory)
+    q.start("--calls-max=5", f"--transfer-bytes-max={2 * LARGE}", *arguments)
     with connected(q.address) as client:
         client.new_queue(store=pb.Queue.MEMORY, name="jobs", limit=-1)
     yield q
     q.stop()
+
+
+@pytest.fixture(scope="module")
+def any_small_q(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningQ]:
+    """A q that takes little of everything, with the empty queue "jobs", for all tests here."""
+    yield from _small(tmp_path_factory.mktemp("small_q"))
+
+
+@pytest.fixture(scope="module")
+def any_hasty_q(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningQ]:
+    """One that takes only what comes in within a second."""
+    yield from _small(tmp_path_factory.mktemp("hasty_q"), "--transfer-timeout=1")
+
+
+def has_room(q: RunningQ) -> bool:
+    """Whether it takes a call more."""
+    with Http2Client(q.address) as raw:
+        return raw.call("/proto.Q/ListQueues").code == 0
+
+
+def with_room(q: RunningQ) -> RunningQ:
+    """Return a q when it knows that those are gone who called it before."""
+    deadline = time.monotonic() + 60
+    while not has_room(q):
+        assert time.monotonic() < deadline
+    return q
+
+
+@pytest.fixture
+def small_q(any_small_q: RunningQ) -> RunningQ:
+    """A q that takes little of everything, and has nothing to do."""
+    return with_room(any_small_q)
+
+
+@pytest.fixture
+def hasty_q(any_hasty_q: RunningQ) -> RunningQ:
+    """One that takes only what comes in within a second."""
+    return with_room(any_hasty_q)
 
 
 def limit_of(details: error_details_pb2.ErrorInfo) -> tuple[str, str]:
@@ -36,12 +72,12 @@ def limit_of(details: error_details_pb2.ErrorInfo) -> tuple[str, str]:
 @pytest.mark.parametrize("path", [POP, "/proto.Q/Consume"])
 @pytest.mark.parametrize("part", [b"", b"\0\0\0", frame(b"abc", size=LARGE)])
 def test_a_request_that_does_not_come_in_is_ended(
-    small_q: RunningQ, path: str, part: bytes
+    hasty_q: RunningQ, path: str, part: bytes
 ) -> None:
     """Whether its client has sent nothing of it or a part."""
     if path != POP and len(part) > 3:
         part = frame(b"abc", size=1_000)
-    with Http2Client(small_q.address) as raw:
+    with Http2Client(hasty_q.address) as raw:
         stream = raw.open(path, GRPC)
         raw.send(stream, part)
         reply = raw.reply(stream)
@@ -51,12 +87,12 @@ def test_a_request_that_does_not_come_in_is_ended(
     assert found == ("REQUEST_TIMEOUT", "transfer_timeout")
 
 
-def test_who_waits_and_who_consumes_may_be_silent(small_q: RunningQ) -> None:
+def test_who_waits_and_who_consumes_may_be_silent(hasty_q: RunningQ) -> None:
     """Longer than a request may take, twice over."""
     request = pb.PopRequest(queue_id="jobs")
     request.wait.FromMilliseconds(2_500)
     opening = pb.ConsumeRequest(open=pb.ConsumeRequest.Open(queue_id="jobs", credit=1))
-    with Http2Client(small_q.address) as raw:
+    with Http2Client(hasty_q.address) as raw:
         consuming = raw.open("/proto.Q/Consume", GRPC)
         raw.send(consuming, frame(opening.SerializeToString()))
         reply = raw.call(POP, frame(request.SerializeToString()))
@@ -98,10 +134,7 @@ def test_calls_that_wait_for_nobody_make_room(small_q: RunningQ) -> None:
                 raw.reset(stream)
         raw.ping()
 
-    deadline = time.monotonic() + 30
-    with Http2Client(small_q.address) as raw:
-        while raw.call("/proto.Q/ListQueues").code != 0:
-            assert time.monotonic() < deadline
+    assert has_room(with_room(small_q))
 
 
 def test_large_requests_too_many_are_refused_by_their_heads(small_q: RunningQ) -> None:

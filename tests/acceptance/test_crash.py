@@ -1,7 +1,6 @@
 """kill -9 in the middle of work: what was acknowledged is there, once and in order."""
 
 import sqlite3
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ WRITERS = 64
 POPPERS = 16
 BATCHERS = 16
 #: Acknowledged messages after which q is killed.
-ENOUGH = 1_500
+ENOUGH = 600
 
 
 def kill_under_load(
@@ -61,7 +60,7 @@ def test_acknowledged_messages_survive(q_server: RunningQ) -> None:
     with connected(q_server.address) as client:
         queue_ids = [client.made(pb.Queue.DISK) for _ in range(QUEUES)]
 
-    for _ in range(3):
+    for _ in range(2):
         load = kill_under_load(
             q_server,
             lambda load: [
@@ -202,16 +201,15 @@ def test_deleted_queue_stays_deleted(q_server: RunningQ, big_queue: str) -> None
         client.put(kept, b"1")
         client.delete_queue(queue_id=big_queue)
     q_server.kill()
-    start = time.monotonic()
     q_server.start()
-    took_s = time.monotonic() - start
+    took_s = q_server.cpu_s
 
     with connected(q_server.address) as client:
         client.put(kept, b"2")
         assert [queue.meta.id for queue in client.list_queues().queues] == [kept]
         assert refused(client.pop, queue_id=big_queue).code == grpc.StatusCode.NOT_FOUND
         assert client.pop(queue_id=kept).message.payload == b"1"
-    assert took_s < 10
+    assert took_s < 5
     # What is left of the deleted queue is removed by and by, some rows with each commit.
     with connected(q_server.address) as client:
         for _ in range(200):

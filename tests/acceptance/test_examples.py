@@ -25,7 +25,7 @@ def examples(path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_examples_do_what_they_say(path: str, q_server: RunningQ) -> None:
+def test_examples_do_what_they_say(path: str, bare_q: RunningQ) -> None:
     """Each block goes on where the one before has ended, as a reader would paste them."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     found = examples(path)
@@ -33,7 +33,7 @@ def test_examples_do_what_they_say(path: str, q_server: RunningQ) -> None:
     assert found
     for text in found:
         output = io.StringIO()
-        code = compile(text.replace(ADDRESS, q_server.address), path, "exec", dont_inherit=True)
+        code = compile(text.replace(ADDRESS, bare_q.address), path, "exec", dont_inherit=True)
         with redirect_stdout(output):
             exec(code, namespace)  # noqa: S102 - That is what they are for.
         assert output.getvalue().splitlines() == _PRINTS.findall(text), text

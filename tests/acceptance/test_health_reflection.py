@@ -103,18 +103,18 @@ ENDINGS = pytest.mark.parametrize("ending", [ended_by_data, ended_by_trailers, n
 
 
 @ENDINGS
-def test_watching_costs_nothing(q_server: RunningQ, ending: Ending) -> None:
+def test_watching_costs_nothing(shared_q: RunningQ, ending: Ending) -> None:
     """20 watchers that wait take next to no processor time, however they ended their side."""
-    with Http2Client(q_server.address) as raw:
+    with Http2Client(shared_q.address) as raw:
         for _ in range(20):
             stream = raw.open(WATCH)
             raw.send(stream, frame(b""))
             ending(raw, stream)
             raw.messages(stream, 1)
-        before_s = q_server.cpu_s
+        before_s = shared_q.cpu_s
         time.sleep(1.0)
 
-        assert q_server.cpu_s - before_s < 0.3
+        assert shared_q.cpu_s - before_s < 0.3
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -47,17 +47,17 @@ def in_python(q: RunningQ, text: str, namespace: dict[str, object]) -> str:
     return output.getvalue()
 
 
-def test_page_can_be_pasted(q_server: RunningQ) -> None:
+def test_page_can_be_pasted(bare_q: RunningQ) -> None:
     """From the top to the bottom, on one server; what prints something prints what is said."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     told = 0
     for block in blocks(page("docs/ordering.md")):
         if block.language == "python":
-            printed = in_python(q_server, block.text, namespace)
+            printed = in_python(bare_q, block.text, namespace)
             assert printed.splitlines() == _PYTHON_PRINTS.findall(block.text), block.text
             continue
         assert block.language == "sh"
-        printed = in_shell(q_server, block.text)
+        printed = in_shell(bare_q, block.text)
         assert '"code"' not in printed
         for command, expected in _PRINTS.findall(block.text):
             told += 1
@@ -66,6 +66,6 @@ def test_page_can_be_pasted(q_server: RunningQ) -> None:
 
     assert told >= 6
     assert '"deduplicated":true' in in_shell(
-        q_server,
+        bare_q,
         f"""curl -s {ADDRESS}/v1/queues/orders -d '{{"options": {{"dedup_id": "order-1"}}}}'""",
     )

@@ -26,7 +26,7 @@ def test_nobody_is_hurt_while_q_is_overloaded() -> None:
 def test_nothing_grows_under_mixed_load(tmp_path: Path) -> None:
     """For a few seconds; each kind of call has done something."""
     command = [
-        *(sys.executable, str(SOAK / "mixed.py"), "--minutes", "0.1"),
+        *(sys.executable, str(SOAK / "mixed.py"), "--minutes", "0.06"),
         *("--plot", str(tmp_path / "mixed.svg"), "--ports", *map(str, free_ports(2))),
     ]
 

@@ -19,9 +19,9 @@ UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
-def qcli_alone(q_server: RunningQ) -> Qcli:
+def qcli_alone(bare_q: RunningQ) -> Qcli:
     """Runs qcli against a q without queues."""
-    return Qcli(q_server.address)
+    return Qcli(bare_q.address)
 
 
 def shown(done: Done) -> str:
@@ -396,14 +396,14 @@ def test_a_port_without_grpc_is_an_error(shared_q: RunningQ) -> None:
     )
 
 
-def test_tab_completes_queues(qcli_alone: Qcli, q_server: RunningQ) -> None:
+def test_tab_completes_queues(qcli_alone: Qcli, bare_q: RunningQ) -> None:
     """A queue is offered by its name, or else by its id."""
     made(qcli_alone, name="jobs")
     made(qcli_alone, name="jokes")
     queue_id = made(qcli_alone)
 
     def offered(typed: str) -> list[str]:
-        words = f"qcli --server={q_server.address} pop {typed}"
+        words = f"qcli --server={bare_q.address} pop {typed}"
         done = subprocess.run(
             [program("qcli")],
             check=True,
@@ -416,19 +416,20 @@ def test_tab_completes_queues(qcli_alone: Qcli, q_server: RunningQ) -> None:
     assert offered("job") == ["jobs"]
 
 
-def test_queues_on_disk_outlive_a_kill(qcli_alone: Qcli, q_server: RunningQ) -> None:
+def test_queues_on_disk_outlive_a_kill(q_server: RunningQ) -> None:
     """After kill -9 and a restart, qcli finds the DISK queue and its message, in order."""
-    durable = made(qcli_alone, "DISK", name="durable")
-    made(qcli_alone, name="fleeting")
+    qcli = Qcli(q_server.address)
+    durable = made(qcli, "DISK", name="durable")
+    made(qcli, name="fleeting")
     for payload in (b"1", b"2"):
-        assert qcli_alone("add", "durable", payload=payload).returncode == 0
+        assert qcli("add", "durable", payload=payload).returncode == 0
 
     q_server.kill()
     q_server.start()
 
-    (queue,) = json.loads(qcli_alone("list").stdout)["queues"]
+    (queue,) = json.loads(qcli("list").stdout)["queues"]
     assert (queue["meta"]["id"], queue["name"]) == (durable, "durable")
-    assert [payload_of(qcli_alone("pop", "durable")) for _ in range(2)] == ["MQ==", "Mg=="]
+    assert [payload_of(qcli("pop", "durable")) for _ in range(2)] == ["MQ==", "Mg=="]
 
 
 def test_a_command_loads_only_what_it_needs(shared_q: RunningQ) -> None:

@@ -379,15 +379,15 @@ def on_a_terminal(address: str, typed: str, *arguments: str) -> tuple[str, int]:
     return shown.decode(), running.returncode
 
 
-def test_a_purge_asks_for_the_name(q_server: RunningQ) -> None:
+def test_a_purge_asks_for_the_name(bare_q: RunningQ) -> None:
     """On a terminal, where it says how many messages are concerned."""
-    qcli = Qcli(q_server.address)
+    qcli = Qcli(bare_q.address)
     queue = made(qcli, name="jobs")
     fill(qcli, "jobs", 1_234)
 
-    thought_better, first = on_a_terminal(q_server.address, "\n", "purge", queue)
+    thought_better, first = on_a_terminal(bare_q.address, "\n", "purge", queue)
     left = stats(qcli, "jobs")["ready"]
-    meant, second = on_a_terminal(q_server.address, "jobs\n", "purge", queue)
+    meant, second = on_a_terminal(bare_q.address, "jobs\n", "purge", queue)
 
     assert "This removes all 1,234 messages of queue jobs. Type its name to go on:" in meant
     assert "that is not its name; nothing is removed" in thought_better

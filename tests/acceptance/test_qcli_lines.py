@@ -77,9 +77,9 @@ def memory_kib(*arguments: str, address: str, stdin: Path, stdout: Path) -> int:
     return int(peak.read_text(encoding="ascii"))
 
 
-def test_a_hundred_thousand_lines_come_back(q_server: RunningQ, tmp_path: Path) -> None:
+def test_a_hundred_thousand_lines_come_back(bare_q: RunningQ, tmp_path: Path) -> None:
     """Byte for byte from a queue on disk, and neither way takes more memory than a few do."""
-    made(Qcli(q_server.address), "DISK", name="lines")
+    made(Qcli(bare_q.address), "DISK", name="lines")
     some = random.Random(4)
     lines, few, out = tmp_path / "lines", tmp_path / "few", tmp_path / "out"
     lines.write_bytes(
@@ -89,7 +89,7 @@ def test_a_hundred_thousand_lines_come_back(q_server: RunningQ, tmp_path: Path) 
 
     def there_and_back(source: Path) -> list[int]:
         return [
-            memory_kib(*arguments, address=q_server.address, stdin=stdin, stdout=out)
+            memory_kib(*arguments, address=bare_q.address, stdin=stdin, stdout=out)
             for arguments, stdin in [
                 (("add", "lines", "--lines"), source),
                 (("pop", "lines", "--all", "--raw"), Path(os.devnull)),

@@ -21,9 +21,9 @@ from tests.acceptance.running import RunningQ, environment, program
 
 
 @pytest.fixture
-def qcli(q_server: RunningQ) -> Qcli:
+def qcli(bare_q: RunningQ) -> Qcli:
     """Runs qcli against a q without queues."""
-    return Qcli(q_server.address)
+    return Qcli(bare_q.address)
 
 
 def shown(qcli: Qcli, *arguments: str) -> dict[str, object]:
@@ -228,25 +228,25 @@ def screen(
             os.close(own)
 
 
-def test_top_is_drawn_again_and_again(q_server: RunningQ, qcli: Qcli) -> None:
+def test_top_is_drawn_again_and_again(bare_q: RunningQ, qcli: Qcli) -> None:
     """With what has changed; it leaves the terminal as it found it."""
     made(qcli, name="jobs")
-    with screen(q_server.address, "top", "--interval", "0.2") as top:
+    with screen(bare_q.address, "top", "--interval", "0.2") as top:
         first = top.until(r"jobs +MEMORY +0 .+ 0\.0 +0\.0 +0\.0 +0")
         put(qcli, "jobs", *[b"x"] * 500)
         top.until(r"jobs +MEMORY +500 +0 +0 +[\d.]+ KiB +[\d.]+s +[1-9]\d+ +0\.0 +0\.0 +0")
         status = top.end(signal.SIGINT)
 
     assert first.startswith("\x1b[?1049h\x1b[?25l")
-    assert f"{q_server.address}  by ready, every 0.2 s; Ctrl-C ends it" in first
+    assert f"{bare_q.address}  by ready, every 0.2 s; Ctrl-C ends it" in first
     assert "queues 1  ready 0  leased 0  delayed 0  added/s 0  done/s 0  dead/s 0" in first
     assert top.drawn.endswith("\x1b[?25h\x1b[?1049l")
     assert status == 130
 
 
-def test_top_leaves_the_terminal_alone_when_it_is_ended(q_server: RunningQ) -> None:
+def test_top_leaves_the_terminal_alone_when_it_is_ended(bare_q: RunningQ) -> None:
     """Not only by Ctrl-C."""
-    with screen(q_server.address, "top") as top:
+    with screen(bare_q.address, "top") as top:
         top.until("queues 0")
         status = top.end(signal.SIGTERM)
 
@@ -254,12 +254,12 @@ def test_top_leaves_the_terminal_alone_when_it_is_ended(q_server: RunningQ) -> N
     assert status == 143
 
 
-def test_top_fits_a_narrow_terminal(q_server: RunningQ, qcli: Qcli) -> None:
+def test_top_fits_a_narrow_terminal(bare_q: RunningQ, qcli: Qcli) -> None:
     """It does without some columns, and the rows that there is no room for."""
     for number in range(9):
         made(qcli, name=f"queue-{number}")
 
-    with screen(q_server.address, "top", "--sort", "name", size=(6, 30)) as top:
+    with screen(bare_q.address, "top", "--sort", "name", size=(6, 30)) as top:
         drawn = top.until(r"\x1b\[J")
 
     lines = re.split(r"\r\n", drawn.removeprefix("\x1b[?1049h\x1b[?25l\x1b[H"))
@@ -270,8 +270,9 @@ def test_top_fits_a_narrow_terminal(q_server: RunningQ, qcli: Qcli) -> None:
     assert max(map(len, shown)) <= 30
 
 
-def test_top_outlives_the_server(q_server: RunningQ, qcli: Qcli) -> None:
+def test_top_outlives_the_server(q_server: RunningQ) -> None:
     """It says so while the server is away; rates begin anew."""
+    qcli = Qcli(q_server.address)
     made(qcli, "DISK", name="jobs")
     put(qcli, "jobs", b"x")
     with screen(q_server.address, "top", "--interval", "0.2", size=(10, 200)) as top:
@@ -283,19 +284,19 @@ def test_top_outlives_the_server(q_server: RunningQ, qcli: Qcli) -> None:
         top.until(r"jobs +DISK +1 .+ 0\.0 +0\.0 +0\.0 +0")
 
 
-def test_top_is_printed_once_on_a_terminal_that_cannot_be_drawn_on(q_server: RunningQ) -> None:
+def test_top_is_printed_once_on_a_terminal_that_cannot_be_drawn_on(bare_q: RunningQ) -> None:
     """That of an editor, for example."""
-    with screen(q_server.address, "top", "--interval", "0.1", kind="dumb") as top:
+    with screen(bare_q.address, "top", "--interval", "0.1", kind="dumb") as top:
         drawn = top.until("WAITING\r\n")
 
     assert "\x1b" not in drawn
 
 
-def test_stats_are_a_table_on_a_terminal(q_server: RunningQ, qcli: Qcli) -> None:
+def test_stats_are_a_table_on_a_terminal(bare_q: RunningQ, qcli: Qcli) -> None:
     """Where a person reads them."""
     made(qcli, name="jobs")
 
-    with screen(q_server.address, "stats") as stats:
+    with screen(bare_q.address, "stats") as stats:
         drawn = stats.until("jobs")
 
     assert drawn.startswith("QUEUE  STORE   READY")

@@ -45,9 +45,9 @@ def fine(reply: RestReply) -> str:
     return reply.text
 
 
-def test_empty_list_is_an_empty_object(q_server: RunningQ) -> None:
+def test_empty_list_is_an_empty_object(bare_q: RunningQ) -> None:
     """As in the original, what is empty is left out."""
-    assert fine(rest(q_server.address, "GET", "/v1/queues")) == "{}"
+    assert fine(rest(bare_q.address, "GET", "/v1/queues")) == "{}"
 
 
 def test_queue_is_made_found_listed_and_deleted(call: Call) -> None:

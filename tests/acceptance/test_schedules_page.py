@@ -13,19 +13,19 @@ _PRINTS = re.compile(r"^(qcli pop .*?) +# (.*)$", re.MULTILINE)
 _PYTHON_PRINTS = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 
 
-def test_page_can_be_pasted(q_server: RunningQ) -> None:
+def test_page_can_be_pasted(bare_q: RunningQ) -> None:
     """From the top to the bottom, on one server; what prints something prints what is said."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     told = 0
     last = ""
     for block in blocks(page("docs/schedules.md")):
         if block.language == "python":
-            printed = in_python(q_server, block.text, namespace)
+            printed = in_python(bare_q, block.text, namespace)
             assert printed.splitlines() == _PYTHON_PRINTS.findall(block.text), block.text
             told += printed.count("\n")
             continue
         assert block.language == "sh"
-        last = in_shell(q_server, block.text)
+        last = in_shell(bare_q, block.text)
         assert '"code"' not in last
         for command, expected in _PRINTS.findall(block.text):
             told += 1

@@ -30,19 +30,19 @@ def told(printed: str) -> list[str]:
     return printed.splitlines()
 
 
-def test_page_can_be_pasted(q_server: RunningQ) -> None:
+def test_page_can_be_pasted(bare_q: RunningQ) -> None:
     """From the top to the bottom, on one server; what prints something prints what is said."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     count = 0
     for block in blocks(page("docs/selectors.md")):
         if block.language == "python":
-            printed = in_python(q_server, block.text, namespace)
+            printed = in_python(bare_q, block.text, namespace)
             assert printed.splitlines() == _PYTHON_PRINTS.findall(block.text), block.text
             count += printed.count("\n")
             continue
         assert block.language == "sh"
         for line in block.text.splitlines():
-            printed = in_shell(q_server, line)
+            printed = in_shell(bare_q, line)
             assert '"code"' not in printed
             if expected := _PRINTS.match(line):
                 count += 1

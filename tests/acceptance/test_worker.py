@@ -14,7 +14,8 @@ import qmq
 from tests.acceptance.running import RunningQ, environment
 
 #: Long enough for a q to start on a machine that has other things to do.
-PATIENT = qmq.Retry(duration=30)
+PATIENCE_S = 80.0
+PATIENT = qmq.Retry(duration=PATIENCE_S)
 
 #: Seconds that leases last: longer than a restart takes, as a rule.
 LEASE_S = 4.0
@@ -56,11 +57,11 @@ class Work:
             await asyncio.sleep(0.01)
 
     async def run(self, q: RunningQ, *, kill: bool) -> None:
-        """Restart q three times under the load."""
+        """Restart q twice under the load."""
         async with asyncio.TaskGroup() as tasks:
             producer = tasks.create_task(self._produce())
             tasks.create_task(self.worker.run())
-            for _ in range(3):
+            for _ in range(2):
                 await self._grows()
                 await asyncio.to_thread(q.kill if kill else q.stop)
                 await asyncio.to_thread(q.start)
@@ -77,7 +78,7 @@ class Work:
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 async def test_a_worker_outlives_the_server(q_server: RunningQ, kill: bool) -> None:  # noqa: FBT001
     """Each message is worked on and acked, though its lease began before the restart."""
-    async with qmq.AsyncClient(q_server.address, retry=PATIENT) as client:
+    async with qmq.AsyncClient(q_server.address, timeout=PATIENCE_S, retry=PATIENT) as client:
         settings = qmq.QueueSettings(lease_duration=LEASE_S)
         queue = await client.new_queue("mail", store="DISK", settings=settings)
         work = Work(queue)
@@ -88,9 +89,9 @@ async def test_a_worker_outlives_the_server(q_server: RunningQ, kill: bool) -> N
 
     assert left == []
     assert work.added <= set(work.done) <= work.added | work.unknown
-    # Twice comes only what was leased when q was killed, and the answer was lost: three
+    # Twice comes only what was leased when q was killed, and the answer was lost: two
     # times what a consumer asks for at a time. Or all that it held, if a restart took long.
-    assert len(work.done) - len(set(work.done)) <= 3 * 2 * 12
+    assert len(work.done) - len(set(work.done)) <= 2 * 2 * 12
 
 
 #: A program whose worker says what it does, and works on a message until it is told to go on.

@@ -9,8 +9,8 @@ from tests.store.histories import MemoryHistory
 from tests.store.simulation import Simulation
 from tests.world.world import World
 
-#: Takes some seconds a store; `make simulate` goes on for longer.
-_STEPS = 1_000
+#: Takes a second or two a store; `make simulate` goes on for longer.
+_STEPS = 600
 
 #: Another one each time: what the program prints tells which.
 _ANY = random.SystemRandom().randrange(1_000_000)
