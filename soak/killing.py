@@ -36,7 +36,7 @@ _BATCH = 500
 #: So short that many leases run out while their consumers are dead.
 _LEASE_S = 2
 _BETWEEN_KILLS_S = (0.02, 0.3)
-_START_S_MAX = 30.0
+_START_S_MAX = 90.0
 _END_S_MAX = 300.0
 
 

@@ -184,7 +184,7 @@ def test_a_lease_that_ran_out_is_refused(qcli: Qcli, queue: str) -> None:
     """Once somebody else has the message, whose lease is another one."""
     fill(qcli, queue, 1)
     (first,) = leased(qcli, queue, "--lease-duration", "1ms")
-    (second,) = leased(qcli, queue, "--wait", "20")
+    (second,) = leased(qcli, queue, "--wait", "60")
 
     late = qcli("ack", queue, first["lease_id"])
 
@@ -222,7 +222,7 @@ def test_a_failed_message_is_kept_back(qcli: Qcli, queue: str) -> None:
 
     done = qcli("nack", queue, message["lease_id"], "--delay", "3s", "--reason", "disk full")
     delayed = stats(qcli, queue)
-    (again,) = leased(qcli, queue, "--wait", "20")
+    (again,) = leased(qcli, queue, "--wait", "60")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert (delayed["ready"], delayed["delayed"]) == (0, 1)

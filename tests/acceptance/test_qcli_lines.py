@@ -295,7 +295,7 @@ def test_a_slow_writer_is_followed(shared_q: RunningQ, qcli: Qcli, queue: str) -
         for line in (b"first\n", b"second\nthi"):
             running.stdin.write(line)
             running.stdin.flush()
-            popped = qcli("pop", queue, "--wait", "20", "--raw").stdout
+            popped = qcli("pop", queue, "--wait", "60", "--raw").stdout
             assert popped == line.partition(b"\n")[0] + b"\n"
         running.stdin.close()
 
@@ -311,7 +311,7 @@ def test_an_interrupted_add_says_what_is_stored(
     with running_qcli(shared_q.address, "add", queue, "--lines") as running:
         running.stdin.write(b"a\nb\nc")
         running.stdin.flush()
-        assert qcli("pop", queue, "-n2", "--wait", "20", "--raw").stdout == b"a\nb\n"
+        assert qcli("pop", queue, "-n2", "--wait", "60", "--raw").stdout == b"a\nb\n"
 
         ended_with, said = running.end(number)
 

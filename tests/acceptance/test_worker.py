@@ -213,10 +213,10 @@ def test_messages_of_a_killed_worker_come_back(
         assert len(queue.pop_batch(10)) == 6
         assert queue.lease(wait=2.5) == []
         process.kill()
-        back = queue.lease(10, wait=20, lease_duration=60)
+        back = queue.lease(10, wait=60, lease_duration=60)
 
     while len(back) < 4:
-        back += queue.lease(10, wait=20, lease_duration=60)
+        back += queue.lease(10, wait=60, lease_duration=60)
     assert [message.text for message in back] == ["0", "1", "2", "3"]
     for message in back:
         assert message.delivery_count == 2
