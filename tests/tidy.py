@@ -6,6 +6,7 @@ A fault is a line `path:line: what is wrong`, as an editor can jump to it.
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 FUNCTION_LINES_MAX: Final = 70
@@ -48,9 +49,15 @@ RETRY_FREE_ROOMS: Final = frozenset({"engine", "model", "store"})
 UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> ast.Module:
+    """Return what a module is made of, for one rule after the other."""
+    return ast.parse(text)
+
+
 def long_functions(path: str, text: str) -> Iterator[str]:
     """A function fits on one screen."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_parsed(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
             lines = node.end_lineno - node.lineno + 1
             if lines > FUNCTION_LINES_MAX:
@@ -69,7 +76,7 @@ def long_file(path: str, text: str, lines_max: int = FILE_LINES_MAX) -> Iterator
 
 def missing_docstring(path: str, text: str) -> Iterator[str]:
     """A module says what it is."""
-    if not ast.get_docstring(ast.parse(text)):
+    if not ast.get_docstring(_parsed(text)):
         yield f"{path}:1: no docstring says what the module is"
 
 
@@ -130,7 +137,7 @@ def _parts(name: str) -> set[str]:
 def _names_given(path: str, text: str) -> Iterator[tuple[int, str]]:
     """Each name that the module defines, its own included, and the line where it does."""
     yield 1, path.rpartition("/")[2].removesuffix(".py")
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_parsed(text)):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
                 yield node.lineno, name
@@ -146,7 +153,7 @@ def _names_given(path: str, text: str) -> Iterator[tuple[int, str]]:
 
 def _modules_named(importer: str, text: str) -> Iterator[str]:
     """Each name that a module imports, or mentions in a text of its own as `a.b` or `a.b:c`."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_parsed(text)):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)

@@ -165,7 +165,7 @@ def client(shared_q: RunningQ) -> Iterator[qmq.Client]:
 @pytest.fixture
 def queue(client: qmq.Client) -> qmq.Queue[bytes | str]:
     """A queue with ten messages, whose leases are short."""
-    queue = client.new_queue(store="DISK", settings=qmq.QueueSettings(lease_duration=2))
+    queue = client.new_queue(store="DISK", settings=qmq.QueueSettings(lease_duration=4))
     queue.add_batch([str(n) for n in range(10)])
     return queue
 
@@ -211,7 +211,7 @@ def test_messages_of_a_killed_worker_come_back(
     """In their order, when their leases have ended, which went on while it lived."""
     with running(program, shared_q, queue) as process:
         assert len(queue.pop_batch(10)) == 6
-        assert queue.lease(wait=2.5) == []
+        assert queue.lease(wait=4.5) == []
         process.kill()
         back = queue.lease(10, wait=60, lease_duration=60)
 
