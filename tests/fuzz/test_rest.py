@@ -4,33 +4,37 @@ import json
 from importlib.resources import files
 from typing import Any, Final
 
-import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from schemathesis.core.result import Ok
-from schemathesis.generation import GenerationMode
 
 from tests.acceptance.running import RunningQ
 from tests.fuzz.conftest import EXAMPLES
 
-SCHEMA: Final = schemathesis.openapi.from_dict(
-    json.loads(files("qmq.wire").joinpath("openapi.json").read_text(encoding="utf-8"))
-)
-OPERATIONS: Final = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
 #: Seconds after which an answer is missing.
 _TIMEOUT_S: Final = 20.0
 
 
+def cases() -> st.SearchStrategy[Any]:
+    """Return requests for any operation of the document: such as it allows, and others."""
+    import schemathesis  # noqa: PLC0415 - Every process that tests would load it.
+    from schemathesis.core.result import Ok  # noqa: PLC0415
+    from schemathesis.generation import GenerationMode  # noqa: PLC0415
+
+    text = files("qmq.wire").joinpath("openapi.json").read_text(encoding="utf-8")
+    found = schemathesis.openapi.from_dict(json.loads(text)).get_all_operations()
+    operations = st.sampled_from([each.ok() for each in found if isinstance(each, Ok)])
+    return st.tuples(operations, st.sampled_from(GenerationMode)).flatmap(
+        lambda drawn: drawn[0].as_strategy(generation_mode=drawn[1])
+    )
+
+
 @settings(settings.get_profile("fuzz"), max_examples=EXAMPLES // 2)
-@given(operation=st.sampled_from(OPERATIONS), mode=st.sampled_from(GenerationMode), data=st.data())
+@given(case=st.deferred(cases))
 def test_no_request_is_a_fault(
     fuzzed_q: RunningQ,
-    operation: Any,  # noqa: ANN401 - The library's types are its own affair.
-    mode: GenerationMode,
-    data: st.DataObject,
+    case: Any,  # noqa: ANN401 - The library's types are its own affair.
 ) -> None:
     """What the document allows, and what it does not, is answered without a fault of q's."""
-    case = data.draw(operation.as_strategy(generation_mode=mode))
     # Nothing here waits for a message.
     for part in (case.query, case.body):
         if isinstance(part, dict):
