@@ -225,18 +225,18 @@ def test_cancelled_stream_leaves_the_count(q_server: RunningQ) -> None:
     assert watching["envoy_http_downstream_rq_active", only()] == 1
 
 
-def test_ten_thousand_queues_are_scraped_within_a_second(q_server: RunningQ) -> None:
-    """Of q's processor: a scrape stays quick however many queues there are."""
+def test_two_thousand_queues_are_scraped_at_once(q_server: RunningQ) -> None:
+    """By q's processor: a scrape stays quick however many queues there are."""
     with connected(q_server.address) as client, ThreadPoolExecutor(16) as threads:
-        made = set(threads.map(lambda _: client.made(), range(10_000)))
+        made = set(threads.map(lambda _: client.made(), range(2_000)))
     scrape(q_server)
 
     before_s = q_server.cpu_s
     body = scrape(q_server).body
     took_s = q_server.cpu_s - before_s
 
-    assert body.count(b"queue_messages_enqueued_total{") == len(made) == 10_000
-    assert took_s < 1
+    assert body.count(b"queue_messages_enqueued_total{") == len(made) == 2_000
+    assert took_s < 0.3
 
 
 @pytest.mark.parametrize(
