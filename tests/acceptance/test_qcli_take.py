@@ -233,7 +233,7 @@ def test_a_second_ctrl_c_ends_what_does_not_end(shared_q: RunningQ, qcli: Qcli, 
             seen.append(stats(qcli, queue)["consumed_total"])
         running.process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
-            running.process.wait(0.5)
+            running.process.wait(1.5)
         status, said = running.end(signal.SIGINT)
         printed = running.stdout.read().count(b"\n")
 

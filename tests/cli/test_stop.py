@@ -170,7 +170,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for_twice(peer: Peer) -> No
                 time.sleep(0.01)
             running.process.send_signal(signal.SIGINT)
             with pytest.raises(subprocess.TimeoutExpired):
-                running.process.wait(0.5)
+                running.process.wait(1.5)
 
             status, said = running.end(signal.SIGINT)
     finally:
