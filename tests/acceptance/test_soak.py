@@ -17,7 +17,7 @@ def test_nothing_is_lost_while_consumers_and_server_are_killed() -> None:
         *("--ports", *map(str, free_ports(2))),
     ]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "messages acknowledged by Add          4,000" in done.stdout

@@ -67,7 +67,7 @@ def player(history: type[MemoryHistory]) -> type[RuleBasedStateMachine]:
     return type(history.__name__, (_Player,), {"kind": history, **members})
 
 
-@pytest.mark.timeout(120 * SCALE)
+@pytest.mark.timeout(240 * SCALE)
 def test_memory_server_is_the_naive_model_but_faster() -> None:
     """Whatever is called in whatever order."""
     run_state_machine_as_test(
@@ -75,7 +75,7 @@ def test_memory_server_is_the_naive_model_but_faster() -> None:
     )
 
 
-@pytest.mark.timeout(120 * SCALE)
+@pytest.mark.timeout(240 * SCALE)
 def test_disk_server_is_the_naive_model_but_remembers() -> None:
     """Whatever is called in whatever order, whenever it ends."""
     run_state_machine_as_test(
