@@ -27,8 +27,8 @@ def add(  # noqa: PLR0913 - All that a message can have.
     until_ns: int = 0,
 ) -> Delivery:
     """Put a message into a queue."""
-    delivery = Delivery(entry(START_NS + seq, SIZE))
-    delivery.group_id, delivery.fair_key, delivery.priority = group_id, fair_key, priority
+    delivery = Delivery(entry(START_NS + seq, SIZE, priority))
+    delivery.group_id, delivery.fair_key = group_id, fair_key
     if until_ns:
         delivery.state, delivery.until_ns = State.DELAYED, until_ns
     q.add_known(delivery)

@@ -10,7 +10,7 @@ import apsw
 
 from qmq.descriptions import QueueInfo
 from qmq.model.dedup import Known
-from qmq.model.index import SIZE_BITS, entry
+from qmq.model.index import SEQ_SHIFT, entry
 from qmq.model.line import PACK_ENTRIES
 from qmq.model.queue import Queue
 from qmq.store.local.rows import delivery_of, settings_of, tags_of
@@ -179,7 +179,7 @@ class _Messages:
         else:
             for seq, number, size in rows:
                 if home := by_number.get(number):
-                    home.take_in(seq << SIZE_BITS | size)
+                    home.take_in(seq << SEQ_SHIFT | size)
                 else:
                     self._load_one(seq, number, size)
 
@@ -202,7 +202,10 @@ class _Messages:
         elif row:
             known = delivery_of(row, size)
             self._leased.take_own(known)
-            home.restore(known)
+            if known.is_ranked_only:
+                home.take_in_ranked(known.entry)
+            else:
+                home.restore(known)
         elif leased := self._leased.take(seq, size):
             home.restore(leased)
         else:
