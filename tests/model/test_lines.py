@@ -9,7 +9,7 @@ import pytest
 from qmq.descriptions import Fairness, QueueSettings, Rate
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
-from qmq.model.index import entry
+from qmq.model.index import entry, seq_of
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
@@ -58,7 +58,7 @@ def popped(q: Queue, count: int) -> list[int]:
     for _ in range(count):
         if not q.available:
             break
-        taken.append((q.pop()[0] >> 32) - START_NS)
+        taken.append(seq_of(q.pop()[0]) - START_NS)
         assert problems_of(q) == []
     return taken
 
