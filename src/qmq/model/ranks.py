@@ -6,7 +6,7 @@ are 255 at most, and not by one of all messages: that of a million is not in the
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heappushpop
 from itertools import groupby
 from typing import Final
 
@@ -139,15 +139,17 @@ class Ranks:
         key = self._key(head)
         if self._by_age is not None:
             self._note_age(head)
-        if is_first and not (self._others and self._others[0] < key):
-            # As always, as long as keys are by priority.
-            self.first_key = key
+        if is_first:
+            # It stays the first one always, as long as keys are by priority.
+            self.first_key = heappushpop(self._others, key)
+            if self.first_key != key:
+                self.first = self._headed_by(entry_of(self.first_key))
+                if self.first is None:
+                    self._choose_first()
             return
         heappush(self._others, key)
         if len(self._others) > 2 * len(self._lines) + _STALE_MAX:
             self.order_anew()
-        elif is_first:
-            self._choose_first()
 
     def _note_age(self, head: int) -> None:
         assert self._by_age is not None
