@@ -127,7 +127,7 @@ async def test_what_a_server_finds_is_counted(server: Server) -> None:
         server.kind.value, name="own", settings=QueueSettings(priority_ageing_ns=1)
     )
     await add(server.broker, *[PAYLOAD] * 3)
-    await server.put(b"x", "own", priority=1, dedup_id="a")
+    await server.put(b"x", "own", priority=1, ttl=60, dedup_id="a")
     server.memory_max = 200
 
     await server.start_again()
@@ -159,10 +159,23 @@ async def test_deleted_queue_takes_nothing(server: Server) -> None:
 
 async def test_many_messages_are_popped_that_something_was_known_of(server: Server) -> None:
     """Nothing is counted of them any more, although no time passes for their queue."""
-    await server.put_many([(b"x", {"priority": 1})] * 5)
+    await server.put_many([(b"x", {"ttl": 60})] * 5)
     assert server.footprint.used >= 5 * KNOWN_BYTES
 
     await server.broker.pop("jobs")
     await server.broker.pop_batch("jobs", 9)
 
     assert server.footprint.used == 0
+
+
+async def test_message_with_a_priority_takes_no_more_than_one_without(server: Server) -> None:
+    """It stands in a line, of which only its envelope is longer; also when it is read anew."""
+    await server.put_many([(b"x", {"priority": 7})] * 5)
+
+    await server.start_again()
+
+    assert server.footprint.known.get(1, 0) == 0
+    assert server.footprint.used < 5 * KNOWN_BYTES
+    if server.kind is Store.DISK:
+        assert server.footprint.used == 5 * MESSAGE_BYTES[Store.DISK]
+        assert len(await pop_all(server.broker)) == 5

@@ -37,8 +37,8 @@ def message(
     seq: int = 1_000, *, expires_ns: int = 0, until_ns: int = 0, priority: int = 0
 ) -> Delivery:
     """Make a message that is of use, and kept back, until some moment; 0 is not at all."""
-    delivery = Delivery(entry(seq, SIZE))
-    delivery.expires_ns, delivery.priority = expires_ns, priority
+    delivery = Delivery(entry(seq, SIZE, priority))
+    delivery.expires_ns = expires_ns
     if until_ns:
         delivery.state, delivery.until_ns = State.DELAYED, until_ns
     return delivery

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 import qmq.model.line
-import qmq.model.ready
 from qmq.model.index import entries, entry, seq_of, size_of
 from qmq.model.line import PACK_ENTRIES, TAIL_ENTRIES_MAX, Line
 from qmq.model.ready import Ready
@@ -23,9 +22,9 @@ PACK, TAIL = 3, 5
 def short_packs() -> Iterator[None]:
     """Let lines pack what is beyond some messages."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qmq.model.line, "PACK_ENTRIES", PACK)
-        for module in (qmq.model.line, qmq.model.ready):
-            patch.setattr(module, "TAIL_ENTRIES_MAX", TAIL)
+        for kind in ("", "RANKED_"):
+            patch.setattr(qmq.model.line, f"{kind}PACK_ENTRIES", PACK)
+            patch.setattr(qmq.model.line, f"{kind}TAIL_ENTRIES_MAX", TAIL)
         yield
 
 

@@ -9,7 +9,7 @@ import pytest
 from qmq.descriptions import Fairness, QueueSettings, Rate
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
-from qmq.model.index import entry
+from qmq.model.index import entry, seq_of
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
@@ -27,8 +27,8 @@ def add(  # noqa: PLR0913 - All that a message can have.
     until_ns: int = 0,
 ) -> Delivery:
     """Put a message into a queue."""
-    delivery = Delivery(entry(START_NS + seq, SIZE))
-    delivery.group_id, delivery.fair_key, delivery.priority = group_id, fair_key, priority
+    delivery = Delivery(entry(START_NS + seq, SIZE, priority))
+    delivery.group_id, delivery.fair_key = group_id, fair_key
     if until_ns:
         delivery.state, delivery.until_ns = State.DELAYED, until_ns
     q.add_known(delivery)
@@ -58,7 +58,7 @@ def popped(q: Queue, count: int) -> list[int]:
     for _ in range(count):
         if not q.available:
             break
-        taken.append((q.pop()[0] >> 32) - START_NS)
+        taken.append(seq_of(q.pop()[0]) - START_NS)
         assert problems_of(q) == []
     return taken
 

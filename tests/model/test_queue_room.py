@@ -40,8 +40,7 @@ def limited(
 
 def known(q: Queue, seq: int, *, priority: int = 0, until_ns: int = 0) -> Delivery:
     """Put a message that has options into a queue."""
-    delivery = Delivery(entry(seq, SIZE))
-    delivery.priority = priority
+    delivery = Delivery(entry(seq, SIZE, priority))
     if until_ns:
         delivery.state, delivery.until_ns = State.DELAYED, until_ns
     q.add_known(delivery)

@@ -115,9 +115,7 @@ class NaiveBroker(NaiveQueues):
                 fair_key=asked.fair_key,
             )
             message = NaiveMessage(payload, 0, envelope_bytes(payload, now_ns, told), options=told)
-            message.is_known = bool(
-                delay_ns or ttl_ns or asked.priority or asked.group_id or asked.fair_key
-            )
+            message.is_known = bool(delay_ns or ttl_ns or asked.group_id or asked.fair_key)
             message.priority = asked.priority
             message.group_id, message.fair_key = asked.group_id, asked.fair_key
             message.expires_ns = steady_ns + ttl_ns if ttl_ns else 0

@@ -41,8 +41,8 @@ def test_shared_row_counts_where_his_own_tells_of_no_lease() -> None:
     row, _ = Together().begin([leased(1), leased(3), leased(4)])
     assert row
     loading = (together := Together()).load([row])
-    waiting, again = Delivery(entry(1, 10)), leased(3, fence=2)
-    waiting.priority, waiting.expires_ns = 7, 99
+    waiting, again = Delivery(entry(1, 10, 7)), leased(3, fence=2)
+    waiting.expires_ns = 99
 
     for known in (waiting, again):
         loading.take_own(known)

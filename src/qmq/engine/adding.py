@@ -54,15 +54,13 @@ class _Fresh(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether something is to be known of it besides its place at the end of the line."""
-        return bool(
-            self.until_ns or self.expires_ns or self.priority or self.group_id or self.fair_key
-        )
+        """Whether something is to be known of it besides its place at the end of a line."""
+        return bool(self.until_ns or self.expires_ns or self.group_id or self.fair_key)
 
     def delivery(self, added: int) -> Delivery:
         """Return what is known of it, given its entry."""
         delivery = Delivery(added)
-        delivery.priority, delivery.expires_ns = self.priority, self.expires_ns
+        delivery.expires_ns = self.expires_ns
         delivery.group_id, delivery.fair_key = self.group_id, self.fair_key
         if self.until_ns:
             delivery.state, delivery.until_ns = State.DELAYED, self.until_ns
@@ -256,11 +254,14 @@ class Adding:
             changes.forgotten += queue.dedup.forget(steady_ns, MOMENTS_AT_ONCE_MAX)
         first_seq = store.number(len(fresh), steady_ns) if fresh else 0
         for seq, each in enumerate(fresh, first_seq):
-            added = entry(seq, len(each.envelope))
+            added = entry(seq, len(each.envelope), each.priority)
             if each.is_known:
                 delivery = each.delivery(added)
                 queue.add_known(delivery)
                 changes.saved.append(delivery)
+            elif each.priority:
+                queue.add_ranked(added)
+                changes.saved.append(each.delivery(added))
             else:
                 queue.add_plain(added)
             changes.added.append((added, queue.number, each.envelope))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from qmq.limits import ATTEMPTS_MAX, DEDUP_IDS_MAX, PRIORITY_MAX
+from qmq.limits import ATTEMPTS_MAX, DEDUP_IDS_MAX
 from qmq.model.check_lines import is_outside, problems_of_lines
 from qmq.model.delivery import READY, Delivery, State
 from qmq.model.index import seq_of, size_of
@@ -33,7 +33,7 @@ def problems_of(queue: Queue) -> list[str]:
 def _problems_of_line(queue: Queue, line: Sequence[int]) -> Iterator[str]:
     """The line is in order, and its length, size and head are what is told of them."""
     ready = queue.ready
-    keys = [ready.key(entry, _priority_of(queue, entry)) for entry in line]
+    keys = [ready.key(entry) for entry in line]
     for (before, key), (after, next_key) in pairwise(zip(line, keys, strict=True)):
         if key >= next_key:
             yield f"message {seq_of(before)} stands in the line before message {seq_of(after)}"
@@ -115,8 +115,8 @@ def _problems_of_moments(queue: Queue) -> Iterator[str]:
             )
         if delivery.expires_ns and not leases.may_expire:
             yield f"message {seq} expires, and none is said to do so"
-    if ttl_ns and queue.ready.fresh:
-        oldest_ns, next_ns = seq_of(queue.ready.fresh.head[0]) + ttl_ns, queue.next_moment_ns()
+    if ttl_ns and (oldest := next(queue.ready.fresh, None)) is not None:
+        oldest_ns, next_ns = seq_of(oldest) + ttl_ns, queue.next_moment_ns()
         if next_ns is None or next_ns > oldest_ns:
             yield f"messages expire at {oldest_ns}, and are looked at when it is {next_ns}"
 
@@ -143,8 +143,6 @@ def _problems_of_memory(queue: Queue) -> Iterator[str]:
 def _problems_of_history(delivery: Delivery) -> Iterator[str]:
     """What is known of a message's deliveries goes together with the state that it is in."""
     seq, fence, count, attempts = delivery.seq, delivery.fence, delivery.count, delivery.attempts
-    if not 0 <= delivery.priority <= PRIORITY_MAX:
-        yield f"message {seq} has the priority {delivery.priority}"
     if not 0 <= count <= fence:
         yield f"message {seq} counts as delivered {count} times, and was handed out {fence} times"
     if len(attempts) > ATTEMPTS_MAX:
@@ -164,11 +162,6 @@ def _problems_of_history(delivery: Delivery) -> Iterator[str]:
         not attempts or attempts[-1].outcome is not Outcome.EXPIRED
     ):
         yield f"message {seq} is EXPIRED, and its last lease has not expired"
-
-
-def _priority_of(queue: Queue, entry: int) -> int:
-    delivery = queue.leases.by_seq.get(seq_of(entry))
-    return delivery.priority if delivery else 0
 
 
 def _name(entry: int | None) -> str:

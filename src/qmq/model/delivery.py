@@ -1,6 +1,7 @@
 """What a queue knows of a message besides its place: one object each.
 
-That is of messages that were handed out on lease, and of those that were added with options.
+That is of messages that were handed out on lease, and of those that were added with options other
+than a priority.
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Final
 
 from qmq.errors import InvalidArgument
 from qmq.limits import ATTEMPTS_MAX
-from qmq.model.index import seq_of
+from qmq.model.index import priority_of, seq_of
 from qmq.values import Attempt, Outcome, utc
 
 _LEASE_ID: Final = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}", re.ASCII)
@@ -45,8 +46,8 @@ READY: Final = (State.RETURNED, State.EXPIRED)
 class Delivery:
     """How a message has been handed out so far, and how it is to be.
 
-    Kept until the message leaves the queue; from its beginning if it was added with options,
-    and from its first lease otherwise.
+    Kept until the message leaves the queue; from its beginning if it was added with options other
+    than a priority, and from its first lease otherwise.
     """
 
     __slots__ = (
@@ -59,7 +60,6 @@ class Delivery:
         "fence",
         "group_id",
         "leased_ns",
-        "priority",
         "redrive_id",
         "seq",
         "state",
@@ -90,8 +90,6 @@ class Delivery:
         self.attempts: tuple[Attempt, ...] = ()
         #: The redrive that has brought it here, if one has.
         self.redrive_id = ""
-        #: The higher, the sooner it is handed out.
-        self.priority = 0
         #: Until when it is of use, by its own ttl; 0 is for ever.
         self.expires_ns = 0
         #: Empty if it has none.
@@ -103,9 +101,26 @@ class Delivery:
         return f"<Delivery {self.lease_id} {self.state.name} count={self.count}>"
 
     @property
+    def priority(self) -> int:
+        """The higher, the sooner it is handed out."""
+        return priority_of(self.entry)
+
+    @property
     def lease_id(self) -> str:
         """The name of the latest lease."""
         return lease_id_of(self.seq, self.fence)
+
+    @property
+    def is_ranked_only(self) -> bool:
+        """Whether nothing is known of it but its priority, which its entry tells."""
+        return bool(self.priority) and not (
+            self.fence
+            or self.state is not _RETURNED
+            or self.expires_ns
+            or self.group_id
+            or self.fair_key
+            or self.redrive_id
+        )
 
     def end(self, outcome: Outcome, ended_ns: int, reason: str = "") -> None:
         """Write down how the latest lease has ended."""

@@ -1,36 +1,48 @@
-"""What the index holds of a message: one int, its number and its size.
+"""What the index holds of a message: one int, its number, its priority and its size.
 
 The sequence number is in the high bits, so that entries are ordered as their messages
-are; the size is in the low ones. An int of that length takes as much memory as the
-sequence number alone would.
+are; the priority and the size are in the low ones. An int of that length takes as much memory
+as the sequence number alone would.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-#: Bits of the size, for those in a hurry.
-SIZE_BITS: Final = 32
-_SIZE_MASK: Final = (1 << SIZE_BITS) - 1
+_SIZE_BITS: Final = 32
+_SIZE_MASK: Final = (1 << _SIZE_BITS) - 1
+_PRIORITY_MASK: Final = 0xFF
+
+#: Bits below the sequence number, for those in a hurry: without a priority, these are the size.
+SEQ_SHIFT: Final = 40
 
 
-def entry(seq: int, size: int) -> int:
-    """Return the entry of a message, given its sequence number and its size in bytes."""
-    return seq << SIZE_BITS | size
+def entry(seq: int, size: int, priority: int = 0) -> int:
+    """Return the entry of a message.
+
+    Args:
+        seq: its sequence number.
+        size: what it takes, in bytes.
+        priority: 0 to 255.
+    """
+    return seq << SEQ_SHIFT | priority << _SIZE_BITS | size
 
 
 def entries(first_seq: int, sizes: Iterable[int]) -> list[int]:
-    """Return the entries of messages whose sequence numbers follow each other."""
-    return [seq << SIZE_BITS | size for seq, size in enumerate(sizes, first_seq)]
+    """Return the entries of messages without priority whose numbers follow each other."""
+    return [seq << SEQ_SHIFT | size for seq, size in enumerate(sizes, first_seq)]
 
 
-def entries_of(seqs: Iterable[int], sizes: Iterable[int]) -> list[int]:
-    """Return the entries of messages, given their sequence numbers and their sizes in bytes."""
-    return [seq << SIZE_BITS | size for seq, size in zip(seqs, sizes, strict=True)]
+def entries_of(seqs: Iterable[int], sizes: Iterable[int], priority: int = 0) -> list[int]:
+    """Return the entries of messages of one priority, given their numbers and sizes in bytes."""
+    if priority:
+        low = priority << _SIZE_BITS
+        return [seq << SEQ_SHIFT | low | size for seq, size in zip(seqs, sizes, strict=True)]
+    return [seq << SEQ_SHIFT | size for seq, size in zip(seqs, sizes, strict=True)]
 
 
 def seq_of(entry: int) -> int:
     """Return the sequence number."""
-    return entry >> SIZE_BITS
+    return entry >> SEQ_SHIFT
 
 
 def size_of(entry: int) -> int:
@@ -38,9 +50,14 @@ def size_of(entry: int) -> int:
     return entry & _SIZE_MASK
 
 
+def priority_of(entry: int) -> int:
+    """Return the priority."""
+    return entry >> _SIZE_BITS & _PRIORITY_MASK
+
+
 def seqs_of(entries: Iterable[int]) -> list[int]:
     """Return the sequence numbers of several, faster than one by one."""
-    return [entry >> SIZE_BITS for entry in entries]
+    return [entry >> SEQ_SHIFT for entry in entries]
 
 
 def sizes_of(entries: Iterable[int]) -> int:

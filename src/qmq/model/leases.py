@@ -248,7 +248,7 @@ class Leases:
         elif lines.is_active:
             lines.leave(delivery)
         elif delivery.state in READY:
-            self._ready.withdraw(delivery.entry, delivery.priority)
+            self._ready.withdraw(delivery.entry)
 
     def oldest_ready(self) -> Delivery | None:
         """Return the message that came first, of those that are ready and known here."""
@@ -441,7 +441,7 @@ class Leases:
             self.delayed += 1
             self.bytes += size_of(delivery.entry)
         elif not self.lines.is_active:
-            self._ready.put_back(delivery.entry, delivery.priority)
+            self._ready.put_back(delivery.entry)
         if self.lines.is_active:
             self._put_into_lines(delivery, was)
         if state in READY and self._by_age is not None:

@@ -9,10 +9,10 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from typing import Final
 
-from qmq.model.index import entries_of, seq_of, seqs_of, sizes_each
+from qmq.model.index import entries_of, seq_of, seqs_of, sizes_each, sizes_of
 
 #: Entries of one pack. To pack it, or to unpack it, takes a tenth of a millisecond.
 PACK_ENTRIES: Final = 1_024
@@ -21,13 +21,18 @@ PACK_ENTRIES: Final = 1_024
 #: nothing for this.
 TAIL_ENTRIES_MAX: Final = 8 * PACK_ENTRIES
 
+#: The same of a line for one priority, of which a queue may have 255.
+RANKED_PACK_ENTRIES: Final = 256
+RANKED_TAIL_ENTRIES_MAX: Final = 1_024
+
 
 class Pack:
-    """Entries that are out of reach for now, at least one."""
+    """Entries of one priority that are out of reach for now, at least one."""
 
-    __slots__ = ("seqs", "sizes")
+    __slots__ = ("_priority", "seqs", "sizes")
 
-    def __init__(self, seqs: Sequence[int], sizes: Sequence[int]) -> None:
+    def __init__(self, seqs: Sequence[int], sizes: Sequence[int], priority: int = 0) -> None:
+        self._priority = priority
         self.seqs = array("Q", seqs)
         self.sizes = array("I", sizes)
 
@@ -37,7 +42,7 @@ class Pack:
 
     def entries(self, start: int = 0, end: int | None = None) -> list[int]:
         """Return them, or some by their places in the pack."""
-        return entries_of(self.seqs[start:end], self.sizes[start:end])
+        return entries_of(self.seqs[start:end], self.sizes[start:end], self._priority)
 
     def place(self, entry: int) -> int:
         """Return how many of them come before an entry, whether that is here or not."""
@@ -49,19 +54,24 @@ class Pack:
 
 
 class Line:
-    """Entries in order, each higher than the one before it.
+    """Entries of one priority in order, each higher than the one before it.
 
     They join at the end and leave at the head; to do so anywhere else is slow.
     """
 
-    __slots__ = ("_packed", "_packs", "head", "tail")
+    __slots__ = ("_pack_entries", "_packed", "_packs", "head", "priority", "tail", "tail_max")
 
-    def __init__(self) -> None:
+    def __init__(self, priority: int = 0) -> None:
+        #: That of all of them.
+        self.priority = priority
+        #: How many the tail may hold.
+        self.tail_max = RANKED_TAIL_ENTRIES_MAX if priority else TAIL_ENTRIES_MAX
+        self._pack_entries = RANKED_PACK_ENTRIES if priority else PACK_ENTRIES
         #: The first ones. There are none only if the line is empty, for which whoever takes from
         #: here has to see by `refill`. For those in a hurry.
         self.head: deque[int] = deque()
         #: The last ones: the same object, unless there are others in between. Whoever puts
-        #: something here has to call `pack` when they are more than TAIL_ENTRIES_MAX.
+        #: something here has to call `pack` when they are more than `tail_max`.
         self.tail = self.head
         self._packs: list[Pack] = []
         #: How many are packed.
@@ -92,22 +102,22 @@ class Line:
     def append(self, entry: int) -> None:
         """Put one at the end."""
         self.tail.append(entry)
-        if len(self.tail) > TAIL_ENTRIES_MAX:
+        if len(self.tail) > self.tail_max:
             self.pack()
 
     def extend(self, entries: Iterable[int]) -> None:
         """Put several at the end."""
         self.tail.extend(entries)
-        if len(self.tail) > TAIL_ENTRIES_MAX:
+        if len(self.tail) > self.tail_max:
             self.pack()
 
     def pack(self) -> None:
         """Pack what the end holds too much."""
         if self.head is self.tail:
-            self.head = deque([self.tail.popleft() for _ in range(PACK_ENTRIES)])
+            self.head = deque([self.tail.popleft() for _ in range(self._pack_entries)])
         popleft = self.tail.popleft
-        while len(self.tail) > TAIL_ENTRIES_MAX:
-            some = [popleft() for _ in range(PACK_ENTRIES)]
+        while len(self.tail) > self.tail_max:
+            some = [popleft() for _ in range(self._pack_entries)]
             self._put_packs(seqs_of(some), sizes_each(some))
 
     def extend_packed(self, seqs: Sequence[int], sizes: Sequence[int]) -> None:
@@ -117,8 +127,8 @@ class Line:
             seqs: their sequence numbers.
             sizes: their sizes, in bytes.
         """
-        if len(self) < TAIL_ENTRIES_MAX:
-            self.extend(entries_of(seqs, sizes))
+        if len(self) < self.tail_max:
+            self.extend(entries_of(seqs, sizes, self.priority))
             return
         if self.head is self.tail:
             self.tail = deque()
@@ -129,10 +139,35 @@ class Line:
         self._put_packs(seqs, sizes)
 
     def _put_packs(self, seqs: Sequence[int], sizes: Sequence[int]) -> None:
-        for start in range(0, len(seqs), PACK_ENTRIES):
-            end = start + PACK_ENTRIES
-            self._packs.append(Pack(seqs[start:end], sizes[start:end]))
+        for start in range(0, len(seqs), self._pack_entries):
+            end = start + self._pack_entries
+            self._packs.append(Pack(seqs[start:end], sizes[start:end], self.priority))
         self._packed += len(seqs)
+
+    def take(self, count_max: int, bytes_max: int, overhead: int) -> tuple[list[int], int]:
+        """Take several from the head, as far as they fit into a reply.
+
+        Args:
+            count_max: how many at most.
+            bytes_max: what they may take there.
+            overhead: what each takes there besides its size.
+
+        Returns:
+            Those taken, and their sizes together.
+        """
+        front = self.reach(count_max)
+        taken = list(islice(front, count_max))
+        size = sizes_of(taken)
+        if size + len(taken) * overhead > bytes_max:
+            left = accumulate(
+                sizes_each(taken), lambda left, size: left - size - overhead, initial=bytes_max
+            )
+            del taken[sum(each >= 0 for each in left) - 1 :]
+            size = sizes_of(taken)
+        for _ in taken:
+            front.popleft()
+        self.refill()
+        return taken, size
 
     def popleft(self) -> int:
         """Take the first one, of at least one."""
@@ -172,6 +207,10 @@ class Line:
             return count + self._packs[place].place(end)
         return count + bisect_left(self.tail, end)
 
+    def count_between(self, start: int, end: int) -> int:
+        """Count those from one entry up to before another, whether these are here or not."""
+        return max(0, self.count_before(end) - self.count_before(start))
+
     def _place_of(self, entry: int) -> int:
         """Return where the first pack is that does not end before an entry."""
         return bisect_left(self._packs, seq_of(entry), key=_last_seq)
@@ -207,7 +246,7 @@ class Line:
                 break
             staying = [each for each in pack.entries() if each not in gone]
             self._packed -= len(pack) - len(staying)
-            self._packs[place] = Pack(seqs_of(staying), sizes_each(staying))
+            self._packs[place] = Pack(seqs_of(staying), sizes_each(staying), self.priority)
         if not all(self._packs):
             self._packs = [pack for pack in self._packs if pack]
         self.refill()

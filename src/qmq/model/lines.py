@@ -253,7 +253,7 @@ class Lines:
         line = self.keys.get(delivery.fair_key).line
         if isinstance(line, Standing):
             return line.count_before(self._key_of(delivery))
-        return line.count_before(delivery.entry, delivery.priority)
+        return line.count_before(delivery.entry)
 
     def clear(self) -> list[int]:
         """Take all messages out of the lines of fair_keys, and return their entries."""
@@ -286,7 +286,7 @@ class Lines:
             self._count += 1
             self._bytes += size_of(delivery.entry)
         else:
-            key.line.put_back(delivery.entry, delivery.priority)
+            key.line.put_back(delivery.entry)
         self.keys.recount(key, 1)
 
     def _withdraw(self, delivery: Delivery) -> None:
@@ -297,8 +297,8 @@ class Lines:
             self._count -= 1
             self._bytes -= size_of(delivery.entry)
         else:
-            key.line.withdraw(delivery.entry, delivery.priority)
+            key.line.withdraw(delivery.entry)
         self.keys.recount(key, -1)
 
     def _key_of(self, delivery: Delivery) -> int:
-        return self._plain.key(delivery.entry, delivery.priority)
+        return self._plain.key(delivery.entry)

@@ -143,7 +143,7 @@ class Queue:
             or bool(info.pause and info.pause.adds)
         )
         self.leases.set_ttl(settings.ttl_ns)
-        if self.ready.set_ageing(settings.priority_ageing_ns, self._priority_of):
+        if self.ready.set_ageing(settings.priority_ageing_ns):
             self.lines.set_ageing()
         self.lines.set_rules(settings.fairness, settings.park_after, self.leases.leased)
         self.gates.set_info(info)
@@ -159,10 +159,6 @@ class Queue:
             or self.gates.is_behind
             or self.lines.keys.has_rate
         )
-
-    def _priority_of(self, entry: int) -> int:
-        delivery = self.leases.by_seq.get(seq_of(entry))
-        return delivery.priority if delivery else 0
 
     @property
     def is_plain(self) -> bool:
@@ -202,8 +198,8 @@ class Queue:
         if (of_keys := self.lines.keys.next_moment_ns()) is not None:
             moments.append(of_keys)
         ttl_ns = self.info.settings.ttl_ns
-        if ttl_ns and self.ready.fresh:
-            moments.append(seq_of(self.ready.fresh.head[0]) + ttl_ns)
+        if ttl_ns and (oldest := self.ready.oldest_fresh()) is not None:
+            moments.append(seq_of(oldest) + ttl_ns)
         if (of_rate := self.gates.next_moment_ns()) is not None:
             moments.append(of_rate)
         return min(moments, default=None)
@@ -251,8 +247,13 @@ class Queue:
         if self.lines.is_active:
             self.lines.plain_changed()
 
+    def add_ranked(self, added: int) -> None:
+        """Do the same with one that has a priority, and no other options."""
+        self.take_in_ranked(added)
+        self.enqueued_total += 1
+
     def add_known(self, delivery: Delivery) -> None:
-        """Put a message that has options into a queue that has room for it."""
+        """Put a message that has other options into a queue that has room for it."""
         self.restore(delivery)
         self.enqueued_total += 1
 
@@ -338,8 +339,8 @@ class Queue:
 
     def _take_oldest(self) -> Delivery | None:
         """Take the message that came first, of those that are ready, wherever it stands."""
-        known, fresh = self.leases.oldest_ready(), self.ready.fresh
-        if fresh and (known is None or fresh.head[0] < known.entry):
+        known, fresh = self.leases.oldest_ready(), self.ready.oldest_fresh()
+        if fresh is not None and (known is None or fresh < known.entry):
             known = Delivery(self.ready.take_fresh())
             if self.lines.is_active:
                 self.lines.plain_changed()
@@ -350,6 +351,12 @@ class Queue:
     def take_in(self, entry: int) -> None:
         """Put a message at the end, whatever the limit: one from a store or another queue."""
         self.ready.append(entry)
+        if self.lines.is_active:
+            self.lines.plain_changed()
+
+    def take_in_ranked(self, entry: int) -> None:
+        """Do the same with one that has a priority, and of which nothing else is known."""
+        self.ready.append_ranked(entry)
         if self.lines.is_active:
             self.lines.plain_changed()
 
@@ -365,7 +372,7 @@ class Queue:
             self.lines.plain_changed()
 
     def take_out(self, entries: Sequence[int]) -> None:
-        """Take out messages, in order, that were never handed out and have no options."""
+        """Take out messages, in order, of which nothing else is known."""
         self.ready.remove(entries)
         if self.lines.is_active:
             self.lines.plain_changed()
@@ -402,7 +409,7 @@ class Queue:
         delivery = self.leases.by_seq.get(seq_of(entry))
         if delivery and self.lines.is_active:
             return self.lines.count_before(delivery)
-        return self.ready.count_before(entry, delivery.priority if delivery else 0)
+        return self.ready.count_before(entry)
 
     def pop(self) -> tuple[int, bool]:
         """Take the message at the head.

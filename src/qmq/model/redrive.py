@@ -390,7 +390,8 @@ class _Moves:
         else:
             self._fresh.append(entry)
         seq = self._new_seq()
-        delivery = Delivery(entry_of(seq, len(found.envelope)))
+        priority, group_id, fair_key = place_of(found.envelope)
+        delivery = Delivery(entry_of(seq, len(found.envelope), priority))
         # Which lease each was is of no use any more: the names of leases go on with the new
         # number of the message, and those of before are nobody's.
         delivery.attempts = tuple(
@@ -399,7 +400,7 @@ class _Moves:
         )
         delivery.fence = len(delivery.attempts)
         delivery.redrive_id = self._redrive_id
-        delivery.priority, delivery.group_id, delivery.fair_key = place_of(found.envelope)
+        delivery.group_id, delivery.fair_key = group_id, fair_key
         target.restore(delivery)
         self._targets[target.number] = target
         self.changes.added.append((delivery.entry, target.number, found.envelope))

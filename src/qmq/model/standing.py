@@ -8,7 +8,7 @@ from typing import Final
 from qmq.model.index import entry
 
 #: Bits of an entry in a key; above them is what the key is ordered by first.
-ENTRY_BITS: Final = 96
+ENTRY_BITS: Final = 104
 _ENTRY_MASK: Final = (1 << ENTRY_BITS) - 1
 
 #: The heap may hold so many that were withdrawn, besides as many as others.

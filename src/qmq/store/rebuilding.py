@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from qmq.model.dedup import Known
-from qmq.model.index import SIZE_BITS, entry
+from qmq.model.index import SEQ_SHIFT, entry
 from qmq.model.queue import Queue
 from qmq.store.rows import DeliveryRow, delivery_of
 from qmq.store.together import Loading
@@ -82,7 +82,7 @@ class Rebuilding:
         else:
             for seq, number, size in rows:
                 if home := by_number.get(number):
-                    home.take_in(seq << SIZE_BITS | size)
+                    home.take_in(seq << SEQ_SHIFT | size)
                 else:
                     self._load_one(seq, number, size)
 
@@ -105,7 +105,10 @@ class Rebuilding:
         elif row:
             known = delivery_of(row, size)
             self._leased.take_own(known)
-            home.restore(known)
+            if known.is_ranked_only:
+                home.take_in_ranked(known.entry)
+            else:
+                home.restore(known)
         elif leased := self._leased.take(seq, size):
             home.restore(leased)
         else:

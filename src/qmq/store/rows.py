@@ -147,7 +147,8 @@ def delivery_row(delivery: Delivery) -> DeliveryRow:
 def delivery_of(row: DeliveryRow, size: int) -> Delivery:
     """Read a row of the table delivery, of a message that takes so many bytes."""
     seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id = row[:9]
-    delivery = Delivery(entry(seq, size))
+    priority, expires_ns, group_id, fair_key = row[9:]
+    delivery = Delivery(entry(seq, size, priority))
     delivery.fence = fence
     delivery.count = count
     delivery.state = State(state)
@@ -159,5 +160,5 @@ def delivery_of(row: DeliveryRow, size: int) -> Delivery:
         for number, who, since_ns, ended_ns, outcome, reason in json.loads(attempts or "[]")
     )
     delivery.redrive_id = redrive_id
-    delivery.priority, delivery.expires_ns, delivery.group_id, delivery.fair_key = row[9:]
+    delivery.expires_ns, delivery.group_id, delivery.fair_key = expires_ns, group_id, fair_key
     return delivery
