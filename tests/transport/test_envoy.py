@@ -8,7 +8,6 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -586,24 +585,3 @@ def test_envoys_metrics_are_shown(running: RunningQ, rest: Rest) -> None:
     assert f"envoy_http_downstream_cx_active{{{label}}}" in lines
     assert int(lines[f'envoy_http_downstream_rq_xx{{envoy_response_code_class="4",{label}}}']) > 0
     assert len([name for name in lines if name.startswith("envoy_")]) < 30
-
-
-def test_envoy_administration_is_not_on_the_network(running: RunningQ) -> None:
-    """A Unix socket in a private directory is all there is of it."""
-    listening = {
-        int(line.split()[1].rpartition(":")[2], 16)
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/{running.pid}/net/{table}").read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and line.split()[9] in inodes(running.pid)
-    }
-
-    addresses = (running.address, running.metrics_address)
-    assert listening == {int(address.rpartition(":")[2]) for address in addresses}
-
-
-def inodes(pid: int) -> set[str]:
-    """Return the inodes of the sockets that a process has open."""
-    links = [
-        str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()
-    ]
-    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}

@@ -571,9 +571,8 @@ class Queue:
         worn_out, expired = self.leases.pass_time(now_ns, delivery_count_max)
         expired_fresh: list[int] = []
         if settings.ttl_ns:
-            expired_fresh = self.ready.take_fresh_until(
-                now_ns - settings.ttl_ns, MOMENTS_AT_ONCE_MAX
-            )
+            until_ns = now_ns - settings.ttl_ns
+            expired_fresh = self.ready.take_fresh_until(until_ns, MOMENTS_AT_ONCE_MAX)
             if expired_fresh and self.lines.is_active:
                 self.lines.plain_changed()
         self.expired_total += len(expired) + len(expired_fresh)
