@@ -52,6 +52,10 @@ _MISSING: Final = {
     " start q with --postgres DSN, or use DISK or MEMORY",
 }
 
+_NOT_SHARED: Final = (
+    "DISK belongs to one machine and this server is one of a cluster; use CLUSTER, or MEMORY"
+)
+
 #: The number of the last queue of the page before; empty before the first.
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}", re.ASCII)
 
@@ -260,7 +264,8 @@ class Broker:
         if kind is Store.UNKNOWN:
             return next(each for each in _BY_DEFAULT if each in self._queues.stores)
         if kind not in self._queues.stores:
-            raise StoreNotConfigured(f"store: {_MISSING[kind]}")
+            is_shared = Store.CLUSTER in self._queues.stores
+            raise StoreNotConfigured(f"store: {_NOT_SHARED if is_shared else _MISSING[kind]}")
         return kind
 
     def _checked(self, info: QueueInfo, settings: QueueSettings) -> QueueSettings:
