@@ -145,7 +145,8 @@ class Redriving:
             ),
             source,
             now_ns=now_ns,
-            seq=store.number(1, now_ns),
+            # Numbers are moments by the clock that nobody sets, whatever the other one says.
+            seq=store.number(1, queues.steady_ns()),
         )
         job = self._jobs[redrive.id] = _Job(redrive)
         saved = self._save(job, Changes())
