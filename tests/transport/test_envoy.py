@@ -526,7 +526,7 @@ def test_a_message_far_too_large_is_refused_by_grpc(channel: grpc.Channel, queue
 def test_too_much_metadata_ends_its_own_call_alone(channel: grpc.Channel) -> None:
     """All that Envoy can say is that it resets the stream."""
     ask = channel.unary_unary("/proto.Q/ListQueues", bytes, bytes)
-    metadata = [(f"x-{number}", "x" * 10_000) for number in range(7)]
+    metadata = tuple((f"x-{number}", "x" * 10_000) for number in range(7))
 
     with pytest.raises(grpc.RpcError) as raised:
         ask(b"", metadata=metadata, timeout=30)
