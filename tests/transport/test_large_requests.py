@@ -1,12 +1,14 @@
-"""Large requests hold up others one at a time."""
+"""Large requests and replies hold up others one at a time."""
 
 import asyncio
 from typing import Any
 
+import pytest
+
 from qmq.transport.asgi import Event, Scope, Send
 from qmq.transport.framing import frame
 from qmq.transport.grpc import GrpcApp
-from qmq.transport.in_hand import COUNTED_BYTES_MIN
+from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds
 
 LARGE = bytes(COUNTED_BYTES_MIN + 1)
 
@@ -14,6 +16,11 @@ LARGE = bytes(COUNTED_BYTES_MIN + 1)
 async def echo(request: bytes) -> bytes:
     """Reply with what was asked."""
     return request
+
+
+async def large(_: bytes) -> bytes:
+    """Reply with something large."""
+    return LARGE
 
 
 async def no_fallback(_: Scope, __: Send) -> None:
@@ -34,7 +41,14 @@ class Client:
         """Make a call, and return the body of its reply."""
         sent = list[bytes]()
 
+        is_received = False
+
         async def receive() -> Event:
+            nonlocal is_received
+            if is_received:
+                # Whoever asks wants to know whether the client is still there.
+                return {"type": "http.request", "body": b"", "more_body": False}
+            is_received = True
             self._receiving += 1
             self.receiving_max = max(self.receiving_max, self._receiving)
             for _ in range(5):
@@ -54,6 +68,12 @@ class Client:
         return b"".join(sent)
 
 
+@pytest.fixture(autouse=True)
+def no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let turns last for as long as they need, however slow the machine is."""
+    monkeypatch.setattr("qmq.transport.turns.TURN_S_MAX", 60)
+
+
 async def test_requests_of_a_connection_that_sends_large_ones_come_in_one_by_one() -> None:
     """From its second one on; those of other connections are not held up by them."""
     app = GrpcApp(
@@ -68,3 +88,34 @@ async def test_requests_of_a_connection_that_sends_large_ones_come_in_one_by_one
 
     assert replies == [frame(LARGE), frame(b""), frame(b"x")] * 2
     assert (heavy.receiving_max, light.receiving_max) == (1, 3)
+
+
+async def test_a_reply_counts_as_unread_while_it_waits_for_its_turn() -> None:
+    """Else many at once would all be made before the first one counts."""
+    app = GrpcApp(
+        {"/proto.Q/Peek": large},
+        {},
+        {},
+        request_bytes_max=2 * len(LARGE),
+        fallback=no_fallback,
+        bounds=Bounds(unread_bytes_max=0, transfer_timeout_s=0.01),
+    )
+    statuses = list[bytes]()
+
+    async def receive() -> Event:
+        return {"type": "http.request", "body": frame(b""), "more_body": False}
+
+    async def send(event: Event) -> None:
+        statuses.extend(value for name, value in event.get("headers", ()) if name == b"grpc-status")
+
+    scope: dict[str, Any] = {
+        "path": "/proto.Q/Peek",
+        "headers": [(b"content-type", b"application/grpc")],
+        "client": ["127.0.0.1", 1],
+    }
+    async with app._in_hand.turns.turn():  # noqa: SLF001 - As long as another is under way.
+        calls = [asyncio.ensure_future(app(scope, receive, send)) for _ in range(3)]
+        await asyncio.wait(calls[1:])
+    await calls[0]
+
+    assert statuses == [b"8", b"8", b"0"]

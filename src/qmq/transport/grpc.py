@@ -223,18 +223,21 @@ class GrpcApp:
 
         It is taken out of its list, so that nobody else holds it while it waits to be read.
         """
-        async with self._in_hand.turns.turn():
-            # What follows is done in the turn of the event loop in which this one begins.
-            pass
         with suppress(Gone):
-            if b"grpc-encoding" in headers and _wants_gzip(headers, reply[0]):
-                await send(START_GZIP)
-                await self._send_counted(scope, send, frame(reply.pop(), gzip=True))
-            else:
-                await send(START)
-                # The head of its frame goes ahead, rather than to copy the reply behind it.
-                await send_piece(send, frame_head(len(reply[0])))
-                await self._send_counted(scope, send, reply.pop())
+            async with self._in_hand.unread_by(_connection(scope), len(reply[0])):
+                async with self._in_hand.turns.turn():
+                    # What follows is done in the turn of the event loop in which this one begins.
+                    pass
+                if b"grpc-encoding" in headers and _wants_gzip(headers, reply[0]):
+                    await send(START_GZIP)
+                    await send_piece(send, frame(reply.pop(), gzip=True))
+                else:
+                    await send(START)
+                    # The head of its frame goes ahead, rather than to copy the reply behind it.
+                    await send_piece(send, frame_head(len(reply[0])))
+                    await send_piece(send, reply.pop())
+                # This one waits until hardly anything of the other is left.
+                await send_piece(send, b"")
             await send(NO_BODY)
             await send(OK)
 
