@@ -20,7 +20,7 @@ from qmq.model.changes import Changes
 from qmq.model.redrive import Redrive, RedriveRequest, RedriveState
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.values import Durability, Store
+from qmq.values import NS_PER_S, Durability, Store
 from tests.engine.callers import turns
 from tests.engine.redrives import (
     bury,
@@ -30,6 +30,7 @@ from tests.engine.redrives import (
     redriven,
     standing,
 )
+from tests.engine.schedules import WallClock
 
 DONE, GAVE_UP, RUNNING, STOPPED = (
     RedriveState.DONE,
@@ -224,3 +225,20 @@ async def test_closed_broker_starts_none(broker: Broker) -> None:
         await broker.redriving.start(RedriveRequest(queue_id="dead"))
     with pytest.raises(ShuttingDown):
         await broker.redriving.stop(started.id)
+
+
+async def test_number_of_a_redrive_is_no_moment_of_a_clock_that_was_set() -> None:
+    """Messages that come after it are as old as they are."""
+    clock = ManualClock()
+    wall = WallClock(clock)
+    broker = Broker({Store.MEMORY: MemoryStore()}, clock=wall, timer=clock, new_id=seeded_ids())
+    source = await broker.new_queue(Store.MEMORY, name="dead")
+    wall.ahead_s = 86_400
+    await broker.redriving.start(RedriveRequest(queue_id=source.id))
+    await broker.add("dead", b"m")
+    clock.advance(5)
+    (stats,), _ = await broker.stats("dead", 0, "")
+    await broker.close()
+
+    # The redrive has taken the number of that moment, and the message the next one.
+    assert stats.oldest_age_ns == 5 * NS_PER_S - 1
