@@ -6,8 +6,8 @@ One q leads, the primary waits for any one of two standbys (`ANY 1`), and all of
 clients, share the machine. Four processes add batches of 64 messages, several at a time, and then
 lease and ack them in batches of 64. The direct runs are what PostgreSQL does without q: one
 connection runs the very statements of q's journal, each with as many messages as q has put into
-one on average in the run before. Runs of both take turns. In the end, a million messages go
-through, and the sizes of the tables tell whether what has left leaves room for what comes.
+one on average in the run before. Runs of both take turns. After that, a second q follows the first, and clients call either.
+In the end, a million messages go through, and the sizes of the tables tell whether what has left leaves room for what comes.
 """
 
 import argparse
@@ -57,9 +57,12 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with Trio(durable=True) as trio, trio.primary.database() as name:
         print(trio.primary.query("select version()", name)[0])
-        with leading_q(trio.dsn(name)) as q, grpc.insecure_channel(address_of(q)) as channel:
-            compare(trio, name, q, Stub(channel), arguments)
-            tell_bloat(trio, name, q, Stub(channel), arguments.through)
+        with q_in_cluster(trio.dsn(name)) as q, grpc.insecure_channel(address_of(q)) as channel:
+            server = Stub(channel)
+            compare(trio, name, q, server, arguments)
+            with q_in_cluster(trio.dsn(name)) as follower:
+                compare_ways(q, follower, server, arguments)
+            tell_bloat(trio, name, q, server, arguments.through)
 
 
 def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse.Namespace) -> None:
@@ -83,6 +86,21 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
             f" ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
             flush=True,
         )
+
+
+def compare_ways(
+    leader: Running, follower: Running, server: Stub, arguments: argparse.Namespace
+) -> None:
+    """Measure calls to the leader, and those that another q sends on to it, by turns."""
+    rates: dict[tuple[str, str], list[float]] = {}
+    for _ in range(arguments.repetitions):
+        for way, q in (("to the leader", leader), ("through a follower", follower)):
+            queue = server.new_queue(pb.Queue.CLUSTER)
+            for what in ("add", "lease"):
+                rate = drive(q, what, queue, arguments.messages)
+                rates.setdefault((what, way), []).append(rate)
+    for (what, way), found in rates.items():
+        print(f"{what} {way}: {spread(found)} messages/s", flush=True)
 
 
 def spread(rates: list[float]) -> str:
@@ -118,8 +136,8 @@ def commits(trio: Trio, name: str) -> int:
 
 
 @contextmanager
-def leading_q(dsn: str) -> Iterator[Running]:
-    """Run a q that leads a cluster."""
+def q_in_cluster(dsn: str) -> Iterator[Running]:
+    """Run a q on a cluster's database: the first one leads, and others follow."""
     port, metrics_port = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "qmq.bin.q", "--postgres", dsn),

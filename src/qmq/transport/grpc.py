@@ -224,7 +224,7 @@ class GrpcApp:
         It is taken out of its list, so that nobody else holds it while it waits to be read.
         """
         with suppress(Gone):
-            async with self._in_hand.unread_by(_connection(scope), len(reply[0])):
+            async with self._in_hand.unread_by(connection(scope), len(reply[0])):
                 async with self._in_hand.turns.turn():
                     # What follows is done in the turn of the event loop in which this one begins.
                     pass
