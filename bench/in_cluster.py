@@ -6,8 +6,9 @@ One q leads, the primary waits for any one of two standbys (`ANY 1`), and all of
 clients, share the machine. Four processes add batches of 64 messages, several at a time, and then
 lease and ack them in batches of 64. The direct runs are what PostgreSQL does without q: one
 connection runs the very statements of q's journal, each with as many messages as q has put into
-one on average in the run before. Runs of both take turns. After that, a second q follows the first, and clients call either.
-In the end, a million messages go through, and the sizes of the tables tell whether what has left leaves room for what comes.
+one on average in the run before. Runs of both take turns. After that, a second q follows the first,
+and clients call either. In the end, a million messages go through, and the sizes of the tables tell
+whether what has left leaves room for what comes.
 """
 
 import argparse
