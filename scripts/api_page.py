@@ -36,6 +36,8 @@ ERRORS_OF_ANY_CALL: Final[Sequence[Error]] = (
     errors.Busy,
     errors.StoreFailed,
     errors.DiskFull,
+    errors.DatabaseAway,
+    errors.NotLeading,
     errors.ShuttingDown,
     errors.DataLoss,
 )

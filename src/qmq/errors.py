@@ -206,7 +206,7 @@ class UnknownStore(QError):
 
     def __init__(self, store: int) -> None:
         super().__init__(
-            f"unknown store type {store}; the stores are MEMORY (1) and DISK (2)",
+            f"unknown store type {store}; the stores are MEMORY (1), DISK (2) and CLUSTER (3)",
             store=str(store),
         )
 

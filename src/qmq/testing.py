@@ -31,7 +31,7 @@ from qmq.transport.asgi import Event, Scope, Send
 from qmq.transport.framing import FRAME_HEAD_BYTES, frame
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.status import Code
-from qmq.values import NS_PER_S, Store
+from qmq.values import NS_PER_S, Durability, Store
 
 T = TypeVar("T")
 
@@ -168,7 +168,7 @@ class _InProcess:
 
     def __init__(self, clock: ManualClock, seed: int, message_bytes_max: int) -> None:
         self._broker = Broker(
-            {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore()},
+            {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore(durability_max=Durability.FSYNC)},
             clock=clock,
             timer=clock,
             new_id=seeded_ids(seed),

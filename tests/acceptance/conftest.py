@@ -1,8 +1,10 @@
 """Fixtures of the tests that drive the real programs."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import grpc
 import pytest
 
 from qmq.wire import q_pb2 as pb
@@ -42,8 +44,11 @@ def q_to_clear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningQ]:
 def bare_q(q_to_clear: RunningQ) -> RunningQ:
     """A q without queues, which goes on after the test."""
     with connected(q_to_clear.address) as client:
-        for queue in client.list_queues().queues:
-            client.delete_queue(queue_id=queue.meta.id)
+        while queues := client.list_queues().queues:
+            # One that others send their dead letters to is deleted after them.
+            for queue in queues:
+                with suppress(grpc.RpcError):
+                    client.delete_queue(queue_id=queue.meta.id)
     return q_to_clear
 
 

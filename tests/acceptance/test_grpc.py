@@ -297,13 +297,16 @@ def test_deleted_queue_is_gone_with_its_messages(client: StockClient, store: int
     assert queue_id not in [queue.meta.id for queue in client.list_queues().queues]
 
 
-@pytest.mark.parametrize("store", [3, 99, -1])
+@pytest.mark.parametrize("store", [4, 99, -1])
 def test_unknown_store_is_not_found(client: StockClient, store: int) -> None:
     """As in the original; the refusal names the stores there are."""
     refusal = refused(client.new_queue, store=store)
 
     assert refusal.code == Code.NOT_FOUND
-    assert refusal.message == f"unknown store type {store}; the stores are MEMORY (1) and DISK (2)"
+    assert (
+        refusal.message
+        == f"unknown store type {store}; the stores are MEMORY (1), DISK (2) and CLUSTER (3)"
+    )
     assert refusal.info.reason == "UNKNOWN_STORE"
 
 

@@ -204,7 +204,10 @@ def test_a_queue_may_be_named() -> None:
     [
         (["new"], "Missing argument 'STORE'"),
         (["new", "MEMORY"], "Missing argument 'LIMIT'"),
-        (["new", "BOGUS", "1"], "unknown store 'BOGUS': the stores are MEMORY, DISK, BOLTDB"),
+        (
+            ["new", "BOGUS", "1"],
+            "unknown store 'BOGUS': the stores are MEMORY, DISK, CLUSTER, BOLTDB",
+        ),
         (["new", "UNKNOWN", "1"], "unknown store 'UNKNOWN'"),
         (["new", "MEMORY", "abc"], "'abc' is no whole number; -1 means no limit"),
         (["new", "MEMORY", "1.5"], "'1.5' is no whole number"),

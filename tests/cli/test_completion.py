@@ -33,7 +33,7 @@ def offered(*words: str) -> list[str]:
     ("words", "completions"),
     [
         (["qcli", "pe"], ["peek"]),
-        (["qcli", "new", ""], ["MEMORY", "DISK", "BOLTDB"]),
+        (["qcli", "new", ""], ["MEMORY", "DISK", "CLUSTER", "BOLTDB"]),
         (["qcli", "new", "d"], ["DISK"]),
         (["qcli", "new", "MEMORY", "-1", "--na"], ["--name"]),
         (["qcli", "help", "un"], ["untag"]),

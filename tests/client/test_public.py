@@ -112,16 +112,20 @@ def test_the_client_is_imported_fast(tmp_path: Path) -> None:
     """Its own part takes no longer than that of gRPC and protobuf, which is half of 150 ms.
 
     The two take turns, and it is their processor time that counts: so other tests that run
-    beside this one slow both of them alike.
+    beside this one slow both of them alike. The least of each is what it takes undisturbed; how
+    often it has to be tried until both were, nobody knows.
     """
     environment = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     theirs = "import grpc, grpc.aio, google.protobuf.timestamp_pb2, google.protobuf.duration_pb2"
     both = "import qmq; qmq.Client, qmq.AsyncClient"
     took_s: dict[str, list[float]] = {theirs: [], both: []}
-    for _ in range(5):
+    for tries in range(1, 21):
         for script, times_s in took_s.items():
             timed = f"import time; start = time.process_time(); {script};"
             timed += "print(time.process_time() - start)"
             times_s.append(float(run(timed, **environment)))
+        is_fast = min(took_s[both]) < IMPORT_RATIO_MAX * min(took_s[theirs])
+        if is_fast and tries >= 5:
+            break
 
-    assert min(took_s[both]) < IMPORT_RATIO_MAX * min(took_s[theirs]), took_s
+    assert is_fast, took_s

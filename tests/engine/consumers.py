@@ -10,7 +10,7 @@ from qmq.errors import QError
 from qmq.model.check import problems_of
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
-from qmq.values import NS_PER_S, NackKind, Store
+from qmq.values import NS_PER_S, Durability, NackKind, Store
 from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
 
@@ -44,7 +44,7 @@ def memory_broker(
 ) -> Broker:
     """Make a broker whose queues all live in memory, DISK ones too, in stores of their own."""
     return Broker(
-        {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore()},
+        {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore(durability_max=Durability.FSYNC)},
         clock=clock,
         timer=clock,
         new_id=seeded_ids(),

@@ -61,7 +61,7 @@ async def test_default_store_is_memory_without_a_data_directory() -> None:
     assert info.store is Store.MEMORY
 
 
-@pytest.mark.parametrize("number", [3, 99, -1])
+@pytest.mark.parametrize("number", [4, 99, -1])
 async def test_unknown_store_is_refused(number: int) -> None:
     """The error says which ones there are."""
     broker = memory_broker()
@@ -70,7 +70,7 @@ async def test_unknown_store_is_refused(number: int) -> None:
         await broker.new_queue(number)
 
     assert refusal.value.message == (
-        f"unknown store type {number}; the stores are MEMORY (1) and DISK (2)"
+        f"unknown store type {number}; the stores are MEMORY (1), DISK (2) and CLUSTER (3)"
     )
     assert len(broker.catalog) == 0
 

@@ -122,7 +122,7 @@ async def test_what_is_not_there_cannot_be_redriven(broker: Broker) -> None:
 
 async def test_target_in_another_store_is_refused(clock: ManualClock) -> None:
     """Nothing is moved in two transactions."""
-    stores = {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore()}
+    stores = {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore(durability_max=Durability.FSYNC)}
     broker = Broker(stores, clock=clock, timer=clock, new_id=seeded_ids())
     await make_queues(broker)
     await broker.new_queue(Store.DISK, name="disk")

@@ -138,7 +138,7 @@ def test_values_have_the_types_that_json_gives_them() -> None:
 
     assert schemas["NewQueueRequest"]["properties"]["limit"]["type"] == "string"
     assert schemas["Metadata"]["properties"]["created"]["format"] == "date-time"
-    assert schemas["Queue.Store"]["enum"] == ["UNKNOWN", "MEMORY", "DISK", "BOLTDB"]
+    assert schemas["Queue.Store"]["enum"] == ["UNKNOWN", "MEMORY", "DISK", "BOLTDB", "CLUSTER"]
     assert "- `DISK`: In the data directory" in schemas["Queue.Store"]["description"]
 
 

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from simulate import KINDS, main, play_worlds, simulate
+from simulate import main, play_worlds, simulate
 from tests.store.histories import MemoryHistory
+from tests.store.histories_in_cluster import ClusterHistory
 from tests.store.simulation import Simulation
 from tests.world.world import World
 
@@ -37,10 +38,19 @@ class WithLoss(World):
 
 
 @pytest.mark.parametrize("seed", [1, _ANY], ids=["seed 1", "any seed"])
-@pytest.mark.parametrize("store", KINDS)
+@pytest.mark.parametrize("store", ["MEMORY", "DISK"])
 def test_server_is_like_the_naive_model(store: str, seed: int) -> None:
     """Step by step."""
     assert simulate([store], seed, _STEPS) == 0
+
+
+def test_cluster_is_like_the_naive_model(
+    monkeypatch: pytest.MonkeyPatch, shared_database: str
+) -> None:
+    """Step by step, of which there are fewer, since each waits for PostgreSQL."""
+    monkeypatch.setattr(ClusterHistory, "dsn", shared_database, raising=False)
+
+    assert simulate(["CLUSTER"], _ANY, _STEPS // 6) == 0
 
 
 def test_same_seed_plays_the_same() -> None:

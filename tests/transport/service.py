@@ -11,7 +11,7 @@ from qmq.store.base import QueueStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.transport.api import Api
-from qmq.values import Store
+from qmq.values import Durability, Store
 from qmq.wire import q_pb2 as pb
 
 
@@ -26,7 +26,10 @@ class Service:
         """
         self.clock = ManualClock()
         self.broker = Broker(
-            {Store.MEMORY: MemoryStore(), Store.DISK: disk or MemoryStore()},
+            {
+                Store.MEMORY: MemoryStore(),
+                Store.DISK: disk or MemoryStore(durability_max=Durability.FSYNC),
+            },
             clock=self.clock,
             timer=self.clock,
             new_id=seeded_ids(),

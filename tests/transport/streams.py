@@ -13,7 +13,7 @@ from qmq.transport.asgi import Event
 from qmq.transport.consume_service import ConsumeService
 from qmq.transport.framing import Deframer, frame
 from qmq.transport.streams import Requests
-from qmq.values import Store
+from qmq.values import Durability, Store
 from qmq.wire import q_pb2 as pb
 
 Open = pb.ConsumeRequest.Open
@@ -94,7 +94,7 @@ class World:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.broker = Broker(
-            {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore()},
+            {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore(durability_max=Durability.FSYNC)},
             clock=self.clock,
             timer=self.clock,
             new_id=seeded_ids(),

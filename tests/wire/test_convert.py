@@ -267,6 +267,7 @@ def test_queue_of_each_store_is_named_as_on_the_wire() -> None:
         "UNKNOWN": pb.Queue.UNKNOWN,
         "MEMORY": pb.Queue.MEMORY,
         "DISK": pb.Queue.DISK,
+        "CLUSTER": pb.Queue.CLUSTER,
     }
 
 

@@ -23,16 +23,28 @@ class MemoryStore:
     Whatever a caller waits for, it is there at once.
     """
 
-    def __init__(self, footprint: Footprint | None = None) -> None:
-        """Begin with no messages; what they take is counted in `footprint`."""
+    def __init__(
+        self,
+        footprint: Footprint | None = None,
+        *,
+        durability_max: Durability = Durability.MEMORY,
+    ) -> None:
+        """Begin with no messages.
+
+        Args:
+            footprint: counts what they take in memory.
+            durability_max: what it says of itself, where it takes the place of another store
+                whose promises nobody puts to the test.
+        """
         self._footprint = footprint or Footprint()
+        self._durability_max = durability_max
         self._envelopes: dict[int, bytes] = {}
         self._seq = 0
 
     @property
     def durability_max(self) -> Durability:
         """How durable it makes a change at most."""
-        return Durability.MEMORY
+        return self._durability_max
 
     def check(self, *, only_reads: bool = False) -> None:
         """Take every call."""
