@@ -7,8 +7,8 @@ clients, share the machine. Four processes add batches of 64 messages, several a
 lease and ack them in batches of 64. The direct runs are what PostgreSQL does without q: one
 connection runs the very statements of q's journal, each with as many messages as q has put into
 one on average in the run before. Runs of both take turns. After that, a second q follows the first,
-and clients call either. In the end, a million messages go through, and the sizes of the tables tell
-whether what has left leaves room for what comes.
+and clients call either; and a second cluster has a database beside that of the first. In the end, a
+million messages go through, and the sizes of the tables tell whether what has left leaves room.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -63,6 +64,7 @@ def main() -> None:
             compare(trio, name, q, server, arguments)
             with q_in_cluster(trio.dsn(name)) as follower:
                 compare_ways(q, follower, server, arguments)
+            compare_databases(trio, q, server, arguments)
             tell_bloat(trio, name, q, server, arguments.through)
 
 
@@ -72,10 +74,11 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
     for _ in range(arguments.repetitions):
         queue = server.new_queue(pb.Queue.CLUSTER)
         for what in ("add", "lease"):
-            before = commits(trio, name)
+            before, log_before = commits(trio, name), log_bytes(trio)
             rates.setdefault(what, []).append(drive(q, what, queue, arguments.messages))
             each = arguments.messages / max(1, commits(trio, name) - before)
-            print(f"  {each:.0f} messages a commit", flush=True)
+            logged = (log_bytes(trio) - log_before) / arguments.messages
+            print(f"  {each:.0f} messages a commit, {logged:.0f} bytes of WAL each", flush=True)
             direct = directly(trio.dsn(name), what, arguments.messages, max(1, round(each)))
             rates.setdefault(f"{what} directly", []).append(direct)
     titles = {"add": "AddBatch of 64", "lease": "Lease + Ack of 64"}
@@ -102,6 +105,28 @@ def compare_ways(
                 rates.setdefault((what, way), []).append(rate)
     for (what, way), found in rates.items():
         print(f"{what} {way}: {spread(found)} messages/s", flush=True)
+
+
+def compare_databases(trio: Trio, q: Running, server: Stub, arguments: argparse.Namespace) -> None:
+    """Measure one cluster, and two that share the machine, by turns."""
+    with (
+        trio.primary.database() as name,
+        q_in_cluster(trio.dsn(name)) as other,
+        grpc.insecure_channel(address_of(other)) as channel,
+        ThreadPoolExecutor() as threads,
+    ):
+        half = arguments.messages // 2
+        rates: dict[str, list[float]] = {}
+        for _ in range(arguments.repetitions):
+            alone = server.new_queue(pb.Queue.CLUSTER)
+            one, two = server.new_queue(pb.Queue.CLUSTER), Stub(channel).new_queue(pb.Queue.CLUSTER)
+            for what in ("add", "lease"):
+                rate = drive(q, what, alone, arguments.messages)
+                rates.setdefault(f"{what}, one cluster", []).append(rate)
+                both = threads.map(drive, (q, other), (what, what), (one, two), (half, half))
+                rates.setdefault(f"{what}, two clusters together", []).append(sum(both))
+        for title, found in rates.items():
+            print(f"{title}: {spread(found)} messages/s", flush=True)
 
 
 def spread(rates: list[float]) -> str:
@@ -134,6 +159,11 @@ def sizes(trio: Trio, name: str) -> str:
 def commits(trio: Trio, name: str) -> int:
     """Return how many commits the journal has made."""
     return int(trio.primary.query("select batch from q.journal", name)[0])
+
+
+def log_bytes(trio: Trio) -> int:
+    """Return how much the primary has written to its log."""
+    return int(trio.primary.query("select pg_current_wal_lsn() - '0/0'::pg_lsn")[0])
 
 
 @contextmanager
