@@ -16,7 +16,6 @@ import asyncio
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections import deque
@@ -37,6 +36,7 @@ from qmq.store.together import packed
 from qmq.wire import q_pb2 as pb
 from servers import Running, free_port, running
 from tests.postgres.nodes import Trio
+from together import run_together
 
 _BATCH: Final = 64
 _CLIENTS: Final = 4
@@ -187,23 +187,9 @@ def drive(q: Running, what: str, queue: str, messages: int) -> float:
     """Let clients do something with so many messages; return how many a second."""
     share = messages // _CLIENTS // _BATCH * _BATCH
     command = [sys.executable, __file__, "--work", what, address_of(q), queue, str(share)]
-    clients = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(_CLIENTS)
-    ]
-    for client in clients:
-        assert client.stdout is not None
-        client.stdout.readline()
-    started, cpu_s = time.perf_counter(), q.cpu_s()
-    for client in clients:
-        assert client.stdin is not None
-        client.stdin.write(b"\n")
-        client.stdin.flush()
-    for client in clients:
-        client.communicate()
-        if client.returncode:
-            raise RuntimeError("a client failed")
-    took_s, done = time.perf_counter() - started, share * _CLIENTS
+    cpu_s = q.cpu_s()
+    took_s = run_together(command, _CLIENTS)
+    done = share * _CLIENTS
     print(
         f"  {what}: {done / took_s:,.0f} messages/s,"
         f" {(q.cpu_s() - cpu_s) / done * 1e6:.1f} µs of q each",

@@ -17,9 +17,7 @@ import os
 import platform
 import re
 import statistics
-import subprocess
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +28,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from qmq.wire import q_pb2 as pb
 from servers import Running, running_q, scratch_directory
+from together import run_together
 
 #: Takes a request and returns the reply.
 Call: TypeAlias = Callable[..., Any]
@@ -127,23 +126,8 @@ def measure(q: Running, queue: str, messages: int, *, by_selector: bool = False)
     command = [sys.executable, __file__, "--work", address, queue, str(share)]
     if by_selector:
         command.append("--by-selector")
-    clients = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(_CLIENTS)
-    ]
-    for client in clients:
-        assert client.stdout is not None
-        client.stdout.readline()
-    started, cpu_s = time.perf_counter(), q.cpu_s()
-    for client in clients:
-        assert client.stdin is not None
-        client.stdin.write(b"\n")
-        client.stdin.flush()
-    for client in clients:
-        client.communicate()
-        if client.returncode:
-            raise RuntimeError("a client failed")
-    took_s = time.perf_counter() - started
+    cpu_s = q.cpu_s()
+    took_s = run_together(command, _CLIENTS)
     done = share * _CLIENTS
     print(f"  {done / took_s:,.0f} messages/s, {(q.cpu_s() - cpu_s) / done * 1e6:.1f} µs of q each")
     return done / took_s

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 import urllib.error
@@ -32,7 +31,7 @@ class Leader(NamedTuple):
     is_alive: bool
 
 
-class Program:
+class Program(processes.Program):
     """A program that is killed and started again on the same ports."""
 
     def __init__(
@@ -47,23 +46,11 @@ class Program:
             directory: where its log is.
             variables: of its environment.
         """
+        super().__init__(directory / f"{name}.log")
         self.name = name
         self.address = f"127.0.0.1:{port}"
         self._command = command
         self._variables = variables
-        self._log_path = directory / f"{name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.is_paused = False
-
-    @property
-    def log(self) -> str:
-        """The end of what it has written."""
-        return self._log_path.read_bytes()[-_LOG_BYTES_SHOWN:].decode(errors="replace")
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it runs, be it paused."""
-        return self._process is not None and self._process.poll() is None
 
     @property
     def first_pids(self) -> list[int]:
@@ -72,37 +59,9 @@ class Program:
 
     def start(self) -> None:
         """Start it; it may take a moment to serve."""
-        with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                # So it ends if this program is killed.
-                ["/usr/bin/setpriv", "--pdeathsig", "KILL", *self._command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self._variables},
-                # Ctrl-C is for this program, which then ends it.
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        """End it by kill -9."""
-        processes.kill(self._pids)
-        if self._process is not None:
-            self._process.wait(_PATIENCE_S)
-        self._process, self.is_paused = None, False
-
-    def pause(self) -> None:
-        """Stop it (SIGSTOP)."""
-        self.is_paused = True
-        processes.pause(self._pids)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        processes.resume(self._pids)
-        self.is_paused = False
-
-    def _pids(self) -> list[int]:
-        return processes.family(self._process.pid) if self._process else []
+        # So it ends if this program is killed.
+        command = ["/usr/bin/setpriv", "--pdeathsig", "KILL", *self._command]
+        self.launch(command, env={**os.environ, **self._variables})
 
 
 class Cluster:

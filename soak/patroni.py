@@ -85,7 +85,7 @@ class Seen(NamedTuple):
     timeline: int | None
 
 
-class Node:
+class Node(processes.Program):
     """One PostgreSQL, and the Patroni that looks after it."""
 
     def __init__(self, name: str, directory: Path, etcd: str) -> None:
@@ -96,14 +96,12 @@ class Node:
             directory: an `owned_directory`.
             etcd: where etcd listens, as host:port.
         """
+        super().__init__(directory / f"{name}.log")
         self.name = name
         self.port, self.rest_port = free_ports(2)
         self._data = directory / name
-        self._log_path = directory / f"{name}.log"
         self._configuration = directory / f"{name}.json"
         self._configuration.write_text(json.dumps(self._settings(directory, etcd), indent=2))
-        self._process: subprocess.Popen[bytes] | None = None
-        self.is_paused = False
 
     def _settings(self, directory: Path, etcd: str) -> dict[str, Any]:
         user = {"username": SUPERUSER}
@@ -141,16 +139,6 @@ class Node:
         return f"127.0.0.1:{self.port}"
 
     @property
-    def log(self) -> str:
-        """The end of what Patroni and PostgreSQL have written."""
-        return self._log_path.read_bytes()[-_LOG_BYTES_SHOWN:].decode(errors="replace")
-
-    @property
-    def is_running(self) -> bool:
-        """Whether Patroni runs, be it paused."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
     def first_pids(self) -> Sequence[int]:
         """The first process of Patroni, and that of PostgreSQL: without these, both are gone."""
         found = [self._process.pid if self._process else None, self._postmaster()]
@@ -158,37 +146,12 @@ class Node:
 
     def start(self) -> None:
         """Start Patroni, which then makes of PostgreSQL what it should be."""
-        with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                # Told to end, Patroni ends PostgreSQL as well.
-                as_owner("/usr/bin/patroni", str(self._configuration), at_the_end="TERM"),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment(),
-                cwd="/",
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        """End all of it by kill -9, as if the machine were gone."""
-        processes.kill(self._pids)
-        if self._process is not None:
-            self._process.wait(_PATIENCE_S)
-        self._process, self.is_paused = None, False
-
-    def pause(self) -> None:
-        """Stop all of it (SIGSTOP), as if the machine were hung."""
-        self.is_paused = True
-        processes.pause(self._pids)
-
-    def resume(self) -> None:
-        """Let it go on; it does not know yet that time has passed."""
-        processes.resume(self._pids)
-        self.is_paused = False
+        # Told to end, Patroni ends PostgreSQL as well.
+        command = as_owner("/usr/bin/patroni", str(self._configuration), at_the_end="TERM")
+        self.launch(command, env=environment(), cwd="/")
 
     def _pids(self) -> list[int]:
-        found = processes.family(self._process.pid) if self._process else []
+        found = super()._pids()
         first = self._postmaster()
         if first is not None:
             found += [pid for pid in processes.family(first) if pid not in found]

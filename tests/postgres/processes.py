@@ -6,8 +6,9 @@ tells which they are is a function, since a server starts new ones at any time.
 
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,61 @@ Find = Callable[[], Sequence[int]]
 
 #: Seconds that Linux may take to end what was killed.
 _PATIENCE_S: Final = 30.0
+
+_LOG_BYTES_SHOWN: Final = 6_000
+
+
+class Program:
+    """A program that is killed, or stopped and let go on, with all that it has started."""
+
+    def __init__(self, log_path: Path) -> None:
+        """Describe one that does not run; what it writes goes to the end of a file."""
+        self._log_path = log_path
+        self._process: subprocess.Popen[bytes] | None = None
+        self.is_paused = False
+
+    @property
+    def log(self) -> str:
+        """The end of what it has written."""
+        return self._log_path.read_bytes()[-_LOG_BYTES_SHOWN:].decode(errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, be it paused."""
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self, command: Sequence[str], *, env: Mapping[str, str], cwd: str = ".") -> None:
+        """Start it, out of reach of a Ctrl-C, which is for whoever ends it then."""
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """End all of it by kill -9, as if the machine were gone."""
+        kill(self._pids)
+        if self._process is not None:
+            self._process.wait(_PATIENCE_S)
+        self._process, self.is_paused = None, False
+
+    def pause(self) -> None:
+        """Stop all of it (SIGSTOP), as if the machine were hung."""
+        self.is_paused = True
+        pause(self._pids)
+
+    def resume(self) -> None:
+        """Let it go on; it does not know yet that time has passed."""
+        resume(self._pids)
+        self.is_paused = False
+
+    def _pids(self) -> list[int]:
+        return family(self._process.pid) if self._process else []
 
 
 def pause(find: Find) -> None:
