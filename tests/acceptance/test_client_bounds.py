@@ -16,10 +16,13 @@ INVALID, DEADLINE_EXCEEDED, EXHAUSTED = 3, 4, 8
 POP, ADD = "/proto.Q/Pop", "/proto.Q/Add"
 LARGE = 1_000_000
 
+#: How many calls these q may have in hand.
+CALLS_MAX = 5
+
 
 def _small(directory: Path, *arguments: str) -> Iterator[RunningQ]:
     q = RunningQ(directory)
-    q.start("--calls-max=5", f"--transfer-bytes-max={2 * LARGE}", *arguments)
+    q.start(f"--calls-max={CALLS_MAX}", f"--transfer-bytes-max={2 * LARGE}", *arguments)
     with connected(q.address) as client:
         client.new_queue(store=pb.Queue.MEMORY, name="jobs", limit=-1)
     yield q
@@ -39,9 +42,15 @@ def any_hasty_q(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningQ]:
 
 
 def has_room(q: RunningQ) -> bool:
-    """Whether it takes a call more."""
+    """Whether it takes as many calls as it may have in hand: so nothing else is."""
     with Http2Client(q.address) as raw:
-        return raw.call("/proto.Q/ListQueues").code == 0
+        streams = [raw.open("/proto.Q/ListQueues", GRPC) for _ in range(CALLS_MAX)]
+        for stream in streams:
+            raw.send(stream, frame(b"")[:1])
+        raw.ping()
+        for stream in streams:
+            raw.send(stream, frame(b"")[1:], end=True)
+        return all(raw.reply(stream).code == 0 for stream in streams)
 
 
 def with_room(q: RunningQ) -> RunningQ:
@@ -107,7 +116,7 @@ def test_a_call_too_many_is_refused(small_q: RunningQ) -> None:
     request = pb.PopRequest(queue_id="jobs")
     request.wait.FromSeconds(30)
     with Http2Client(small_q.address) as raw:
-        waiting = [raw.open(POP, GRPC) for _ in range(5)]
+        waiting = [raw.open(POP, GRPC) for _ in range(CALLS_MAX)]
         for stream in waiting:
             raw.send(stream, frame(request.SerializeToString()), end=True)
         raw.ping()
@@ -127,7 +136,7 @@ def test_calls_that_wait_for_nobody_make_room(small_q: RunningQ) -> None:
     request = pb.PopRequest(queue_id="jobs")
     request.wait.FromSeconds(60)
     with Http2Client(small_q.address) as raw:
-        for number in range(5):
+        for number in range(CALLS_MAX):
             stream = raw.open(POP, GRPC)
             raw.send(stream, frame(request.SerializeToString()), end=True)
             if number % 2:
