@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -74,11 +75,16 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
     for _ in range(arguments.repetitions):
         queue = server.new_queue(pb.Queue.CLUSTER)
         for what in ("add", "lease"):
-            before, log_before = commits(trio, name), log_bytes(trio)
+            before, log_before, cpu_before_s = commits(trio, name), log_bytes(trio), cpu_s(trio)
             rates.setdefault(what, []).append(drive(q, what, queue, arguments.messages))
             each = arguments.messages / max(1, commits(trio, name) - before)
             logged = (log_bytes(trio) - log_before) / arguments.messages
-            print(f"  {each:.0f} messages a commit, {logged:.0f} bytes of WAL each", flush=True)
+            cpu_us = (cpu_s(trio) - cpu_before_s) / arguments.messages * 1e6
+            print(
+                f"  {each:.0f} messages a commit; each {logged:.0f} bytes of WAL and"
+                f" {cpu_us:.1f} µs of the primary and its standbys",
+                flush=True,
+            )
             direct = directly(trio.dsn(name), what, arguments.messages, max(1, round(each)))
             rates.setdefault(f"{what} directly", []).append(direct)
     titles = {"add": "AddBatch of 64", "lease": "Lease + Ack of 64"}
@@ -164,6 +170,16 @@ def commits(trio: Trio, name: str) -> int:
 def log_bytes(trio: Trio) -> int:
     """Return how much the primary has written to its log."""
     return int(trio.primary.query("select pg_current_wal_lsn() - '0/0'::pg_lsn")[0])
+
+
+def cpu_s(trio: Trio) -> float:
+    """Return the processor time that all of PostgreSQL's processes have used."""
+    found = 0
+    for pid in (pid for node in trio.nodes for pid in node.pids()):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        # Of its own, and of those that it has started and that have ended.
+        found += sum(map(int, fields[11:15]))
+    return found / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -291,17 +307,17 @@ _ENVELOPE: Final = b"e" * 130
 
 
 async def _lease_directly(write: Any, rounds: int, each: int) -> float:  # noqa: ANN401
-    """Write what q writes of Lease and Ack: a commit leases as many as another one removes."""
+    """Write what q writes of Lease and Ack: a commit leases as many as it removes of the last."""
     start = time.perf_counter()
-    for at in range(2 * rounds):
+    for at in range(rounds + 1):
         batch = Batch()
-        half = max(1, each // 2)
-        first = at * half + 1
-        for lease in range(first, first + half, _BATCH):
-            seqs = range(lease, min(lease + _BATCH, first + half))
-            batch.keep_leases((seqs[0], 1, 1, "", packed(seqs)), [])
+        first = at * each + 1
+        if at < rounds:
+            for lease in range(first, first + each, _BATCH):
+                seqs = range(lease, min(lease + _BATCH, first + each))
+                batch.keep_leases((seqs[0], 1, 1, "", packed(seqs)), [])
         if at:
-            gone = range(first - half, first)
+            gone = range(first - each, first)
             batch.remove(gone)
             batch.forget_leases(range(gone[0], gone[-1] + 1, _BATCH))
         await write(batch)
