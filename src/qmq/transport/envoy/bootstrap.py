@@ -38,9 +38,10 @@ _RELEASED_BYTES: Final = 256 * 1024 * 1024
 #: Streams for which at least so many bytes are buffered, as a power of two, may be reset.
 _TRACKED_BITS: Final = 18
 
-#: How many of the calls that a connection sends at once begin at once: none, so that those which
-#: it has cancelled in the same breath never do. The others begin one in each turn of Envoy's loop.
-_RUNTIME: Final = {"http.max_requests_per_io_cycle": 0}
+#: How many of the calls that a connection sends at once begin at once. The others begin in the next
+#: turns of Envoy's loop, so that those which it has cancelled by then never do. Who has one or two
+#: calls under way waits for no turn.
+_RUNTIME: Final = {"http.max_requests_per_io_cycle": 2}
 
 _BUSIEST_METHODS: Final = ("Add", "Pop", "Lease", "Ack")
 
