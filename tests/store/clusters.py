@@ -10,8 +10,8 @@ import asyncpg
 from qmq.errors import DatabaseAway, Unavailable
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.footprint import Footprint
+from qmq.store.postgres.migrating import make_ready
 from qmq.store.postgres.store import PostgresStore
-from qmq.store.sql import load_migrations
 from qmq.values import Durability
 
 if TYPE_CHECKING:
@@ -67,9 +67,8 @@ class Clusters:
     async def reset(self) -> None:
         """Make the schema anew."""
         connection = await asyncpg.connect(self.dsn)
-        await connection.execute("drop schema if exists q cascade; create schema q")
-        for migration in load_migrations("qmq.store.postgres"):
-            await connection.execute(migration.script)
+        await connection.execute("drop schema if exists q cascade")
+        await make_ready(connection)
         await connection.close()
 
     async def lead(self) -> Leadership:

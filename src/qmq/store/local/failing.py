@@ -1,16 +1,14 @@
-"""What callers are told when the disk has failed, is full, or cannot keep up."""
+"""What callers are told when the disk has failed, or is full."""
 
 import errno
-from typing import Final, TypeVar
+from typing import Final
 
 import apsw
 
-from qmq.errors import Busy, DataDirectoryError, DiskFull, StoreFailed, Unavailable
+from qmq.errors import DataDirectoryError, DiskFull, StoreFailed
 
 #: What the system calls it when it has no more files, or memory, for a process or for all.
 _NO_MEANS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-
-_T = TypeVar("_T", bound=Unavailable)
 
 
 def full(error: Exception) -> DiskFull:
@@ -46,18 +44,3 @@ def unread(error: Exception) -> str:
         f"the disk was full, and what it holds cannot be read for now ({error}); q tries again"
         " until it can"
     )
-
-
-def busy(pending: int, pending_max: int) -> Busy:
-    """Return what is said where so many bytes wait for the disk, and so many may."""
-    return Busy(
-        f"{pending} bytes wait for the disk, more than journal_pending_bytes_max of {pending_max}",
-        limit="journal_pending_bytes_max",
-        value=str(pending_max),
-        current=str(pending),
-    )
-
-
-def again(error: _T) -> _T:
-    """Return the same for a further caller: one that is raised again grows a traceback."""
-    return type(error)(error.message)

@@ -21,7 +21,7 @@ from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.store.done import Done
 from qmq.store.local.checkpoints import Checkpointer
-from qmq.store.local.failing import again, busy, failed, full
+from qmq.store.local.failing import failed, full
 from qmq.store.local.figures import DiskFigures
 from qmq.store.local.holding import FileHold
 from qmq.store.local.room import is_for_want_of_room
@@ -29,6 +29,7 @@ from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
 from qmq.store.local.transaction import Batch, commit
 from qmq.store.local.workers import Hire, WorkerThread
+from qmq.store.refusing import again, busy
 from qmq.store.rows import DeliveryRow
 from qmq.store.sql import load_statements
 from qmq.store.together import LeaseRow
@@ -212,7 +213,7 @@ class Journal:
             self._gathering.bytes > self._pending_bytes_max
             and (pending := self._open().bytes) > self._pending_bytes_max
         ):
-            raise busy(pending, self._pending_bytes_max)
+            raise busy("disk", pending, self._pending_bytes_max)
 
     def insert(
         self, seq: int, queue_number: int, envelope: bytes, durability: Durability

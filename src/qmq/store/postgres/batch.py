@@ -96,7 +96,7 @@ class Batch:
 
     def has_work(self) -> bool:
         """Whether there is anything to write or read, or anybody waits."""
-        return bool(self.inserts or self.gone or self.reads or self.waiters) or self.writes()
+        return bool(self.reads or self.waiters) or self.writes()
 
     def insert(self, rows: Iterable[tuple[int, int, bytes]], size: int) -> None:
         """Keep messages: number, number of the queue, envelope; `size` is that of all."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import asyncpg
 
 from qmq.durations import Durations
-from qmq.errors import Busy, DatabaseAway, DataLoss, NotLeading, Unavailable
+from qmq.errors import DatabaseAway, DataLoss, NotLeading, Unavailable
 from qmq.model.changes import Changes
 from qmq.model.index import seqs_of
 from qmq.store.done import Done
@@ -28,6 +28,7 @@ from qmq.store.postgres.figures import ClusterFigures
 from qmq.store.postgres.term import Connect, Term
 from qmq.store.postgres.trouble import is_passing
 from qmq.store.postgres.writing import statement
+from qmq.store.refusing import again, busy
 from qmq.store.rows import DeliveryRow
 from qmq.store.sql import load_statements
 from qmq.store.together import LeaseRow
@@ -147,23 +148,17 @@ class Journal:
             Busy: too much waits for it already.
         """
         if self._failure:
-            raise _again(self._failure)
+            raise again(self._failure)
         if self._away_since_s is not None:
             away_s = self._loop.time() - self._away_since_s
             # The first moments are none of a caller's business: most are over then.
             if away_s > _COMMIT_TIMEOUT_S:
                 raise self._away()
         if not only_reads and (refusal := self._term.refusal):
-            raise _again(refusal)
+            raise again(refusal)
         pending = self._gathering.bytes
         if pending > self._pending_bytes_max and not only_reads:
-            raise Busy(
-                f"{pending} bytes wait for the database, more than journal_pending_bytes_max of"
-                f" {self._pending_bytes_max}",
-                limit="journal_pending_bytes_max",
-                value=str(self._pending_bytes_max),
-                current=str(pending),
-            )
+            raise busy("database", pending, self._pending_bytes_max)
 
     def insert(
         self, seq: int, queue_number: int, envelope: bytes, durability: Durability
@@ -254,7 +249,7 @@ class Journal:
             Unavailable: not all of it is.
         """
         if self._failure:
-            raise _again(self._failure)
+            raise again(self._failure)
         if durability is Durability.MEMORY:
             return None
         if self._gathering.has_work():
@@ -450,7 +445,7 @@ class Journal:
         for batch in (self._under_way, self._gathering):
             for future in batch.everyone() if batch else ():
                 if not future.done():
-                    future.set_exception(_again(error))
+                    future.set_exception(again(error))
         self._under_way, self._gathering = None, Batch()
         if not self._is_closing:
             self._on_end(error)
@@ -490,8 +485,3 @@ def _answer(
     future.set_result(
         [found[each.seq] + each.suffix if isinstance(each, Wanted) else each for each in wanted]
     )
-
-
-def _again(error: Unavailable) -> Unavailable:
-    """Return the same for a further caller: one that is raised again grows a traceback."""
-    return type(error)(error.message)
