@@ -18,7 +18,7 @@ class Ops:
         self._app = ops_app(
             render_metrics=lambda: b"up 1\n",
             quit_process=self._quit,
-            quit_from_any=quit_from_any,
+            may_any_quit=lambda: quit_from_any,
         )
 
     def _quit(self) -> None:

@@ -29,6 +29,7 @@ from qmq.server.serving import (
     Process,
     Serving,
     app_of,
+    bounds_of,
     ending,
     log_progress,
     log_redrive,
@@ -115,6 +116,12 @@ class Cluster:
         self._serve(self._idle)
         self._tell("this q has not found out yet who leads the cluster", is_led=False)
         self._tasks = [ending(self._idle), asyncio.ensure_future(self._live_or_exit())]
+
+    def take_over(self) -> None:
+        """Do from now on as the configuration says that the process has now."""
+        self._idle.take_over({}, {}, bounds_of(self._process.config))
+        if self._serving:
+            self._serving.take_over()
 
     def let_go(self) -> None:
         """End streams, and calls that wait for messages, since q is shutting down."""

@@ -18,20 +18,23 @@ OPS_PATHS: Final = frozenset({_METRICS, _QUIT})
 
 
 def ops_app(
-    *, render_metrics: Callable[[], bytes], quit_process: Callable[[], None], quit_from_any: bool
+    *,
+    render_metrics: Callable[[], bytes],
+    quit_process: Callable[[], None],
+    may_any_quit: Callable[[], bool],
 ) -> App:
     """Make the application: GET /metrics, POST /quitquitquit, 404 for the rest.
 
     `render_metrics` returns Prometheus text; `quit_process` starts the shutdown
-    and returns at once. Unless `quit_from_any`, only callers on this machine may
-    quit.
+    and returns at once. Unless `may_any_quit`, which is asked each
+    time, only callers on this machine may quit.
     """
 
     async def metrics(_: Scope, send: Send) -> None:
         await _reply(send, 200, render_metrics(), content_type=_PROMETHEUS)
 
     async def quitquitquit(scope: Scope, send: Send) -> None:
-        if not (quit_from_any or is_loopback(scope.get("client"))):
+        if not (may_any_quit() or is_loopback(scope.get("client"))):
             await _reply(send, 403, b"only callers on this machine may quit\n")
             return
         await _reply(send, 200, b"quitting\n")
