@@ -29,8 +29,9 @@ q --config q.toml config show     # what holds, and whether a flag, a variable o
 q --config q.toml
 ```
 
-`config show` masks passwords. For the file of qrest: `q config example --program qrest`, and
-`q config check qrest.toml --program qrest`.
+Which file that is says `--config FILE` or `Q_CONFIG`, for qrest `QREST_CONFIG`. `config show` masks
+passwords. For the file of qrest: `q config example --program qrest`, and `q config check qrest.toml
+--program qrest`.
 
 On SIGHUP the file is read again. What is marked so below is taken over at once; the log tells
 what has changed, and what waits for a restart. A file that is faulty then changes nothing, and the

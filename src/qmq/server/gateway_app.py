@@ -14,14 +14,15 @@ from typing import Final
 
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import process_registry, render
-from qmq.server.admin import Admin
+from qmq.server.admin import Admin, AdminError
 from qmq.server.gateway_config import GatewayConfig
 from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import OPS_PATHS, ops_app
+from qmq.server.readiness import Probes
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.shutdown import Shutdown, request_shutdown
 from qmq.transport.asgi import Receive, Scope, Send
-from qmq.transport.envoy.bootstrap import GATEWAY
+from qmq.transport.envoy.bootstrap import GATEWAY, SERVER
 from qmq.transport.rest import answer_unmatched
 
 _log = logging.getLogger(__name__)
@@ -39,8 +40,13 @@ class Gateway:
         self._runtime = Path(environment[RUNTIME_DIRECTORY_VARIABLE])
         configure_logs(debug=self._config.debug)
         registry = process_registry()
+        self._admin = Admin(admin_socket(self._runtime))
+        # Its event loop serves probes themselves, so that who gets an answer knows that it runs.
+        self._probes = Probes(lambda: None)
+        self._probes.watch("server", self._server_trouble)
         self._ops = ops_app(
             render_metrics=lambda: render(registry),
+            probes=self._probes,
             quit_process=request_shutdown,
             may_any_quit=lambda: False,
         )
@@ -60,10 +66,10 @@ class Gateway:
         """Follow the lifespan protocol."""
         await receive()
         Shutdown(
-            admin=Admin(admin_socket(self._runtime)),
+            admin=self._admin,
             listeners=(GATEWAY,),
             in_flight=lambda: 0,  # Envoy counts them all.
-            drain=self._limit_shutdown,
+            drain=self._begin_shutdown,
             drain_timeout_s=lambda: self._config.close_after,
             reload=Reloading(self._config, self._origin, take_over=self._take_over).reload,
         ).start()
@@ -78,7 +84,21 @@ class Gateway:
     def _take_over(self, config: GatewayConfig) -> None:
         self._config = config
 
-    def _limit_shutdown(self) -> None:
+    def _server_trouble(self) -> str:
+        """Say what is wrong with the server that calls go to, if anything is."""
+        try:
+            is_well = self._admin.healthy(SERVER) > 0
+        except AdminError as error:
+            return str(error)
+        server = self._config.server
+        return (
+            ""
+            if is_well
+            else f"the server {server} does not answer, or says that it does not serve"
+        )
+
+    def _begin_shutdown(self) -> None:
+        self._probes.drain()
         limit = threading.Timer(self._config.kill_after, self._kill)
         limit.daemon = True
         limit.start()
