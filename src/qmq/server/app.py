@@ -12,16 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qmq.access.rights import Right
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
 from qmq.engine.clock_offset import ClockOffset
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError
 from qmq.model.footprint import Footprint
+from qmq.observe.access import AccessCollector
 from qmq.observe.backups import BackupCollector
 from qmq.observe.disk import DiskCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, process_registry, render
+from qmq.server.access import Access, audit_of
 from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
 from qmq.server.config import Config
@@ -68,9 +71,13 @@ class Server:
             health=HealthService(services),
             registry=process_registry(),
             calls=CallCollector(),
+            access=_access_of(config),
         )
+        self._watching: asyncio.Future[None] | None = None
         self._registry = self._process.registry
         self._registry.register(self._process.calls)
+        if self._process.access:
+            self._registry.register(AccessCollector(self._process.access.figures))
         self._clock_offset: ClockOffset | None = None
         self._backups: Backups | None = None
         #: Of a q that is alone; one of a cluster has the other.
@@ -84,6 +91,11 @@ class Server:
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
+
+    @property
+    def check(self) -> Callable[[Scope, Right], object] | None:
+        """What refuses callers of the metrics port; None where nobody is asked who calls."""
+        return self._process.access.check_on_all if self._process.access else None
 
     def render_metrics(self) -> bytes:
         """Return all metrics, Envoy's included, in the Prometheus text format."""
@@ -114,8 +126,12 @@ class Server:
             os._exit(1)
         if self._backups:
             await self._backups.start()
+        if self._process.access:
+            self._watching = asyncio.ensure_future(self._process.access.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._watching:
+            self._watching.cancel()
         if self._backups:
             await self._backups.close()
         if self._clock_offset:
@@ -213,7 +229,19 @@ class Server:
             drain=lambda: _call_soon(loop, end_what_would_not_end),
             close=close,
             drain_timeout_s=self._config.drain_timeout,
+            reload=self._reloading(loop),
         ).start()
+
+    def _reloading(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """Return what a HUP does."""
+
+        def reload() -> None:
+            if access := self._process.access:
+                _call_soon(loop, access.look_soon)
+            else:
+                _log.info("nothing to reload")
+
+        return reload
 
     def _on_store_failure(self, reason: str) -> None:
         _log.critical("store failed", extra={"error": reason})
@@ -244,6 +272,12 @@ def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
     loop.call_soon_threadsafe(do)
 
 
+def _access_of(config: Config) -> Access | None:
+    if config.access is None:
+        return None
+    return Access(config.access, audit_of(config.audit_log), in_cluster=bool(config.postgres))
+
+
 _config = Config.from_json(os.environ[CONFIG_VARIABLE])
 configure_logs(debug=_config.debug)
 _server = Server(_config, Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]))
@@ -253,4 +287,5 @@ ops = ops_app(
     render_metrics=_server.render_metrics,
     quit_process=request_shutdown,
     quit_from_any=_config.quit_from == "any",
+    check=_server.check,
 )

@@ -11,9 +11,10 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from qmq import limits
+from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
 from qmq.store.postgres.dsn import Dsn
@@ -26,6 +27,9 @@ NO_DATA = "none"
 
 #: What `--postgres` takes for "no cluster".
 NO_CLUSTER = "none"
+
+#: What `--access` takes for "nobody is asked who calls".
+NO_ACCESS: Final = "none"
 
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
@@ -119,6 +123,23 @@ def _parse_data(text: str) -> Path | None:
     return None if text == NO_DATA else Path(text)
 
 
+def _parse_access(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_ACCESS} stands for no access file")
+    return None if text == NO_ACCESS else Path(text)
+
+
+def _format_access(path: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_ACCESS if path is None else f"./{path}" if str(path) == NO_ACCESS else str(path)
+
+
+def _parse_audit_log(text: str) -> str:
+    if not text:
+        raise ValueError(f"'' names no file; {TO_NOTHING} stands for no audit log")
+    return text
+
+
 def _format_data(data: Path | None) -> str:
     # A directory of that very name needs to be told from the word.
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
@@ -204,6 +225,8 @@ def _seconds(maximum: float) -> Kind:
 
 _CACHE_BYTES = _whole_number(0, _CACHE_BYTES_MAX)
 
+ACCESS = Kind(placeholder=f"FILE|{NO_ACCESS}", parse=_parse_access, format=_format_access)
+AUDIT_LOG = Kind(placeholder=f"FILE|{TO_LOG}|{TO_NOTHING}", parse=_parse_audit_log)
 ADVERTISE = Kind(
     placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
 )
@@ -267,6 +290,22 @@ class Config:
         kind=BOOLEAN,
         default_text="false",
         help="Log every call, and write the log for people rather than as JSON.",
+    )
+    #: None: nobody is asked who calls.
+    access: Path | None = _option(
+        "--access",
+        kind=ACCESS,
+        default_text=NO_ACCESS,
+        help="A file that says who may call, and who may do what to which queues; see"
+        " docs/access.md. It is read again whenever it changes. `q tokens make` makes one. The word"
+        f" {NO_ACCESS}: whoever reaches the ports may do everything.",
+    )
+    audit_log: str = _option(
+        "--audit-log",
+        kind=AUDIT_LOG,
+        default_text=TO_LOG,
+        help="With --access, where it is noted who changed what, and who was refused: a file of"
+        f" lines of JSON, or the word {TO_LOG}: q's own log, or {TO_NOTHING}: nowhere.",
     )
     #: None: there is no data directory.
     data: Path | None = _option(
@@ -406,6 +445,11 @@ class Config:
             # What a frozen object does not know before, it may still be made with.
             object.__setattr__(self, "data", None if self.postgres else _state_directory())
         self._check_cluster()
+        if not self.access and self.audit_log not in {TO_LOG, TO_NOTHING}:
+            raise ValueError(
+                f"--audit-log {self.audit_log} needs --access: without that nobody is asked who"
+                " calls"
+            )
         if self.listen.overlaps(self.metrics):
             raise ValueError(
                 f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"

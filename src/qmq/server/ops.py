@@ -1,9 +1,11 @@
 """The metrics port: an ASGI application for those who run q."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+from qmq.access.rights import Right
+from qmq.errors import AccessDenied, Unauthenticated
 from qmq.transport.asgi import App, Headers, Receive, Scope, Send
 
 _PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
@@ -18,20 +20,30 @@ OPS_PATHS: Final = frozenset({_METRICS, _QUIT})
 
 
 def ops_app(
-    *, render_metrics: Callable[[], bytes], quit_process: Callable[[], None], quit_from_any: bool
+    *,
+    render_metrics: Callable[[], bytes],
+    quit_process: Callable[[], None],
+    quit_from_any: bool,
+    check: Callable[[Scope, Right], object] | None = None,
 ) -> App:
     """Make the application: GET /metrics, POST /quitquitquit, 404 for the rest.
 
     `render_metrics` returns Prometheus text; `quit_process` starts the shutdown
     and returns at once. Unless `quit_from_any`, only callers on this machine may
-    quit.
+    quit. With `check`, which raises an error unless a caller has a right to all queues, metrics
+    are for those who may browse them, and who administers them may quit from anywhere.
     """
 
-    async def metrics(_: Scope, send: Send) -> None:
+    async def metrics(scope: Scope, send: Send) -> None:
+        if check:
+            check(scope, Right.BROWSE)
         await _reply(send, 200, render_metrics(), content_type=_PROMETHEUS)
 
     async def quitquitquit(scope: Scope, send: Send) -> None:
-        if not (quit_from_any or is_loopback(scope.get("client"))):
+        is_near = is_loopback(scope.get("client"))
+        if check and not is_near:
+            check(scope, Right.ADMIN)
+        elif not (quit_from_any or is_near):
             await _reply(send, 403, b"only callers on this machine may quit\n")
             return
         await _reply(send, 200, b"quitting\n")
@@ -50,9 +62,22 @@ def ops_app(
             allow = [(b"allow", method.encode())]
             await _reply(send, 405, b"method not allowed\n", headers=allow)
         else:
-            await answer(scope, send)
+            await _answer_or_refuse(answer, scope, send)
 
     return app
+
+
+async def _answer_or_refuse(
+    answer: Callable[[Scope, Send], Awaitable[None]], scope: Scope, send: Send
+) -> None:
+    """Answer a request, or say that its caller may not know."""
+    try:
+        await answer(scope, send)
+    except Unauthenticated as error:
+        challenge = [(b"www-authenticate", b"Bearer")]
+        await _reply(send, 401, f"{error.message}\n".encode(), headers=challenge)
+    except AccessDenied as error:
+        await _reply(send, 403, f"{error.message}\n".encode())
 
 
 def is_loopback(client: tuple[str, int] | None) -> bool:

@@ -6,17 +6,20 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypedDict
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from qmq.access.granted import EVERYTHING, Rights
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import Unavailable
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
@@ -24,15 +27,17 @@ from qmq.observe.calls import log_calls
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
 from qmq.observe.schedules import ScheduleCollector
+from qmq.server.access import Access
 from qmq.server.config import Config
+from qmq.server.guarded import Make, Methods, guard_of, guarded_paths, noted_paths
 from qmq.store.base import QueueStore
 from qmq.transport.api import Api
-from qmq.transport.grpc import GrpcApp, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import Fallback, GrpcApp
+from qmq.transport.guarding import GuardedApp
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
 from qmq.transport.reflection import ReflectionService
 from qmq.transport.rest import answer_unmatched
-from qmq.transport.streams import StreamMethod
 from qmq.values import Store
 
 _log = logging.getLogger(__name__)
@@ -53,6 +58,8 @@ class Process:
     health: HealthService
     registry: CollectorRegistry
     calls: CallCollector
+    #: Who there is; None where nobody is asked who calls.
+    access: Access | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +100,7 @@ class Serving:
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
         )
-        self.app = _served(process, Api(broker))
+        self.app = app_of(process, broker.catalog, partial(_served, process, broker))
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
         self.watch(SelectionCollector(broker.selecting.__len__))
@@ -137,36 +144,61 @@ def ending(app: GrpcApp) -> asyncio.Future[None]:
 
 def app_of(
     process: Process,
-    unary: Mapping[str, UnaryMethod],
-    waiting: Mapping[str, WaitingMethod],
-    streams: Mapping[str, StreamMethod],
+    catalog: Catalog,
+    make: Make,
 ) -> GrpcApp:
-    """Make an application of methods, by path, and of what each q serves beside them."""
-    config = process.config
-    return GrpcApp(
-        {**unary, **process.health.unary_methods()},
-        waiting,
-        {
-            **streams,
-            **process.health.stream_methods(),
-            **ReflectionService(SERVICES).stream_methods(),
-        },
-        request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-        fallback=answer_unmatched,
-        bounds=Bounds(
+    """Make an application of the service Q, and of what each q serves beside it.
+
+    Args:
+        process: what there is already.
+        catalog: the queues that there are.
+        make: makes the methods that callers of some rights are served.
+    """
+    config, health = process.config, process.health
+    reflection = ReflectionService(SERVICES).stream_methods()
+    common: _Common = {
+        "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
+        "fallback": answer_unmatched,
+        "bounds": Bounds(
             calls_max=config.calls_max,
             transfer_bytes_max=config.transfer_bytes_max,
             transfer_timeout_s=config.transfer_timeout,
         ),
+    }
+    if process.access:
+        return GuardedApp(
+            health.unary_methods(),
+            health.stream_methods(),
+            guard=guard_of(process.access, catalog, make, reflection),
+            guarded=guarded_paths(reflection),
+            noted=noted_paths(reflection),
+            **common,
+        )
+    unary, waiting, streams = make(EVERYTHING)
+    return GrpcApp(
+        {**unary, **health.unary_methods()},
+        waiting,
+        {**streams, **health.stream_methods(), **reflection},
+        **common,
     )
 
 
-def _served(process: Process, service: Api) -> GrpcApp:
+class _Common(TypedDict):
+    """What applications are made with, whoever is asked for."""
+
+    request_bytes_max: int
+    fallback: Fallback
+    bounds: Bounds
+
+
+def _served(process: Process, broker: Broker, rights: Rights) -> Methods:
+    """Make the methods of the service Q on top of a broker."""
+    service = Api(broker, rights)
     unary = process.calls.watch(service.methods)
     waiting = process.calls.watch(service.waiting_methods)
     if process.config.debug:
         unary, waiting = log_calls(unary), log_calls(waiting)
-    return app_of(process, unary, waiting, service.stream_methods)
+    return Methods(unary, waiting, service.stream_methods)
 
 
 @contextmanager

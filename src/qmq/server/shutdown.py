@@ -38,6 +38,8 @@ class Shutdown:
     #: Called once when draining begins, from the signal thread.
     drain: Callable[[], None]
     drain_timeout_s: float
+    #: Called at each HUP, from the signal thread.
+    reload: Callable[[], None] = lambda: _log.info("nothing to reload")
     #: Called when nothing is in flight: from then on the application refuses calls that
     #: come on open connections, so that none takes effect without an answer.
     close: Callable[[], None] = lambda: None
@@ -50,7 +52,7 @@ class Shutdown:
 
     def _wait_for_signals(self) -> None:
         while (number := signal.sigwait(HANDLED_SIGNALS)) == signal.SIGHUP:
-            _log.info("nothing to reload")
+            self.reload()
         _log.info("shutting down", extra={"signal": signal.Signals(number).name})
         self._drain()
         self._exit()
