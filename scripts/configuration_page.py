@@ -4,7 +4,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-from qmq.server.config import BOOLEAN, OPTIONS, Option
+from qmq.server.config import OPTIONS
+from qmq.server.option_kinds import BOOLEAN
+from qmq.server.option_table import Option
 
 INTRODUCTION = """\
 # Configuration of q

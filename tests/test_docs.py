@@ -59,6 +59,8 @@ def options_in(fragment: str) -> Iterator[tuple[str, str]]:
             program = next((name for name in names if name in PROGRAMS), None) or "other"
             # What stands before our program's name is not ours: an assignment, a prompt.
             words = words[names.index(program) :] if program in names else []
+            # Behind -- another program begins.
+            words = words[: words.index("--")] if "--" in words else words
         for option in _OPTION.findall(" ".join(words)):
             yield program, option
 
@@ -148,6 +150,7 @@ def test_broken_links_are_faults(text: str, faults: int) -> None:
     [
         ("README.md", "`q --listen :1 -d` `curl --nope` `--kill-after`", 0),
         ("README.md", "```sh\ncat x | .venv/bin/qcli add q -t a=b | jq --nope\n```", 0),
+        ("README.md", "`qcli work q -c 2 -- curl --nope`", 0),
         ("README.md", "`q --nope`", 1),
         ("README.md", "`q --tag`", 1),
         ("README.md", '`make run ARGS="--nope"`', 1),

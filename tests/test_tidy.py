@@ -115,7 +115,9 @@ def test_locks_name_no_registry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "groups"), [("dev", ["build", "lint", "test"]), ("run", [])], ids=["dev", "run"]
+    ("lock", "groups"),
+    [("dev", ["build", "docs", "lint", "test"]), ("run", [])],
+    ids=["dev", "run"],
 )
 def test_lock_holds_what_the_project_asks_for(lock: str, groups: list[str]) -> None:
     """A dependency that was added or raised is locked again."""

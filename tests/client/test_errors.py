@@ -159,7 +159,9 @@ def test_what_a_newer_server_says_is_kept() -> None:
         ("UNIMPLEMENTED", qmq.Unimplemented),
         ("NOT_FOUND", qmq.QmqError),
         ("INTERNAL", qmq.QmqError),
-        ("PERMISSION_DENIED", qmq.QmqError),
+        ("PERMISSION_DENIED", qmq.AccessDenied),
+        ("UNAUTHENTICATED", qmq.Unauthenticated),
+        ("ABORTED", qmq.QmqError),
     ],
 )
 def test_what_is_not_of_q_goes_by_its_code(

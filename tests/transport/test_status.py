@@ -116,6 +116,8 @@ def test_trailers_say_the_same_thrice(error: errors.QError, code: Code) -> None:
     headers = dict(error_headers(error))
 
     encoded = headers.pop(b"grpc-status-details-bin")
+    # Of REST, HTTP asks for it; see tests/acceptance/test_security.py.
+    headers.pop(b"www-authenticate", b"")
     status = Status.FromString(b64decode(encoded + b"=" * (-len(encoded) % 4)))
     assert headers == {
         b"grpc-status": str(int(code)).encode(),
@@ -194,8 +196,8 @@ def test_printable_ascii_is_readable() -> None:
         (errors.MemoryFull(2, 2, 1), 1.0),
         (errors.LimitReached("too many", "queues_max", 2, 2), 10.0),
         (errors.Overloaded("busy", "calls_max", 2, 2), 1.0),
-        (errors.CallsExceeded("mail", "calls_max", 2, 2, 0.5), Code.RESOURCE_EXHAUSTED),
-        (errors.QuotaReached("mail.*", "queues_max", 2, 2), Code.RESOURCE_EXHAUSTED),
+        (errors.CallsExceeded("mail", "calls_max", 2, 2, 0.5), 0.5),
+        (errors.QuotaReached("mail.*", "queues_max", 2, 2), 10.0),
         (errors.TooLarge("too large", "message_bytes_max", 2, 2), None),
         (errors.InvalidArgument.over("tags", "has 2", "tags_max", 2, 2), None),
     ],

@@ -31,6 +31,7 @@ from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
+from qmq.server.readiness import DiskLook, Probes
 from qmq.server.serving import (
     LEADER_SERVICE,
     SERVICES,
@@ -78,6 +79,8 @@ class Server:
         self._registry.register(self._process.calls)
         if self._process.access:
             self._registry.register(AccessCollector(self._process.access.figures))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.probes = Probes(lambda: self._loop)
         self._clock_offset: ClockOffset | None = None
         self._backups: Backups | None = None
         #: Of a q that is alone; one of a cluster has the other.
@@ -109,6 +112,7 @@ class Server:
     async def _live(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol."""
         await receive()
+        self._loop = asyncio.get_running_loop()
         try:
             if self._config.postgres:
                 self._open_cluster()
@@ -185,6 +189,8 @@ class Server:
 
         self._cluster = Cluster.of(self._process, Forwarding(self._runtime), serve=serve)
         self._cluster.start()
+        for part, look in self._cluster.looks().items():
+            self.probes.watch(part, look)
         self._log_start("none")
 
     def _log_start(self, data: str, **fields: int) -> None:
@@ -211,6 +217,10 @@ class Server:
     def _await_signals(self) -> None:
         loop = asyncio.get_running_loop()
 
+        def drain() -> None:
+            self.probes.drain()
+            _call_soon(loop, end_what_would_not_end)
+
         def end_what_would_not_end() -> None:
             self._process.health.stop_serving()
             if self._cluster:
@@ -226,7 +236,7 @@ class Server:
             admin=self._admin,
             listeners=(API, OPS),
             in_flight=lambda: self._serve.active if self._serve else 0,
-            drain=lambda: _call_soon(loop, end_what_would_not_end),
+            drain=drain,
             close=close,
             drain_timeout_s=self._config.drain_timeout,
             reload=self._reloading(loop),
@@ -259,6 +269,7 @@ class Server:
             _log.warning("store was read anew; nothing can be changed until the disk has room")
 
         self._registry.register(DiskCollector(disk.figures))
+        self.probes.watch("disk", DiskLook(disk))
         disk.on_reload = take_over
         disk.on_recovery = self._on_store_recovery
 
@@ -285,6 +296,7 @@ _server = Server(_config, Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]))
 api = _server.api
 ops = ops_app(
     render_metrics=_server.render_metrics,
+    probes=_server.probes,
     quit_process=request_shutdown,
     quit_from_any=_config.quit_from == "any",
     check=_server.check,

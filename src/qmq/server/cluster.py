@@ -25,8 +25,10 @@ from qmq.model.footprint import Footprint
 from qmq.observe.cluster import DatabaseCollector, Role, RoleCollector
 from qmq.server.forwarding import Forwarding, found
 from qmq.server.guarded import Methods
+from qmq.server.readiness import Look
 from qmq.server.serving import (
     LEADER_SERVICE,
+    SERVICES,
     Contents,
     Process,
     Serving,
@@ -84,6 +86,12 @@ class Cluster:
         self._term: LeaderTerm | None = None
         self._serving: Serving | None = None
         self._is_led = False
+        #: How things are, in a sentence.
+        self._how = ""
+        #: Why changes are refused, since there are too few standbys; empty if there are enough.
+        self._lacks_standbys = ""
+        #: For how many seconds the database has not answered the q that leads.
+        self._away_s = 0.0
         #: Where calls are sent on to; empty if they are not.
         self._leader = ""
         self._is_shutting_down = False
@@ -117,6 +125,18 @@ class Cluster:
         self._serve(self._idle)
         self._tell("this q has not found out yet who leads the cluster", is_led=False)
         self._tasks = [ending(self._idle), asyncio.ensure_future(self._live_or_exit())]
+
+    def looks(self) -> dict[str, Look]:
+        """Return what tells, by part of the cluster, what keeps this q from serving."""
+        return {
+            "leader": lambda: "" if self._is_led else self._how,
+            "database": lambda: (
+                f"the cluster's database has not answered for {self._away_s:.1f} seconds"
+                if self._away_s
+                else ""
+            ),
+            "standbys": lambda: self._lacks_standbys,
+        }
 
     def let_go(self) -> None:
         """End streams, and calls that wait for messages, since q is shutting down."""
@@ -202,11 +222,12 @@ class Cluster:
         self._forwarding.lead()
         self._tell("this q leads the cluster", is_led=True)
         self._note_takeover(time.monotonic() - start, serving)
-        health = asyncio.ensure_future(self._look_after(store))
+        health = asyncio.ensure_future(self._look_after(store, term))
         try:
             error = await asyncio.shield(ended)
         finally:
             health.cancel()
+            self._away_s = 0.0
         await self._drop(serving, error)
         raise error
 
@@ -253,19 +274,18 @@ class Cluster:
         gc.unfreeze()
         gc.collect()
 
-    async def _look_after(self, store: PostgresStore) -> None:
-        """Say whether this q serves, by whether the database answers."""
-        was_there = True
+    async def _look_after(self, store: PostgresStore, term: LeaderTerm) -> None:
+        """Say whether this q serves, by whether the database answers and has enough standbys."""
         while True:
+            self._away_s = store.figures().away_s
+            self._lacks_standbys = term.refusal.message if term.refusal else ""
+            self._say_health()
             await asyncio.sleep(_LOOK_AGAIN_S)
-            is_there = store.figures().away_s == 0
-            if is_there is not was_there:
-                self._process.health.set_serving(is_serving=is_there)
-                was_there = is_there
 
     async def _follow(self, sight: Sight) -> None:
         """Send calls on to whoever leads, if that is another q."""
         leader = "" if sight.is_vacant else sight.address
+        self._lacks_standbys = sight.lacks_standbys
         if sight.away:
             _log.warning("the database is away", extra={"error": sight.away.message})
         if leader in {"", self._setting.address}:
@@ -282,6 +302,7 @@ class Cluster:
             self._tell(f"the q at {leader} leads the cluster", is_led=True)
             self._leader = leader
             _log.info("follows", extra={"leader": leader})
+        self._say_health()
 
     def _tell_progress(self, read: int, total: int) -> None:
         log_progress(read, total)
@@ -295,10 +316,18 @@ class Cluster:
         if not is_led:
             self._forwarding.to_itself(self._process.config.listen)
         self._is_led = is_led
+        self._how = how
         self._following.tell(how, is_led=is_led)
+        self._say_health()
+
+    def _say_health(self) -> None:
+        """Say whether calls are of use here, and whether this q carries them out itself."""
+        is_serving = self._is_led and not (self._away_s or self._lacks_standbys)
         health = self._process.health
-        health.set_serving(is_serving=is_led)
-        health.set_serving(is_serving=self._serving is not None, service=LEADER_SERVICE)
+        for service in ("", *SERVICES):
+            health.set_serving(is_serving=is_serving, service=service)
+        leads = is_serving and self._serving is not None
+        health.set_serving(is_serving=leads, service=LEADER_SERVICE)
 
     def _note_takeover(self, took_s: float, serving: Serving) -> None:
         self._takeovers += 1

@@ -14,13 +14,14 @@ from typing import Final
 
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import process_registry, render
-from qmq.server.admin import Admin
+from qmq.server.admin import Admin, AdminError
 from qmq.server.gateway import SETTINGS_VARIABLE, Settings
 from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import OPS_PATHS, ops_app
+from qmq.server.readiness import Probes
 from qmq.server.shutdown import Shutdown, request_shutdown
 from qmq.transport.asgi import Receive, Scope, Send
-from qmq.transport.envoy.bootstrap import GATEWAY
+from qmq.transport.envoy.bootstrap import GATEWAY, SERVER
 from qmq.transport.rest import answer_unmatched
 
 _log = logging.getLogger(__name__)
@@ -41,8 +42,13 @@ class Gateway:
         }
         configure_logs(debug=self._settings.debug)
         registry = process_registry()
+        self._admin = Admin(admin_socket(self._runtime))
+        # Its event loop serves probes themselves, so that who gets an answer knows that it runs.
+        self._probes = Probes(lambda: None)
+        self._probes.watch("server", self._server_trouble)
         self._ops = ops_app(
             render_metrics=lambda: render(registry),
+            probes=self._probes,
             quit_process=request_shutdown,
             quit_from_any=False,
         )
@@ -62,10 +68,10 @@ class Gateway:
         """Follow the lifespan protocol."""
         await receive()
         Shutdown(
-            admin=Admin(admin_socket(self._runtime)),
+            admin=self._admin,
             listeners=(GATEWAY,),
             in_flight=lambda: 0,  # Envoy counts them all.
-            drain=self._limit_shutdown,
+            drain=self._begin_shutdown,
             drain_timeout_s=self._settings.close_after_s,
         ).start()
         _log.info("serving", extra={**self._addresses, "pid": os.getpid()})
@@ -75,7 +81,21 @@ class Gateway:
         _log.info("stopped")
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _limit_shutdown(self) -> None:
+    def _server_trouble(self) -> str:
+        """Say what is wrong with the server that calls go to, if anything is."""
+        try:
+            is_well = self._admin.healthy(SERVER) > 0
+        except AdminError as error:
+            return str(error)
+        server = self._addresses["server"]
+        return (
+            ""
+            if is_well
+            else f"the server {server} does not answer, or says that it does not serve"
+        )
+
+    def _begin_shutdown(self) -> None:
+        self._probes.drain()
         limit = threading.Timer(self._settings.kill_after_s, self._kill)
         limit.daemon = True
         limit.start()

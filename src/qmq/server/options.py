@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from qmq.server.config import BOOLEAN, OPTIONS, Config, Kind, Option
+from qmq.server.config import OPTIONS, Config
+from qmq.server.option_kinds import BOOLEAN, Kind
+from qmq.server.option_table import Option
 
 
 class Value(click.ParamType[Any]):

@@ -156,7 +156,7 @@ def app_of(
     """
     config, health = process.config, process.health
     reflection = ReflectionService(SERVICES).stream_methods()
-    common: _Common = {
+    shared: _Shared = {
         "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
         "fallback": answer_unmatched,
         "bounds": Bounds(
@@ -172,18 +172,18 @@ def app_of(
             guard=guard_of(process.access, catalog, make, reflection),
             guarded=guarded_paths(reflection),
             noted=noted_paths(reflection),
-            **common,
+            **shared,
         )
     unary, waiting, streams = make(EVERYTHING)
     return GrpcApp(
         {**unary, **health.unary_methods()},
         waiting,
         {**streams, **health.stream_methods(), **reflection},
-        **common,
+        **shared,
     )
 
 
-class _Common(TypedDict):
+class _Shared(TypedDict):
     """What applications are made with, whoever is asked for."""
 
     request_bytes_max: int
