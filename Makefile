@@ -142,6 +142,7 @@ sync: setup ## Generate the synchronous client from the asynchronous one
 docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/configuration_page.py docs/configuration.md
 	$(BIN)/python scripts/cli_page.py docs/cli.md
+	$(BIN)/python scripts/life_diagram.py docs/diagrams/life-of-a-message.svg
 	$(BIN)/python -m scripts.api_page docs/api.md
 	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json
 
@@ -159,7 +160,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
-	$(LOCK) --extra server --extra cli --constraint requirements/dev.lock \
+	$(LOCK) --all-extras --constraint requirements/dev.lock \
 		--output-file requirements/run.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header bench/peers.in --output-file requirements/peers.lock $(ARGS)

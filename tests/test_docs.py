@@ -10,7 +10,7 @@ from qmq.bin.q import main as q
 from qmq.bin.qrest import main as qrest
 from qmq.cli.command_process import VARIABLES
 from qmq.cli.commands import qcli
-from qmq.server.config import OPTIONS, Config
+from qmq.server.config import Config
 from tests import documents
 from tests.documents import ROOT, anchors, code, links, page, pages
 
@@ -91,9 +91,7 @@ def test_options_exist() -> None:
 
 def test_environment_variables_exist() -> None:
     """Every variable is read by one of the programs."""
-    known = {option.variable for option in OPTIONS}
-    known |= {str(option.envvar) for option in qcli.params}
-    known |= {f"QREST_{option.name.upper()}" for option in qrest.params if option.name}
+    known = {str(option.envvar) for each in PROGRAMS.values() for option in each.params}
     # What `qcli work` tells a command: Q_TAG_ and a key are such a name, too.
     known |= VARIABLES
 

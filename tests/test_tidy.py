@@ -171,6 +171,12 @@ def test_foreign_word_is_a_fault(line: str) -> None:
     assert len([*tidy.foreign_words("a.md", line)]) == 1
 
 
+def test_translations_may_use_foreign_words() -> None:
+    """Who comes from another queue looks for its words."""
+    assert not [*tidy.foreign_words("docs/from-sqs.md", "receipt")]
+    assert [*tidy.foreign_words("docs/api.md", "receipt")]
+
+
 @pytest.mark.parametrize("line", ["Nack", "attribute", "snake", "receipts"])
 def test_word_within_a_word_is_none(line: str) -> None:
     """Only whole words count."""

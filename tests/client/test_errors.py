@@ -35,7 +35,8 @@ def of_server(error: server_errors.QError) -> qmq.QmqError:
 
 def all_kinds(kind: type[server_errors.QError]) -> set[type[server_errors.QError]]:
     """The class and all below it."""
-    return {kind}.union(*(all_kinds(below) for below in kind.__subclasses__()))
+    below = [each for each in kind.__subclasses__() if each.__module__ == server_errors.__name__]
+    return {kind}.union(*map(all_kinds, below))
 
 
 def made(kind: type[server_errors.QError]) -> server_errors.QError:

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,10 @@ from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
 from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
-from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
+from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
 from qmq.server.readiness import DiskLook, Probes
+from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.serving import (
     LEADER_SERVICE,
     SERVICES,
@@ -43,7 +45,6 @@ from qmq.server.serving import (
     undisturbed_by_gc,
 )
 from qmq.server.shutdown import Shutdown, request_shutdown
-from qmq.server.start import CONFIG_VARIABLE
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
@@ -62,8 +63,10 @@ _log = logging.getLogger(__name__)
 class Server:
     """One q, from its configuration to its ASGI applications."""
 
-    def __init__(self, config: Config, runtime: Path) -> None:
+    def __init__(self, config: Config, origin: Origin, runtime: Path) -> None:
+        #: As q was started.
         self._config = config
+        self._origin = origin
         self._runtime = runtime
         self._admin = Admin(admin_socket(runtime))
         services = (*SERVICES, *([LEADER_SERVICE] if config.postgres else []))
@@ -108,6 +111,10 @@ class Server:
         except AdminError as error:
             _log.warning("metrics without those of Envoy", extra={"error": str(error)})
             return own
+
+    def may_any_quit(self) -> bool:
+        """Tell whether callers on other machines may end q."""
+        return self._process.config.quit_from == "any"
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol."""
@@ -238,20 +245,34 @@ class Server:
             in_flight=lambda: self._serve.active if self._serve else 0,
             drain=drain,
             close=close,
-            drain_timeout_s=self._config.drain_timeout,
+            drain_timeout_s=lambda: self._process.config.drain_timeout,
             reload=self._reloading(loop),
         ).start()
 
     def _reloading(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         """Return what a HUP does."""
+        reloading = Reloading(
+            self._config,
+            self._origin,
+            take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
+        )
 
         def reload() -> None:
             if access := self._process.access:
                 _call_soon(loop, access.look_soon)
-            else:
-                _log.info("nothing to reload")
+            reloading.reload()
 
         return reload
+
+    def _take_over(self, config: Config) -> None:
+        """Do as a configuration says that was read while q runs."""
+        if config.debug is not self._process.config.debug:
+            configure_logs(debug=config.debug)
+        self._process.config = config
+        if self._cluster:
+            self._cluster.take_over()
+        if self._serving:
+            self._serving.take_over()
 
     def _on_store_failure(self, reason: str) -> None:
         _log.critical("store failed", extra={"error": reason})
@@ -291,13 +312,17 @@ def _access_of(config: Config) -> Access | None:
 
 _config = Config.from_json(os.environ[CONFIG_VARIABLE])
 configure_logs(debug=_config.debug)
-_server = Server(_config, Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]))
+_server = Server(
+    _config,
+    Origin.from_json(os.environ[ORIGIN_VARIABLE]),
+    Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]),
+)
 
 api = _server.api
 ops = ops_app(
     render_metrics=_server.render_metrics,
     probes=_server.probes,
     quit_process=request_shutdown,
-    quit_from_any=_config.quit_from == "any",
+    may_any_quit=_server.may_any_quit,
     check=_server.check,
 )

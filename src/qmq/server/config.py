@@ -5,12 +5,10 @@ it. The command line (`options`), the environment, the JSON that reaches the ser
 process and docs/configuration.md all come from here.
 """
 
-import json
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from qmq import limits
 from qmq.observe.audit import TO_LOG, TO_NOTHING
@@ -35,7 +33,7 @@ from qmq.server.option_kinds import (
     seconds,
     whole_number,
 )
-from qmq.server.option_table import Option, option
+from qmq.server.option_table import Option, Table, option
 from qmq.store.postgres.dsn import Dsn
 
 #: Stands for a data directory that was not told, until it is known whether there is one by default.
@@ -78,7 +76,7 @@ def _heap_share() -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Table):
     """Everything q is told when it starts.
 
     Raises:
@@ -102,6 +100,7 @@ class Config:
         "--debug",
         kind=BOOLEAN,
         default_text="false",
+        is_reloadable=True,
         help="Log every call, and write the log for people rather than as JSON.",
     )
     #: None: nobody is asked who calls.
@@ -126,6 +125,7 @@ class Config:
         kind=DATA,
         default_text="$XDG_STATE_HOME/q",
         make_default=lambda: _UNTOLD,
+        example="/var/lib/q",
         help=f"Where DISK queues live; made if it is missing. The word {NO_DATA}: nowhere, there"
         " are no DISK queues. $XDG_STATE_HOME is ~/.local/state unless set. With --postgres there"
         " is no data directory.",
@@ -167,6 +167,7 @@ class Config:
         "--quit-from",
         kind=QUIT_FROM,
         default_text="loopback",
+        is_reloadable=True,
         help="Who may end q with POST /quitquitquit: callers on this machine, or any caller.",
     )
     #: Seconds.
@@ -175,6 +176,7 @@ class Config:
         kind=seconds(_DRAIN_TIMEOUT_MAX_S),
         default_text="10",
         unit="seconds",
+        is_reloadable=True,
         help="How long a shutdown waits for the requests in flight.",
     )
     message_bytes_max: int = option(
@@ -190,6 +192,7 @@ class Config:
         kind=whole_number(1, _QUEUES_MAX),
         default_text=str(limits.QUEUES_MAX),
         unit="queues",
+        is_reloadable=True,
         help="How many queues there may be at a time.",
     )
     #: None: as much as `cache_bytes` says.
@@ -207,6 +210,8 @@ class Config:
         default_text="60 % of what the control group or the machine has",
         make_default=_memory_share,
         unit="bytes",
+        is_reloadable=True,
+        example="4294967296",
         help="How much memory the messages of all queues may take; what would be more is refused."
         " 0: as much as there is. What counts as how much is told in docs/operations.md.",
     )
@@ -224,6 +229,7 @@ class Config:
         kind=whole_number(1, _CALLS_MAX),
         default_text=str(limits.CALLS_MAX),
         unit="calls",
+        is_reloadable=True,
         help="How many calls may be under way, those that wait for messages and streams included;"
         " more are refused.",
     )
@@ -232,6 +238,7 @@ class Config:
         kind=whole_number(1, _MEMORY_MAX),
         default_text=str(limits.TRANSFER_BYTES_MAX),
         unit="bytes",
+        is_reloadable=True,
         help="How much requests larger than 256 KiB may take together, while they come in and are"
         " worked on, and as much again replies that are not read yet; more are refused, or wait.",
     )
@@ -249,6 +256,7 @@ class Config:
         default_text="90 % of what the control group or the machine has",
         make_default=_heap_share,
         unit="bytes",
+        example="6442450944",
         help="How large the heap may become before calls are cut off, those first for which most is"
         " buffered. 0: none are. docs/operations.md tells what is in it.",
     )
@@ -257,26 +265,28 @@ class Config:
         if self.data is _UNTOLD:
             # What a frozen object does not know before, it may still be made with.
             object.__setattr__(self, "data", None if self.postgres else _state_directory())
-        self._check_cluster()
+        super(Config, self).__post_init__()
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        yield from self._contradictions_of_a_cluster()
         if not self.access and self.audit_log not in {TO_LOG, TO_NOTHING}:
-            raise ValueError(
+            yield (
                 f"--audit-log {self.audit_log} needs --access: without that nobody is asked who"
                 " calls"
             )
         if self.listen.overlaps(self.metrics):
-            raise ValueError(
-                f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
-            )
+            yield f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
 
-    def _check_cluster(self) -> None:
+    def _contradictions_of_a_cluster(self) -> Iterator[str]:
         if self.postgres and self.data:
-            raise ValueError(
+            yield (
                 f"--data {self.data} and --postgres exclude each other: DISK queues belong to one"
                 " machine, and every q of a cluster answers for all queues; leave one out"
             )
         if not self.postgres and (self.advertise or self.require_replicas):
             name = "--advertise" if self.advertise else "--require-replicas"
-            raise ValueError(f"{name} is for a cluster, and there is none without --postgres")
+            yield f"{name} is for a cluster, and there is none without --postgres"
 
     @property
     def advertised(self) -> Address:
@@ -294,26 +304,6 @@ class Config:
         share = (self.memory_max or _memory_share()) // _CACHE_SHARE
         return min(max(share, limits.CACHE_BYTES_MIN), limits.CACHE_BYTES_MAX)
 
-    def to_json(self) -> str:
-        """Write the configuration as a JSON object of texts, one for each option."""
-        texts = {row.name: row.kind.format(getattr(self, row.name)) for row in OPTIONS}
-        return json.dumps(texts)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
-        return cls.from_texts(json.loads(text))
-
-    @classmethod
-    def from_texts(cls, texts: Mapping[str, str]) -> Self:
-        """Make a configuration of options by name, as text; those left out have their defaults.
-
-        Raises:
-            ValueError: a text breaks its option's rule, or two contradict each other.
-        """
-        kinds = {row.name: row.kind for row in OPTIONS}
-        return cls(**{name: kinds[name].parse(text) for name, text in texts.items()})
-
 
 #: The table, in the order in which help and reference list it.
-OPTIONS: tuple[Option, ...] = tuple(each.metadata["option"] for each in fields(Config))
+OPTIONS: tuple[Option, ...] = Config.options()

@@ -30,16 +30,16 @@ def ops_app(
     render_metrics: Callable[[], bytes],
     probes: Probes,
     quit_process: Callable[[], None],
-    quit_from_any: bool,
+    may_any_quit: Callable[[], bool],
     check: Callable[[Scope, Right], object] | None = None,
 ) -> App:
     """Make the application: GET /metrics, /healthz and /readyz, POST /quitquitquit, else 404.
 
     `render_metrics` returns Prometheus text; `probes` answers what its name says;
-    `quit_process` starts the shutdown and returns at once. Unless `quit_from_any`, only
-    callers on this machine may quit. With `check`, which raises an error unless a caller has a
-    right to all queues, metrics are for those who may browse them, and who administers them may
-    quit from anywhere.
+    `quit_process` starts the shutdown and returns at once. Unless `may_any_quit`, which is
+    asked each time, only callers on this machine may quit. With `check`, which raises an error
+    unless a caller has a right to all queues, metrics are for those who may browse them, and who
+    administers them may quit from anywhere.
     """
 
     async def metrics(scope: Scope, send: Send) -> None:
@@ -57,7 +57,7 @@ def ops_app(
         is_near = is_loopback(scope.get("client"))
         if check and not is_near:
             check(scope, Right.ADMIN)
-        elif not (quit_from_any or is_near):
+        elif not (may_any_quit() or is_near):
             await _reply(send, 403, b"only callers on this machine may quit\n")
             return
         await _reply(send, 200, b"quitting\n")

@@ -1,5 +1,6 @@
 """How the values of options are written and read: one `Kind` for each sort of value."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ BY_LISTEN = "auto"
 _CACHE_BYTES_MAX = 1 << 40
 
 _DIGITS = re.compile("[0-9]{1,20}")
+_BARE = re.compile(r"true|false|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,34 @@ class Kind:
     parse: Callable[[str], Any]
     #: Makes of a value a text that `parse` reads.
     format: Callable[[Any], str] = str
+    #: Whether a TOML file has its values in quotes, as they are, or some in one way, some in
+    #: the other.
+    toml: Literal["quoted", "bare", "either"] = "quoted"
+    #: Makes of a value a text for people, with no secrets in it; None: as `format` does.
+    mask: Callable[[Any], str] | None = None
+
+    def show(self, value: Any) -> str:  # noqa: ANN401  # a value of the kind
+        """Write a value for people: as it is told, without secrets."""
+        return (self.mask or self.format)(value)
+
+    def text_of(self, value: object) -> str:
+        """Return the text that `parse` reads of a value as a TOML file has it.
+
+        Raises:
+            ValueError: the file has another type there than values of this kind have.
+        """
+        if isinstance(value, str):
+            if self.toml == "bare":
+                raise ValueError(f"write {self.placeholder} without quotes")
+            return value
+        if self.toml == "quoted":
+            raise ValueError(f"write {self.placeholder} in quotes")
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def toml_of(self, text: str) -> str:
+        """Write a text that `parse` reads as a TOML file has it."""
+        is_bare = self.toml != "quoted" and _BARE.fullmatch(text)
+        return text if is_bare else json.dumps(text, ensure_ascii=False)
 
 
 def _parse_boolean(text: str) -> bool:
@@ -131,7 +161,7 @@ def whole_number(minimum: int, maximum: int) -> Kind:
             raise ValueError(f"{text!r} is not a whole number from {minimum} to {maximum}")
         return int(text)
 
-    return Kind(placeholder="N", parse=parse)
+    return Kind(placeholder="N", parse=parse, toml="bare")
 
 
 def seconds(maximum: float) -> Kind:
@@ -148,7 +178,12 @@ def seconds(maximum: float) -> Kind:
         return seconds
 
     # repr() keeps every digit, "g" would not.
-    return Kind(placeholder="SECONDS", parse=parse, format=lambda seconds: repr(float(seconds)))
+    return Kind(
+        placeholder="SECONDS",
+        parse=parse,
+        format=lambda value: repr(float(value)),
+        toml="bare",
+    )
 
 
 _CACHE_BYTES = whole_number(0, _CACHE_BYTES_MAX)
@@ -163,10 +198,19 @@ BOOLEAN = Kind(
     placeholder="true|false",
     parse=_parse_boolean,
     format=lambda value: "true" if value else "false",
+    toml="bare",
 )
 CACHE_BYTES = Kind(
-    placeholder=f"N|{BY_MEMORY}", parse=_parse_cache_bytes, format=_format_cache_bytes
+    placeholder=f"N|{BY_MEMORY}",
+    parse=_parse_cache_bytes,
+    format=_format_cache_bytes,
+    toml="either",
 )
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
-POSTGRES = Kind(placeholder=f"DSN|{NO_CLUSTER}", parse=_parse_postgres, format=_format_postgres)
+POSTGRES = Kind(
+    placeholder=f"DSN|{NO_CLUSTER}",
+    parse=_parse_postgres,
+    format=_format_postgres,
+    mask=lambda dsn: NO_CLUSTER if dsn is None else str(dsn),
+)
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, TypedDict
 
 from prometheus_client import CollectorRegistry
@@ -50,10 +49,11 @@ SERVICES: Final = ("proto.Q", "grpc.health.v1.Health")
 LEADER_SERVICE: Final = "qmq.leader"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Process:
     """What there is once in a process, whatever is served."""
 
+    #: What holds now: some of it may change meanwhile.
     config: Config
     health: HealthService
     registry: CollectorRegistry
@@ -100,7 +100,9 @@ class Serving:
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
         )
-        self.app = app_of(process, broker.catalog, partial(_served, process, broker))
+        self._process = process
+        self._footprint = contents.footprint
+        self.app = app_of(process, broker.catalog, self._made)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
         self.watch(SelectionCollector(broker.selecting.__len__))
@@ -113,6 +115,28 @@ class Serving:
         """Show something in the metrics, for as long as this serves."""
         self._registry.register(collector)
         self._collectors.append(collector)
+
+    def take_over(self) -> None:
+        """Do from now on as the configuration says that the process has now."""
+        config = self._process.config
+        self.broker.catalog.queues_max = config.queues_max
+        self._footprint.limit_to(config.memory_max)
+        if isinstance(self.app, GuardedApp):
+            self.app.take_over({}, {}, bounds_of(config))
+            self.app.guard.offer_anew()
+        else:
+            made = self._made(EVERYTHING)
+            self.app.take_over(made.unary, made.waiting, bounds_of(config))
+
+    def _made(self, rights: Rights) -> Methods:
+        """Make the methods that callers of some rights are served."""
+        process = self._process
+        service = Api(self.broker, rights)
+        unary = process.calls.watch(service.methods)
+        waiting = process.calls.watch(service.waiting_methods)
+        if process.config.debug:
+            unary, waiting = log_calls(unary), log_calls(waiting)
+        return Methods(unary, waiting, service.stream_methods)
 
     def start(self) -> None:
         """Let time pass."""
@@ -159,11 +183,7 @@ def app_of(
     shared: _Shared = {
         "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
         "fallback": answer_unmatched,
-        "bounds": Bounds(
-            calls_max=config.calls_max,
-            transfer_bytes_max=config.transfer_bytes_max,
-            transfer_timeout_s=config.transfer_timeout,
-        ),
+        "bounds": bounds_of(config),
     }
     if process.access:
         return GuardedApp(
@@ -191,14 +211,13 @@ class _Shared(TypedDict):
     bounds: Bounds
 
 
-def _served(process: Process, broker: Broker, rights: Rights) -> Methods:
-    """Make the methods of the service Q on top of a broker."""
-    service = Api(broker, rights)
-    unary = process.calls.watch(service.methods)
-    waiting = process.calls.watch(service.waiting_methods)
-    if process.config.debug:
-        unary, waiting = log_calls(unary), log_calls(waiting)
-    return Methods(unary, waiting, service.stream_methods)
+def bounds_of(config: Config) -> Bounds:
+    """Return how much there may be in hand for clients."""
+    return Bounds(
+        calls_max=config.calls_max,
+        transfer_bytes_max=config.transfer_bytes_max,
+        transfer_timeout_s=config.transfer_timeout,
+    )
 
 
 @contextmanager

@@ -280,6 +280,14 @@ class Guard:
                 principal.use = self._use_of(identity)
         return changed
 
+    def offer_anew(self) -> None:
+        """Make what identities are served anew, since that is another thing from now on."""
+        for principal in self._principals.values():
+            principal.offer = self._offer(principal.identity)
+        for caller in self._callers:
+            offer = self._principals[caller.name].offer
+            caller.unary, caller.streams = offer.unary, offer.streams
+
     def end_expired(self) -> None:
         """End streams and waits of those whose time is over. To be called each second or so."""
         now_s = self._now_s()
@@ -336,7 +344,7 @@ class GuardedApp(GrpcApp):
             fallback=fallback,
             bounds=bounds,
         )
-        self._guard = guard
+        self.guard = guard
         self._guarded = frozenset(guarded)
         self._noted = frozenset(noted)
 
@@ -352,12 +360,12 @@ class GuardedApp(GrpcApp):
             await super().__call__(scope, receive, send, caller)
             return
         try:
-            found = self._guard.find(headers)
+            found = self.guard.find(headers)
             use = found.use
             if use is not None:
                 use.begin(connection(scope))
         except QError as error:
-            self._guard.note_refusal(scope, error)
+            self.guard.note_refusal(scope, error)
             await send_end(send, refusal_headers(error))
             return
         if path in self._noted:
