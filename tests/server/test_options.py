@@ -74,6 +74,8 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_LISTEN": ":1",
         "Q_METRICS": ":2",
         "Q_DEBUG": "true",
+        "Q_ACCESS": "some.toml",
+        "Q_AUDIT_LOG": "some.jsonl",
         "Q_DATA": "none",
         "Q_QUIT_FROM": "any",
         "Q_DRAIN_TIMEOUT": "0",

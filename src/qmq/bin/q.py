@@ -11,13 +11,14 @@ from qmq.bin.q_config import config
 from qmq.bin.q_crashtest import crashtest
 from qmq.bin.q_migrate import migrate
 from qmq.bin.q_probe import probe
+from qmq.bin.q_tokens import tokens
 from qmq.errors import QError
 from qmq.server.config import Config
 from qmq.server.options import Told, options_of
 
 #: What q does besides serving, each called by its name. Modules of commands import late what
 #: only running them needs.
-COMMANDS: Final = (check, backup, crashtest, migrate, config, probe)
+COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens)
 
 
 @click.group(

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qmq import limits
+from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
 from qmq.server.option_kinds import (
+    ACCESS,
     ADDRESS,
     ADVERTISE,
+    AUDIT_LOG,
     BOOLEAN,
     BY_LISTEN,
     BY_MEMORY,
     CACHE_BYTES,
     DATA,
+    NO_ACCESS,
     NO_CLUSTER,
     NO_DATA,
     POSTGRES,
@@ -98,6 +102,22 @@ class Config(Table):
         default_text="false",
         is_reloadable=True,
         help="Log every call, and write the log for people rather than as JSON.",
+    )
+    #: None: nobody is asked who calls.
+    access: Path | None = option(
+        "--access",
+        kind=ACCESS,
+        default_text=NO_ACCESS,
+        help="A file that says who may call, and who may do what to which queues; see"
+        " docs/access.md. It is read again whenever it changes. `q tokens make` makes one. The word"
+        f" {NO_ACCESS}: whoever reaches the ports may do everything.",
+    )
+    audit_log: str = option(
+        "--audit-log",
+        kind=AUDIT_LOG,
+        default_text=TO_LOG,
+        help="With --access, where it is noted who changed what, and who was refused: a file of"
+        f" lines of JSON, or the word {TO_LOG}: q's own log, or {TO_NOTHING}: nowhere.",
     )
     #: None: there is no data directory.
     data: Path | None = option(
@@ -250,6 +270,11 @@ class Config(Table):
     def contradictions(self) -> Iterator[str]:
         """Yield what is wrong with options that are right alone, as sentences that name them."""
         yield from self._contradictions_of_a_cluster()
+        if not self.access and self.audit_log not in {TO_LOG, TO_NOTHING}:
+            yield (
+                f"--audit-log {self.audit_log} needs --access: without that nobody is asked who"
+                " calls"
+            )
         if self.listen.overlaps(self.metrics):
             yield f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
 

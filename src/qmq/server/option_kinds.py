@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
 from qmq.store.postgres.dsn import Dsn
 
@@ -18,6 +19,9 @@ NO_DATA = "none"
 
 #: What `--postgres` takes for "no cluster".
 NO_CLUSTER = "none"
+
+#: What `--access` takes for "nobody is asked who calls".
+NO_ACCESS = "none"
 
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
@@ -86,6 +90,23 @@ def _parse_data(text: str) -> Path | None:
     if not text:
         raise ValueError(f"'' names no directory; {NO_DATA} stands for no data directory")
     return None if text == NO_DATA else Path(text)
+
+
+def _parse_access(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_ACCESS} stands for no access file")
+    return None if text == NO_ACCESS else Path(text)
+
+
+def _format_access(path: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_ACCESS if path is None else f"./{path}" if str(path) == NO_ACCESS else str(path)
+
+
+def _parse_audit_log(text: str) -> str:
+    if not text:
+        raise ValueError(f"'' names no file; {TO_NOTHING} stands for no audit log")
+    return text
 
 
 def _format_data(data: Path | None) -> str:
@@ -167,6 +188,8 @@ def seconds(maximum: float) -> Kind:
 
 _CACHE_BYTES = whole_number(0, _CACHE_BYTES_MAX)
 
+ACCESS = Kind(placeholder=f"FILE|{NO_ACCESS}", parse=_parse_access, format=_format_access)
+AUDIT_LOG = Kind(placeholder=f"FILE|{TO_LOG}|{TO_NOTHING}", parse=_parse_audit_log)
 ADVERTISE = Kind(
     placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
 )
