@@ -305,7 +305,7 @@ class Cluster:
             except OSError as error:
                 self._tell(f"the leader's address {leader}: {error}", is_led=False)
                 return
-            self._forwarding.to(addresses)
+            self._forwarding.to(addresses, leader.rpartition(":")[0])
             self._tell(f"the q at {leader} leads the cluster", is_led=True)
             self._leader = leader
             _log.info("follows", extra={"leader": leader})

@@ -26,6 +26,12 @@ NO_ACCESS = "none"
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
 
+#: What options that name a file take for "no file".
+NO_FILE = "none"
+
+#: Whether clients without a certificate are refused, where there is a CA for such.
+ClientCert = Literal["required", "optional"]
+
 #: What `--advertise` takes for "as `--listen` has it".
 BY_LISTEN = "auto"
 
@@ -144,6 +150,25 @@ def _format_cache_bytes(count: int | None) -> str:
     return BY_MEMORY if count is None else str(count)
 
 
+def _parse_file(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_FILE} stands for no file")
+    return None if text == NO_FILE else Path(text)
+
+
+def _format_file(file: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_FILE if file is None else f"./{file}" if str(file) == NO_FILE else str(file)
+
+
+def _parse_client_cert(text: str) -> ClientCert:
+    if text == "required":
+        return "required"
+    if text == "optional":
+        return "optional"
+    raise ValueError(f"{text!r} is neither required nor optional")
+
+
 def _parse_quit_from(text: str) -> QuitFrom:
     if text == "loopback":
         return "loopback"
@@ -206,7 +231,9 @@ CACHE_BYTES = Kind(
     format=_format_cache_bytes,
     toml="either",
 )
+CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
+FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
 POSTGRES = Kind(
     placeholder=f"DSN|{NO_CLUSTER}",
     parse=_parse_postgres,
