@@ -1,7 +1,8 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
+.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail soak-leases
+.PHONY: soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
 
@@ -83,6 +84,9 @@ bench-cluster: setup cluster-packages ## Measure a cluster over PostgreSQL besid
 
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)
+
+bench-tail: setup ## Tell where the slowest percent of calls waits at half of the highest rate, DISK
+	$(BIN)/python bench/tail.py $(ARGS)
 
 bench-delay: setup ## Measure how late delayed messages come, under load
 	$(BIN)/python bench/delay.py $(ARGS)
