@@ -3,7 +3,7 @@
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
 .PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs site site-serve lock images clean
+.PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -153,6 +153,9 @@ SITE_PORT := 8000
 
 site-serve: site ## Serve that site to this machine, at http://localhost:8000; another port: SITE_PORT=...
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site $(SITE_PORT)
+
+newcomer: setup ## Follow the quickstart in a fresh clone of what is committed; within five minutes
+	PYTHONPATH=. $(BIN)/python soak/newcomer.py
 
 # The others hold the same versions as dev.lock: run.lock what q needs, cli.lock what qcli needs, and
 # build.lock what builds packages.

@@ -6,18 +6,20 @@ from typing import Final
 import click
 
 from qmq.bin.q_backup import backup
+from qmq.bin.q_certs import certs
 from qmq.bin.q_check import check
 from qmq.bin.q_config import config
 from qmq.bin.q_crashtest import crashtest
 from qmq.bin.q_migrate import migrate
 from qmq.bin.q_probe import probe
+from qmq.bin.q_tokens import tokens
 from qmq.errors import QError
 from qmq.server.config import Config
 from qmq.server.options import Told, options_of
 
 #: What q does besides serving, each called by its name. Modules of commands import late what
 #: only running them needs.
-COMMANDS: Final = (check, backup, crashtest, migrate, config, probe)
+COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens, certs)
 
 
 @click.group(
