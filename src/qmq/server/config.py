@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from qmq import limits
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
@@ -70,6 +70,9 @@ class Kind:
     parse: Callable[[str], Any]
     #: Makes of a value a text that `parse` reads.
     format: Callable[[Any], str] = str
+    #: Whether the option may be given several times: `parse` reads all of them then, with spaces
+    #: between them.
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +127,13 @@ def _format_data(data: Path | None) -> str:
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
 
 
-def _parse_postgres(text: str) -> Dsn | None:
-    return None if text == NO_CLUSTER else Dsn.parse(text)
+def _parse_postgres(text: str) -> Databases | None:
+    return None if text == NO_CLUSTER else Databases.parse(text)
 
 
-def _format_postgres(dsn: Dsn | None) -> str:
-    # The server process has to know the password.
-    return NO_CLUSTER if dsn is None else dsn.secret_text
+def _format_postgres(databases: Databases | None) -> str:
+    # The server process has to know the passwords.
+    return NO_CLUSTER if databases is None else databases.secret_text
 
 
 def _parse_advertise(text: str) -> Address | None:
@@ -217,7 +220,12 @@ CACHE_BYTES = Kind(
     placeholder=f"N|{BY_MEMORY}", parse=_parse_cache_bytes, format=_format_cache_bytes
 )
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
-POSTGRES = Kind(placeholder=f"DSN|{NO_CLUSTER}", parse=_parse_postgres, format=_format_postgres)
+POSTGRES = Kind(
+    placeholder=f"[NAME=]DSN|{NO_CLUSTER}",
+    parse=_parse_postgres,
+    format=_format_postgres,
+    is_repeated=True,
+)
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
 
 
@@ -279,14 +287,16 @@ class Config:
         " is no data directory.",
     )
     #: None: there is no cluster.
-    postgres: Dsn | None = _option(
+    postgres: Databases | None = _option(
         "--postgres",
         kind=POSTGRES,
         default_text=NO_CLUSTER,
         help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
         " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
-        " one is the primary. Better by the variable, since others may see a command line. See"
-        f" docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+        " one is the primary. Given several times, or several in the variable with spaces between"
+        " them, the queues are divided among them; each but the first has a name then,"
+        " NAME=postgresql://..., and keeps it. Better by the variable, since others may see a"
+        f" command line. See docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
     )
     #: None: as `advertised` says.
     advertise: Address | None = _option(

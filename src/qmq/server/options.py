@@ -53,6 +53,30 @@ def config_options(run: Callable[[Config], None]) -> Callable[..., None]:
     return command
 
 
+def together(kind: Kind) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Any]:
+    """Return what reads all texts of an option that may be given several times, as one value."""
+
+    def read(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a value of the kind
+        return Value(kind).convert(" ".join(texts), parameter, context)
+
+    return read
+
+
+def _type_of(option: Option) -> click.ParamType[Any]:
+    if option.kind.is_repeated:
+        return click.STRING
+    # Click takes its own reader of booleans and no other for a flag of two forms.
+    return click.BOOL if option.kind is BOOLEAN else Value(option.kind)
+
+
+def _default_of(option: Option) -> Any:  # noqa: ANN401  # as click has it
+    if option.kind is BOOLEAN:
+        return option.default()
+    if option.kind.is_repeated:
+        return (option.default_text,)
+    return option.make_default or option.default_text
+
+
 def _click_option(option: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
     is_flag = option.kind is BOOLEAN
     *short, long = option.flags
@@ -60,12 +84,15 @@ def _click_option(option: Option) -> Callable[[Callable[..., None]], Callable[..
         *short,
         # So that the command line can take back what the environment says.
         f"{long}/--no-{long.removeprefix('--')}" if is_flag else long,
-        # Click takes its own reader of booleans and no other for a flag of two forms.
-        type=click.BOOL if is_flag else Value(option.kind),
+        type=_type_of(option),
         is_flag=is_flag,
+        multiple=option.kind.is_repeated,
+        callback=together(option.kind) if option.kind.is_repeated else None,
         metavar=None if is_flag else option.kind.placeholder,
-        default=option.default() if is_flag else option.make_default or option.default_text,
-        show_default=option.default_text if option.make_default else True,
+        default=_default_of(option),
+        show_default=option.default_text
+        if option.make_default or option.kind.is_repeated
+        else True,
         envvar=option.variable,
         show_envvar=True,
         help=option.help,

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
+from qmq.engine.shards import Shards
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import Unavailable
 from qmq.ids import RandomIds
@@ -65,6 +66,8 @@ class Contents:
     last_queue_number: int = 0
     redrives: Iterable[tuple[str, str]] = ()
     schedules: Iterable[tuple[str, str]] = ()
+    #: The databases of a cluster.
+    shards: Shards | None = None
 
 
 class Serving:
@@ -92,6 +95,7 @@ class Serving:
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
+            shards=contents.shards,
         )
         self.app = _served(process, Api(broker))
         self._collectors: list[Collector] = []
