@@ -8,15 +8,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from qmq.server.config import OPTIONS, Config
-from qmq.server.options import config_options
+from qmq.server.options import Told, options_of
 from qmq.store.postgres.dsn import Databases
 
 
 @click.command()
-@config_options
-def print_config(config: Config) -> None:
+@options_of(Config)
+def print_config(told: Told[Config]) -> None:
     """Print what q would be told."""
-    click.echo(config.to_json())
+    click.echo(told.config().to_json())
 
 
 def run(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
@@ -132,12 +132,16 @@ def test_options_of_a_cluster() -> None:
     assert by_flags.data is None
 
 
-def test_several_databases() -> None:
-    """They come by several flags, or by one variable, in any order."""
+def test_several_databases(tmp_path: Path) -> None:
+    """They come by several flags, by one variable, or by a list in a file, in any order."""
     by_flags = config_of("--postgres=two=postgresql://b/q", "--postgres=postgresql://a/q")
     by_variable = config_of(env={"Q_POSTGRES": "postgresql://a/q\n two=postgresql://b/q "})
 
+    file = tmp_path / "q.toml"
+    file.write_text('postgres = ["two=postgresql://b/q", "postgresql://a/q"]')
+
     assert by_flags == by_variable == Config.from_json(by_flags.to_json())
+    assert by_flags == config_of(f"--config={file}")
     assert str(by_flags.postgres) == "postgresql://a:5432/q two=postgresql://b:5432/q"
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,10 @@ from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
 from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
-from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
+from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
+from qmq.server.readiness import DiskLook, Probes
+from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.serving import (
     LEADER_SERVICE,
     SERVICES,
@@ -39,7 +42,6 @@ from qmq.server.serving import (
     undisturbed_by_gc,
 )
 from qmq.server.shutdown import Shutdown, request_shutdown
-from qmq.server.start import CONFIG_VARIABLE
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
@@ -58,8 +60,10 @@ _log = logging.getLogger(__name__)
 class Server:
     """One q, from its configuration to its ASGI applications."""
 
-    def __init__(self, config: Config, runtime: Path) -> None:
+    def __init__(self, config: Config, origin: Origin, runtime: Path) -> None:
+        #: As q was started.
         self._config = config
+        self._origin = origin
         self._runtime = runtime
         self._admin = Admin(admin_socket(runtime))
         services = (*SERVICES, *([LEADER_SERVICE] if config.postgres else []))
@@ -71,6 +75,8 @@ class Server:
         )
         self._registry = self._process.registry
         self._registry.register(self._process.calls)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.probes = Probes(lambda: self._loop)
         self._clock_offset: ClockOffset | None = None
         self._backups: Backups | None = None
         #: Of a q that is alone; one of a cluster has the other.
@@ -94,9 +100,14 @@ class Server:
             _log.warning("metrics without those of Envoy", extra={"error": str(error)})
             return own
 
+    def may_any_quit(self) -> bool:
+        """Tell whether callers on other machines may end q."""
+        return self._process.config.quit_from == "any"
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol."""
         await receive()
+        self._loop = asyncio.get_running_loop()
         try:
             if self._config.postgres:
                 self._open_cluster()
@@ -169,6 +180,8 @@ class Server:
 
         self._cluster = Cluster.of(self._process, Forwarding(self._runtime), serve=serve)
         self._cluster.start()
+        for part, look in self._cluster.looks().items():
+            self.probes.watch(part, look)
         self._log_start("none")
 
     def _log_start(self, data: str, **fields: int) -> None:
@@ -195,6 +208,10 @@ class Server:
     def _await_signals(self) -> None:
         loop = asyncio.get_running_loop()
 
+        def drain() -> None:
+            self.probes.drain()
+            _call_soon(loop, end_what_would_not_end)
+
         def end_what_would_not_end() -> None:
             self._process.health.stop_serving()
             if self._cluster:
@@ -210,10 +227,25 @@ class Server:
             admin=self._admin,
             listeners=(API, OPS),
             in_flight=lambda: self._serve.active if self._serve else 0,
-            drain=lambda: _call_soon(loop, end_what_would_not_end),
+            drain=drain,
             close=close,
-            drain_timeout_s=self._config.drain_timeout,
+            drain_timeout_s=lambda: self._process.config.drain_timeout,
+            reload=Reloading(
+                self._config,
+                self._origin,
+                take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
+            ).reload,
         ).start()
+
+    def _take_over(self, config: Config) -> None:
+        """Do as a configuration says that was read while q runs."""
+        if config.debug is not self._process.config.debug:
+            configure_logs(debug=config.debug)
+        self._process.config = config
+        if self._cluster:
+            self._cluster.take_over()
+        if self._serving:
+            self._serving.take_over()
 
     def _on_store_failure(self, reason: str) -> None:
         _log.critical("store failed", extra={"error": reason})
@@ -231,6 +263,7 @@ class Server:
             _log.warning("store was read anew; nothing can be changed until the disk has room")
 
         self._registry.register(DiskCollector(disk.figures))
+        self.probes.watch("disk", DiskLook(disk))
         disk.on_reload = take_over
         disk.on_recovery = self._on_store_recovery
 
@@ -246,11 +279,16 @@ def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
 
 _config = Config.from_json(os.environ[CONFIG_VARIABLE])
 configure_logs(debug=_config.debug)
-_server = Server(_config, Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]))
+_server = Server(
+    _config,
+    Origin.from_json(os.environ[ORIGIN_VARIABLE]),
+    Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]),
+)
 
 api = _server.api
 ops = ops_app(
     render_metrics=_server.render_metrics,
+    probes=_server.probes,
     quit_process=request_shutdown,
-    quit_from_any=_config.quit_from == "any",
+    may_any_quit=_server.may_any_quit,
 )

@@ -23,12 +23,15 @@ from qmq.errors import DatabaseAway, NotLeading, QError, Unavailable
 from qmq.model.footprint import Footprint
 from qmq.observe.cluster import DatabaseCollector, Role, RoleCollector
 from qmq.server.forwarding import Forwarding, found
+from qmq.server.readiness import Look
 from qmq.server.serving import (
     LEADER_SERVICE,
+    SERVICES,
     Contents,
     Process,
     Serving,
     app_of,
+    bounds_of,
     ending,
     log_progress,
     log_redrive,
@@ -98,6 +101,12 @@ class Cluster:
         self._is_led = False
         #: Which databases answer, as far as this q needs to know.
         self._there: Mapping[str, bool] = dict.fromkeys((FIRST, *further), False)
+        #: How things are, in a sentence.
+        self._how = ""
+        #: Why changes are refused, since there are too few standbys; empty if there are enough.
+        self._lacks_standbys = ""
+        #: For how many seconds no database has answered the q that leads.
+        self._away_s = 0.0
         #: Where calls are sent on to; empty if they are not.
         self._leader = ""
         self._is_shutting_down = False
@@ -145,6 +154,24 @@ class Cluster:
         self._serve(self._idle)
         self._tell("this q has not found out yet who leads the cluster", is_led=False)
         self._tasks = [ending(self._idle), asyncio.ensure_future(self._live_or_exit())]
+
+    def take_over(self) -> None:
+        """Do from now on as the configuration says that the process has now."""
+        self._idle.take_over({}, {}, bounds_of(self._process.config))
+        if self._serving:
+            self._serving.take_over()
+
+    def looks(self) -> dict[str, Look]:
+        """Return what tells, by part of the cluster, what keeps this q from serving."""
+        return {
+            "leader": lambda: "" if self._is_led else self._how,
+            "database": lambda: (
+                f"the cluster's database has not answered for {self._away_s:.1f} seconds"
+                if self._away_s
+                else ""
+            ),
+            "standbys": lambda: self._lacks_standbys,
+        }
 
     def let_go(self) -> None:
         """End streams, and calls that wait for messages, since q is shutting down."""
@@ -293,6 +320,7 @@ class Cluster:
     async def _drop(self, serving: Serving, shards: TermShards, error: Unavailable) -> None:
         """End a term: everyone gets an answer, and nothing that was known is kept."""
         self._serving = self._shards = None
+        self._away_s = 0.0
         self._serve(self._idle)
         self._tell(error.message, is_led=False)
         serving.let_go(NotLeading(error.message))
@@ -302,21 +330,16 @@ class Cluster:
         gc.collect()
 
     def _tell_there(self, there: Mapping[str, bool]) -> None:
-        """Say whether this q serves, by which databases answer."""
-        self._there = there
-        self._process.health.set_serving(is_serving=any(there.values()))
-        self._tell_shards()
-
-    def _tell_shards(self) -> None:
-        if self._further:
-            for name, is_there in self._there.items():
-                self._process.health.set_serving(
-                    is_serving=self._serving is not None and is_there, service=SHARD_SERVICE + name
-                )
+        """Say whether this q serves, by which databases answer and have enough standbys."""
+        if self._shards:
+            self._there = there
+            self._away_s, self._lacks_standbys = self._shards.trouble()
+            self._say_health()
 
     async def _follow(self, sight: Sight) -> None:
         """Send calls on to whoever leads, if that is another q."""
         leader = "" if sight.is_vacant else sight.address
+        self._lacks_standbys = sight.lacks_standbys
         if sight.away:
             _log.warning("the database is away", extra={"error": sight.away.message})
         if leader in {"", self._setting.address}:
@@ -333,6 +356,7 @@ class Cluster:
             self._tell(f"the q at {leader} leads the cluster", is_led=True)
             self._leader = leader
             _log.info("follows", extra={"leader": leader})
+        self._say_health()
 
     def _tell_progress(self, read: int, total: int) -> None:
         log_progress(read, total)
@@ -346,11 +370,21 @@ class Cluster:
         if not is_led:
             self._forwarding.to_itself(self._process.config.listen)
         self._is_led = is_led
+        self._how = how
         self._following.tell(how, is_led=is_led)
+        self._say_health()
+
+    def _say_health(self) -> None:
+        """Say whether calls are of use here, and whether this q carries them out itself."""
+        is_serving = self._is_led and not (self._away_s or self._lacks_standbys)
         health = self._process.health
-        health.set_serving(is_serving=is_led)
-        health.set_serving(is_serving=self._serving is not None, service=LEADER_SERVICE)
-        self._tell_shards()
+        for service in ("", *SERVICES):
+            health.set_serving(is_serving=is_serving, service=service)
+        leads = is_serving and self._serving is not None
+        health.set_serving(is_serving=leads, service=LEADER_SERVICE)
+        if self._further:
+            for name, is_there in self._there.items():
+                health.set_serving(is_serving=leads and is_there, service=SHARD_SERVICE + name)
 
     def _note_takeover(self, took_s: float, serving: Serving) -> None:
         self._takeovers += 1

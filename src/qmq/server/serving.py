@@ -46,10 +46,11 @@ SERVICES: Final = ("proto.Q", "grpc.health.v1.Health")
 LEADER_SERVICE: Final = "qmq.leader"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Process:
     """What there is once in a process, whatever is served."""
 
+    #: What holds now: some of it may change meanwhile.
     config: Config
     health: HealthService
     registry: CollectorRegistry
@@ -97,7 +98,12 @@ class Serving:
             footprint=contents.footprint,
             shards=contents.shards,
         )
-        self.app = _served(process, Api(broker))
+        self._process = process
+        self._footprint = contents.footprint
+        service = Api(broker)
+        self._unary = process.calls.watch(service.methods)
+        self._waiting = process.calls.watch(service.waiting_methods)
+        self.app = app_of(process, *self._methods(), service.stream_methods)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
         self.watch(SelectionCollector(broker.selecting.__len__))
@@ -110,6 +116,18 @@ class Serving:
         """Show something in the metrics, for as long as this serves."""
         self._registry.register(collector)
         self._collectors.append(collector)
+
+    def take_over(self) -> None:
+        """Do from now on as the configuration says that the process has now."""
+        config = self._process.config
+        self.broker.catalog.queues_max = config.queues_max
+        self._footprint.limit_to(config.memory_max)
+        self.app.take_over(*self._methods(), bounds_of(config))
+
+    def _methods(self) -> tuple[Mapping[str, UnaryMethod], Mapping[str, WaitingMethod]]:
+        if self._process.config.debug:
+            return log_calls(self._unary), log_calls(self._waiting)
+        return self._unary, self._waiting
 
     def start(self) -> None:
         """Let time pass."""
@@ -157,20 +175,17 @@ def app_of(
         },
         request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
         fallback=answer_unmatched,
-        bounds=Bounds(
-            calls_max=config.calls_max,
-            transfer_bytes_max=config.transfer_bytes_max,
-            transfer_timeout_s=config.transfer_timeout,
-        ),
+        bounds=bounds_of(config),
     )
 
 
-def _served(process: Process, service: Api) -> GrpcApp:
-    unary = process.calls.watch(service.methods)
-    waiting = process.calls.watch(service.waiting_methods)
-    if process.config.debug:
-        unary, waiting = log_calls(unary), log_calls(waiting)
-    return app_of(process, unary, waiting, service.stream_methods)
+def bounds_of(config: Config) -> Bounds:
+    """Return how much there may be in hand for clients."""
+    return Bounds(
+        calls_max=config.calls_max,
+        transfer_bytes_max=config.transfer_bytes_max,
+        transfer_timeout_s=config.transfer_timeout,
+    )
 
 
 @contextmanager

@@ -130,6 +130,19 @@ class TermShards:
         """The highest number that a queue ever had."""
         return max(store.last_queue_number for store in self._stores.values())
 
+    def trouble(self) -> tuple[float, str]:
+        """What keeps all of them from serving.
+
+        Returns:
+            for how many seconds none has answered, and why changes are refused; 0 and "" if one
+            of them serves.
+        """
+        away_s = [store.figures().away_s for store in self._stores.values()]
+        refusals = [term.refusal for term in self._terms.values()]
+        if any(not away and not why for away, why in zip(away_s, refusals, strict=True)):
+            return 0.0, ""
+        return min(away_s), next((why.message for why in refusals if why), "")
+
     def databases(self) -> Mapping[str, Database | None]:
         """How each does at this moment; None of those that could not be read yet."""
         return {
@@ -146,7 +159,7 @@ class TermShards:
 
         Args:
             broker: serves their queues.
-            tell: called with which of them answer, by their names, when that changes.
+            tell: called with which of them answer, by their names, again and again.
         """
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -232,6 +245,6 @@ class TermShards:
                 if self.shards.are_several:
                     for number, is_there in now.items():
                         broker.selecting.pass_over((Store.CLUSTER, number), is_away=not is_there)
-                tell({self.shards.names[number]: is_there for number, is_there in now.items()})
                 before = now
+            tell({self.shards.names[number]: is_there for number, is_there in now.items()})
             await asyncio.sleep(_LOOK_AGAIN_S)

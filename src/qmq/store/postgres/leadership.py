@@ -94,6 +94,8 @@ class Sight(NamedTuple):
     is_vacant: bool = False
     #: Why nothing newer is known; None if the database answers.
     away: Unavailable | None = None
+    #: Why changes are refused, where there are fewer standbys than were asked for; or empty.
+    lacks_standbys: str = ""
     #: As the database has it, to tell whether anything has changed.
     expires_at: datetime = datetime.min  # noqa: DTZ901  # compared with others from there only
 
@@ -157,6 +159,9 @@ class Watch:
         try:
             connection = self._connection or await self._connected()
             row = await ask(connection, connection.fetchrow(_SQL["select_leader"]))
+            refusal = None
+            if self._setting.replicas_min:
+                refusal = (await standing_of(self._setting, connection)).refusal
         except Unavailable as error:
             if self._connection:
                 self._connection.terminate()
@@ -174,6 +179,7 @@ class Watch:
             epoch=epoch,
             address=row["address"],
             is_vacant=not row["address"] or row["is_long_due"] or is_silent,
+            lacks_standbys=refusal.message if refusal else "",
             expires_at=expires_at,
         )
 

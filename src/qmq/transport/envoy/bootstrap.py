@@ -15,12 +15,16 @@ API: Final = "q"
 OPS: Final = "ops"
 GATEWAY: Final = "qrest"
 
+#: The upstream cluster of a gateway.
+SERVER: Final = "server"
+
 #: Statistics that /metrics shows or that the shutdown waits for; Envoy keeps no others.
 _STATS: Final = (
     rf"http\.({API}|{OPS}|{GATEWAY})\.downstream_(cx_(total|active|tx_bytes_buffered)"
     r"|rq_(total|active|[1-5]xx))"
     rf"|cluster\.{forwarding.LEADER}\.upstream_"
     r"(cx_(active|connect_fail)|rq_(total|active|retry|retry_limit_exceeded|[1-5]xx))"
+    rf"|cluster\.{SERVER}\.membership_healthy"
 )
 
 #: Bytes of a reply after its conversion to JSON. A list of queues may be long.
@@ -31,6 +35,9 @@ _JSON_OVERHEAD_BYTES_MAX: Final = 1024 * 1024
 
 #: Requests under way to one server: no limit of ours, Envoy's default is 1024.
 _UPSTREAM_REQUESTS_MAX: Final = 1_000_000
+
+#: Seconds from one look of a gateway at its server's health to the next.
+_HEALTH_CHECK_S: Final = 2
 
 #: Bytes of freed memory that go back to the system each second.
 _RELEASED_BYTES: Final = 256 * 1024 * 1024
@@ -189,7 +196,7 @@ def gateway_bootstrap(
         "routes": [
             {
                 "match": {"prefix": "/"},
-                "route": {**_idle(process), "cluster": "server", "timeout": "0s"},
+                "route": {**_idle(process), "cluster": SERVER, "timeout": "0s"},
             }
         ],
         "typed_per_filter_config": {"envoy.filters.http.cors": filters.every_origin()},
@@ -313,12 +320,24 @@ def _cluster(server: Endpoint) -> JsonObject:
     }
     endpoint = {"endpoint": {"address": socket_address(server)}}
     return {
-        "name": "server",
+        "name": SERVER,
         "cluster_type": {"name": "envoy.clusters.dns", "typed_config": dns},
         "connect_timeout": "5s",
         # A server that does not exist yet must not keep the gateway from starting.
         "wait_for_warm_on_init": False,
         "circuit_breakers": {"thresholds": [limits]},
+        # Tells /readyz whether the server serves. Requests go there in any case, if it has no
+        # address that does: the original knows nothing of health.
+        "health_checks": [
+            {
+                "timeout": f"{_HEALTH_CHECK_S}s",
+                "interval": f"{_HEALTH_CHECK_S}s",
+                "no_traffic_interval": f"{_HEALTH_CHECK_S}s",
+                "unhealthy_threshold": 1,
+                "healthy_threshold": 1,
+                "grpc_health_check": {},
+            }
+        ],
         "typed_extension_protocol_options": {
             protocol: {
                 "@type": f"type.googleapis.com/{protocol}",
@@ -326,7 +345,7 @@ def _cluster(server: Endpoint) -> JsonObject:
             }
         },
         "load_assignment": {
-            "cluster_name": "server",
+            "cluster_name": SERVER,
             "endpoints": [{"lb_endpoints": [endpoint]}],
         },
     }
