@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from qmq.access.granted import EVERYTHING, Rights
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
+from qmq.engine.shards import Shards
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import Unavailable
 from qmq.ids import RandomIds
@@ -72,6 +73,8 @@ class Contents:
     last_queue_number: int = 0
     redrives: Iterable[tuple[str, str]] = ()
     schedules: Iterable[tuple[str, str]] = ()
+    #: The databases of a cluster.
+    shards: Shards | None = None
 
 
 class Serving:
@@ -99,6 +102,7 @@ class Serving:
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
+            shards=contents.shards,
         )
         self._process = process
         self._footprint = contents.footprint
