@@ -25,7 +25,7 @@ def test_nobody_is_asked_so_only_this_machine_may_call(name: str, host: str) -> 
 
     assert told == (
         f"--{name} {host}:1 would let everyone who reaches it do everything: give"
-        " --tls-client-ca FILE to ask callers who they are, --insecure if that is as it should be,"
+        " --access FILE to ask callers who they are, --insecure if that is as it should be,"
         " or the address localhost:1"
     )
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qmq import limits
+from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server import exposure
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
 from qmq.server.option_kinds import (
+    ACCESS,
     ADDRESS,
     ADVERTISE,
+    AUDIT_LOG,
     BOOLEAN,
     BY_LISTEN,
     BY_MEMORY,
@@ -24,6 +27,7 @@ from qmq.server.option_kinds import (
     CLIENT_CERT,
     DATA,
     FILE,
+    NO_ACCESS,
     NO_CLUSTER,
     NO_DATA,
     NO_FILE,
@@ -35,10 +39,10 @@ from qmq.server.option_kinds import (
     whole_number,
 )
 from qmq.server.option_table import Option, Table, option
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 #: The options that make q ask callers who they are.
-REMEDY = "--tls-client-ca FILE"
+REMEDY = "--access FILE"
 
 #: Stands for a data directory that was not told, until it is known whether there is one by default.
 _UNTOLD = Path("$XDG_STATE_HOME/q")
@@ -150,6 +154,22 @@ class Config(Table):
         is_reloadable=True,
         help="Log every call, and write the log for people rather than as JSON.",
     )
+    #: None: nobody is asked who calls.
+    access: Path | None = option(
+        "--access",
+        kind=ACCESS,
+        default_text=NO_ACCESS,
+        help="A file that says who may call, and who may do what to which queues; see"
+        " docs/access.md. It is read again whenever it changes. `q tokens make` makes one. The word"
+        f" {NO_ACCESS}: whoever reaches the ports may do everything.",
+    )
+    audit_log: str = option(
+        "--audit-log",
+        kind=AUDIT_LOG,
+        default_text=TO_LOG,
+        help="With --access, where it is noted who changed what, and who was refused: a file of"
+        f" lines of JSON, or the word {TO_LOG}: q's own log, or {TO_NOTHING}: nowhere.",
+    )
     #: None: there is no data directory.
     data: Path | None = option(
         "--data",
@@ -162,14 +182,16 @@ class Config(Table):
         " is no data directory.",
     )
     #: None: there is no cluster.
-    postgres: Dsn | None = option(
+    postgres: Databases | None = option(
         "--postgres",
         kind=POSTGRES,
         default_text=NO_CLUSTER,
         help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
         " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
-        " one is the primary. Better by the variable, since others may see a command line. See"
-        f" docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+        " one is the primary. Given several times, or several in the variable with spaces between"
+        " them, the queues are divided among them; each but the first has a name then,"
+        " NAME=postgresql://..., and keeps it. Better by the variable, since others may see a"
+        f" command line. See docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
     )
     #: None: as `advertised` says.
     advertise: Address | None = option(
@@ -303,6 +325,11 @@ class Config(Table):
         yield from self._contradictions_of_exposure()
         yield from self._contradictions_of_tls()
         yield from self._contradictions_of_a_cluster()
+        if not self.access and self.audit_log not in {TO_LOG, TO_NOTHING}:
+            yield (
+                f"--audit-log {self.audit_log} needs --access: without that nobody is asked who"
+                " calls"
+            )
         if self.listen.overlaps(self.metrics):
             yield f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
 
@@ -354,7 +381,7 @@ class Config(Table):
     def is_open(self) -> bool:
         """Whether other machines are let in: callers are asked who they are, or nobody minds."""
         asks = self.tls_client_ca is not None and self.tls_client_cert == "required"
-        return self.insecure or asks
+        return self.insecure or self.access is not None or asks
 
     @property
     def advertised(self) -> Address:

@@ -11,7 +11,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -173,8 +174,7 @@ def make_runtime_directory() -> Path:
 
 def _runtime_base() -> Path:
     """Return where runtime directories are made."""
-    bases = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")  # noqa: S108
-    for base in map(Path, filter(None, bases)):
+    for base in map(Path, _bases()):
         longest = len(os.fsencode(base / f"{_PREFIX}12345678" / _ADMIN_SOCKET))
         if longest <= _SOCKET_PATH_BYTES_MAX and os.access(base, os.W_OK | os.X_OK):
             return base
@@ -182,6 +182,16 @@ def _runtime_base() -> Path:
         "there is no directory for a socket: make /tmp writable, or name in XDG_RUNTIME_DIR "
         "a directory that is, with a short path"
     )
+
+
+def _bases() -> Iterator[str]:
+    """Yield where runtime directories may be made, the best place first."""
+    if told := os.environ.get("XDG_RUNTIME_DIR"):
+        yield told
+    # On a read-only root file system there may be no such place.
+    with suppress(FileNotFoundError):
+        yield tempfile.gettempdir()
+    yield "/tmp"  # noqa: S108
 
 
 def _remove_if_abandoned(directory: Path) -> None:

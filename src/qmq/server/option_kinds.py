@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
@@ -18,6 +19,9 @@ NO_DATA = "none"
 
 #: What `--postgres` takes for "no cluster".
 NO_CLUSTER = "none"
+
+#: What `--access` takes for "nobody is asked who calls".
+NO_ACCESS = "none"
 
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
@@ -53,6 +57,9 @@ class Kind:
     toml: Literal["quoted", "bare", "either"] = "quoted"
     #: Makes of a value a text for people, with no secrets in it; None: as `format` does.
     mask: Callable[[Any], str] | None = None
+    #: Whether the option may be given several times, and be a list in a file: `parse` reads all of
+    #: them then, with spaces between them.
+    is_repeated: bool = False
 
     def show(self, value: Any) -> str:  # noqa: ANN401  # a value of the kind
         """Write a value for people: as it is told, without secrets."""
@@ -64,6 +71,8 @@ class Kind:
         Raises:
             ValueError: the file has another type there than values of this kind have.
         """
+        if self.is_repeated and isinstance(value, list):
+            return " ".join(map(self.text_of, value))
         if isinstance(value, str):
             if self.toml == "bare":
                 raise ValueError(f"write {self.placeholder} without quotes")
@@ -94,18 +103,35 @@ def _parse_data(text: str) -> Path | None:
     return None if text == NO_DATA else Path(text)
 
 
+def _parse_access(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_ACCESS} stands for no access file")
+    return None if text == NO_ACCESS else Path(text)
+
+
+def _format_access(path: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_ACCESS if path is None else f"./{path}" if str(path) == NO_ACCESS else str(path)
+
+
+def _parse_audit_log(text: str) -> str:
+    if not text:
+        raise ValueError(f"'' names no file; {TO_NOTHING} stands for no audit log")
+    return text
+
+
 def _format_data(data: Path | None) -> str:
     # A directory of that very name needs to be told from the word.
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
 
 
-def _parse_postgres(text: str) -> Dsn | None:
-    return None if text == NO_CLUSTER else Dsn.parse(text)
+def _parse_postgres(text: str) -> Databases | None:
+    return None if text == NO_CLUSTER else Databases.parse(text)
 
 
-def _format_postgres(dsn: Dsn | None) -> str:
-    # The server process has to know the password.
-    return NO_CLUSTER if dsn is None else dsn.secret_text
+def _format_postgres(databases: Databases | None) -> str:
+    # The server process has to know the passwords.
+    return NO_CLUSTER if databases is None else databases.secret_text
 
 
 def _parse_advertise(text: str) -> Address | None:
@@ -192,6 +218,8 @@ def seconds(maximum: float) -> Kind:
 
 _CACHE_BYTES = whole_number(0, _CACHE_BYTES_MAX)
 
+ACCESS = Kind(placeholder=f"FILE|{NO_ACCESS}", parse=_parse_access, format=_format_access)
+AUDIT_LOG = Kind(placeholder=f"FILE|{TO_LOG}|{TO_NOTHING}", parse=_parse_audit_log)
 ADVERTISE = Kind(
     placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
 )
@@ -212,9 +240,10 @@ CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
 FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
 POSTGRES = Kind(
-    placeholder=f"DSN|{NO_CLUSTER}",
+    placeholder=f"[NAME=]DSN|{NO_CLUSTER}",
     parse=_parse_postgres,
     format=_format_postgres,
-    mask=lambda dsn: NO_CLUSTER if dsn is None else str(dsn),
+    mask=lambda databases: NO_CLUSTER if databases is None else str(databases),
+    is_repeated=True,
 )
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)

@@ -25,13 +25,20 @@ def start(config: Config, origin: Origin) -> NoReturn:
     """Check what q needs, and turn this process into the server.
 
     Raises:
-        ConfigError: an address cannot be listened on, or a certificate not be used.
+        ConfigError: an address cannot be listened on, or a certificate or the access file not be
+            used.
         DataDirectoryError: the data directory cannot be used.
     """
     listen, metrics = (
         claim(exposure.narrowed(each, is_open=config.is_open))
         for each in (config.listen, config.metrics)
     )
+    if config.access:
+        # Imported late: a q that asks nobody needs none of it.
+        from qmq.server.access import audit_of, read_policy  # noqa: PLC0415
+
+        read_policy(config.access, in_cluster=bool(config.postgres))
+        audit_of(config.audit_log)
     if config.data:
         check_data_directory(config.data)
     check_name(config)
