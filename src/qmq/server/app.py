@@ -22,13 +22,15 @@ from qmq.errors import QError
 from qmq.model.footprint import Footprint
 from qmq.observe.access import AccessCollector
 from qmq.observe.backups import BackupCollector
+from qmq.observe.certificates import CertificateCollector
 from qmq.observe.disk import DiskCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, process_registry, render
+from qmq.server import exposure
 from qmq.server.access import Access, audit_of
 from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
-from qmq.server.config import Config
+from qmq.server.config import REMEDY, Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
@@ -45,6 +47,7 @@ from qmq.server.serving import (
     undisturbed_by_gc,
 )
 from qmq.server.shutdown import Shutdown, request_shutdown
+from qmq.server.tls import Tls
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
@@ -126,6 +129,7 @@ class Server:
             else:
                 with undisturbed_by_gc():
                     self._open()
+            self._watch_certificates()
             self._await_signals()
         except Exception as error:  # noqa: BLE001 - Whatever it is, q cannot serve.
             # Rare, since what can be wrong was looked for before Envoy started.
@@ -194,16 +198,28 @@ class Server:
         def serve(app: GrpcApp) -> None:
             self._serve = app
 
-        self._cluster = Cluster.of(self._process, Forwarding(self._runtime), serve=serve)
+        forwarding = Forwarding(self._runtime, self._config.advertised.host)
+        self._cluster = Cluster.of(self._process, forwarding, serve=serve)
         self._cluster.start()
         for part, look in self._cluster.looks().items():
             self.probes.watch(part, look)
         self._log_start("none")
 
+    def _watch_certificates(self) -> None:
+        """Follow the files with certificates, and tell when those expire."""
+        expiries = Tls.of(self._config, self._runtime).watch()
+        self._registry.register(CertificateCollector(expiries))
+
     def _log_start(self, data: str, **fields: int) -> None:
         config = self._config
-        where = {"listen": str(config.listen), "metrics": str(config.metrics), "data": data}
+        listen, metrics = (
+            exposure.narrowed(each, is_open=config.is_open)
+            for each in (config.listen, config.metrics)
+        )
+        where = {"listen": str(listen), "metrics": str(metrics), "data": data}
         _log.info("serving", extra={**where, **fields, "pid": os.getpid()})
+        if listen != config.listen or metrics != config.metrics:
+            _log.info(exposure.ON_LOOPBACK.format(remedy=REMEDY))
 
     def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
         return DiskStore.open(

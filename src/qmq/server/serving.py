@@ -14,10 +14,11 @@ from prometheus_client.registry import Collector
 from qmq.access.granted import EVERYTHING, Rights
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
+from qmq.engine.shards import Shards
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import Unavailable
 from qmq.ids import RandomIds
-from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.limits import GARBAGE_OBJECTS, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
@@ -72,6 +73,8 @@ class Contents:
     last_queue_number: int = 0
     redrives: Iterable[tuple[str, str]] = ()
     schedules: Iterable[tuple[str, str]] = ()
+    #: The databases of a cluster.
+    shards: Shards | None = None
 
 
 class Serving:
@@ -99,6 +102,7 @@ class Serving:
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
+            shards=contents.shards,
         )
         self._process = process
         self._footprint = contents.footprint
@@ -222,16 +226,19 @@ def bounds_of(config: Config) -> Bounds:
 
 @contextmanager
 def undisturbed_by_gc() -> Iterator[None]:
-    """Let Python's garbage collector leave alone what is made now, as long as q runs.
+    """Let Python's garbage collector leave alone what is made now, and look less often after that.
 
     Nearly all of it stays: modules, and what was found in a store. To go through a million leased
-    messages again and again would take longer than to load them.
+    messages again and again would take longer than to load them. Calls leave no garbage behind,
+    but those under way are so many objects that it would look at them again and again, just
+    when there are many, and everything waits for it.
     """
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
         gc.enable()
 
 
