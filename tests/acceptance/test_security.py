@@ -21,6 +21,7 @@ from tests.acceptance.running import RunningQ
 from tests.acceptance.stock import StockClient, connected
 from tests.acceptance.test_shutdown import address_of_this_machine
 from tests.access.policies import some_bytes
+from tests.transport.test_envoy_identity import ISSUER, Signer
 
 UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
 
@@ -34,6 +35,7 @@ RIGHTS: Final = {
     "idle": "",
     "expired": '{ queues = "*", may = ["admin"] }',
     "revoked": '{ queues = "*", may = ["admin"] }',
+    "federated": '{ queues = "billing.*", may = ["browse"] }',
     "slow": '{ queues = "billing.*", may = ["produce", "consume"] }',
 }
 
@@ -49,6 +51,8 @@ class Fortress:
         self.q = q
         self.path = directory / "access.toml"
         self.audit = directory / "audit.jsonl"
+        self.signer = Signer()
+        (directory / "keys.json").write_text(self.signer.jwks)
         now = datetime.now(UTC)
         made = {
             name: make_token(
@@ -69,12 +73,18 @@ class Fortress:
         parts = []
         for name, rights in RIGHTS.items():
             tokens = "" if name == without else _toml(self.kept[name])
-            own = "calls_per_second = 2\n" if name == "slow" else ""
+            own = {
+                "slow": "calls_per_second = 2\n",
+                "federated": f'jwt = [{{ issuer = "{ISSUER}", claims = {{ group = "g" }} }}]\n',
+            }.get(name, "")
             parts.append(
                 f'[[identity]]\nname = "{name}"\ntokens = [{tokens}]\n'
                 f"rights = [{more.get(name, rights)}]\n{own}"
             )
         parts.append('[[quota]]\nqueues = "billing.q*"\nqueues_max = 1\nmessages_max = 2\n')
+        parts.append(
+            f'[[issuer]]\nissuer = "{ISSUER}"\naudiences = ["q"]\njwks_file = "keys.json"\n'
+        )
         new = self.path.with_suffix(".new")
         new.write_text("\n".join(parts))
         new.chmod(0o600)
@@ -305,6 +315,44 @@ def test_strangers_are_told_one_thing(fortress: Fortress) -> None:
 
     assert len(set(nobody)) == 1
     assert there.replace("secret", "nosuch") == missing
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"group": "g"}, 200),
+        ({"group": ["f", "g"], "sub": "anybody"}, 200),
+        ({"group": "h"}, 401),
+        ({}, 401),
+        ({"group": "g", "aud": "other"}, 401),
+        ({"group": "g", "iss": "https://other.example"}, 401),
+        ({"group": "g", "exp": 1}, 401),
+        ({"group": "g", "exp": None}, 401),
+    ],
+)
+def test_a_jwt_is_that_of_who_it_fits(
+    fortress: Fortress, claims: dict[str, Any], status: int
+) -> None:
+    """If its issuer has signed it, for q, and its time is not over."""
+    forged = "eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlIiwiZ3JvdXAiOiJnIiwiZXhwIjo5OTk5OTk5OTk5fQ"
+
+    for more in ({}, {"x-q-jwt": forged}):
+        reply = fortress.call(
+            "",
+            "GET",
+            "/v1/queues/billing.a/peek",
+            authorization=f"Bearer {fortress.signer.token(**claims)}",
+            **more,
+        )
+        assert reply.status == status, reply
+    other = fortress.call(
+        "",
+        "GET",
+        "/v1/queues/secret/peek",
+        authorization=f"Bearer {Signer().token(**claims)}",
+        **more,
+    )
+    assert other.status == 401
 
 
 def test_lists_are_of_what_one_may_browse(fortress: Fortress) -> None:
