@@ -3,6 +3,7 @@
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
 .PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail soak-leases
 .PHONY: soak-kills
+.PHONY: bench-tls soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
 
@@ -91,6 +92,9 @@ bench-tail: setup ## Tell where the slowest percent of calls waits at half of th
 bench-delay: setup ## Measure how late delayed messages come, under load
 	$(BIN)/python bench/delay.py $(ARGS)
 
+bench-tls: setup packages ## Measure q with TLS and tokens and without, by turns
+	$(BIN)/python bench/tls.py $(ARGS)
+
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)
 
@@ -98,6 +102,11 @@ ROUNDS := 500
 
 soak-kills: setup ## Kill q ROUNDS=500 times under load; nothing is lost, doubled or made up; draws how long starts take
 	PYTHONPATH=. $(BIN)/python soak/kills.py --rounds $(ROUNDS) $(ARGS)
+
+SECONDS := 120
+
+soak-rotation: setup ## Replace certificates and tokens under load for SECONDS=120; no call may fail
+	PYTHONPATH=. $(BIN)/python soak/rotation.py --seconds $(SECONDS) $(ARGS)
 
 soak-backlog: setup ## Let ten million messages wait, start again, drain; bounds of memory, disk and time hold
 	PYTHONPATH=bench $(BIN)/python soak/backlog.py $(ARGS)
