@@ -151,14 +151,17 @@ def test_options_of_a_cluster() -> None:
 
 def test_several_databases(tmp_path: Path) -> None:
     """They come by several flags, by one variable, or by a list in a file, in any order."""
-    by_flags = config_of("--postgres=two=postgresql://b/q", "--postgres=postgresql://a/q")
-    by_variable = config_of(env={"Q_POSTGRES": "postgresql://a/q\n two=postgresql://b/q "})
+    by_flags = config_of(
+        "--postgres=two=postgresql://b/q", "--postgres=postgresql://a/q", "--insecure"
+    )
+    listed = {"Q_POSTGRES": "postgresql://a/q\n two=postgresql://b/q "}
+    by_variable = config_of("--insecure", env=listed)
 
     file = tmp_path / "q.toml"
     file.write_text('postgres = ["two=postgresql://b/q", "postgresql://a/q"]')
 
     assert by_flags == by_variable == Config.from_json(by_flags.to_json())
-    assert by_flags == config_of(f"--config={file}")
+    assert by_flags == config_of(f"--config={file}", "--insecure")
     assert str(by_flags.postgres) == "postgresql://a:5432/q two=postgresql://b:5432/q"
 
 
