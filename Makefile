@@ -146,6 +146,7 @@ sync: setup ## Generate the synchronous client from the asynchronous one
 docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/configuration_page.py docs/configuration.md
 	$(BIN)/python scripts/cli_page.py docs/cli.md
+	$(BIN)/python scripts/python_page.py docs/python.md
 	$(BIN)/python scripts/life_diagram.py docs/diagrams/life-of-a-message.svg
 	$(BIN)/python -m scripts.api_page docs/api.md
 	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json
