@@ -150,7 +150,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
-	$(LOCK) --extra server --extra cli --constraint requirements/dev.lock \
+	$(LOCK) --extra server --extra cli --extra telemetry --constraint requirements/dev.lock \
 		--output-file requirements/run.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header bench/peers.in --output-file requirements/peers.lock $(ARGS)

@@ -1,9 +1,11 @@
 """Random UUIDs, fast: one read of the system's randomness serves many ids."""
 
 import os
+import re
 from binascii import hexlify
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
+from uuid import uuid4
 
 _POOL_IDS: Final = 256
 _RANDOM_BYTES: Final = 16
@@ -18,6 +20,11 @@ _COLUMNS: Final = tuple(enumerate(at for at in range(_CHARS) if at not in _DASHE
 
 #: Makes 10 the highest bits of a digit, which says the variant, and keeps the others.
 _VARIANT: Final = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
+
+
+#: What is longer of the id that a caller gives a request is cut off.
+REQUEST_ID_CHARS_MAX: Final = 128
+_REQUEST_ID: Final = re.compile(b"[!-~]{1,%d}" % REQUEST_ID_CHARS_MAX)
 
 
 class RandomIds:
@@ -50,3 +57,13 @@ class RandomIds:
         text[_VARIANT_AT::_CHARS] = text[_VARIANT_AT::_CHARS].translate(_VARIANT)
         ids = bytes(text)
         return [ids[at : at + _CHARS] for at in range(0, len(ids), _CHARS)]
+
+
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """Return the id of a request: what its caller gave as x-request-id, or else a new one.
+
+    Args:
+        headers: of the request, with names in lower case.
+    """
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid4())

@@ -43,7 +43,8 @@ def test_every_option_is_a_flag() -> None:
         "--drain-timeout=1.5", "--message-bytes-max=3", "--queues-max=4", "--cache-bytes-max=5",
         "--memory-max=6", "--connections-max=7", "--calls-max=8", "--transfer-bytes-max=9",
         "--transfer-timeout=10", "--heap-max=11", "--postgres=none", "--advertise=auto",
-        "--require-replicas=0", "--postgres-unsynced",
+        "--require-replicas=0", "--postgres-unsynced", "--request-log=stdout",
+        "--traces-to=env", "--traces-sample=1",
     )  # fmt: skip
 
     assert config == Config.from_texts(
@@ -64,6 +65,9 @@ def test_every_option_is_a_flag() -> None:
             "transfer_timeout": "10",
             "heap_max": "11",
             "postgres_unsynced": "true",
+            "request_log": "stdout",
+            "traces_to": "env",
+            "traces_sample": "1",
         }
     )
 
@@ -90,6 +94,9 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_ADVERTISE": "auto",
         "Q_REQUIRE_REPLICAS": "0",
         "Q_POSTGRES_UNSYNCED": "true",
+        "Q_REQUEST_LOG": "stdout",
+        "Q_TRACES_TO": "http://collector:4317",
+        "Q_TRACES_SAMPLE": "0.5",
     }
 
     config = config_of(env=texts)

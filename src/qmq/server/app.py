@@ -19,9 +19,11 @@ from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError
 from qmq.model.footprint import Footprint
 from qmq.observe.backups import BackupCollector
+from qmq.observe.calls import identified
 from qmq.observe.disk import DiskCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, process_registry, render
+from qmq.observe.traces import Traces, provider_to
 from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
 from qmq.server.config import Config
@@ -44,10 +46,11 @@ from qmq.server.start import CONFIG_VARIABLE
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
-from qmq.transport.asgi import Receive, Scope, Send
+from qmq.transport.asgi import App, Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
+from qmq.transport.status import code_of
 from qmq.values import Store
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ class Server:
             health=HealthService(services),
             registry=process_registry(),
             calls=CallCollector(),
+            traces=_traces(config),
         )
         self._registry = self._process.registry
         self._registry.register(self._process.calls)
@@ -80,6 +84,13 @@ class Server:
         self._serving: Serving | None = None
         self._cluster: Cluster | None = None
         self._serve: GrpcApp | None = None
+
+    @property
+    def watched_api(self) -> App:
+        """What serves the API port: as it is, unless more is to be told of calls."""
+        traces = self._process.traces
+        serve = traces.app(self.api) if traces else self.api
+        return identified(serve) if self._config.debug else serve
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -128,6 +139,8 @@ class Server:
             await self._cluster.close()
         if self._serving:
             await self._serving.close()
+        if self._process.traces:
+            await asyncio.to_thread(self._process.traces.close)
         shutil.rmtree(self._runtime, ignore_errors=True)
         _log.info("stopped")
         await send({"type": "lifespan.shutdown.complete"})
@@ -246,6 +259,13 @@ class Server:
         disk.on_recovery = self._on_store_recovery
 
 
+def _traces(config: Config) -> Traces | None:
+    if config.traces_to is None:
+        return None
+    provider = provider_to(config.traces_to, config.traces_sample)
+    return Traces(provider, code_of=code_of)
+
+
 def _log_damage(what: str) -> None:
     """Say in the log that messages are damaged on disk."""
     _log.error("messages are damaged", extra={"error": what})
@@ -259,7 +279,7 @@ _config = Config.from_json(os.environ[CONFIG_VARIABLE])
 configure_logs(debug=_config.debug)
 _server = Server(_config, Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]))
 
-api = _server.api
+api = _server.watched_api
 ops = ops_app(
     render_metrics=_server.render_metrics,
     probes=_server.probes,

@@ -21,11 +21,18 @@ from qmq.store.postgres.dsn import Dsn
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
 
+#: Where a line for each request goes.
+RequestLog = Literal["none", "stdout"]
+
 #: What `--data` takes for "no data directory".
 NO_DATA = "none"
 
 #: What `--postgres` takes for "no cluster".
 NO_CLUSTER = "none"
+
+#: What `--traces-to` takes for "nowhere", and for "as OTEL_EXPORTER_OTLP_ENDPOINT says".
+NO_TRACES = "none"
+TRACES_BY_ENVIRONMENT = "env"
 
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
@@ -58,6 +65,8 @@ _CACHE_SHARE = 16
 _HEAP_SHARE_PERCENT = 90
 
 _DIGITS = re.compile("[0-9]{1,20}")
+#: A user and a password in it would be shown in lists of processes.
+_COLLECTOR = re.compile(r"https?://[^/?#@\s]+/?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +155,39 @@ def _format_advertise(address: Address | None) -> str:
     return BY_LISTEN if address is None else str(address)
 
 
+def _parse_traces_to(text: str) -> str | None:
+    if text == NO_TRACES:
+        return None
+    if text != TRACES_BY_ENVIRONMENT and not _COLLECTOR.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no address of a collector; write it like http://localhost:4317"
+        )
+    return text
+
+
+def _format_traces_to(url: str | None) -> str:
+    return NO_TRACES if url is None else url
+
+
+def _parse_ratio(text: str) -> float:
+    rule = f"{text!r} is not a number from 0 to 1"
+    try:
+        ratio = float(text)
+    except ValueError:
+        raise ValueError(rule) from None
+    if not 0 <= ratio <= 1:
+        raise ValueError(rule)
+    return ratio
+
+
+def _parse_request_log(text: str) -> RequestLog:
+    if text == "none":
+        return "none"
+    if text == "stdout":
+        return "stdout"
+    raise ValueError(f"{text!r} is neither none nor stdout")
+
+
 def _parse_cache_bytes(text: str) -> int | None:
     return None if text == BY_MEMORY else _CACHE_BYTES.parse(text)
 
@@ -219,6 +261,13 @@ CACHE_BYTES = Kind(
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
 POSTGRES = Kind(placeholder=f"DSN|{NO_CLUSTER}", parse=_parse_postgres, format=_format_postgres)
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
+RATIO = Kind(placeholder="RATIO", parse=_parse_ratio, format=lambda ratio: repr(float(ratio)))
+REQUEST_LOG = Kind(placeholder="none|stdout", parse=_parse_request_log)
+TRACES_TO = Kind(
+    placeholder=f"URL|{TRACES_BY_ENVIRONMENT}|{NO_TRACES}",
+    parse=_parse_traces_to,
+    format=_format_traces_to,
+)
 
 
 def _option(
@@ -267,6 +316,29 @@ class Config:
         kind=BOOLEAN,
         default_text="false",
         help="Log every call, and write the log for people rather than as JSON.",
+    )
+    request_log: RequestLog = _option(
+        "--request-log",
+        kind=REQUEST_LOG,
+        default_text="none",
+        help="Where a line for each request of the API port goes, with its method, path, status,"
+        " duration, bytes, caller and request id; never with payloads or tokens.",
+    )
+    #: None: nowhere.
+    traces_to: str | None = _option(
+        "--traces-to",
+        kind=TRACES_TO,
+        default_text=NO_TRACES,
+        help="The OpenTelemetry collector that spans of calls are sent to, by OTLP over gRPC, such"
+        " as http://localhost:4317. Needs qmq[telemetry]. The word"
+        f" {TRACES_BY_ENVIRONMENT}: as the variable OTEL_EXPORTER_OTLP_ENDPOINT says; the other"
+        " OTEL_ variables count in any case.",
+    )
+    traces_sample: float = _option(
+        "--traces-sample",
+        kind=RATIO,
+        default_text="0.1",
+        help="Which part of the calls is traced whose callers do not say whether to, from 0 to 1.",
     )
     #: None: there is no data directory.
     data: Path | None = _option(

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,10 @@ from prometheus_client.registry import Collector
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
 from qmq.engine.waiting import SteadyTimer
-from qmq.errors import Unavailable
+from qmq.errors import QError, Unavailable
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
@@ -24,6 +25,7 @@ from qmq.observe.calls import log_calls
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
 from qmq.observe.schedules import ScheduleCollector
+from qmq.observe.traces import Traces
 from qmq.server.config import Config
 from qmq.store.base import QueueStore
 from qmq.transport.api import Api
@@ -53,6 +55,8 @@ class Process:
     health: HealthService
     registry: CollectorRegistry
     calls: CallCollector
+    #: None: nothing is traced.
+    traces: Traces | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ class Serving:
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
         )
-        self.app = _served(process, Api(broker))
+        self.app = _served(process, Api(broker), broker.catalog)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
         self.watch(SelectionCollector(broker.selecting.__len__))
@@ -161,12 +165,23 @@ def app_of(
     )
 
 
-def _served(process: Process, service: Api) -> GrpcApp:
+def _served(process: Process, service: Api, catalog: Catalog) -> GrpcApp:
     unary = process.calls.watch(service.methods)
     waiting = process.calls.watch(service.waiting_methods)
+    streams = service.stream_methods
     if process.config.debug:
         unary, waiting = log_calls(unary), log_calls(waiting)
-    return app_of(process, unary, waiting, service.stream_methods)
+    if process.traces:
+
+        def name_of(queue_id: str) -> str:
+            with suppress(QError):
+                return catalog.find(queue_id).info.name
+            return ""
+
+        unary = process.traces.watch(unary, name_of)
+        waiting = process.traces.watch(waiting, name_of)
+        streams = process.traces.watch_streams(streams)
+    return app_of(process, unary, waiting, streams)
 
 
 @contextmanager

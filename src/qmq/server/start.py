@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final, NoReturn
 
+from qmq.observe.traces import check_installed
 from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import (
@@ -24,10 +25,12 @@ def start(config: Config) -> NoReturn:
     """Check what q needs, and turn this process into the server.
 
     Raises:
-        ConfigError: an address cannot be listened on.
+        ConfigError: an address cannot be listened on, or something is not installed.
         DataDirectoryError: the data directory cannot be used.
     """
     listen, metrics = claim(config.listen), claim(config.metrics)
+    if config.traces_to:
+        check_installed()
     if config.data:
         check_data_directory(config.data)
     runtime = make_runtime_directory()
@@ -38,6 +41,9 @@ def start(config: Config) -> NoReturn:
         message_bytes_max=config.message_bytes_max,
         heap_bytes_max=config.heap_max,
         transfer_timeout_s=config.transfer_timeout,
+        logs_requests=config.request_log != "none",
+        debug=config.debug,
+        makes_request_ids=config.debug or config.request_log != "none",
     )
     forwarding = Forwarding.begin(runtime, process, listen) if config.postgres else None
     bootstrap = server_bootstrap(

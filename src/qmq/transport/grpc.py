@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
+from qmq.ids import request_id_of
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
 from qmq.transport.asgi import Event, Receive, Scope, Send
 from qmq.transport.forwarded import connection
@@ -27,11 +28,11 @@ from qmq.transport.framing import (
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
 from qmq.transport.sending import (
     COMPRESS_BYTES_MIN,
-    INTERNAL,
     NO_BODY,
     OK,
     START,
     START_GZIP,
+    internal,
     send_end,
     send_piece,
 )
@@ -169,8 +170,11 @@ class GrpcApp:
                 await send_end(send, refusal_headers(error))
                 return
             except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-                _log.exception("call failed", extra={"path": scope["path"]})
-                await send_end(send, INTERNAL)
+                request_id = request_id_of(headers)
+                _log.exception(
+                    "call failed", extra={"path": scope["path"], "request_id": request_id}
+                )
+                await send_end(send, internal(request_id))
                 return
             if len(reply) > COUNTED_BYTES_MIN:
                 large = [reply]

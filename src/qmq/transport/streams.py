@@ -8,15 +8,16 @@ from typing import Final
 
 from qmq.engine.waiting import Gone
 from qmq.errors import DeadlineExceeded, QError
+from qmq.ids import request_id_of
 from qmq.transport.asgi import Event, Headers, Receive, Send
 from qmq.transport.framing import Deframer, frame, parse_timeout
 from qmq.transport.sending import (
     COMPRESS_BYTES_MIN,
-    INTERNAL,
     NO_BODY,
     OK,
     START,
     START_GZIP,
+    internal,
     send_end,
     unbroken,
 )
@@ -142,8 +143,9 @@ async def send_replies(  # noqa: PLR0913, PLR0917 - A stream has as many parts.
     except QError as error:
         end = error_headers(error)
     except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-        _log.exception("stream failed", extra={"path": path})
-        end = INTERNAL
+        request_id = request_id_of(headers)
+        _log.exception("stream failed", extra={"path": path, "request_id": request_id})
+        end = internal(request_id)
     if is_started:
         await send(NO_BODY)
         await send({**OK, "headers": end})

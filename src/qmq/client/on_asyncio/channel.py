@@ -13,6 +13,7 @@ from qmq.client.errors import ClientUnusable, QmqError
 from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
 from qmq.client.options import TLS, authorization
 from qmq.client.status import error_of
+from qmq.client.tracing import with_context
 
 
 class AsyncChannel(Protocol):
@@ -64,7 +65,7 @@ class AsyncGrpcChannel:
         """Call `method` once. See AsyncChannel."""
         try:
             reply: bytes = await self._method(method)(
-                request, timeout=timeout_s, metadata=self._metadata
+                request, timeout=timeout_s, metadata=with_context(self._metadata)
             )
         except grpc.aio.AioRpcError as error:
             raise self._translated(error, timeout_s) from error

@@ -13,6 +13,7 @@ from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
 from qmq.client.on_threads.concurrency import Ended, endable_call
 from qmq.client.options import TLS, authorization
 from qmq.client.status import error_of
+from qmq.client.tracing import with_context
 
 
 class Channel(Protocol):
@@ -65,10 +66,12 @@ class GrpcChannel:
         endable = endable_call()
         try:
             if endable is None:
-                return self._method(method)(request, timeout=timeout_s, metadata=self._metadata)
+                return self._method(method)(
+                    request, timeout=timeout_s, metadata=with_context(self._metadata)
+                )
             # This takes twice as long, but another thread can cancel it.
             future = self._method(method).future(
-                request, timeout=timeout_s, metadata=self._metadata
+                request, timeout=timeout_s, metadata=with_context(self._metadata)
             )
             with endable.cancelling(future.cancel):
                 return future.result()

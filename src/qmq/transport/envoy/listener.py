@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from qmq.ids import REQUEST_ID_CHARS_MAX
 from qmq.limits import CONNECTION_CALLS_MAX
 from qmq.transport.envoy.replies import JsonObject, local_replies
 
@@ -42,6 +43,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     access_logs: Sequence[JsonObject] = (),
     lost_details: str = "",
     routes_from: JsonObject | None = None,
+    makes_request_ids: bool = False,
 ) -> JsonObject:
     """Build a listener; its name is the prefix of its statistics too.
 
@@ -50,7 +52,8 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     that is whole may wait for its client to read it; `sentences` are what callers
     are told, by HTTP status, instead of what Envoy would say, and `lost_details`
     the grpc-status-details-bin of calls that could not be sent on; `routes_from` is a source of
-    what `routes` builds, which counts instead of `virtual_host`.
+    what `routes` builds, which counts instead of `virtual_host`; with `makes_request_ids` a request
+    whose caller gave it no id gets one.
     """
     connection_manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
@@ -63,11 +66,11 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         ),
         "http_filters": list(http_filters),
         "access_log": list(access_logs),
-        "generate_request_id": False,
+        **_request_ids(are_made=makes_request_ids),
         # Else a header of the caller's would say who the caller is.
         "use_remote_address": True,
         "skip_xff_append": True,
-        "early_header_mutation_extensions": [_takes_trailers()],
+        "early_header_mutation_extensions": [_early_mutations()],
         "local_reply_config": local_replies(body_bytes_max, sentences or {}, lost_details),
         # A long poll or a stream may stay silent for long; a peer that is gone is
         # found by pings and by TCP keep-alive instead.
@@ -121,18 +124,45 @@ def routes(name: str, virtual_host: JsonObject, *, body_bytes_max: int) -> JsonO
     return {"name": name, "virtual_hosts": [host], "validate_clusters": False}
 
 
-def _takes_trailers() -> JsonObject:
-    """Say for every client that it takes trailers: pyvoy drops a gRPC status otherwise.
+def _request_ids(*, are_made: bool) -> JsonObject:
+    """Say that an id which the caller gave a request stays as it is, and comes back."""
+    extension = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
+    return {
+        "generate_request_id": are_made,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {
+            "typed_config": {
+                "@type": f"type.googleapis.com/{extension}",
+                "pack_trace_reason": False,
+            }
+        },
+    }
 
-    gRPC demands of clients that they say so, but the original did not insist.
+
+def _early_mutations() -> JsonObject:
+    """Say for every client that it takes trailers, and cut off what is long of a request's id.
+
+    pyvoy drops a gRPC status otherwise. gRPC demands of clients that they say so, but the
+    original did not insist.
     """
-    header = {"header": {"key": "te", "value": "trailers"}}
+    trailers = {
+        "header": {"key": "te", "value": "trailers"},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+    request_id = {
+        "header": {
+            "key": "x-request-id",
+            "value": f"%REQ(X-REQUEST-ID):{REQUEST_ID_CHARS_MAX}%",
+        },
+        "append_action": "OVERWRITE_IF_EXISTS",
+    }
     extension = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
     return {
         "name": "te",
         "typed_config": {
             "@type": f"type.googleapis.com/{extension}",
-            "mutations": [{"append": {**header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}],
+            "mutations": [{"append": trailers}, {"append": request_id}],
         },
     }
 
