@@ -3,7 +3,7 @@
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
 .PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs lock clean
+.PHONY: damage mutants proto sync docs site site-serve lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -141,8 +141,18 @@ sync: setup ## Generate the synchronous client from the asynchronous one
 
 docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/configuration_page.py docs/configuration.md
+	$(BIN)/python scripts/cli_page.py docs/cli.md
+	$(BIN)/python scripts/life_diagram.py docs/diagrams/life-of-a-message.svg
 	$(BIN)/python -m scripts.api_page docs/api.md
 	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json
+
+site: setup ## Make the site of the documentation, build/site; warnings are errors
+	$(BIN)/python -m scripts.docs_site build/site
+
+SITE_PORT := 8000
+
+site-serve: site ## Serve that site to this machine, at http://localhost:8000; another port: SITE_PORT=...
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site $(SITE_PORT)
 
 # run.lock holds the same versions as dev.lock, without what only development needs.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -150,7 +160,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
-	$(LOCK) --extra server --extra cli --extra telemetry --constraint requirements/dev.lock \
+	$(LOCK) --all-extras --constraint requirements/dev.lock \
 		--output-file requirements/run.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header bench/peers.in --output-file requirements/peers.lock $(ARGS)

@@ -10,7 +10,7 @@ from qmq.bin.q import main as q
 from qmq.bin.qrest import main as qrest
 from qmq.cli.command_process import VARIABLES
 from qmq.cli.commands import qcli
-from qmq.server.config import OPTIONS, Config
+from qmq.server.config import Config
 from tests import documents
 from tests.documents import ROOT, anchors, code, links, page, pages
 
@@ -59,6 +59,8 @@ def options_in(fragment: str) -> Iterator[tuple[str, str]]:
             program = next((name for name in names if name in PROGRAMS), None) or "other"
             # What stands before our program's name is not ours: an assignment, a prompt.
             words = words[names.index(program) :] if program in names else []
+            # Behind -- another program begins.
+            words = words[: words.index("--")] if "--" in words else words
         for option in _OPTION.findall(" ".join(words)):
             yield program, option
 
@@ -89,9 +91,7 @@ def test_options_exist() -> None:
 
 def test_environment_variables_exist() -> None:
     """Every variable is read by one of the programs."""
-    known = {option.variable for option in OPTIONS}
-    known |= {str(option.envvar) for option in qcli.params}
-    known |= {f"QREST_{option.name.upper()}" for option in qrest.params if option.name}
+    known = {str(option.envvar) for each in PROGRAMS.values() for option in each.params}
     # What `qcli work` tells a command: Q_TAG_ and a key are such a name, too.
     known |= VARIABLES
 
@@ -148,6 +148,7 @@ def test_broken_links_are_faults(text: str, faults: int) -> None:
     [
         ("README.md", "`q --listen :1 -d` `curl --nope` `--kill-after`", 0),
         ("README.md", "```sh\ncat x | .venv/bin/qcli add q -t a=b | jq --nope\n```", 0),
+        ("README.md", "`qcli work q -c 2 -- curl --nope`", 0),
         ("README.md", "`q --nope`", 1),
         ("README.md", "`q --tag`", 1),
         ("README.md", '`make run ARGS="--nope"`', 1),

@@ -3,7 +3,7 @@
 import pytest
 
 from qmq.server.address import Address
-from qmq.server.gateway import Settings, parse_duration, parse_server
+from qmq.server.gateway_config import GatewayConfig, parse_duration, parse_server
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,8 @@ def test_texts_that_are_no_servers(text: str) -> None:
 
 def test_settings_survive_their_way_through_the_environment() -> None:
     """The application reads what the program was told."""
-    settings = Settings(debug=True, close_after_s=1.5, kill_after_s=120.0)
+    config = GatewayConfig(
+        server=Address("q.example", 10002), debug=True, close_after=0.00001, kill_after=120.0
+    )
 
-    assert Settings.from_json(settings.to_json()) == settings
+    assert GatewayConfig.from_json(config.to_json()) == config

@@ -21,7 +21,7 @@ class Ops:
             render_metrics=lambda: b"up 1\n",
             probes=self.probes,
             quit_process=self._quit,
-            quit_from_any=quit_from_any,
+            may_any_quit=lambda: quit_from_any,
         )
 
     def _quit(self) -> None:

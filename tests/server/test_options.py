@@ -8,15 +8,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from qmq.server.config import OPTIONS, Config
-from qmq.server.options import config_options
+from qmq.server.options import Told, options_of
 from qmq.store.postgres.dsn import Dsn
 
 
 @click.command()
-@config_options
-def print_config(config: Config) -> None:
+@options_of(Config)
+def print_config(told: Told[Config]) -> None:
     """Print what q would be told."""
-    click.echo(config.to_json())
+    click.echo(told.config().to_json())
 
 
 def run(*arguments: str, env: Mapping[str, str] | None = None) -> Result:

@@ -6,7 +6,7 @@ import sys
 import click
 
 from qmq.errors import QError
-from qmq.server.config import POSTGRES
+from qmq.server.option_kinds import POSTGRES
 from qmq.server.options import Value
 from qmq.store.postgres.dsn import Dsn
 

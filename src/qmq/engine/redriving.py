@@ -135,7 +135,7 @@ class Redriving:
             )
         store = queues.store_of(source)
         queues.pass_time(source)
-        now_ns = queues.now_ns()
+        steady_ns = queues.steady_ns()
         redrive = begin(
             queues.new_id().decode(),
             replace(
@@ -144,9 +144,10 @@ class Redriving:
                 target_queue_id=target.info.id if target else "",
             ),
             source,
-            now_ns=now_ns,
-            # Numbers are moments by the clock that nobody sets, whatever the other one says.
-            seq=store.number(1, queues.steady_ns()),
+            now_ns=queues.now_ns(),
+            # Numbers, and so ages, are by the clock that nobody sets, whatever the other one says.
+            steady_ns=steady_ns,
+            seq=store.number(1, steady_ns),
         )
         job = self._jobs[redrive.id] = _Job(redrive)
         saved = self._save(job, Changes())

@@ -175,20 +175,23 @@ def check_target(source: QueueInfo, target: QueueInfo) -> None:
         )
 
 
-def begin(id_: str, request: RedriveRequest, source: Queue, *, now_ns: int, seq: int) -> Redrive:
+def begin(  # noqa: PLR0913 - Two clocks, each by name.
+    id_: str, request: RedriveRequest, source: Queue, *, now_ns: int, steady_ns: int, seq: int
+) -> Redrive:
     """Start a redrive.
 
     Args:
         id_: its UUID.
         request: what it is to do.
         source: the queue whose dead letters it moves.
-        now_ns: the moment.
+        now_ns: the moment by the clock that people set.
+        steady_ns: the moment by the clock that numbers messages.
         seq: a sequence number that is higher than that of any message, and lower than those
             of all that will come.
     """
     # The sequence number of a message is the moment at which it came.
-    first = 0 if request.age_max_ns is None else max(0, now_ns - request.age_max_ns)
-    last = min(seq, max(0, now_ns - request.age_min_ns)) if request.age_min_ns else seq
+    first = 0 if request.age_max_ns is None else max(0, steady_ns - request.age_max_ns)
+    last = min(seq, max(0, steady_ns - request.age_min_ns)) if request.age_min_ns else seq
     return Redrive(
         id=id_,
         request=request,

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,10 @@ from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
 from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
-from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
+from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
 from qmq.server.readiness import DiskLook, Probes
+from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.serving import (
     LEADER_SERVICE,
     SERVICES,
@@ -42,7 +44,6 @@ from qmq.server.serving import (
     undisturbed_by_gc,
 )
 from qmq.server.shutdown import Shutdown, request_shutdown
-from qmq.server.start import CONFIG_VARIABLE
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
@@ -62,8 +63,10 @@ _log = logging.getLogger(__name__)
 class Server:
     """One q, from its configuration to its ASGI applications."""
 
-    def __init__(self, config: Config, runtime: Path) -> None:
+    def __init__(self, config: Config, origin: Origin, runtime: Path) -> None:
+        #: As q was started.
         self._config = config
+        self._origin = origin
         self._runtime = runtime
         self._admin = Admin(admin_socket(runtime))
         services = (*SERVICES, *([LEADER_SERVICE] if config.postgres else []))
@@ -83,14 +86,9 @@ class Server:
         #: Of a q that is alone; one of a cluster has the other.
         self._serving: Serving | None = None
         self._cluster: Cluster | None = None
-        self._serve: GrpcApp | None = None
-
-    @property
-    def watched_api(self) -> App:
-        """What serves the API port: as it is, unless more is to be told of calls."""
-        traces = self._process.traces
-        serve = traces.app(self.api) if traces else self.api
-        return identified(serve) if self._config.debug else serve
+        #: What serves the API port, and the same with what is to be told of calls.
+        self._app: GrpcApp | None = None
+        self._serve: App | None = None
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -107,6 +105,10 @@ class Server:
         except AdminError as error:
             _log.warning("metrics without those of Envoy", extra={"error": str(error)})
             return own
+
+    def may_any_quit(self) -> bool:
+        """Tell whether callers on other machines may end q."""
+        return self._process.config.quit_from == "any"
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol."""
@@ -173,7 +175,7 @@ class Server:
             self._offer_backups(disk, config.data)
         serving.broker.redriving.on_change = log_redrive
         serving.start()
-        self._serve = serving.app
+        self._serve_by(serving.app)
         self._log_start(str(config.data or "none"), queues=len(serving.broker.catalog))
 
     def _open_cluster(self) -> None:
@@ -181,14 +183,21 @@ class Server:
         # Imported late: it takes memory and time, and a q that is alone needs none of it.
         from qmq.server.cluster import Cluster  # noqa: PLC0415
 
-        def serve(app: GrpcApp) -> None:
-            self._serve = app
-
-        self._cluster = Cluster.of(self._process, Forwarding(self._runtime), serve=serve)
+        forwarding = Forwarding(self._runtime)
+        self._cluster = Cluster.of(self._process, forwarding, serve=self._serve_by)
         self._cluster.start()
         for part, look in self._cluster.looks().items():
             self.probes.watch(part, look)
         self._log_start("none")
+
+    def _serve_by(self, app: GrpcApp) -> None:
+        """Have an application serve the API port: as it is, unless more is to be told of calls."""
+        serve: App = app
+        if self._process.traces:
+            serve = self._process.traces.app(serve)
+        if self._process.config.debug:
+            serve = identified(serve)
+        self._app, self._serve = app, serve
 
     def _log_start(self, data: str, **fields: int) -> None:
         config = self._config
@@ -226,17 +235,34 @@ class Server:
                 self._serving.let_go()
 
         def close() -> None:
-            if self._serve:
-                self._serve.is_closed = True
+            if self._app:
+                self._app.is_closed = True
 
         Shutdown(
             admin=self._admin,
             listeners=(API, OPS),
-            in_flight=lambda: self._serve.active if self._serve else 0,
+            in_flight=lambda: self._app.active if self._app else 0,
             drain=drain,
             close=close,
-            drain_timeout_s=self._config.drain_timeout,
+            drain_timeout_s=lambda: self._process.config.drain_timeout,
+            reload=Reloading(
+                self._config,
+                self._origin,
+                take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
+            ).reload,
         ).start()
+
+    def _take_over(self, config: Config) -> None:
+        """Do as a configuration says that was read while q runs."""
+        if config.debug is not self._process.config.debug:
+            configure_logs(debug=config.debug)
+        self._process.config = config
+        if self._app:
+            self._serve_by(self._app)
+        if self._cluster:
+            self._cluster.take_over()
+        if self._serving:
+            self._serving.take_over()
 
     def _on_store_failure(self, reason: str) -> None:
         _log.critical("store failed", extra={"error": reason})
@@ -277,12 +303,16 @@ def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
 
 _config = Config.from_json(os.environ[CONFIG_VARIABLE])
 configure_logs(debug=_config.debug)
-_server = Server(_config, Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]))
+_server = Server(
+    _config,
+    Origin.from_json(os.environ[ORIGIN_VARIABLE]),
+    Path(os.environ[RUNTIME_DIRECTORY_VARIABLE]),
+)
 
-api = _server.watched_api
+api = _server.api
 ops = ops_app(
     render_metrics=_server.render_metrics,
     probes=_server.probes,
     quit_process=request_shutdown,
-    quit_from_any=_config.quit_from == "any",
+    may_any_quit=_server.may_any_quit,
 )

@@ -31,6 +31,7 @@ from qmq.server.serving import (
     Process,
     Serving,
     app_of,
+    bounds_of,
     ending,
     log_progress,
     log_redrive,
@@ -123,6 +124,12 @@ class Cluster:
         self._serve(self._idle)
         self._tell("this q has not found out yet who leads the cluster", is_led=False)
         self._tasks = [ending(self._idle), asyncio.ensure_future(self._live_or_exit())]
+
+    def take_over(self) -> None:
+        """Do from now on as the configuration says that the process has now."""
+        self._idle.take_over({}, {}, bounds_of(self._process.config))
+        if self._serving:
+            self._serving.take_over()
 
     def looks(self) -> dict[str, Look]:
         """Return what tells, by part of the cluster, what keeps this q from serving."""

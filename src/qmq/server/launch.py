@@ -23,6 +23,9 @@ from qmq.server.address import Address
 from qmq.server.shutdown import HANDLED_SIGNALS
 from qmq.transport.envoy import Endpoint, JsonObject
 
+#: The environment variable that carries the configuration to the application, as JSON.
+CONFIG_VARIABLE: Final = "Q_CONFIG_JSON"
+
 #: The environment variable that names the runtime directory to the application.
 RUNTIME_DIRECTORY_VARIABLE: Final = "Q_RUNTIME_DIRECTORY"
 

@@ -25,13 +25,13 @@ def ops_app(
     render_metrics: Callable[[], bytes],
     probes: Probes,
     quit_process: Callable[[], None],
-    quit_from_any: bool,
+    may_any_quit: Callable[[], bool],
 ) -> App:
     """Make the application: GET /metrics, /healthz and /readyz, POST /quitquitquit, else 404.
 
     `render_metrics` returns Prometheus text; `probes` answers what its name says;
-    `quit_process` starts the shutdown and returns at once. Unless `quit_from_any`, only
-    callers on this machine may quit.
+    `quit_process` starts the shutdown and returns at once. Unless `may_any_quit`, which is
+    asked each time, only callers on this machine may quit.
     """
 
     async def metrics(_: Scope, send: Send) -> None:
@@ -44,7 +44,7 @@ def ops_app(
         await _tell(send, probes.ready())
 
     async def quitquitquit(scope: Scope, send: Send) -> None:
-        if not (quit_from_any or is_loopback(scope.get("client"))):
+        if not (may_any_quit() or is_loopback(scope.get("client"))):
             await _reply(send, 403, b"only callers on this machine may quit\n")
             return
         await _reply(send, 200, b"quitting\n")

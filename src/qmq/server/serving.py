@@ -17,7 +17,6 @@ from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError, Unavailable
 from qmq.ids import RandomIds
 from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
-from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
@@ -47,10 +46,11 @@ SERVICES: Final = ("proto.Q", "grpc.health.v1.Health")
 LEADER_SERVICE: Final = "qmq.leader"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Process:
     """What there is once in a process, whatever is served."""
 
+    #: What holds now: some of it may change meanwhile.
     config: Config
     health: HealthService
     registry: CollectorRegistry
@@ -97,7 +97,15 @@ class Serving:
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
         )
-        self.app = _served(process, Api(broker), broker.catalog)
+        self._process = process
+        self._footprint = contents.footprint
+        service = Api(broker)
+        self._unary = process.calls.watch(service.methods)
+        self._waiting = process.calls.watch(service.waiting_methods)
+        streams = service.stream_methods
+        if process.traces:
+            streams = process.traces.watch_streams(streams)
+        self.app = app_of(process, *self._methods(), streams)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
         self.watch(SelectionCollector(broker.selecting.__len__))
@@ -110,6 +118,28 @@ class Serving:
         """Show something in the metrics, for as long as this serves."""
         self._registry.register(collector)
         self._collectors.append(collector)
+
+    def take_over(self) -> None:
+        """Do from now on as the configuration says that the process has now."""
+        config = self._process.config
+        self.broker.catalog.queues_max = config.queues_max
+        self._footprint.limit_to(config.memory_max)
+        self.app.take_over(*self._methods(), bounds_of(config))
+
+    def _methods(self) -> tuple[Mapping[str, UnaryMethod], Mapping[str, WaitingMethod]]:
+        unary, waiting, traces = self._unary, self._waiting, self._process.traces
+        if self._process.config.debug:
+            unary, waiting = log_calls(unary), log_calls(waiting)
+        if traces:
+            unary = traces.watch(unary, self._name_of)
+            waiting = traces.watch(waiting, self._name_of)
+        return unary, waiting
+
+    def _name_of(self, queue_id: str) -> str:
+        """Return the name of a queue; empty if it has none, or is not there."""
+        with suppress(QError):
+            return self.broker.catalog.find(queue_id).info.name
+        return ""
 
     def start(self) -> None:
         """Let time pass."""
@@ -157,31 +187,17 @@ def app_of(
         },
         request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
         fallback=answer_unmatched,
-        bounds=Bounds(
-            calls_max=config.calls_max,
-            transfer_bytes_max=config.transfer_bytes_max,
-            transfer_timeout_s=config.transfer_timeout,
-        ),
+        bounds=bounds_of(config),
     )
 
 
-def _served(process: Process, service: Api, catalog: Catalog) -> GrpcApp:
-    unary = process.calls.watch(service.methods)
-    waiting = process.calls.watch(service.waiting_methods)
-    streams = service.stream_methods
-    if process.config.debug:
-        unary, waiting = log_calls(unary), log_calls(waiting)
-    if process.traces:
-
-        def name_of(queue_id: str) -> str:
-            with suppress(QError):
-                return catalog.find(queue_id).info.name
-            return ""
-
-        unary = process.traces.watch(unary, name_of)
-        waiting = process.traces.watch(waiting, name_of)
-        streams = process.traces.watch_streams(streams)
-    return app_of(process, unary, waiting, streams)
+def bounds_of(config: Config) -> Bounds:
+    """Return how much there may be in hand for clients."""
+    return Bounds(
+        calls_max=config.calls_max,
+        transfer_bytes_max=config.transfer_bytes_max,
+        transfer_timeout_s=config.transfer_timeout,
+    )
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Starts q: everything that can be found wrong is found here, before Envoy runs."""
 
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from qmq.observe.traces import check_installed
 from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import (
+    CONFIG_VARIABLE,
     admin_socket,
     become_envoy,
     claim,
@@ -14,14 +15,12 @@ from qmq.server.launch import (
     make_runtime_directory,
     pyvoy_module,
 )
+from qmq.server.reloading import ORIGIN_VARIABLE, Origin
 from qmq.store.local.directory import check_data_directory
 from qmq.transport.envoy.bootstrap import Process, server_bootstrap
 
-#: The environment variable that carries the configuration to the application, as JSON.
-CONFIG_VARIABLE: Final = "Q_CONFIG_JSON"
 
-
-def start(config: Config) -> NoReturn:
+def start(config: Config, origin: Origin) -> NoReturn:
     """Check what q needs, and turn this process into the server.
 
     Raises:
@@ -60,4 +59,5 @@ def start(config: Config) -> NoReturn:
         listen=replace(config.listen, port=listen.port),
         metrics=replace(config.metrics, port=metrics.port),
     )
-    become_envoy(bootstrap, runtime, {CONFIG_VARIABLE: claimed.to_json()})
+    environment = {CONFIG_VARIABLE: claimed.to_json(), ORIGIN_VARIABLE: origin.to_json()}
+    become_envoy(bootstrap, runtime, environment)

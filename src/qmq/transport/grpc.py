@@ -100,14 +100,12 @@ class GrpcApp:
                 holds unless q is told otherwise.
         """
         #: Methods by path, and whether they may wait.
-        self._unary: dict[str, tuple[Callable[..., Awaitable[bytes]], bool]] = {
-            **{path: (method, False) for path, method in unary.items()},
-            **{path: (method, True) for path, method in waiting.items()},
-        }
+        self._unary: dict[str, tuple[Callable[..., Awaitable[bytes]], bool]] = {}
         self._streams = streams
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
         self._in_hand = InHand(bounds or Bounds())
+        self.take_over(unary, waiting, self._in_hand.bounds)
         #: What receives the calls that may wait, by their tasks.
         self._waiting: dict[asyncio.Task[Any], Receive] = {}
         #: Those of them that are being ended since nobody waits for them.
@@ -120,6 +118,20 @@ class GrpcApp:
         #: Set, from any thread, when calls are refused from now on. After that, and once
         #: `active` is 0, no call has an effect whose answer is still to be sent.
         self.is_closed = False
+
+    def take_over(
+        self,
+        unary: Mapping[str, UnaryMethod],
+        waiting: Mapping[str, WaitingMethod],
+        bounds: Bounds,
+    ) -> None:
+        """Serve methods in place of those of the same paths, and within other bounds.
+
+        How long a request may take to come in stays as it is.
+        """
+        self._unary.update({path: (method, False) for path, method in unary.items()})
+        self._unary.update({path: (method, True) for path, method in waiting.items()})
+        self._in_hand.bounds = bounds
 
     def end_streams(self, error: QError) -> None:
         """End every stream that waits for its client's next message, with an error.
@@ -268,15 +280,14 @@ class GrpcApp:
         noticed when something comes for them, or when their time is over.
         """
         now = asyncio.get_running_loop().time
-        bounds = self._in_hand.bounds
-        interval_s = bounds.transfer_timeout_s / 2
+        interval_s = self._in_hand.bounds.transfer_timeout_s / 2
         due = now() + interval_s
         while True:
             await asyncio.sleep(min(_LOOK_FOR_ABANDONED_S, max(0.0, due - now())))
             if now() >= due:
                 due = now() + interval_s
                 await self._end_half_open()
-            if self.active > bounds.calls_max // 2:
+            if self.active > self._in_hand.bounds.calls_max // 2:
                 await self._end_abandoned()
 
     async def _end_half_open(self) -> None:
