@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from qmq.engine.clock_offset import ClockOffset
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError
 from qmq.model.footprint import Footprint
+from qmq.observe.activity import Activity, ActivityCollector
 from qmq.observe.backups import BackupCollector
 from qmq.observe.calls import identified
 from qmq.observe.disk import DiskCollector
@@ -74,11 +76,12 @@ class Server:
             config=config,
             health=HealthService(services),
             registry=process_registry(),
-            calls=CallCollector(),
+            calls=CallCollector(lambda error: code_of(error).name),
             traces=_traces(config),
         )
         self._registry = self._process.registry
         self._registry.register(self._process.calls)
+        self._registry.register(ActivityCollector(self._activity, version("qmq")))
         self._loop: asyncio.AbstractEventLoop | None = None
         self.probes = Probes(lambda: self._loop)
         self._clock_offset: ClockOffset | None = None
@@ -105,6 +108,12 @@ class Server:
         except AdminError as error:
             _log.warning("metrics without those of Envoy", extra={"error": str(error)})
             return own
+
+    def _activity(self) -> Activity:
+        app, calls_max = self._app, self._process.config.calls_max
+        if app is None:
+            return Activity(0, calls_max, 0, {})
+        return Activity(app.active, calls_max, app.open_streams, app.streams_ended)
 
     def may_any_quit(self) -> bool:
         """Tell whether callers on other machines may end q."""
@@ -279,7 +288,8 @@ class Server:
             broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
             _log.warning("store was read anew; nothing can be changed until the disk has room")
 
-        self._registry.register(DiskCollector(disk.figures))
+        assert self._config.data
+        self._registry.register(DiskCollector(disk.figures, self._config.data))
         self.probes.watch("disk", DiskLook(disk))
         disk.on_reload = take_over
         disk.on_recovery = self._on_store_recovery

@@ -21,6 +21,7 @@ from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.engine import EngineCollector
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
 from qmq.observe.schedules import ScheduleCollector
@@ -111,6 +112,7 @@ class Serving:
         self.watch(SelectionCollector(broker.selecting.__len__))
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
+        self.watch(EngineCollector(broker))
         #: What ends calls that would not end.
         self._ending: asyncio.Future[None] | None = None
 

@@ -113,6 +113,8 @@ class GrpcApp:
         self._open_streams: set[Requests] = set()
         #: What streams are told that begin after all were ended.
         self._end_of_streams: QError | None = None
+        #: How many streams have ended, by their path and the name of their status.
+        self.streams_ended: dict[tuple[str, str], int] = {}
         #: Calls under way.
         self.active = 0
         #: Set, from any thread, when calls are refused from now on. After that, and once
@@ -132,6 +134,11 @@ class GrpcApp:
         self._unary.update({path: (method, False) for path, method in unary.items()})
         self._unary.update({path: (method, True) for path, method in waiting.items()})
         self._in_hand.bounds = bounds
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open. Any thread may ask."""
+        return len(self._open_streams)
 
     def end_streams(self, error: QError) -> None:
         """End every stream that waits for its client's next message, with an error.
@@ -433,8 +440,10 @@ class GrpcApp:
             # The client is gone or has its answer: whatever still runs, runs for nobody.
             for task in (serving, reading):
                 task.cancel()
-            await asyncio.gather(serving, reading, return_exceptions=True)
+            code, _ = await asyncio.gather(serving, reading, return_exceptions=True)
             requests.forget_error()
+            key = scope["path"], code.name if isinstance(code, Code) else Code.CANCELLED.name
+            self.streams_ended[key] = self.streams_ended.get(key, 0) + 1
 
 
 async def _is_gone(receive: Receive) -> bool:
