@@ -44,6 +44,7 @@ def shown(q: RunningQ) -> dict[str, set[str]]:
         ("/a", {}, 200),
         ("/a", {}, 429),
         ("/a/messages:lease", {}, 200),
+        ("", {"name": "c", "settings": {"bytes_limit": 1_000}}, 200),
         ("/a/pause", {}, 200),
         ("", {"name": "b", "settings": ending}, 200),
         ("/b", {"options": {"dedup_id": "x", "group_id": "g"}}, 200),
