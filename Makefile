@@ -1,9 +1,10 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
+.PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
+.PHONY: bench-unary bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail
+.PHONY: soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs site site-serve lock clean
+.PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -89,6 +90,9 @@ bench-cluster: setup cluster-packages ## Measure a cluster over PostgreSQL besid
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)
 
+bench-tail: setup ## Tell where the slowest percent of calls waits at half of the highest rate, DISK
+	$(BIN)/python bench/tail.py $(ARGS)
+
 bench-delay: setup ## Measure how late delayed messages come, under load
 	$(BIN)/python bench/delay.py $(ARGS)
 
@@ -159,16 +163,26 @@ SITE_PORT := 8000
 site-serve: site ## Serve that site to this machine, at http://localhost:8000; another port: SITE_PORT=...
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site $(SITE_PORT)
 
-# run.lock holds the same versions as dev.lock, without what only development needs.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header pyproject.toml
+newcomer: setup ## Follow the quickstart in a fresh clone of what is committed; within five minutes
+	PYTHONPATH=. $(BIN)/python soak/newcomer.py
+
+# The others hold the same versions as dev.lock: run.lock what q needs, cli.lock what qcli needs, and
+# build.lock what builds packages.
+PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header
+LOCK := $(PINS) pyproject.toml
 
 lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
 	$(LOCK) --all-extras --constraint requirements/dev.lock \
 		--output-file requirements/run.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header bench/peers.in --output-file requirements/peers.lock $(ARGS)
+	$(LOCK) --extra cli --constraint requirements/dev.lock --output-file requirements/cli.lock
+	$(PINS) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	$(PINS) bench/peers.in --output-file requirements/peers.lock $(ARGS)
+
+images: ## Build the images and use them; needs root, no container engine. More options: OPTIONS=...
+	@scripts/debian-packages buildah debootstrap
+	timeout -k 5 600 scripts/try-images
 
 clean: ## Remove everything that was generated outside the repository's own files
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -41,6 +41,8 @@ _CONFIGURATION: Final[dict[str, object]] = {
     "suppress_warnings": ["misc.highlighting_failure"],
     "html_theme": "furo",
     "html_title": "q",
+    "html_static_path": [str(ROOT / "scripts" / "site")],
+    "html_css_files": ["q.css"],
     "html_copy_source": False,
     "html_show_copyright": False,
     "html_show_sphinx": False,

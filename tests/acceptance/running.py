@@ -19,8 +19,8 @@ DRAIN_S = 10.0
 
 
 def program(name: str) -> str:
-    """The path of one of the project's programs: q, qcli or qrest."""
-    return str(Path(sys.executable).with_name(name))
+    """The path of one of the project's programs: q, qcli or qrest. A path is what it is."""
+    return name if "/" in name else str(Path(sys.executable).with_name(name))
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ IMPORT_RATIO_MAX = 2.0
 #: Everything that users may rely on. A name that is missing here is a broken promise.
 NAMES = set(
     """
+    AccessChanged AccessDenied CallsExceeded QuotaReached Unauthenticated
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncSelection AsyncWorker Attempt
     BackOff BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer

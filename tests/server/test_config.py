@@ -77,19 +77,20 @@ def test_data_is_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 DSN = "postgresql://q:hush@db1,db2/q"
+CLUSTER = {"postgres": DSN, "insecure": "true"}
 
 
 def test_cluster_has_no_data_directory() -> None:
     """DISK belongs to one machine: by default there is none beside CLUSTER, and one is refused."""
-    assert Config.from_texts({"postgres": DSN}).data is None
-    assert Config.from_texts({"postgres": DSN, "data": "none"}).data is None
+    assert Config.from_texts(CLUSTER).data is None
+    assert Config.from_texts({**CLUSTER, "data": "none"}).data is None
     with pytest.raises(ValueError, match="--data /d and --postgres exclude each other"):
-        Config.from_texts({"postgres": DSN, "data": "/d"})
+        Config.from_texts({**CLUSTER, "data": "/d"})
 
 
 def test_password_is_shown_nowhere_but_in_what_the_server_process_reads() -> None:
     """A configuration may be logged, and an error be seen by anybody."""
-    config = Config.from_texts({"postgres": DSN})
+    config = Config.from_texts(CLUSTER)
 
     assert "postgresql://q:***@db1:5432,db2:5432/q" in repr(config)
     assert "hush" not in repr(config)
@@ -114,7 +115,7 @@ def test_others_reach_q_where_it_listens_unless_told(
     listen: str, advertise: str, advertised: str
 ) -> None:
     """All interfaces are no address; the machine's name is one."""
-    texts = {"postgres": DSN, "listen": listen, "advertise": advertise}
+    texts = {**CLUSTER, "listen": listen, "advertise": advertise}
 
     assert str(Config.from_texts(texts).advertised) == advertised
 

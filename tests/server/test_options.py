@@ -44,7 +44,8 @@ def test_every_option_is_a_flag() -> None:
         "--memory-max=6", "--connections-max=7", "--calls-max=8", "--transfer-bytes-max=9",
         "--transfer-timeout=10", "--heap-max=11", "--postgres=none", "--advertise=auto",
         "--require-replicas=0", "--postgres-unsynced", "--request-log=stdout",
-        "--traces-to=env", "--traces-sample=1",
+        "--traces-to=env", "--traces-sample=1", "--insecure", "--tls-cert=c", "--tls-key=k",
+        "--tls-client-ca=a", "--tls-client-cert=optional", "--tls-peer-ca=none",
     )  # fmt: skip
 
     assert config == Config.from_texts(
@@ -68,6 +69,12 @@ def test_every_option_is_a_flag() -> None:
             "request_log": "stdout",
             "traces_to": "env",
             "traces_sample": "1",
+            "insecure": "true",
+            "tls_cert": "c",
+            "tls_key": "k",
+            "tls_client_ca": "a",
+            "tls_client_cert": "optional",
+            "tls_peer_ca": "none",
         }
     )
 
@@ -78,6 +85,8 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_LISTEN": ":1",
         "Q_METRICS": ":2",
         "Q_DEBUG": "true",
+        "Q_ACCESS": "some.toml",
+        "Q_AUDIT_LOG": "some.jsonl",
         "Q_DATA": "none",
         "Q_QUIT_FROM": "any",
         "Q_DRAIN_TIMEOUT": "0",
@@ -97,6 +106,12 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_REQUEST_LOG": "stdout",
         "Q_TRACES_TO": "http://collector:4317",
         "Q_TRACES_SAMPLE": "0.5",
+        "Q_INSECURE": "true",
+        "Q_TLS_CERT": "c",
+        "Q_TLS_KEY": "k",
+        "Q_TLS_CLIENT_CA": "a",
+        "Q_TLS_CLIENT_CERT": "optional",
+        "Q_TLS_PEER_CA": "none",
     }
 
     config = config_of(env=texts)
@@ -128,9 +143,11 @@ def test_options_of_a_cluster() -> None:
     """They come by flags and by variables, and leave no data directory by default."""
     dsn = "postgresql://q:hush@db/q"
 
-    by_flags = config_of(f"--postgres={dsn}", "--advertise=q1:1", "--require-replicas=2")
+    by_flags = config_of(
+        f"--postgres={dsn}", "--advertise=q1:1", "--require-replicas=2", "--insecure"
+    )
     by_variables = config_of(
-        env={"Q_POSTGRES": dsn, "Q_ADVERTISE": "q1:1", "Q_REQUIRE_REPLICAS": "2"}
+        env={"Q_POSTGRES": dsn, "Q_ADVERTISE": "q1:1", "Q_REQUIRE_REPLICAS": "2", "Q_INSECURE": "1"}
     )
 
     assert by_flags == by_variables

@@ -29,6 +29,8 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.LeaseLost,
         errors.NoDeadLetterQueue,
         errors.QueueInUse,
+        errors.Unauthenticated,
+        errors.AccessDenied,
         errors.StoresDiffer,
         errors.RedriveNotFound,
         errors.ScheduleNotFound,
@@ -43,6 +45,8 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.SelectionsFull,
         errors.MemoryFull,
         errors.Overloaded,
+        errors.CallsExceeded,
+        errors.QuotaReached,
         errors.MessageTooLarge,
         errors.Unavailable,
         errors.StoreFailed,
@@ -50,6 +54,7 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.NotLeading,
         errors.DataLoss,
         errors.DiskFull,
+        errors.AccessChanged,
         errors.ServerBusy,
         errors.ServerShuttingDown,
         errors.DeadlineExceeded,
@@ -64,6 +69,8 @@ _BY_CODE: Final[dict[str, type[errors.QmqError]]] = {
     "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
     "UNIMPLEMENTED": errors.Unimplemented,
     "DATA_LOSS": errors.DataLoss,
+    "UNAUTHENTICATED": errors.Unauthenticated,
+    "PERMISSION_DENIED": errors.AccessDenied,
 }
 
 # How gRPC begins the details of a call that never reached a server.

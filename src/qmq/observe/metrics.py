@@ -254,7 +254,7 @@ class CallCollector(Collector):
         self, path: str, method: Callable[_Arguments, Awaitable[bytes]]
     ) -> Callable[_Arguments, Awaitable[bytes]]:
         name = path.rpartition("/")[2]
-        durations = self._durations[name] = Durations()
+        durations = self._durations.setdefault(name, Durations())
 
         async def watched(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> bytes:
             start = perf_counter()

@@ -14,22 +14,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qmq.access.rights import Right
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
 from qmq.engine.clock_offset import ClockOffset
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError
 from qmq.model.footprint import Footprint
+from qmq.observe.access import AccessCollector
 from qmq.observe.activity import Activity, ActivityCollector
 from qmq.observe.backups import BackupCollector
 from qmq.observe.calls import identified
+from qmq.observe.certificates import CertificateCollector
 from qmq.observe.disk import DiskCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, process_registry, render
 from qmq.observe.traces import Traces, provider_to
+from qmq.server import exposure
+from qmq.server.access import Access, audit_of
 from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
-from qmq.server.config import Config
+from qmq.server.config import REMEDY, Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
@@ -46,6 +51,7 @@ from qmq.server.serving import (
     undisturbed_by_gc,
 )
 from qmq.server.shutdown import Shutdown, request_shutdown
+from qmq.server.tls import Tls
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
@@ -78,10 +84,14 @@ class Server:
             registry=process_registry(),
             calls=CallCollector(lambda error: code_of(error).name),
             traces=_traces(config),
+            access=_access_of(config),
         )
+        self._watching: asyncio.Future[None] | None = None
         self._registry = self._process.registry
         self._registry.register(self._process.calls)
         self._registry.register(ActivityCollector(self._activity, version("qmq")))
+        if self._process.access:
+            self._registry.register(AccessCollector(self._process.access.figures))
         self._loop: asyncio.AbstractEventLoop | None = None
         self.probes = Probes(lambda: self._loop)
         self._clock_offset: ClockOffset | None = None
@@ -99,6 +109,11 @@ class Server:
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
+
+    @property
+    def check(self) -> Callable[[Scope, Right], object] | None:
+        """What refuses callers of the metrics port; None where nobody is asked who calls."""
+        return self._process.access.check_on_all if self._process.access else None
 
     def render_metrics(self) -> bytes:
         """Return all metrics, Envoy's included, in the Prometheus text format."""
@@ -129,6 +144,7 @@ class Server:
             else:
                 with undisturbed_by_gc():
                     self._open()
+            self._watch_certificates()
             self._await_signals()
         except Exception as error:  # noqa: BLE001 - Whatever it is, q cannot serve.
             # Rare, since what can be wrong was looked for before Envoy started.
@@ -140,8 +156,19 @@ class Server:
             os._exit(1)
         if self._backups:
             await self._backups.start()
+        if self._process.access:
+            self._watching = asyncio.ensure_future(self._process.access.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._close()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+        _log.info("stopped")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _close(self) -> None:
+        """End what runs beside the calls, and close the stores."""
+        if self._watching:
+            self._watching.cancel()
         if self._backups:
             await self._backups.close()
         if self._clock_offset:
@@ -152,9 +179,6 @@ class Server:
             await self._serving.close()
         if self._process.traces:
             await asyncio.to_thread(self._process.traces.close)
-        shutil.rmtree(self._runtime, ignore_errors=True)
-        _log.info("stopped")
-        await send({"type": "lifespan.shutdown.complete"})
 
     def _open(self) -> None:
         """Open the stores and put everything together, in the loop that will serve."""
@@ -192,12 +216,17 @@ class Server:
         # Imported late: it takes memory and time, and a q that is alone needs none of it.
         from qmq.server.cluster import Cluster  # noqa: PLC0415
 
-        forwarding = Forwarding(self._runtime)
+        forwarding = Forwarding(self._runtime, self._config.advertised.host)
         self._cluster = Cluster.of(self._process, forwarding, serve=self._serve_by)
         self._cluster.start()
         for part, look in self._cluster.looks().items():
             self.probes.watch(part, look)
         self._log_start("none")
+
+    def _watch_certificates(self) -> None:
+        """Follow the files with certificates, and tell when those expire."""
+        expiries = Tls.of(self._config, self._runtime).watch()
+        self._registry.register(CertificateCollector(expiries))
 
     def _serve_by(self, app: GrpcApp) -> None:
         """Have an application serve the API port: as it is, unless more is to be told of calls."""
@@ -210,8 +239,14 @@ class Server:
 
     def _log_start(self, data: str, **fields: int) -> None:
         config = self._config
-        where = {"listen": str(config.listen), "metrics": str(config.metrics), "data": data}
+        listen, metrics = (
+            exposure.narrowed(each, is_open=config.is_open)
+            for each in (config.listen, config.metrics)
+        )
+        where = {"listen": str(listen), "metrics": str(metrics), "data": data}
         _log.info("serving", extra={**where, **fields, "pid": os.getpid()})
+        if listen != config.listen or metrics != config.metrics:
+            _log.info(exposure.ON_LOOPBACK.format(remedy=REMEDY))
 
     def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
         return DiskStore.open(
@@ -254,12 +289,23 @@ class Server:
             drain=drain,
             close=close,
             drain_timeout_s=lambda: self._process.config.drain_timeout,
-            reload=Reloading(
-                self._config,
-                self._origin,
-                take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
-            ).reload,
+            reload=self._reloading(loop),
         ).start()
+
+    def _reloading(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """Return what a HUP does."""
+        reloading = Reloading(
+            self._config,
+            self._origin,
+            take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
+        )
+
+        def reload() -> None:
+            if access := self._process.access:
+                _call_soon(loop, access.look_soon)
+            reloading.reload()
+
+        return reload
 
     def _take_over(self, config: Config) -> None:
         """Do as a configuration says that was read while q runs."""
@@ -311,6 +357,12 @@ def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
     loop.call_soon_threadsafe(do)
 
 
+def _access_of(config: Config) -> Access | None:
+    if config.access is None:
+        return None
+    return Access(config.access, audit_of(config.audit_log), in_cluster=bool(config.postgres))
+
+
 _config = Config.from_json(os.environ[CONFIG_VARIABLE])
 configure_logs(debug=_config.debug)
 _server = Server(
@@ -325,4 +377,5 @@ ops = ops_app(
     probes=_server.probes,
     quit_process=request_shutdown,
     may_any_quit=_server.may_any_quit,
+    check=_server.check,
 )

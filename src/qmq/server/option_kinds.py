@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
 from qmq.store.postgres.dsn import Dsn
 
@@ -22,12 +23,20 @@ NO_DATA = "none"
 #: What `--postgres` takes for "no cluster".
 NO_CLUSTER = "none"
 
+#: What `--access` takes for "nobody is asked who calls".
+NO_ACCESS = "none"
 #: What `--traces-to` takes for "nowhere", and for "as OTEL_EXPORTER_OTLP_ENDPOINT says".
 NO_TRACES = "none"
 TRACES_BY_ENVIRONMENT = "env"
 
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
+
+#: What options that name a file take for "no file".
+NO_FILE = "none"
+
+#: Whether clients without a certificate are refused, where there is a CA for such.
+ClientCert = Literal["required", "optional"]
 
 #: What `--advertise` takes for "as `--listen` has it".
 BY_LISTEN = "auto"
@@ -97,6 +106,23 @@ def _parse_data(text: str) -> Path | None:
     return None if text == NO_DATA else Path(text)
 
 
+def _parse_access(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_ACCESS} stands for no access file")
+    return None if text == NO_ACCESS else Path(text)
+
+
+def _format_access(path: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_ACCESS if path is None else f"./{path}" if str(path) == NO_ACCESS else str(path)
+
+
+def _parse_audit_log(text: str) -> str:
+    if not text:
+        raise ValueError(f"'' names no file; {TO_NOTHING} stands for no audit log")
+    return text
+
+
 def _format_data(data: Path | None) -> str:
     # A directory of that very name needs to be told from the word.
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
@@ -130,6 +156,25 @@ def _parse_cache_bytes(text: str) -> int | None:
 
 def _format_cache_bytes(count: int | None) -> str:
     return BY_MEMORY if count is None else str(count)
+
+
+def _parse_file(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_FILE} stands for no file")
+    return None if text == NO_FILE else Path(text)
+
+
+def _format_file(file: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_FILE if file is None else f"./{file}" if str(file) == NO_FILE else str(file)
+
+
+def _parse_client_cert(text: str) -> ClientCert:
+    if text == "required":
+        return "required"
+    if text == "optional":
+        return "optional"
+    raise ValueError(f"{text!r} is neither required nor optional")
 
 
 def _parse_quit_from(text: str) -> QuitFrom:
@@ -209,6 +254,8 @@ def seconds(maximum: float) -> Kind:
 
 _CACHE_BYTES = whole_number(0, _CACHE_BYTES_MAX)
 
+ACCESS = Kind(placeholder=f"FILE|{NO_ACCESS}", parse=_parse_access, format=_format_access)
+AUDIT_LOG = Kind(placeholder=f"FILE|{TO_LOG}|{TO_NOTHING}", parse=_parse_audit_log)
 ADVERTISE = Kind(
     placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
 )
@@ -225,7 +272,9 @@ CACHE_BYTES = Kind(
     format=_format_cache_bytes,
     toml="either",
 )
+CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
+FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
 POSTGRES = Kind(
     placeholder=f"DSN|{NO_CLUSTER}",
     parse=_parse_postgres,

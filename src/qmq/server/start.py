@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from qmq.observe.traces import check_installed
+from qmq.server import exposure
 from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import (
@@ -16,6 +17,7 @@ from qmq.server.launch import (
     pyvoy_module,
 )
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin
+from qmq.server.tls import Tls, check_name
 from qmq.store.local.directory import check_data_directory
 from qmq.transport.envoy.bootstrap import Process, server_bootstrap
 
@@ -24,15 +26,28 @@ def start(config: Config, origin: Origin) -> NoReturn:
     """Check what q needs, and turn this process into the server.
 
     Raises:
-        ConfigError: an address cannot be listened on, or something is not installed.
+        ConfigError: an address cannot be listened on, something is not installed, or a certificate
+            or the access file cannot be used.
         DataDirectoryError: the data directory cannot be used.
     """
-    listen, metrics = claim(config.listen), claim(config.metrics)
+    listen, metrics = (
+        claim(exposure.narrowed(each, is_open=config.is_open))
+        for each in (config.listen, config.metrics)
+    )
     if config.traces_to:
         check_installed()
+    if config.access:
+        # Imported late: a q that asks nobody needs none of it.
+        from qmq.server.access import audit_of, read_policy  # noqa: PLC0415
+
+        read_policy(config.access, in_cluster=bool(config.postgres))
+        audit_of(config.audit_log)
     if config.data:
         check_data_directory(config.data)
+    check_name(config)
     runtime = make_runtime_directory()
+    tls = Tls.of(config, runtime)
+    tls.begin()
     process = Process(
         pyvoy_module=pyvoy_module(),
         admin_socket=str(admin_socket(runtime)),
@@ -44,7 +59,11 @@ def start(config: Config, origin: Origin) -> NoReturn:
         debug=config.debug,
         makes_request_ids=config.debug or config.request_log != "none",
     )
-    forwarding = Forwarding.begin(runtime, process, listen) if config.postgres else None
+    forwarding = (
+        Forwarding.begin(runtime, config.advertised.host, process, listen)
+        if config.postgres
+        else None
+    )
     bootstrap = server_bootstrap(
         process,
         listen=listen,
@@ -52,6 +71,8 @@ def start(config: Config, origin: Origin) -> NoReturn:
         app="qmq.server.app:api",
         ops_app="qmq.server.app:ops",
         cluster=forwarding.files if forwarding else None,
+        tls=tls.server,
+        leader_tls=tls.client,
     )
     # With the ports that were chosen where the configuration left that open.
     claimed = replace(
