@@ -14,6 +14,7 @@ from qmq.client.errors import ClientUnusable, HandshakeFailed, QmqError
 from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
 from qmq.client.options import TLS
 from qmq.client.status import error_of
+from qmq.client.tracing import with_context
 
 
 class AsyncChannel(Protocol):
@@ -71,7 +72,7 @@ class AsyncGrpcChannel:
         """Call `method` once. See AsyncChannel."""
         try:
             reply: bytes = await self._method(method)(
-                request, timeout=timeout_s, metadata=self._endpoint.metadata()
+                request, timeout=timeout_s, metadata=with_context(self._endpoint.metadata())
             )
         except grpc.aio.AioRpcError as error:
             raise self._translated(error, timeout_s) from error

@@ -14,6 +14,7 @@ from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
 from qmq.client.on_threads.concurrency import Ended, endable_call
 from qmq.client.options import TLS
 from qmq.client.status import error_of
+from qmq.client.tracing import with_context
 
 
 class Channel(Protocol):
@@ -72,11 +73,11 @@ class GrpcChannel:
         try:
             if endable is None:
                 return self._method(method)(
-                    request, timeout=timeout_s, metadata=self._endpoint.metadata()
+                    request, timeout=timeout_s, metadata=with_context(self._endpoint.metadata())
                 )
             # This takes twice as long, but another thread can cancel it.
             future = self._method(method).future(
-                request, timeout=timeout_s, metadata=self._endpoint.metadata()
+                request, timeout=timeout_s, metadata=with_context(self._endpoint.metadata())
             )
             with endable.cancelling(future.cancel):
                 return future.result()
