@@ -17,8 +17,9 @@ from cryptography import x509
 import qmq
 from qmq.server.certificates import utc_now
 from qmq.server.dev_certificates import Made, make
+from qmq.server.token_file import make as make_token
 from tests.acceptance.running import RunningQ, environment, free_ports, program
-from tests.acceptance.serving import PATIENCE_S
+from tests.acceptance.serving import PATIENCE_S, Serving
 from tests.postgres.secured import Secured, secured
 
 HOSTS = ["localhost", "127.0.0.1"]
@@ -277,6 +278,87 @@ def test_files_that_cannot_be_used_are_named_before_q_serves(made: Made, tmp_pat
     assert "holds no certificate of a CA" in refusal(
         cert, key, f"--tls-client-ca={made.cert('worker')}"
     )
+
+
+def test_who_calls_is_told_by_a_certificate_or_by_a_token(
+    q: RunningQ, made: Made, tmp_path: Path
+) -> None:
+    """Where certificates are optional, each has to show one of the two; nobody else's will do."""
+    ca = made.cert("ca")
+    stranger = certificates(tmp_path / "other")
+    access = tmp_path / "access.toml"
+    grants = [{"queues": "*", "may": ["admin"]}]
+    token = make_token(access, "ann", expires=None, note="", grants=grants).text
+    with access.open("a") as file:
+        file.write(
+            '\n[[identity]]\nname = "worker"\ncertificates = ["CN=worker"]\n'
+            'rights = [{ queues = "jobs", may = ["manage", "produce"] }]\n'
+        )
+    q.start(
+        *with_tls(made, f"--tls-client-ca={ca}", "--tls-client-cert=optional"),
+        f"--access={access}",
+    )
+    url = f"https://localhost:{q.address.rpartition(':')[2]}"
+
+    def client(shown: Made | None = None, token: str | None = None) -> qmq.Client:
+        return qmq.Client(
+            url,
+            ca=ca,
+            cert=shown and shown.cert("worker"),
+            key=shown and shown.key("worker"),
+            token=token,
+            retry=qmq.Retry(duration=0),
+        )
+
+    with client(made) as worker, client(token=token) as ann, client() as nobody:
+        worker.new_queue("jobs", store="MEMORY")
+        worker.queue("jobs").add("x")
+        with pytest.raises(qmq.AccessDenied):
+            worker.queue("jobs").pop()
+        assert ann.queue("jobs").pop().payload == b"x"
+        with pytest.raises(qmq.Unauthenticated):
+            nobody.queue("jobs").pop()
+    with client(stranger) as other, pytest.raises(qmq.HandshakeFailed):
+        other.queue("jobs").pop()
+
+
+def test_a_gateway_speaks_tls_on_both_sides(q: RunningQ, made: Made, tmp_path: Path) -> None:
+    """It knows q by a CA, q knows it by its certificate, and a caller's token is q's to look at."""
+    ca = made.cert("ca")
+    access = tmp_path / "access.toml"
+    grants = [{"queues": "*", "may": ["admin"]}]
+    token = make_token(access, "ann", expires=None, note="", grants=grants).text
+    q.start(*with_tls(made, f"--tls-client-ca={ca}", f"--access={access}"))
+    server = f"https://localhost:{q.address.rpartition(':')[2]}"
+    own = (f"--cert={made.cert('worker')}", f"--key={made.key('worker')}")
+    (port,) = free_ports(1)
+    gateway = Serving(
+        tmp_path,
+        "qrest",
+        *(server, f"--ca={ca}", *own, f"--listen=127.0.0.1:{port}"),
+        *with_tls(made),
+        ports=[port],
+    )
+    try:
+
+        def status(path: str, *arguments: str) -> str:
+            return subprocess.run(
+                [
+                    *("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca),
+                    *(*arguments, f"https://localhost:{port}{path}"),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
+
+        wait_until(lambda: status("/readyz") == "200", q)
+        # Its certificate is none that the access file names.
+        assert status("/v1/queues") == "401"
+        assert status("/v1/queues", "-H", f"Authorization: Bearer {token}") == "200"
+        assert status("/v1/queues", "-H", f"Authorization: Bearer {token}x") == "401"
+    finally:
+        gateway.kill()
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,8 @@ class Doors:
         return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
-def _run(bootstrap: object, path: Path) -> subprocess.Popen[bytes]:
+def run_envoy(bootstrap: object, path: Path) -> subprocess.Popen[bytes]:
+    """Start an Envoy with a bootstrap, which is written to a path."""
     path.write_text(json.dumps(bootstrap))
     environment = {**os.environ, **get_envoy_environ()}
     environment["PYTHONPATH"] += f":{Path(__file__).parents[2]}"
@@ -217,12 +218,12 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
         issuers=issuers,
     )
     running = [
-        _run(shown, directory / "envoy.json"),
-        _run(unshown, directory / "plain.json"),
+        run_envoy(shown, directory / "envoy.json"),
+        run_envoy(unshown, directory / "plain.json"),
     ]
     try:
         for endpoint in (listen, plain):
-            _wait_for(endpoint)
+            wait_for(endpoint)
         yield Doors(str(listen), str(plain), ca, signer, afar, directory)
     finally:
         stack.close()
@@ -231,7 +232,8 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
             each.wait()
 
 
-def _wait_for(endpoint: Endpoint) -> None:
+def wait_for(endpoint: Endpoint) -> None:
+    """Wait until somebody listens there."""
     deadline = time.monotonic() + 60
     while True:
         try:
