@@ -1,8 +1,8 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail soak-leases
-.PHONY: soak-kills
+.PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
+.PHONY: bench-unary bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail
+.PHONY: soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
 
@@ -37,6 +37,11 @@ test: setup packages lint ## Pass every check; tests of one file: make test ARGS
 
 packages:
 	@scripts/debian-packages $(TEST_PACKAGES)
+
+# Apart from `make test`: Debian's Prometheus takes a hundred megabytes, and starts a server.
+test-monitoring: setup ## Check dashboard and alerts with a real Prometheus
+	@scripts/debian-packages prometheus
+	Q_TEST_MONITORING=true $(BIN)/pytest tests/acceptance/test_monitoring.py
 
 lint: setup ## Check style, types, imports between rooms, generated files
 	$(BIN)/ruff check
