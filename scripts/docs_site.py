@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -41,7 +42,7 @@ _CONFIGURATION: Final[dict[str, object]] = {
     # Examples may leave something out (…), which is not the language any more.
     "suppress_warnings": ["misc.highlighting_failure"],
     "html_theme": "furo",
-    "html_title": "q",
+    "html_title": f"q {version('qmq')}",
     "html_static_path": [str(ROOT / "scripts" / "site")],
     "html_css_files": ["q.css"],
     "html_copy_source": False,
