@@ -353,6 +353,10 @@ class ServerNotReached(Unavailable):
     may_have_happened = False
 
 
+class HandshakeFailed(ServerNotReached):
+    """Somebody was there, and TLS with them failed: nothing was done. The message says why."""
+
+
 class ConnectionLost(Unavailable):
     """The connection failed before the answer came: the call may have taken effect."""
 

@@ -532,6 +532,10 @@ class Broker:
         self.selecting.look(queue)
         await saved
 
+    def waiting(self, queue: Queue) -> int:
+        """Count the calls that wait for messages of a queue. Any thread may ask."""
+        return self._queues.waiting.count(queue)
+
     def stop_waiting(self, ending: Callable[[], Unavailable] | None = None) -> None:
         """Let everybody go who waits for a message.
 

@@ -31,10 +31,16 @@ from qmq.server.option_kinds import (
     NO_CLUSTER,
     NO_DATA,
     NO_FILE,
+    NO_TRACES,
     POSTGRES,
     QUIT_FROM,
+    RATIO,
+    REQUEST_LOG,
+    TRACES_BY_ENVIRONMENT,
+    TRACES_TO,
     ClientCert,
     QuitFrom,
+    RequestLog,
     seconds,
     whole_number,
 )
@@ -153,6 +159,29 @@ class Config(Table):
         default_text="false",
         is_reloadable=True,
         help="Log every call, and write the log for people rather than as JSON.",
+    )
+    request_log: RequestLog = option(
+        "--request-log",
+        kind=REQUEST_LOG,
+        default_text="none",
+        help="Where a line for each request of the API port goes, with its method, path, status,"
+        " duration, bytes, caller and request id; never with payloads or tokens.",
+    )
+    #: None: nowhere.
+    traces_to: str | None = option(
+        "--traces-to",
+        kind=TRACES_TO,
+        default_text=NO_TRACES,
+        help="The OpenTelemetry collector that spans of calls are sent to, by OTLP over gRPC, such"
+        " as http://localhost:4317. Needs qmq[telemetry]. The word"
+        f" {TRACES_BY_ENVIRONMENT}: as the variable OTEL_EXPORTER_OTLP_ENDPOINT says; the other"
+        " OTEL_ variables count in any case.",
+    )
+    traces_sample: float = option(
+        "--traces-sample",
+        kind=RATIO,
+        default_text="0.1",
+        help="Which part of the calls is traced whose callers do not say whether to, from 0 to 1.",
     )
     #: None: nobody is asked who calls.
     access: Path | None = option(

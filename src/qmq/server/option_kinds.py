@@ -14,6 +14,9 @@ from qmq.store.postgres.dsn import Databases
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
 
+#: Where a line for each request goes.
+RequestLog = Literal["none", "stdout"]
+
 #: What `--data` takes for "no data directory".
 NO_DATA = "none"
 
@@ -22,6 +25,9 @@ NO_CLUSTER = "none"
 
 #: What `--access` takes for "nobody is asked who calls".
 NO_ACCESS = "none"
+#: What `--traces-to` takes for "nowhere", and for "as OTEL_EXPORTER_OTLP_ENDPOINT says".
+NO_TRACES = "none"
+TRACES_BY_ENVIRONMENT = "env"
 
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
@@ -39,6 +45,8 @@ BY_LISTEN = "auto"
 _CACHE_BYTES_MAX = 1 << 40
 
 _DIGITS = re.compile("[0-9]{1,20}")
+#: A user and a password in it would be shown in lists of processes.
+_COLLECTOR = re.compile(r"https?://[^/?#@\s]+/?")
 _BARE = re.compile(r"true|false|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
@@ -182,6 +190,39 @@ def _parse_quit_from(text: str) -> QuitFrom:
     raise ValueError(f"{text!r} is neither loopback nor any")
 
 
+def _parse_traces_to(text: str) -> str | None:
+    if text == NO_TRACES:
+        return None
+    if text != TRACES_BY_ENVIRONMENT and not _COLLECTOR.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no address of a collector; write it like http://localhost:4317"
+        )
+    return text
+
+
+def _format_traces_to(url: str | None) -> str:
+    return NO_TRACES if url is None else url
+
+
+def _parse_ratio(text: str) -> float:
+    rule = f"{text!r} is not a number from 0 to 1"
+    try:
+        ratio = float(text)
+    except ValueError:
+        raise ValueError(rule) from None
+    if not 0 <= ratio <= 1:
+        raise ValueError(rule)
+    return ratio
+
+
+def _parse_request_log(text: str) -> RequestLog:
+    if text == "none":
+        return "none"
+    if text == "stdout":
+        return "stdout"
+    raise ValueError(f"{text!r} is neither none nor stdout")
+
+
 def whole_number(minimum: int, maximum: int) -> Kind:
     """Make the kind of whole numbers from `minimum` to `maximum`."""
 
@@ -247,3 +288,15 @@ POSTGRES = Kind(
     is_repeated=True,
 )
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
+RATIO = Kind(
+    placeholder="RATIO",
+    parse=_parse_ratio,
+    format=lambda ratio: repr(float(ratio)),
+    toml="bare",
+)
+REQUEST_LOG = Kind(placeholder="none|stdout", parse=_parse_request_log)
+TRACES_TO = Kind(
+    placeholder=f"URL|{TRACES_BY_ENVIRONMENT}|{NO_TRACES}",
+    parse=_parse_traces_to,
+    format=_format_traces_to,
+)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -16,7 +16,7 @@ from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
 from qmq.engine.shards import Shards
 from qmq.engine.waiting import SteadyTimer
-from qmq.errors import Unavailable
+from qmq.errors import QError, Unavailable
 from qmq.ids import RandomIds
 from qmq.limits import GARBAGE_OBJECTS, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.catalog import Catalog
@@ -24,9 +24,11 @@ from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.engine import EngineCollector
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
 from qmq.observe.schedules import ScheduleCollector
+from qmq.observe.traces import Traces
 from qmq.server.access import Access
 from qmq.server.config import Config
 from qmq.server.guarded import Make, Methods, guard_of, guarded_paths, noted_paths
@@ -59,6 +61,8 @@ class Process:
     health: HealthService
     registry: CollectorRegistry
     calls: CallCollector
+    #: None: nothing is traced.
+    traces: Traces | None = None
     #: Who there is; None where nobody is asked who calls.
     access: Access | None = None
 
@@ -112,6 +116,7 @@ class Serving:
         self.watch(SelectionCollector(broker.selecting.__len__))
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
+        self.watch(EngineCollector(broker))
         #: What ends calls that would not end.
         self._ending: asyncio.Future[None] | None = None
 
@@ -140,7 +145,18 @@ class Serving:
         waiting = process.calls.watch(service.waiting_methods)
         if process.config.debug:
             unary, waiting = log_calls(unary), log_calls(waiting)
-        return Methods(unary, waiting, service.stream_methods)
+        streams, traces = service.stream_methods, process.traces
+        if traces:
+            unary = traces.watch(unary, self._name_of)
+            waiting = traces.watch(waiting, self._name_of)
+            streams = traces.watch_streams(streams)
+        return Methods(unary, waiting, streams)
+
+    def _name_of(self, queue_id: str) -> str:
+        """Return the name of a queue; empty if it has none, or is not there."""
+        with suppress(QError):
+            return self.broker.catalog.find(queue_id).info.name
+        return ""
 
     def start(self) -> None:
         """Let time pass."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import NoReturn
 
+from qmq.observe.traces import check_installed
 from qmq.server import exposure
 from qmq.server.config import Config
 from qmq.server.forwarding import Forwarding
@@ -26,14 +27,16 @@ def start(config: Config, origin: Origin) -> NoReturn:
     """Check what q needs, and turn this process into the server.
 
     Raises:
-        ConfigError: an address cannot be listened on, or a certificate or the access file not be
-            used.
+        ConfigError: an address cannot be listened on, something is not installed, or a certificate
+            or the access file cannot be used.
         DataDirectoryError: the data directory cannot be used.
     """
     listen, metrics = (
         claim(exposure.narrowed(each, is_open=config.is_open))
         for each in (config.listen, config.metrics)
     )
+    if config.traces_to:
+        check_installed()
     issuers = _checked_access(config)
     if config.data:
         check_data_directory(config.data)
@@ -48,6 +51,9 @@ def start(config: Config, origin: Origin) -> NoReturn:
         message_bytes_max=config.message_bytes_max,
         heap_bytes_max=config.heap_max,
         transfer_timeout_s=config.transfer_timeout,
+        logs_requests=config.request_log != "none",
+        debug=config.debug,
+        makes_request_ids=config.debug or config.request_log != "none",
     )
     forwarding = (
         Forwarding.begin(runtime, config.advertised.host, process, listen)
