@@ -1,8 +1,8 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
-.PHONY: bench-unary bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail
-.PHONY: bench-tls soak-leases soak-kills soak-rotation
+.PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
+.PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
 
@@ -74,6 +74,9 @@ bench-compare: setup ## Measure q of another commit and this one by turns: make 
 
 bench-unary: setup packages ## Measure Add and Pop, MEMORY and DISK, beside the floor under q
 	$(BIN)/python bench/unary.py $(ARGS)
+
+bench-access: setup packages ## Measure what it costs to ask who calls: Add with tokens and without
+	$(BIN)/python bench/access.py $(ARGS)
 
 bench-client: setup peers ## Measure q's client beside redis-py and greenstalk, all syncing to disk
 	PYTHONPATH=build/peers $(BIN)/python bench/client.py $(ARGS)
