@@ -1,7 +1,8 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
-.PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
+.PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
+.PHONY: bench-unary bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail
+.PHONY: soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer lock deploy-tools manifests images clean
 
@@ -36,6 +37,11 @@ test: setup packages lint ## Pass every check; tests of one file: make test ARGS
 
 packages:
 	@scripts/debian-packages $(TEST_PACKAGES)
+
+# Apart from `make test`: Debian's Prometheus takes a hundred megabytes, and starts a server.
+test-monitoring: setup ## Check dashboard and alerts with a real Prometheus
+	@scripts/debian-packages prometheus
+	Q_TEST_MONITORING=true $(BIN)/pytest tests/acceptance/test_monitoring.py
 
 lint: setup ## Check style, types, imports between rooms, generated files
 	$(BIN)/ruff check
@@ -83,6 +89,9 @@ bench-cluster: setup cluster-packages ## Measure a cluster over PostgreSQL besid
 
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)
+
+bench-tail: setup ## Tell where the slowest percent of calls waits at half of the highest rate, DISK
+	$(BIN)/python bench/tail.py $(ARGS)
 
 bench-delay: setup ## Measure how late delayed messages come, under load
 	$(BIN)/python bench/delay.py $(ARGS)
@@ -142,6 +151,7 @@ sync: setup ## Generate the synchronous client from the asynchronous one
 docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/configuration_page.py docs/configuration.md
 	$(BIN)/python scripts/cli_page.py docs/cli.md
+	$(BIN)/python scripts/python_page.py docs/python.md
 	$(BIN)/python scripts/life_diagram.py docs/diagrams/life-of-a-message.svg
 	$(BIN)/python -m scripts.api_page docs/api.md
 	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json

@@ -91,7 +91,12 @@ def test_options_exist() -> None:
 
 def test_environment_variables_exist() -> None:
     """Every variable is read by one of the programs."""
-    known = {str(option.envvar) for each in PROGRAMS.values() for option in each.params}
+    known = {
+        name
+        for each in PROGRAMS.values()
+        for option in each.params
+        for name in ([option.envvar] if isinstance(option.envvar, str) else option.envvar or ())
+    }
     # What `qcli work` tells a command: Q_TAG_ and a key are such a name, too.
     known |= VARIABLES
 

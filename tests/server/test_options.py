@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from qmq.server.config import OPTIONS, Config
 from qmq.server.options import Told, options_of
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 
 @click.command()
@@ -43,7 +43,8 @@ def test_every_option_is_a_flag() -> None:
         "--drain-timeout=1.5", "--message-bytes-max=3", "--queues-max=4", "--cache-bytes-max=5",
         "--memory-max=6", "--connections-max=7", "--calls-max=8", "--transfer-bytes-max=9",
         "--transfer-timeout=10", "--heap-max=11", "--postgres=none", "--advertise=auto",
-        "--require-replicas=0", "--postgres-unsynced", "--insecure", "--tls-cert=c", "--tls-key=k",
+        "--require-replicas=0", "--postgres-unsynced", "--request-log=stdout",
+        "--traces-to=env", "--traces-sample=1", "--insecure", "--tls-cert=c", "--tls-key=k",
         "--tls-client-ca=a", "--tls-client-cert=optional", "--tls-peer-ca=none",
     )  # fmt: skip
 
@@ -65,6 +66,9 @@ def test_every_option_is_a_flag() -> None:
             "transfer_timeout": "10",
             "heap_max": "11",
             "postgres_unsynced": "true",
+            "request_log": "stdout",
+            "traces_to": "env",
+            "traces_sample": "1",
             "insecure": "true",
             "tls_cert": "c",
             "tls_key": "k",
@@ -99,6 +103,9 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_ADVERTISE": "auto",
         "Q_REQUIRE_REPLICAS": "0",
         "Q_POSTGRES_UNSYNCED": "true",
+        "Q_REQUEST_LOG": "stdout",
+        "Q_TRACES_TO": "http://collector:4317",
+        "Q_TRACES_SAMPLE": "0.5",
         "Q_INSECURE": "true",
         "Q_TLS_CERT": "c",
         "Q_TLS_KEY": "k",
@@ -144,9 +151,25 @@ def test_options_of_a_cluster() -> None:
     )
 
     assert by_flags == by_variables
-    assert by_flags.postgres == Dsn.parse(dsn)
+    assert by_flags.postgres == Databases.parse(dsn)
     assert (str(by_flags.advertise), by_flags.require_replicas) == ("q1:1", 2)
     assert by_flags.data is None
+
+
+def test_several_databases(tmp_path: Path) -> None:
+    """They come by several flags, by one variable, or by a list in a file, in any order."""
+    by_flags = config_of(
+        "--postgres=two=postgresql://b/q", "--postgres=postgresql://a/q", "--insecure"
+    )
+    listed = {"Q_POSTGRES": "postgresql://a/q\n two=postgresql://b/q "}
+    by_variable = config_of("--insecure", env=listed)
+
+    file = tmp_path / "q.toml"
+    file.write_text('postgres = ["two=postgresql://b/q", "postgresql://a/q"]')
+
+    assert by_flags == by_variable == Config.from_json(by_flags.to_json())
+    assert by_flags == config_of(f"--config={file}", "--insecure")
+    assert str(by_flags.postgres) == "postgresql://a:5432/q two=postgresql://b:5432/q"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +180,12 @@ def test_options_of_a_cluster() -> None:
         ([], {"Q_DEBUG": "bogus"}, ["Q_DEBUG", "'bogus' is not a valid boolean"]),
         (["--quit-from=all"], {}, ["--quit-from", "'all' is neither loopback nor any"]),
         (["--postgres=postgresql://q@db"], {}, ["--postgres", "it names no database"]),
+        (
+            ["--postgres=postgresql://a/q", "--postgres=postgresql://b/q"],
+            {},
+            ["--postgres", "two databases are called first"],
+        ),
+        ([], {"Q_POSTGRES": "two=postgresql://b/q"}, ["Q_POSTGRES", "first database is missing"]),
         (["--listen=:1", "--metrics=:1"], {}, ["--metrics :1 overlaps --listen :1"]),
         (["--bogus"], {}, ["--bogus"]),
     ],

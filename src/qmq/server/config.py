@@ -31,15 +31,21 @@ from qmq.server.option_kinds import (
     NO_CLUSTER,
     NO_DATA,
     NO_FILE,
+    NO_TRACES,
     POSTGRES,
     QUIT_FROM,
+    RATIO,
+    REQUEST_LOG,
+    TRACES_BY_ENVIRONMENT,
+    TRACES_TO,
     ClientCert,
     QuitFrom,
+    RequestLog,
     seconds,
     whole_number,
 )
 from qmq.server.option_table import Option, Table, option
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 #: The options that make q ask callers who they are.
 REMEDY = "--access FILE"
@@ -154,6 +160,29 @@ class Config(Table):
         is_reloadable=True,
         help="Log every call, and write the log for people rather than as JSON.",
     )
+    request_log: RequestLog = option(
+        "--request-log",
+        kind=REQUEST_LOG,
+        default_text="none",
+        help="Where a line for each request of the API port goes, with its method, path, status,"
+        " duration, bytes, caller and request id; never with payloads or tokens.",
+    )
+    #: None: nowhere.
+    traces_to: str | None = option(
+        "--traces-to",
+        kind=TRACES_TO,
+        default_text=NO_TRACES,
+        help="The OpenTelemetry collector that spans of calls are sent to, by OTLP over gRPC, such"
+        " as http://localhost:4317. Needs qmq[telemetry]. The word"
+        f" {TRACES_BY_ENVIRONMENT}: as the variable OTEL_EXPORTER_OTLP_ENDPOINT says; the other"
+        " OTEL_ variables count in any case.",
+    )
+    traces_sample: float = option(
+        "--traces-sample",
+        kind=RATIO,
+        default_text="0.1",
+        help="Which part of the calls is traced whose callers do not say whether to, from 0 to 1.",
+    )
     #: None: nobody is asked who calls.
     access: Path | None = option(
         "--access",
@@ -182,14 +211,16 @@ class Config(Table):
         " is no data directory.",
     )
     #: None: there is no cluster.
-    postgres: Dsn | None = option(
+    postgres: Databases | None = option(
         "--postgres",
         kind=POSTGRES,
         default_text=NO_CLUSTER,
         help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
         " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
-        " one is the primary. Better by the variable, since others may see a command line. See"
-        f" docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+        " one is the primary. Given several times, or several in the variable with spaces between"
+        " them, the queues are divided among them; each but the first has a name then,"
+        " NAME=postgresql://..., and keeps it. Better by the variable, since others may see a"
+        f" command line. See docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
     )
     #: None: as `advertised` says.
     advertise: Address | None = option(

@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
+
+#: Where a line for each request goes.
+RequestLog = Literal["none", "stdout"]
 
 #: What `--data` takes for "no data directory".
 NO_DATA = "none"
@@ -22,6 +25,9 @@ NO_CLUSTER = "none"
 
 #: What `--access` takes for "nobody is asked who calls".
 NO_ACCESS = "none"
+#: What `--traces-to` takes for "nowhere", and for "as OTEL_EXPORTER_OTLP_ENDPOINT says".
+NO_TRACES = "none"
+TRACES_BY_ENVIRONMENT = "env"
 
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
@@ -39,6 +45,8 @@ BY_LISTEN = "auto"
 _CACHE_BYTES_MAX = 1 << 40
 
 _DIGITS = re.compile("[0-9]{1,20}")
+#: A user and a password in it would be shown in lists of processes.
+_COLLECTOR = re.compile(r"https?://[^/?#@\s]+/?")
 _BARE = re.compile(r"true|false|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
@@ -57,6 +65,9 @@ class Kind:
     toml: Literal["quoted", "bare", "either"] = "quoted"
     #: Makes of a value a text for people, with no secrets in it; None: as `format` does.
     mask: Callable[[Any], str] | None = None
+    #: Whether the option may be given several times, and be a list in a file: `parse` reads all of
+    #: them then, with spaces between them.
+    is_repeated: bool = False
 
     def show(self, value: Any) -> str:  # noqa: ANN401  # a value of the kind
         """Write a value for people: as it is told, without secrets."""
@@ -68,6 +79,8 @@ class Kind:
         Raises:
             ValueError: the file has another type there than values of this kind have.
         """
+        if self.is_repeated and isinstance(value, list):
+            return " ".join(map(self.text_of, value))
         if isinstance(value, str):
             if self.toml == "bare":
                 raise ValueError(f"write {self.placeholder} without quotes")
@@ -120,13 +133,13 @@ def _format_data(data: Path | None) -> str:
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
 
 
-def _parse_postgres(text: str) -> Dsn | None:
-    return None if text == NO_CLUSTER else Dsn.parse(text)
+def _parse_postgres(text: str) -> Databases | None:
+    return None if text == NO_CLUSTER else Databases.parse(text)
 
 
-def _format_postgres(dsn: Dsn | None) -> str:
-    # The server process has to know the password.
-    return NO_CLUSTER if dsn is None else dsn.secret_text
+def _format_postgres(databases: Databases | None) -> str:
+    # The server process has to know the passwords.
+    return NO_CLUSTER if databases is None else databases.secret_text
 
 
 def _parse_advertise(text: str) -> Address | None:
@@ -175,6 +188,39 @@ def _parse_quit_from(text: str) -> QuitFrom:
     if text == "any":
         return "any"
     raise ValueError(f"{text!r} is neither loopback nor any")
+
+
+def _parse_traces_to(text: str) -> str | None:
+    if text == NO_TRACES:
+        return None
+    if text != TRACES_BY_ENVIRONMENT and not _COLLECTOR.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no address of a collector; write it like http://localhost:4317"
+        )
+    return text
+
+
+def _format_traces_to(url: str | None) -> str:
+    return NO_TRACES if url is None else url
+
+
+def _parse_ratio(text: str) -> float:
+    rule = f"{text!r} is not a number from 0 to 1"
+    try:
+        ratio = float(text)
+    except ValueError:
+        raise ValueError(rule) from None
+    if not 0 <= ratio <= 1:
+        raise ValueError(rule)
+    return ratio
+
+
+def _parse_request_log(text: str) -> RequestLog:
+    if text == "none":
+        return "none"
+    if text == "stdout":
+        return "stdout"
+    raise ValueError(f"{text!r} is neither none nor stdout")
 
 
 def whole_number(minimum: int, maximum: int) -> Kind:
@@ -235,9 +281,22 @@ CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
 FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
 POSTGRES = Kind(
-    placeholder=f"DSN|{NO_CLUSTER}",
+    placeholder=f"[NAME=]DSN|{NO_CLUSTER}",
     parse=_parse_postgres,
     format=_format_postgres,
-    mask=lambda dsn: NO_CLUSTER if dsn is None else str(dsn),
+    mask=lambda databases: NO_CLUSTER if databases is None else str(databases),
+    is_repeated=True,
 )
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
+RATIO = Kind(
+    placeholder="RATIO",
+    parse=_parse_ratio,
+    format=lambda ratio: repr(float(ratio)),
+    toml="bare",
+)
+REQUEST_LOG = Kind(placeholder="none|stdout", parse=_parse_request_log)
+TRACES_TO = Kind(
+    placeholder=f"URL|{TRACES_BY_ENVIRONMENT}|{NO_TRACES}",
+    parse=_parse_traces_to,
+    format=_format_traces_to,
+)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -14,18 +14,21 @@ from prometheus_client.registry import Collector
 from qmq.access.granted import EVERYTHING, Rights
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
+from qmq.engine.shards import Shards
 from qmq.engine.waiting import SteadyTimer
-from qmq.errors import Unavailable
+from qmq.errors import QError, Unavailable
 from qmq.ids import RandomIds
-from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.limits import GARBAGE_OBJECTS, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.engine import EngineCollector
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
 from qmq.observe.schedules import ScheduleCollector
+from qmq.observe.traces import Traces
 from qmq.server.access import Access
 from qmq.server.config import Config
 from qmq.server.guarded import Make, Methods, guard_of, guarded_paths, noted_paths
@@ -58,6 +61,8 @@ class Process:
     health: HealthService
     registry: CollectorRegistry
     calls: CallCollector
+    #: None: nothing is traced.
+    traces: Traces | None = None
     #: Who there is; None where nobody is asked who calls.
     access: Access | None = None
 
@@ -72,6 +77,8 @@ class Contents:
     last_queue_number: int = 0
     redrives: Iterable[tuple[str, str]] = ()
     schedules: Iterable[tuple[str, str]] = ()
+    #: The databases of a cluster.
+    shards: Shards | None = None
 
 
 class Serving:
@@ -99,6 +106,7 @@ class Serving:
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
+            shards=contents.shards,
         )
         self._process = process
         self._footprint = contents.footprint
@@ -108,6 +116,7 @@ class Serving:
         self.watch(SelectionCollector(broker.selecting.__len__))
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
+        self.watch(EngineCollector(broker))
         #: What ends calls that would not end.
         self._ending: asyncio.Future[None] | None = None
 
@@ -136,7 +145,18 @@ class Serving:
         waiting = process.calls.watch(service.waiting_methods)
         if process.config.debug:
             unary, waiting = log_calls(unary), log_calls(waiting)
-        return Methods(unary, waiting, service.stream_methods)
+        streams, traces = service.stream_methods, process.traces
+        if traces:
+            unary = traces.watch(unary, self._name_of)
+            waiting = traces.watch(waiting, self._name_of)
+            streams = traces.watch_streams(streams)
+        return Methods(unary, waiting, streams)
+
+    def _name_of(self, queue_id: str) -> str:
+        """Return the name of a queue; empty if it has none, or is not there."""
+        with suppress(QError):
+            return self.broker.catalog.find(queue_id).info.name
+        return ""
 
     def start(self) -> None:
         """Let time pass."""
@@ -222,16 +242,19 @@ def bounds_of(config: Config) -> Bounds:
 
 @contextmanager
 def undisturbed_by_gc() -> Iterator[None]:
-    """Let Python's garbage collector leave alone what is made now, as long as q runs.
+    """Let Python's garbage collector leave alone what is made now, and look less often after that.
 
     Nearly all of it stays: modules, and what was found in a store. To go through a million leased
-    messages again and again would take longer than to load them.
+    messages again and again would take longer than to load them. Calls leave no garbage behind,
+    but those under way are so many objects that it would look at them again and again, just
+    when there are many, and everything waits for it.
     """
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
         gc.enable()
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
+from qmq.ids import request_id_of
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
 from qmq.transport.asgi import Event, Receive, Scope, Send
 from qmq.transport.forwarded import connection
@@ -27,11 +28,11 @@ from qmq.transport.framing import (
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
 from qmq.transport.sending import (
     COMPRESS_BYTES_MIN,
-    INTERNAL,
     NO_BODY,
     OK,
     START,
     START_GZIP,
+    internal,
     send_end,
     send_piece,
 )
@@ -148,6 +149,8 @@ class GrpcApp:
         self._open_streams: set[Requests] = set()
         #: What streams are told that begin after all were ended.
         self._end_of_streams: QError | None = None
+        #: How many streams have ended, by their path and the name of their status.
+        self.streams_ended: dict[tuple[str, str], int] = {}
         #: Calls under way.
         self.active = 0
         #: Set, from any thread, when calls are refused from now on. After that, and once
@@ -167,6 +170,11 @@ class GrpcApp:
         self._unary.update({path: (method, False) for path, method in unary.items()})
         self._unary.update({path: (method, True) for path, method in waiting.items()})
         self._in_hand.bounds = bounds
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open. Any thread may ask."""
+        return len(self._open_streams)
 
     def end_streams(self, error: QError) -> None:
         """End every stream that waits for its client's next message, with an error.
@@ -222,8 +230,11 @@ class GrpcApp:
                 await send_end(send, refusal_headers(error))
                 return
             except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-                _log.exception("call failed", extra={"path": scope["path"]})
-                await send_end(send, INTERNAL)
+                request_id = request_id_of(headers)
+                _log.exception(
+                    "call failed", extra={"path": scope["path"], "request_id": request_id}
+                )
+                await send_end(send, internal(request_id))
                 return
             if len(reply) > COUNTED_BYTES_MIN:
                 large = [reply]
@@ -480,8 +491,10 @@ class GrpcApp:
             # The client is gone or has its answer: whatever still runs, runs for nobody.
             for task in (serving, reading):
                 task.cancel()
-            await asyncio.gather(serving, reading, return_exceptions=True)
+            code, _ = await asyncio.gather(serving, reading, return_exceptions=True)
             requests.forget_error()
+            key = scope["path"], code.name if isinstance(code, Code) else Code.CANCELLED.name
+            self.streams_ended[key] = self.streams_ended.get(key, 0) + 1
 
 
 async def _is_gone(receive: Receive) -> bool:

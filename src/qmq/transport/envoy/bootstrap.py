@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from qmq.limits import TRANSFER_TIMEOUT_S, WAIT_S_MAX
 from qmq.transport.envoy import filters, forwarding
-from qmq.transport.envoy.access_log import request_log
+from qmq.transport.envoy.access_log import request_logs
 from qmq.transport.envoy.endpoint import Endpoint, socket_address
 from qmq.transport.envoy.jwt import Issuer, clusters, jwt
 from qmq.transport.envoy.listener import listener, routes
@@ -87,6 +87,11 @@ class Process:
     heap_bytes_max: int = 0
     #: Seconds that a request may take to come in, and a reply to be read.
     transfer_timeout_s: int = TRANSFER_TIMEOUT_S
+    #: Whether q writes a line for each request; with `debug` one for people to read.
+    logs_requests: bool = False
+    debug: bool = False
+    #: Whether a request whose caller gave it no id gets one, which the answer tells.
+    makes_request_ids: bool = False
 
 
 def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
@@ -121,6 +126,8 @@ def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
         sentences={503: forwarding.NOT_REACHED} if cluster else None,
         lost_details=forwarding.not_reached_details() if cluster else "",
         routes_from=source(cluster.routes) if cluster else None,
+        access_logs=request_logs(debug=process.debug) if process.logs_requests else [],
+        makes_request_ids=process.makes_request_ids,
         tls=tls,
     )
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
@@ -232,7 +239,8 @@ def gateway_bootstrap(  # noqa: PLR0913 - As above.
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
         reply_timeout_s=process.transfer_timeout_s,
         sentences={503: f"cannot reach the server {server}: {LOCAL_REPLY_BODY}"},
-        access_logs=[request_log(debug=debug)],
+        access_logs=request_logs(debug=debug),
+        makes_request_ids=True,
         tls=tls,
     )
     gateway["traffic_direction"] = "INBOUND"

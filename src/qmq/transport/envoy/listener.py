@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from qmq.ids import REQUEST_ID_CHARS_MAX
 from qmq.limits import CONNECTION_CALLS_MAX
 from qmq.transport.envoy.endpoint import Endpoint, socket_address
 from qmq.transport.envoy.jwt import JWT
@@ -35,6 +36,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     access_logs: Sequence[JsonObject] = (),
     lost_details: str = "",
     routes_from: JsonObject | None = None,
+    makes_request_ids: bool = False,
     tls: ServerTls | None = None,
 ) -> JsonObject:
     """Build a listener; its name is the prefix of its statistics too.
@@ -44,7 +46,8 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     that is whole may wait for its client to read it; `sentences` are what callers
     are told, by HTTP status, instead of what Envoy would say, and `lost_details`
     the grpc-status-details-bin of calls that could not be sent on; `routes_from` is a source of
-    what `routes` builds, which counts instead of `virtual_host`; with `tls` nothing else is spoken.
+    what `routes` builds, which counts instead of `virtual_host`; with `makes_request_ids` a request
+    whose caller gave it no id gets one; with `tls` nothing else is spoken.
     """
     connection_manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
@@ -57,7 +60,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         ),
         "http_filters": list(http_filters),
         "access_log": list(access_logs),
-        "generate_request_id": False,
+        **_request_ids(are_made=makes_request_ids),
         # Else a header of the caller's would say who the caller is.
         "use_remote_address": True,
         "skip_xff_append": True,
@@ -126,21 +129,45 @@ def routes(name: str, virtual_host: JsonObject, *, body_bytes_max: int) -> JsonO
     return {"name": name, "virtual_hosts": [host], "validate_clusters": False}
 
 
+def _request_ids(*, are_made: bool) -> JsonObject:
+    """Say that an id which the caller gave a request stays as it is, and comes back."""
+    extension = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
+    return {
+        "generate_request_id": are_made,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {
+            "typed_config": {
+                "@type": f"type.googleapis.com/{extension}",
+                "pack_trace_reason": False,
+            }
+        },
+    }
+
+
 def _mutations() -> JsonObject:
     """Change the headers of all requests before anything looks at them.
 
     Every client takes trailers: pyvoy drops a gRPC status otherwise. gRPC demands of clients that
-    they say so, but the original did not insist. And no client says what its token says.
+    they say so, but the original did not insist. And no client says what its token says. What is
+    long of the id that a client gave a request is cut off.
     """
-    header = {"header": {"key": "te", "value": "trailers"}}
+    trailers = {
+        "header": {"key": "te", "value": "trailers"},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+    request_id = {
+        "header": {
+            "key": "x-request-id",
+            "value": f"%REQ(X-REQUEST-ID):{REQUEST_ID_CHARS_MAX}%",
+        },
+        "append_action": "OVERWRITE_IF_EXISTS",
+    }
     extension = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
     return {
         "name": "headers",
         "typed_config": {
             "@type": f"type.googleapis.com/{extension}",
-            "mutations": [
-                {"append": {**header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}},
-                {"remove": JWT},
-            ],
+            "mutations": [{"append": trailers}, {"append": request_id}, {"remove": JWT}],
         },
     }
