@@ -4,7 +4,7 @@
 .PHONY: bench-unary bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail
 .PHONY: soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs site site-serve newcomer lock deploy-tools manifests images clean
+.PHONY: damage mutants proto sync docs site site-serve newcomer lock lock-check dist sbom audit deploy-tools manifests images clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -182,6 +182,23 @@ lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(PINS) bench/peers.in --output-file requirements/peers.lock $(ARGS)
 	$(PINS) deploy/tools.in --output-file requirements/deploy.lock $(ARGS)
 	$(PINS) --no-deps deploy/charts.in --output-file requirements/charts.lock $(ARGS)
+
+dist: setup ## Make the wheel and the source distribution, in dist, with their hashes
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	cd dist && sha256sum qmq-* | tee SHA256SUMS
+
+lock-check: setup ## Fail if locking the dependencies again would change anything
+	@git diff --quiet HEAD -- requirements || { echo "requirements has changes of its own" >&2; exit 1; }
+	$(MAKE) --no-print-directory lock
+	git diff --exit-code --stat -- requirements
+
+sbom: deploy-tools ## Write what q is made of, as CycloneDX: build/sbom.cdx.json
+	build/deploy/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON --output-file build/sbom.cdx.json requirements/run.lock
+
+audit: deploy-tools ## Ask PyPI for known vulnerabilities of what q is made of; needs the network
+	build/deploy/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/run.lock
 
 deploy-tools: setup
 	@test -d build/deploy || $(BIN)/uv venv --quiet --python $(BIN)/python build/deploy
