@@ -1,6 +1,9 @@
 """What the console is made of, and what can be made of the API's description."""
 
+import re
 from pathlib import Path
+
+import pytest
 
 from scripts.vendor import vendored
 from tests.console.node import ROOT, run
@@ -37,6 +40,24 @@ def test_console_has_no_unknown_names() -> None:
     pages = [str(CONSOLE / name) for name in ("main.js", "reference.js")]
 
     run("typescript/bin/tsc", "--allowJs", "--checkJs", *_CHECK, *pages, directory=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("page", "first"), [("index.html", "main.js"), ("reference.html", "reference.js")]
+)
+def test_page_names_all_its_modules(page: str, first: str) -> None:
+    """So that a browser asks for all of them at once, rather than as one leads to the next."""
+    found: set[Path] = set()
+    to_visit = [CONSOLE / first]
+    while to_visit:
+        module = to_visit.pop()
+        found.add(module)
+        imported = re.findall(r'from ?"(\./[^"]+)"', module.read_text("utf-8"))
+        to_visit += {(module.parent / each).resolve() for each in imported} - found
+    links = re.findall(r'"modulepreload" href="([^"]+)"', (CONSOLE / page).read_text("utf-8"))
+
+    named = {(CONSOLE / each.removeprefix("../console/")).resolve() for each in links}
+    assert named == found - {CONSOLE / first}
 
 
 def test_what_came_from_npm_is_as_it_came() -> None:

@@ -71,12 +71,16 @@ export function Overview() {
   </div>`;
 }
 
+// Of a queue that was not looked at anew, what is to be drawn is known.
 function allRows() {
-  return [...live.byId.values()].map((figures) => ({
-    ...figures,
-    isDeadLetters: live.deadLetterIds.has(figures.id),
-    alerts: alertsOf(figures, live.deadLetterIds.has(figures.id)),
-  }));
+  const rows = [...live.byId.values()];
+  for (const row of rows) {
+    const isDeadLetters = live.deadLetterIds.has(row.id);
+    if (row.alerts && row.isDeadLetters === isDeadLetters) continue;
+    row.isDeadLetters = isDeadLetters;
+    row.alerts = alertsOf(row, isDeadLetters);
+  }
+  return rows;
 }
 
 function listed(found, rows) {

@@ -125,7 +125,8 @@ class QueueService:
             request.queue_id, request.page_size, request.page_token
         )
         return pb.StatsResponse(
-            queues=map(stats_message, counts), next_page_token=token
+            queues=[stats_message(each, brief=request.brief) for each in counts],
+            next_page_token=token,
         ).SerializeToString()
 
 
