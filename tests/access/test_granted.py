@@ -194,17 +194,17 @@ def test_nobody_gains_by_tags_what_who_sets_them_has_not() -> None:
     """Neither that one itself nor anybody else; who administers the queue gives what it likes."""
     world = World()
     world.queue("x", Tag("env", "test"))
-    manager = world.rights("manager", ("*", "manage"), ("team=billing", "consume"))
+    keeper = world.rights("keeper", ("*", "manage"), ("team=billing", "consume"))
     giver = world.rights("giver", ("*", "manage,consume"))
     root = world.rights("root", ("*", "admin"))
     world.rights("reader", ("team=mail", "consume"), ("!env", "browse"))
 
     for tag, who in ((BILLING, "it"), (Tag("team", "mail"), "somebody")):
         with pytest.raises(AccessDenied, match=f"{who} would have the right to consume"):
-            manager.check_tags("x", partial(with_tag, tag=tag))
+            keeper.check_tags("x", partial(with_tag, tag=tag))
     with pytest.raises(AccessDenied, match="somebody would have the right to browse"):
         giver.check_tags("x", lambda info: without_tag(info, Tag("env", "test")))
-    manager.check_tags("x", lambda info: with_tag(info, Tag("colour", "red")))
+    keeper.check_tags("x", lambda info: with_tag(info, Tag("colour", "red")))
     giver.check_tags("x", lambda info: with_tag(info, Tag("team", "mail")))
     root.check_tags("x", lambda info: without_tag(info, Tag("env", "test")))
 

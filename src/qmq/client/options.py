@@ -70,11 +70,19 @@ class TLS:
         if (self.cert_file is None) != (self.key_file is None):
             message = "cert_file and key_file go together: give both, or neither"
             raise ValueError(message)
+        # A certificate and a key are of no use with another one: what was replaced while they were
+        # read is read once more.
+        found = self._read()
+        while found != (again := self._read()):
+            found = again
+        return grpc.ssl_channel_credentials(*found)
+
+    def _read(self) -> tuple[bytes | None, bytes | None, bytes | None]:
         ca, key, cert = (
             None if file is None else Path(file).read_bytes()
             for file in (self.ca_file, self.key_file, self.cert_file)
         )
-        return grpc.ssl_channel_credentials(ca, key, cert)
+        return ca, key, cert
 
 
 def tls_with(

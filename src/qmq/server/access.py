@@ -16,6 +16,7 @@ from qmq.access.rights import Right, right_names
 from qmq.errors import AccessDenied, ConfigError, QError, Unauthenticated
 from qmq.observe.access import AccessFigures
 from qmq.observe.audit import TO_LOG, TO_NOTHING, Audit, AuditFile, to_log, to_nothing
+from qmq.server.key_sets import check_keys
 from qmq.transport.asgi import Scope
 from qmq.transport.envoy.jwt import Issuer
 from qmq.transport.guarding import Counts, Guard
@@ -86,11 +87,10 @@ def issuers_of(policy: Policy, path: Path) -> list[Issuer]:
 
 def _issuer_of(issuer: PolicyIssuer, path: Path) -> Issuer:
     if issuer.jwks_file:
-        return Issuer(
-            issuer=issuer.issuer,
-            audiences=issuer.audiences,
-            jwks=_text_of(path.parent / issuer.jwks_file, "the keys"),
-        )
+        file = path.parent / issuer.jwks_file
+        text = _text_of(file, "the keys")
+        check_keys(text, f"{path}: the file {file} of the issuer {issuer.issuer}")
+        return Issuer(issuer=issuer.issuer, audiences=issuer.audiences, jwks=text)
     ca = path.parent / issuer.jwks_ca if issuer.jwks_ca else _SYSTEM_CA
     if issuer.jwks_url.startswith("https:"):
         _text_of(ca, "the CA's certificates")
@@ -233,7 +233,7 @@ class Access:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         name = by = ""
         try:
-            proof = proof_of(headers, takes_jwts=False)
+            proof = proof_of(headers, takes_jwts=self.takes_jwts)
             if proof is None:
                 by = "no token"
                 raise Unauthenticated(by)

@@ -38,8 +38,8 @@ from qmq.transport.grpc import Fallback, GrpcApp
 from qmq.transport.guarding import GuardedApp
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
+from qmq.transport.pages import answer_without_call
 from qmq.transport.reflection import ReflectionService
-from qmq.transport.rest import answer_unmatched
 from qmq.values import Store
 
 _log = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ def app_of(
     reflection = ReflectionService(SERVICES).stream_methods()
     shared: _Shared = {
         "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-        "fallback": answer_unmatched,
+        "fallback": answer_without_call,
         "bounds": bounds_of(config),
     }
     if process.access:
