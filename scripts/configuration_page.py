@@ -1,44 +1,116 @@
-"""Writes the reference of q's options from the table in the code: configuration_page.py FILE."""
+"""Writes the reference of the options of q and qrest: configuration_page.py FILE."""
 
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from qmq.server.config import BOOLEAN, OPTIONS, Option
+from qmq.server.config import Config
+from qmq.server.gateway_config import GatewayConfig
+from qmq.server.option_kinds import BOOLEAN
+from qmq.server.option_table import Option, Table
 
-INTRODUCTION = """\
-# Configuration of q
+INTRODUCTION: Final = """\
+# Configuration
 
-<!-- Generated from src/qmq/server/config.py by `make docs`. -->
+<!-- Generated from src/qmq/server/config.py and gateway_config.py by `make docs`. -->
 
-`q` is told everything when it starts, by flags or by environment variables. A flag wins over
-its variable; an empty variable counts as one that is not set. A value that breaks its rule is
-an error: `q` names the option, the value and the rule, and exits with status 2.
+`q` and `qrest` are told everything by flags, by environment variables, or by a configuration file,
+in TOML, with one key for each option. A flag wins over its variable, a variable over the file,
+and the file over the default; an empty variable counts as one that is not set. A value that breaks
+its rule is an error: the program names the option, the value and the rule, and exits with status 2.
+Of a file it lists all faults at once, by line; an option that there is not is one of them.
+
+```sh
+q config example > q.toml         # every option, explained and commented out
+q config check q.toml             # all that is wrong with it; status 1 if anything is
+q --config q.toml config show     # what holds, and whether a flag, a variable or a line says so
+q --config q.toml
+```
+
+Which file that is says `--config FILE` or `Q_CONFIG`, for qrest `QREST_CONFIG`. `config show` masks
+passwords. For the file of qrest: `q config example --program qrest`, and `q config check qrest.toml
+--program qrest`.
+
+On SIGHUP the file is read again. What is marked so below is taken over at once; the log tells
+what has changed, and what waits for a restart. A file that is faulty then changes nothing, and the
+log tells its faults. What a flag or a variable says stays as it is. The file should be readable by
+q alone if it has a password in it.
 """
 
 
-def section(option: Option) -> str:
+def overview(program: str, table: type[Table]) -> Iterator[str]:
+    """Yield the lines of a table of all options."""
+    yield f"\n## Options of {program}\n"
+    yield "\n| option | variable | key | default | unit | on SIGHUP |\n|---|---|---|---|---|---|\n"
+    for row in table.options():
+        cells = (
+            f"[`{_bare_flag(program, row)}`](#{anchor(program, row)})",
+            f"`{row.variable}`",
+            f"`{row.name}`",
+            "" if row.is_required else f"`{row.default_text}`",
+            row.unit,
+            "taken over" if row.is_reloadable else "",
+        )
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def anchor(program: str, row: Option) -> str:
+    """Return the anchor of the section of an option."""
+    return heading(program, row).lower().replace(" ", "-")
+
+
+def heading(program: str, row: Option) -> str:
+    """Return the heading of the section of an option."""
+    name = row.name.replace("_", " ").capitalize()
+    return name if program == "q" else f"{name} of {program}"
+
+
+def _bare_flag(program: str, row: Option) -> str:
+    """Return the long flag of an option, without a value."""
+    flag = row.flags[-1] if row.is_flag else row.name.upper()
+    return flag if program == "q" else f"{program} {flag}"
+
+
+def _flags(program: str, row: Option) -> list[str]:
+    """Return how an option is written on the command line."""
+    lead = "" if program == "q" else f"{program} "
+    if not row.is_flag:
+        return [f"`{lead}{row.name.upper()}`"]
+    value = "" if row.kind is BOOLEAN else f" {row.kind.placeholder}"
+    return [f"`{lead}{flag}{value}`" for flag in row.flags]
+
+
+def section(program: str, row: Option) -> str:
     """Return what there is to say of one option."""
-    if option.kind is BOOLEAN:
-        flags = ", ".join(f"`{flag}`" for flag in option.flags)
-        flags += f"; `--no-{option.name.replace('_', '-')}` undoes the variable"
-    else:
-        flags = ", ".join(f"`{flag} {option.kind.placeholder}`" for flag in option.flags)
-    unit = f" {option.unit}" if option.unit else ""
+    flags = ", ".join(_flags(program, row))
+    if row.kind is BOOLEAN:
+        lead = "" if program == "q" else f"{program} "
+        flags += f"; `{lead}--no-{row.name.replace('_', '-')}` undoes the variable"
+    unit = f" {row.unit}" if row.unit else ""
+    default = "none: it has to be told" if row.is_required else f"`{row.default_text}`{unit}"
     return f"""
-## {option.name.replace("_", " ").capitalize()}
+### {heading(program, row)}
 
-{textwrap.fill(option.help, 100)}
+{textwrap.fill(row.help, 100)}
 
-- Flag: {flags}
-- Environment: `{option.variable}={option.kind.placeholder}`
-- Default: `{option.default_text}`{unit}
+- {"Flag" if row.is_flag else "Argument"}: {flags}
+- Environment: `{row.variable}={row.kind.placeholder}`
+- File: `{row.name} = {row.kind.toml_of(row.example)}`
+- Default: {default}
+- On SIGHUP: {"taken over" if row.is_reloadable else "a change waits for a restart"}
 """
 
 
 def main(file: str) -> None:
     """Write the page."""
-    Path(file).write_text(INTRODUCTION + "".join(map(section, OPTIONS)), encoding="utf-8")
+    parts = [INTRODUCTION]
+    tables: dict[str, type[Table]] = {"q": Config, "qrest": GatewayConfig}
+    for program, table in tables.items():
+        parts.extend(overview(program, table))
+        parts.extend(section(program, row) for row in table.options())
+    Path(file).write_text("".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

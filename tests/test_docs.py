@@ -10,7 +10,7 @@ from qmq.bin.q import main as q
 from qmq.bin.qrest import main as qrest
 from qmq.cli.command_process import VARIABLES
 from qmq.cli.commands import qcli
-from qmq.server.config import OPTIONS, Config
+from qmq.server.config import Config
 from tests import documents
 from tests.documents import ROOT, anchors, code, links, page, pages
 
@@ -18,6 +18,9 @@ PROGRAMS: dict[str, click.Command] = {"q": q, "qcli": qcli, "qrest": qrest}
 
 #: Whose option an option is that stands alone: the program that a page is about.
 SUBJECTS = {"docs/qcli.md": "qcli", "docs/gateway.md": "qrest", "docs/configuration.md": "q"}
+
+#: Others' programs that name ours among their arguments, and have options after that.
+FOREIGN = frozenset({"docker", "helm", "kubectl"})
 
 _OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 _VARIABLE = re.compile(r"\b(?:Q|QCLI|QREST)_[A-Z_]*[A-Z]")
@@ -55,10 +58,14 @@ def options_in(fragment: str) -> Iterator[tuple[str, str]]:
             program = "q"
         elif words and words[0].startswith("-"):
             program = ""
+        elif words and words[0] in FOREIGN:
+            program, words = "other", []
         else:
             program = next((name for name in names if name in PROGRAMS), None) or "other"
             # What stands before our program's name is not ours: an assignment, a prompt.
             words = words[names.index(program) :] if program in names else []
+            # Behind -- another program begins.
+            words = words[: words.index("--")] if "--" in words else words
         for option in _OPTION.findall(" ".join(words)):
             yield program, option
 
@@ -89,9 +96,12 @@ def test_options_exist() -> None:
 
 def test_environment_variables_exist() -> None:
     """Every variable is read by one of the programs."""
-    known = {option.variable for option in OPTIONS}
-    known |= {str(option.envvar) for option in qcli.params}
-    known |= {f"QREST_{option.name.upper()}" for option in qrest.params if option.name}
+    known = {
+        name
+        for each in PROGRAMS.values()
+        for option in each.params
+        for name in ([option.envvar] if isinstance(option.envvar, str) else option.envvar or ())
+    }
     # What `qcli work` tells a command: Q_TAG_ and a key are such a name, too.
     known |= VARIABLES
 
@@ -109,7 +119,7 @@ def test_targets_of_make_exist() -> None:
         (path, target)
         for path, text in pages().items()
         for fragment in code(text)
-        for target in re.findall(r"\bmake ([a-z][a-z-]*)", fragment)
+        for target in re.findall(r"(?<!tokens )\bmake ([a-z][a-z-]*)", fragment)
     }
 
     assert {target for _, target in named} >= {"run", "test"}
@@ -148,6 +158,7 @@ def test_broken_links_are_faults(text: str, faults: int) -> None:
     [
         ("README.md", "`q --listen :1 -d` `curl --nope` `--kill-after`", 0),
         ("README.md", "```sh\ncat x | .venv/bin/qcli add q -t a=b | jq --nope\n```", 0),
+        ("README.md", "`qcli work q -c 2 -- curl --nope`", 0),
         ("README.md", "`q --nope`", 1),
         ("README.md", "`q --tag`", 1),
         ("README.md", '`make run ARGS="--nope"`', 1),

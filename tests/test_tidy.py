@@ -115,7 +115,9 @@ def test_locks_name_no_registry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "groups"), [("dev", ["build", "lint", "test"]), ("run", [])], ids=["dev", "run"]
+    ("lock", "groups"),
+    [("dev", ["build", "docs", "lint", "test"]), ("run", [])],
+    ids=["dev", "run"],
 )
 def test_lock_holds_what_the_project_asks_for(lock: str, groups: list[str]) -> None:
     """A dependency that was added or raised is locked again."""
@@ -167,6 +169,12 @@ def test_unfinished_is_a_fault(mark: str) -> None:
 def test_foreign_word_is_a_fault(line: str) -> None:
     """A word of another queue is found in names and prose."""
     assert len([*tidy.foreign_words("a.md", line)]) == 1
+
+
+def test_translations_may_use_foreign_words() -> None:
+    """Who comes from another queue looks for its words."""
+    assert not [*tidy.foreign_words("docs/from-sqs.md", "receipt")]
+    assert [*tidy.foreign_words("docs/api.md", "receipt")]
 
 
 @pytest.mark.parametrize("line", ["Nack", "attribute", "snake", "receipts"])

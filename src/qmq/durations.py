@@ -26,6 +26,11 @@ class Durations:
         self._counts[bisect_left(_BOUNDS_S, took_s)] += 1
         self.total_s += took_s
 
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self._counts)
+
     def buckets(self) -> list[tuple[str, float]]:
         """Return how many took no longer than each bound, as Prometheus has it.
 

@@ -14,7 +14,7 @@ ADDRESS = "localhost:10002"
 
 #: What a line of an example prints: the comment behind it, or a comment line of its own
 #: after those.
-_PRINTS = re.compile(r"^(?: *(?:print|asyncio\.run)\(.*\)  )?# (.*)$", re.MULTILINE)
+PRINTS = re.compile(r"^(?: *(?:print|asyncio\.run)\(.*\)  )?# (.*)$", re.MULTILINE)
 
 PAGES = ["README.md", "docs/client.md", "docs/testing.md"]
 
@@ -36,4 +36,4 @@ def test_examples_do_what_they_say(path: str, bare_q: RunningQ) -> None:
         code = compile(text.replace(ADDRESS, bare_q.address), path, "exec", dont_inherit=True)
         with redirect_stdout(output):
             exec(code, namespace)  # noqa: S102 - That is what they are for.
-        assert output.getvalue().splitlines() == _PRINTS.findall(text), text
+        assert output.getvalue().splitlines() == PRINTS.findall(text), text

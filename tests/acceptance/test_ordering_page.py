@@ -17,7 +17,7 @@ ADDRESS = "localhost:10002"
 _PATIENCE_S = 60.0
 
 #: What a command of the page prints: the comment behind it, with a comma for each line break.
-_PRINTS = re.compile(r"^(qcli pop .*?) +# (.*)$", re.MULTILINE)
+PRINTS = re.compile(r"^(qcli pop .*?) +# (.*)$", re.MULTILINE)
 
 #: What a line of Python prints: the comment behind it.
 _PYTHON_PRINTS = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
@@ -59,7 +59,7 @@ def test_page_can_be_pasted(bare_q: RunningQ) -> None:
         assert block.language == "sh"
         printed = in_shell(bare_q, block.text)
         assert '"code"' not in printed
-        for command, expected in _PRINTS.findall(block.text):
+        for command, expected in PRINTS.findall(block.text):
             told += 1
             lines = "\n".join(expected.split(", "))
             assert f"{lines}\n" in printed, command

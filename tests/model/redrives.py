@@ -85,7 +85,9 @@ class World:
         self.jobs = queue(JOBS, limit=limit)
         self.queues = {each.info.id: each for each in (self.dead, self.jobs)}
         self.numbers = count(NEW)
-        self.redrive = begin("id", request, self.dead, now_ns=START_NS, seq=1_000)
+        self.redrive = begin(
+            "id", request, self.dead, now_ns=START_NS, steady_ns=START_NS, seq=1_000
+        )
 
     def look(self) -> list[tuple[int, Match | None]]:
         """Look at all that there is to look at."""

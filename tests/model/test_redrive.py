@@ -112,7 +112,7 @@ def test_redrive_is_for_what_is_there_when_it_starts() -> None:
         source.add(entry(seq, 100))
     leased(source)
 
-    redrive = begin("id", wanting(), source, now_ns=START_NS, seq=5)
+    redrive = begin("id", wanting(), source, now_ns=START_NS, steady_ns=START_NS, seq=5)
 
     assert (redrive.first_seq, redrive.last_seq, redrive.total) == (0, 5, 4)
     assert (redrive.state, redrive.message) == (RedriveState.RUNNING, "")
@@ -125,7 +125,10 @@ def test_redrive_is_for_what_is_there_when_it_starts() -> None:
 def test_age_is_that_when_the_redrive_starts(
     age_min_s: int, age_max_s: int | None, expected: int
 ) -> None:
-    """Its ends are included. However long the redrive takes, the same messages are meant."""
+    """Its ends are included. However long the redrive takes, the same messages are meant.
+
+    The clock that people set was set forward: that makes no message older.
+    """
     source = queue(DEAD)
     for age_s in (20, 10, 5):
         source.add(entry(START_NS - age_s * NS_PER_S, 100))
@@ -135,7 +138,14 @@ def test_age_is_that_when_the_redrive_starts(
         age_max_ns=None if age_max_s is None else age_max_s * NS_PER_S,
     )
 
-    redrive = begin("id", request, source, now_ns=START_NS, seq=START_NS)
+    redrive = begin(
+        "id",
+        request,
+        source,
+        now_ns=START_NS + 3_600 * NS_PER_S,
+        steady_ns=START_NS,
+        seq=START_NS,
+    )
 
     assert redrive.total == expected
 

@@ -358,6 +358,8 @@ async def test_replicas_are_counted_where_some_are_asked_for(trio: Trio) -> None
         trio.primary.query("ALTER SYSTEM SET synchronous_standby_names = ''")
         trio.primary.query("SELECT pg_reload_conf()")
         await _until_renewed(term, lambda: term.durability_max is Durability.FSYNC)
+        async with watching(of) as watch:
+            assert "--require-replicas asks for 2" in (await watch.next()).lacks_standbys
 
 
 async def _until_renewed(term: LeaderTerm, holds: Callable[[], bool]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from qmq.server.ops import is_loopback, ops_app
+from qmq.server.readiness import Probes
 
 Event = MutableMapping[str, Any]
 
@@ -15,10 +16,12 @@ class Ops:
 
     def __init__(self, *, quit_from_any: bool = False) -> None:
         self.quits = 0
+        self.probes = Probes(lambda: None)
         self._app = ops_app(
             render_metrics=lambda: b"up 1\n",
+            probes=self.probes,
             quit_process=self._quit,
-            quit_from_any=quit_from_any,
+            may_any_quit=lambda: quit_from_any,
         )
 
     def _quit(self) -> None:

@@ -126,6 +126,20 @@ class QueueInUse(QmqError):
     reason = "QUEUE_IN_USE"
 
 
+class Unauthenticated(QmqError):
+    """The server does not know who calls: there was no token, or none that it takes now."""
+
+    code = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
+
+
+class AccessDenied(QmqError):
+    """The caller has no right to what it asks for, or there is no such queue."""
+
+    code = "PERMISSION_DENIED"
+    reason = "PERMISSION_DENIED"
+
+
 class StoresDiffer(QmqError):
     """The queues of one atomic step live in different stores; nothing was done."""
 
@@ -235,6 +249,18 @@ class Overloaded(LimitReached):
     may_have_happened: bool = False
 
 
+class CallsExceeded(Overloaded):
+    """The caller makes more calls than it may, or from more connections; nothing was done."""
+
+    reason = "CALLS_EXCEEDED"
+
+
+class QuotaReached(LimitReached):
+    """The queues of a quota together hold as much as they may, or are as many."""
+
+    reason = "QUOTA_REACHED"
+
+
 class MessageTooLarge(LimitReached):
     """A message, or a request as a whole, is larger than the server carries."""
 
@@ -249,6 +275,22 @@ class Unavailable(QmqError):
 
     #: Whether the call may have taken effect all the same.
     may_have_happened: bool = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            message, code=code, reason=reason, metadata=metadata, retry_after_s=retry_after_s
+        )
+        if self.metadata.get("effect") == "none":
+            # The server says so, since nobody who could have done anything ever got the call.
+            self.may_have_happened = False
 
 
 class StoreFailed(Unavailable):
@@ -267,21 +309,6 @@ class NotLeading(Unavailable):
     """No server leads the cluster at the moment, or the one that did was succeeded meanwhile."""
 
     reason = "NOT_LEADING"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        reason: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(
-            message, code=code, reason=reason, metadata=metadata, retry_after_s=retry_after_s
-        )
-        # Not if the server says that none that leads ever got the call.
-        self.may_have_happened = self.metadata.get("effect") != "none"
 
 
 class DataLoss(QmqError):
@@ -305,6 +332,13 @@ class ServerBusy(Unavailable):
     may_have_happened = False
 
 
+class AccessChanged(Unavailable):
+    """What the caller may do has changed while it waited; nothing was done."""
+
+    reason = "ACCESS_CHANGED"
+    may_have_happened = False
+
+
 class ServerShuttingDown(Unavailable):
     """The server is shutting down; nothing was done."""
 
@@ -317,6 +351,10 @@ class ServerNotReached(Unavailable):
 
     reason = ""
     may_have_happened = False
+
+
+class HandshakeFailed(ServerNotReached):
+    """Somebody was there, and TLS with them failed: nothing was done. The message says why."""
 
 
 class ConnectionLost(Unavailable):

@@ -9,7 +9,8 @@ from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 from qmq.engine.adding import Adding
-from qmq.engine.queues import Queues
+from qmq.engine.places import Scope
+from qmq.engine.queues import Home, Queues
 from qmq.errors import (
     InvalidArgument,
     LimitReached,
@@ -32,7 +33,7 @@ from qmq.model.schedule import (
     settle,
     text_of,
 )
-from qmq.values import NS_PER_S, Store
+from qmq.values import NS_PER_S
 
 #: Seconds between two looks at the clock at most, since that may be set.
 _LOOK_S: Final = 10.0
@@ -150,10 +151,10 @@ class Scheduling:
             if (queue := self._queues.catalog.get(schedule.queue_id))
         ]
 
-    def replace(self, kind: Store, schedules: Iterable[tuple[str, str]]) -> None:
+    def replace(self, home: Home, schedules: Iterable[tuple[str, str]]) -> None:
         """Let the schedules of a store be those that it has read from disk anew, and go on."""
         for held in self._all():
-            if held.queue.info.store is kind:
+            if held.queue.info.home == home:
                 self._let_go(held, Changes())
         now_ns = self._queues.now_ns()
         for held in self._take(schedules):
@@ -224,11 +225,11 @@ class Scheduling:
         held = await self._get(reference, name)
         self._see_to_by_itself(held)
         state = held.state
-        await self._queues.stores[held.queue.info.store].settle()
+        await self._queues.home_of(held.queue).settle()
         return state
 
     async def list_page(
-        self, reference: str, page_size: int, page_token: str
+        self, reference: str, page_size: int, page_token: str, scope: Scope | None = None
     ) -> tuple[list[ScheduleState], str]:
         """Tell how far schedules are: in order of their queues' creation, and of their names.
 
@@ -237,6 +238,7 @@ class Scheduling:
             page_size: how many at most; 0 for as many as may be. Fewer are returned if a reply
                 carries no more.
             page_token: what the call before returned; empty for the first page.
+            scope: those of which queues, if it is of all; None stands for all.
 
         Returns:
             The schedules, and the token of the next page or "".
@@ -257,6 +259,8 @@ class Scheduling:
         last, more = after, ""
         room = self._queues.message_bytes_max
         for held in self._in_order(numbers, after):
+            if scope and not scope.covers(held.queue.info):
+                continue
             room -= _SCHEDULE_BYTES + len(held.schedule.plan.payload) + len(held.schedule.plan.tags)
             if page and (room < 0 or len(page) == (page_size or PAGE_SIZE_MAX)):
                 more = f"{last[0]}/{last[1]}"
@@ -288,7 +292,7 @@ class Scheduling:
             for held in list(of_queue.held.values()):
                 self._let_go(held, changes)
             del self._of[queue.number]
-            self._queues.leave_to_itself(self._queues.stores[queue.info.store].commit(changes))
+            self._queues.leave_to_itself(self._queues.home_of(queue).commit(changes))
 
     async def close(self) -> None:
         """Add nothing more, before the stores are closed."""
@@ -305,7 +309,7 @@ class Scheduling:
         held = self._find(queue, name)
         if held is None:
             # It may have been deleted this moment.
-            await self._queues.stores[queue.info.store].settle()
+            await self._queues.home_of(queue).settle()
             raise ScheduleNotFound(queue.info.id, name[:120])
         return held
 

@@ -57,7 +57,8 @@ class Catalog:
     """All queues of one server."""
 
     def __init__(self, queues_max: int = QUEUES_MAX) -> None:
-        self._queues_max = queues_max
+        #: How many queues there may be; with more, none is added.
+        self.queues_max = queues_max
         #: In order of creation, which is the order of `number`s as well.
         self._by_id: dict[str, Queue] = {}
         self._by_name: dict[str, Queue] = {}
@@ -107,12 +108,12 @@ class Catalog:
             check_name(name)
             if name in self._by_name:
                 raise NameTaken(name, self._by_name[name].info.id)
-        if len(self._by_id) >= self._queues_max:
+        if len(self._by_id) >= self.queues_max:
             raise LimitReached(
-                f"the server has reached queues_max of {self._queues_max} queues; delete some,"
+                f"the server has reached queues_max of {self.queues_max} queues; delete some,"
                 " or start q with a higher --queues-max",
                 "queues_max",
-                self._queues_max,
+                self.queues_max,
                 len(self._by_id),
             )
 
@@ -132,6 +133,11 @@ class Catalog:
     def source_of(self, queue: Queue) -> str | None:
         """Return the id of a queue whose dead letters go to this one, if any."""
         return min(self._sources.get(queue.info.id, ()), default=None)
+
+    def sources_of(self, reference: str) -> list[str]:
+        """List the ids of the queues whose dead letters go to a queue, if there is one."""
+        queue = self.get(reference)
+        return sorted(self._sources.get(queue.info.id, ())) if queue else []
 
     def _add_source(self, queue: Queue) -> None:
         if target := queue.info.settings.dead_letter_queue_id:

@@ -47,6 +47,14 @@ class Footprint:
         """How many bytes the messages take."""
         return (self.limit or _NO_LIMIT) - self.left
 
+    def limit_to(self, limit: int) -> None:
+        """Change how many bytes the messages may take; 0 for as many as they want.
+
+        What takes more already stays.
+        """
+        self.left += (limit or _NO_LIMIT) - (self.limit or _NO_LIMIT)
+        self.limit = limit
+
     def check(self, store: Store, count: int, size: int, *, known: int = 0, freed: int = 0) -> None:
         """Refuse messages for which there is no room.
 

@@ -73,6 +73,8 @@ class Redrive:
     request: RedriveRequest
     #: Where its queues live, and what is known of itself.
     store: Store
+    #: Which of a cluster's databases that is, as in `QueueInfo`.
+    shard: int = 0
     #: Nanoseconds since the Unix epoch, as is `ended_ns`.
     started_ns: int
     #: The sequence numbers that it has yet to look at, the last one included.
@@ -95,6 +97,11 @@ class Redrive:
     obstacle: str = ""
     #: The UUID of a queue that messages came from and that is gone; or empty.
     gone_queue_id: str = ""
+
+    @property
+    def home(self) -> tuple[Store, int]:
+        """Where its queues live, as `QueueInfo.home` has it."""
+        return self.store, self.shard
 
     @property
     def is_running(self) -> bool:
@@ -173,26 +180,36 @@ def check_target(source: QueueInfo, target: QueueInfo) -> None:
             f" {target.store.name}: a redrive moves messages within one store, so that none is"
             " ever lost or doubled on its way"
         )
+    if target.shard != source.shard:
+        raise StoresDiffer(
+            f"queue {source.id} and queue {target.id} live on different shards of the cluster: a"
+            " redrive moves messages within one, so that none is ever lost or doubled on its way;"
+            " make a target on the same one, by the tag shard"
+        )
 
 
-def begin(id_: str, request: RedriveRequest, source: Queue, *, now_ns: int, seq: int) -> Redrive:
+def begin(  # noqa: PLR0913 - Two clocks, each by name.
+    id_: str, request: RedriveRequest, source: Queue, *, now_ns: int, steady_ns: int, seq: int
+) -> Redrive:
     """Start a redrive.
 
     Args:
         id_: its UUID.
         request: what it is to do.
         source: the queue whose dead letters it moves.
-        now_ns: the moment.
+        now_ns: the moment by the clock that people set.
+        steady_ns: the moment by the clock that numbers messages.
         seq: a sequence number that is higher than that of any message, and lower than those
             of all that will come.
     """
     # The sequence number of a message is the moment at which it came.
-    first = 0 if request.age_max_ns is None else max(0, now_ns - request.age_max_ns)
-    last = min(seq, max(0, now_ns - request.age_min_ns)) if request.age_min_ns else seq
+    first = 0 if request.age_max_ns is None else max(0, steady_ns - request.age_max_ns)
+    last = min(seq, max(0, steady_ns - request.age_min_ns)) if request.age_min_ns else seq
     return Redrive(
         id=id_,
         request=request,
         store=source.info.store,
+        shard=source.info.shard,
         started_ns=now_ns,
         first_seq=first,
         last_seq=last,
@@ -414,7 +431,11 @@ class _Moves:
 
 def text_of(redrive: Redrive) -> str:
     """Write a redrive down, for a store to keep."""
-    return json.dumps(asdict(redrive), ensure_ascii=False)
+    known = asdict(redrive)
+    if not redrive.shard:
+        # So that those who know of no shards can read it.
+        del known["shard"]
+    return json.dumps(known, ensure_ascii=False)
 
 
 def redrive_of(text: str) -> Redrive:

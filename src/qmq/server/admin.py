@@ -1,6 +1,7 @@
 """Envoy's administration interface, on a Unix socket that only this user can open."""
 
 import http.client
+import re
 import socket
 import urllib.parse
 from pathlib import Path
@@ -39,6 +40,14 @@ class Admin:
         """Return Envoy's statistics as Prometheus text."""
         return self._call("GET", "/stats?format=prometheus")
 
+    def is_live(self) -> bool:
+        """Tell whether Envoy listens."""
+        try:
+            self._call("GET", "/ready")
+        except AdminError:
+            return False
+        return True
+
     def stop_accepting(self) -> None:
         """Close the API port, and ask clients to leave with their next reply."""
         self._call("POST", "/healthcheck/fail")
@@ -47,13 +56,22 @@ class Admin:
     def active(self, listener: str) -> int:
         """Count the requests and the reply bytes that a listener still has in hand."""
         prefix = f"http.{listener}.downstream_"
-        query = urllib.parse.quote(f"^http\\.{listener}\\.downstream_(rq_active|cx_tx_bytes)")
+        return sum(self._numbers(f"{prefix}rq_active", f"{prefix}cx_tx_bytes_buffered"))
+
+    def healthy(self, cluster: str) -> int:
+        """Count the addresses of an upstream cluster that answer, and say that they serve."""
+        return self._numbers(f"cluster.{cluster}.membership_healthy")[0]
+
+    def _numbers(self, *names: str) -> list[int]:
+        """Return statistics by their names, in order."""
+        pattern = "|".join(map(re.escape, names))
+        query = urllib.parse.quote(f"^({pattern})$")
         lines = self._call("GET", f"/stats?filter={query}").decode().splitlines()
         stats = dict(line.split(": ", 1) for line in lines)
         try:
-            return int(stats[prefix + "rq_active"]) + int(stats[prefix + "cx_tx_bytes_buffered"])
+            return [int(stats[name]) for name in names]
         except (KeyError, ValueError) as error:
-            raise AdminError(f"Envoy keeps no statistics of listener {listener}") from error
+            raise AdminError(f"Envoy keeps no statistics called {' and '.join(names)}") from error
 
     def _call(self, method: str, path: str) -> bytes:
         connection = _UnixConnection(self._socket_path)

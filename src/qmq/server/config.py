@@ -5,33 +5,50 @@ it. The command line (`options`), the environment, the JSON that reaches the ser
 process and docs/configuration.md all come from here.
 """
 
-import json
-import re
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
 
 from qmq import limits
+from qmq.observe.audit import TO_LOG, TO_NOTHING
+from qmq.server import exposure
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
-from qmq.store.postgres.dsn import Dsn
+from qmq.server.option_kinds import (
+    ACCESS,
+    ADDRESS,
+    ADVERTISE,
+    AUDIT_LOG,
+    BOOLEAN,
+    BY_LISTEN,
+    BY_MEMORY,
+    CACHE_BYTES,
+    CLIENT_CERT,
+    DATA,
+    FILE,
+    NO_ACCESS,
+    NO_CLUSTER,
+    NO_DATA,
+    NO_FILE,
+    NO_TRACES,
+    POSTGRES,
+    QUIT_FROM,
+    RATIO,
+    REQUEST_LOG,
+    TRACES_BY_ENVIRONMENT,
+    TRACES_TO,
+    ClientCert,
+    QuitFrom,
+    RequestLog,
+    seconds,
+    whole_number,
+)
+from qmq.server.option_table import Option, Table, option
+from qmq.store.postgres.dsn import Databases
 
-#: Which callers may end q over HTTP.
-QuitFrom = Literal["loopback", "any"]
-
-#: What `--data` takes for "no data directory".
-NO_DATA = "none"
-
-#: What `--postgres` takes for "no cluster".
-NO_CLUSTER = "none"
-
-#: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
-BY_MEMORY = "auto"
-
-#: What `--advertise` takes for "as `--listen` has it".
-BY_LISTEN = "auto"
+#: The options that make q ask callers who they are.
+REMEDY = "--access FILE"
 
 #: Stands for a data directory that was not told, until it is known whether there is one by default.
 _UNTOLD = Path("$XDG_STATE_HOME/q")
@@ -39,7 +56,6 @@ _UNTOLD = Path("$XDG_STATE_HOME/q")
 # The most that may be asked for: above these a value is a slip of the finger.
 _DRAIN_TIMEOUT_MAX_S = 3_600.0
 _QUEUES_MAX = 10_000_000
-_CACHE_BYTES_MAX = 1 << 40
 _MEMORY_MAX = 1 << 50
 _TRANSFER_TIMEOUT_MAX_S = 86_400
 _CALLS_MAX = 1_000_000
@@ -57,102 +73,6 @@ _CACHE_SHARE = 16
 #: become before calls are cut off.
 _HEAP_SHARE_PERCENT = 90
 
-_DIGITS = re.compile("[0-9]{1,20}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """How the values of an option are written and read."""
-
-    #: What stands for a value in the help text.
-    placeholder: str
-    #: Makes a value of its text; raises ValueError, saying what is wrong with it.
-    parse: Callable[[str], Any]
-    #: Makes of a value a text that `parse` reads.
-    format: Callable[[Any], str] = str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One row of the table: everything about a field of Config but its value."""
-
-    #: As on the command line, the long one last: `-d`, `--debug`.
-    flags: tuple[str, ...]
-    kind: Kind
-    #: What holds where no value is given, as a person would write it.
-    default_text: str
-    #: Makes the default, where its text only describes it.
-    make_default: Callable[[], Any] | None
-    #: Of a number; empty for everything else.
-    unit: str
-    #: What the option is for, in sentences.
-    help: str
-
-    @property
-    def name(self) -> str:
-        """The field of Config."""
-        return self.flags[-1].removeprefix("--").replace("-", "_")
-
-    @property
-    def variable(self) -> str:
-        """The environment variable, which counts where the flag is not given."""
-        return f"Q_{self.name.upper()}"
-
-    def default(self) -> Any:  # noqa: ANN401  # a value of the kind
-        """Return the value that holds where none is given."""
-        return self.make_default() if self.make_default else self.kind.parse(self.default_text)
-
-
-def _parse_boolean(text: str) -> bool:
-    match text.lower():
-        case "true" | "1":
-            return True
-        case "false" | "0":
-            return False
-        case _:
-            raise ValueError(f"{text!r} is neither true (or 1) nor false (or 0)")
-
-
-def _parse_data(text: str) -> Path | None:
-    if not text:
-        raise ValueError(f"'' names no directory; {NO_DATA} stands for no data directory")
-    return None if text == NO_DATA else Path(text)
-
-
-def _format_data(data: Path | None) -> str:
-    # A directory of that very name needs to be told from the word.
-    return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
-
-
-def _parse_postgres(text: str) -> Dsn | None:
-    return None if text == NO_CLUSTER else Dsn.parse(text)
-
-
-def _format_postgres(dsn: Dsn | None) -> str:
-    # The server process has to know the password.
-    return NO_CLUSTER if dsn is None else dsn.secret_text
-
-
-def _parse_advertise(text: str) -> Address | None:
-    if text == BY_LISTEN:
-        return None
-    address = Address.parse(text)
-    if address.is_every_host or not address.port:
-        raise ValueError(f"{text!r} is nowhere that others can connect to; write host:port")
-    return address
-
-
-def _format_advertise(address: Address | None) -> str:
-    return BY_LISTEN if address is None else str(address)
-
-
-def _parse_cache_bytes(text: str) -> int | None:
-    return None if text == BY_MEMORY else _CACHE_BYTES.parse(text)
-
-
-def _format_cache_bytes(count: int | None) -> str:
-    return BY_MEMORY if count is None else str(count)
-
 
 def _state_directory() -> Path:
     # Imported late: it takes longer than everything else here, and only the launcher needs it.
@@ -169,179 +89,196 @@ def _heap_share() -> int:
     return available_bytes() * _HEAP_SHARE_PERCENT // 100
 
 
-def _parse_quit_from(text: str) -> QuitFrom:
-    if text == "loopback":
-        return "loopback"
-    if text == "any":
-        return "any"
-    raise ValueError(f"{text!r} is neither loopback nor any")
-
-
-def _whole_number(minimum: int, maximum: int) -> Kind:
-    def parse(text: str) -> int:
-        # int() takes spaces, underscores and other scripts' digits as well.
-        if not (_DIGITS.fullmatch(text) and minimum <= int(text) <= maximum):
-            raise ValueError(f"{text!r} is not a whole number from {minimum} to {maximum}")
-        return int(text)
-
-    return Kind(placeholder="N", parse=parse)
-
-
-def _seconds(maximum: float) -> Kind:
-    def parse(text: str) -> float:
-        rule = f"{text!r} is not a number of seconds from 0 to {maximum:g}"
-        try:
-            seconds = float(text)
-        except ValueError:
-            raise ValueError(rule) from None
-        if not 0 <= seconds <= maximum:
-            raise ValueError(rule)
-        return seconds
-
-    # repr() keeps every digit, "g" would not.
-    return Kind(placeholder="SECONDS", parse=parse, format=lambda seconds: repr(float(seconds)))
-
-
-_CACHE_BYTES = _whole_number(0, _CACHE_BYTES_MAX)
-
-ADVERTISE = Kind(
-    placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
-)
-ADDRESS = Kind(placeholder="[HOST]:PORT", parse=Address.parse)
-BOOLEAN = Kind(
-    placeholder="true|false",
-    parse=_parse_boolean,
-    format=lambda value: "true" if value else "false",
-)
-CACHE_BYTES = Kind(
-    placeholder=f"N|{BY_MEMORY}", parse=_parse_cache_bytes, format=_format_cache_bytes
-)
-DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
-POSTGRES = Kind(placeholder=f"DSN|{NO_CLUSTER}", parse=_parse_postgres, format=_format_postgres)
-QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
-
-
-def _option(
-    *flags: str,
-    kind: Kind,
-    default_text: str,
-    help: str,  # noqa: A002  # what click calls it, too
-    unit: str = "",
-    make_default: Callable[[], Any] | None = None,
-) -> Any:  # noqa: ANN401  # like dataclasses.field: its result suits every type
-    """Make a field of Config."""
-    row = Option(
-        flags=flags,
-        kind=kind,
-        default_text=default_text,
-        make_default=make_default,
-        unit=unit,
-        help=help,
-    )
-    return field(default_factory=row.default, metadata={"option": row})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Table):
     """Everything q is told when it starts.
 
     Raises:
         ValueError: two options contradict each other; the message names them.
     """
 
-    listen: Address = _option(
+    listen: Address = option(
         "--listen",
         kind=ADDRESS,
         default_text=":10002",
-        help="Where gRPC, gRPC-Web and REST are served. Without a host: on all interfaces.",
+        help="Where gRPC, gRPC-Web and REST are served. Without a host: on all interfaces if"
+        " callers are asked who they are or with --insecure, otherwise on loopback.",
     )
-    metrics: Address = _option(
+    metrics: Address = option(
         "--metrics",
         kind=ADDRESS,
         default_text=":10003",
-        help="Where /metrics and /quitquitquit are served.",
+        help="Where /metrics and /quitquitquit are served. Without a host: as with --listen.",
     )
-    debug: bool = _option(
+    insecure: bool = option(
+        "--insecure",
+        kind=BOOLEAN,
+        default_text="false",
+        help="Let everyone who reaches q do everything. Without this, and as long as callers are"
+        " not asked who they are, q listens on loopback only.",
+    )
+    #: None: the ports speak no TLS. So with the key.
+    tls_cert: Path | None = option(
+        "--tls-cert",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The certificate that q shows, followed by those between it and its CA: with it, both"
+        " ports speak TLS alone. PEM; read again when it changes. See docs/tls.md.",
+    )
+    tls_key: Path | None = option(
+        "--tls-key",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The key of that certificate, without a passphrase.",
+    )
+    #: None: clients are asked for no certificates.
+    tls_client_ca: Path | None = option(
+        "--tls-client-ca",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The CAs of the certificates that clients have to show. Read again when it changes.",
+    )
+    tls_client_cert: ClientCert = option(
+        "--tls-client-cert",
+        kind=CLIENT_CERT,
+        default_text="required",
+        help="Whether clients without a certificate are refused, where there is a CA for such."
+        " optional: they are let in, and have to show something else, such as a token.",
+    )
+    #: None: there is no cluster, or it speaks no TLS.
+    tls_peer_ca: Path | None = option(
+        "--tls-peer-ca",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The CAs of the certificates of a cluster's q, by which they know each other.",
+    )
+    debug: bool = option(
         "-d",
         "--debug",
         kind=BOOLEAN,
         default_text="false",
+        is_reloadable=True,
         help="Log every call, and write the log for people rather than as JSON.",
     )
+    request_log: RequestLog = option(
+        "--request-log",
+        kind=REQUEST_LOG,
+        default_text="none",
+        help="Where a line for each request of the API port goes, with its method, path, status,"
+        " duration, bytes, caller and request id; never with payloads or tokens.",
+    )
+    #: None: nowhere.
+    traces_to: str | None = option(
+        "--traces-to",
+        kind=TRACES_TO,
+        default_text=NO_TRACES,
+        help="The OpenTelemetry collector that spans of calls are sent to, by OTLP over gRPC, such"
+        " as http://localhost:4317. Needs qmq[telemetry]. The word"
+        f" {TRACES_BY_ENVIRONMENT}: as the variable OTEL_EXPORTER_OTLP_ENDPOINT says; the other"
+        " OTEL_ variables count in any case.",
+    )
+    traces_sample: float = option(
+        "--traces-sample",
+        kind=RATIO,
+        default_text="0.1",
+        help="Which part of the calls is traced whose callers do not say whether to, from 0 to 1.",
+    )
+    #: None: nobody is asked who calls.
+    access: Path | None = option(
+        "--access",
+        kind=ACCESS,
+        default_text=NO_ACCESS,
+        help="A file that says who may call, and who may do what to which queues; see"
+        " docs/access.md. It is read again whenever it changes. `q tokens make` makes one. The word"
+        f" {NO_ACCESS}: whoever reaches the ports may do everything.",
+    )
+    audit_log: str = option(
+        "--audit-log",
+        kind=AUDIT_LOG,
+        default_text=TO_LOG,
+        help="With --access, where it is noted who changed what, and who was refused: a file of"
+        f" lines of JSON, or the word {TO_LOG}: q's own log, or {TO_NOTHING}: nowhere.",
+    )
     #: None: there is no data directory.
-    data: Path | None = _option(
+    data: Path | None = option(
         "--data",
         kind=DATA,
         default_text="$XDG_STATE_HOME/q",
         make_default=lambda: _UNTOLD,
+        example="/var/lib/q",
         help=f"Where DISK queues live; made if it is missing. The word {NO_DATA}: nowhere, there"
         " are no DISK queues. $XDG_STATE_HOME is ~/.local/state unless set. With --postgres there"
         " is no data directory.",
     )
     #: None: there is no cluster.
-    postgres: Dsn | None = _option(
+    postgres: Databases | None = option(
         "--postgres",
         kind=POSTGRES,
         default_text=NO_CLUSTER,
         help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
         " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
-        " one is the primary. Better by the variable, since others may see a command line. See"
-        f" docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+        " one is the primary. Given several times, or several in the variable with spaces between"
+        " them, the queues are divided among them; each but the first has a name then,"
+        " NAME=postgresql://..., and keeps it. Better by the variable, since others may see a"
+        f" command line. See docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
     )
     #: None: as `advertised` says.
-    advertise: Address | None = _option(
+    advertise: Address | None = option(
         "--advertise",
         kind=ADVERTISE,
         default_text=BY_LISTEN,
         help="Where the other q of the cluster reach this one. The word"
         f" {BY_LISTEN}: where it listens, by this machine's name if that is on all interfaces.",
     )
-    require_replicas: int = _option(
+    require_replicas: int = option(
         "--require-replicas",
-        kind=_whole_number(0, _REPLICAS_MAX),
+        kind=whole_number(0, _REPLICAS_MAX),
         default_text="0",
         unit="standbys",
         help="How many synchronous standbys the database must have for q to change CLUSTER queues;"
         " with fewer, changes are refused.",
     )
-    postgres_unsynced: bool = _option(
+    postgres_unsynced: bool = option(
         "--postgres-unsynced",
         kind=BOOLEAN,
         default_text="false",
         help="Take a PostgreSQL also if its fsync or full_page_writes is off, so that a power"
         " failure can lose what was acknowledged, and all else. For tests only.",
     )
-    quit_from: QuitFrom = _option(
+    quit_from: QuitFrom = option(
         "--quit-from",
         kind=QUIT_FROM,
         default_text="loopback",
+        is_reloadable=True,
         help="Who may end q with POST /quitquitquit: callers on this machine, or any caller.",
     )
     #: Seconds.
-    drain_timeout: float = _option(
+    drain_timeout: float = option(
         "--drain-timeout",
-        kind=_seconds(_DRAIN_TIMEOUT_MAX_S),
+        kind=seconds(_DRAIN_TIMEOUT_MAX_S),
         default_text="10",
         unit="seconds",
+        is_reloadable=True,
         help="How long a shutdown waits for the requests in flight.",
     )
-    message_bytes_max: int = _option(
+    message_bytes_max: int = option(
         "--message-bytes-max",
-        kind=_whole_number(1, limits.JOURNAL_PENDING_BYTES_MAX),
+        kind=whole_number(1, limits.JOURNAL_PENDING_BYTES_MAX),
         default_text=str(limits.MESSAGE_BYTES_MAX),
         unit="bytes",
         help="The largest reply that carries a message, and so the largest message, payload and"
         " tags together. gRPC clients refuse replies above 4 MiB unless told otherwise.",
     )
-    queues_max: int = _option(
+    queues_max: int = option(
         "--queues-max",
-        kind=_whole_number(1, _QUEUES_MAX),
+        kind=whole_number(1, _QUEUES_MAX),
         default_text=str(limits.QUEUES_MAX),
         unit="queues",
+        is_reloadable=True,
         help="How many queues there may be at a time.",
     )
     #: None: as much as `cache_bytes` says.
-    cache_bytes_max: int | None = _option(
+    cache_bytes_max: int | None = option(
         "--cache-bytes-max",
         kind=CACHE_BYTES,
         default_text=BY_MEMORY,
@@ -349,54 +286,59 @@ class Config:
         f" {BY_MEMORY}: a sixteenth of --memory-max, but at least"
         f" {limits.CACHE_BYTES_MIN >> 20} MiB and at most {limits.CACHE_BYTES_MAX >> 20} MiB.",
     )
-    memory_max: int = _option(
+    memory_max: int = option(
         "--memory-max",
-        kind=_whole_number(0, _MEMORY_MAX),
+        kind=whole_number(0, _MEMORY_MAX),
         default_text="60 % of what the control group or the machine has",
         make_default=_memory_share,
         unit="bytes",
+        is_reloadable=True,
+        example="4294967296",
         help="How much memory the messages of all queues may take; what would be more is refused."
         " 0: as much as there is. What counts as how much is told in docs/operations.md.",
     )
 
-    connections_max: int = _option(
+    connections_max: int = option(
         "--connections-max",
-        kind=_whole_number(1, _CONNECTIONS_MAX),
+        kind=whole_number(1, _CONNECTIONS_MAX),
         default_text=str(limits.CONNECTIONS_MAX),
         unit="connections",
         help="How many connections clients may have open; more are closed at once. The limit of"
         " open files bounds it as well.",
     )
-    calls_max: int = _option(
+    calls_max: int = option(
         "--calls-max",
-        kind=_whole_number(1, _CALLS_MAX),
+        kind=whole_number(1, _CALLS_MAX),
         default_text=str(limits.CALLS_MAX),
         unit="calls",
+        is_reloadable=True,
         help="How many calls may be under way, those that wait for messages and streams included;"
         " more are refused.",
     )
-    transfer_bytes_max: int = _option(
+    transfer_bytes_max: int = option(
         "--transfer-bytes-max",
-        kind=_whole_number(1, _MEMORY_MAX),
+        kind=whole_number(1, _MEMORY_MAX),
         default_text=str(limits.TRANSFER_BYTES_MAX),
         unit="bytes",
+        is_reloadable=True,
         help="How much requests larger than 256 KiB may take together, while they come in and are"
         " worked on, and as much again replies that are not read yet; more are refused, or wait.",
     )
-    transfer_timeout: int = _option(
+    transfer_timeout: int = option(
         "--transfer-timeout",
-        kind=_whole_number(1, _TRANSFER_TIMEOUT_MAX_S),
+        kind=whole_number(1, _TRANSFER_TIMEOUT_MAX_S),
         default_text=str(limits.TRANSFER_TIMEOUT_S),
         unit="seconds",
         help="How long a request may take to come in, and a reply to be read, before the call is"
         " ended. Waiting for messages does not count.",
     )
-    heap_max: int = _option(
+    heap_max: int = option(
         "--heap-max",
-        kind=_whole_number(0, _MEMORY_MAX),
+        kind=whole_number(0, _MEMORY_MAX),
         default_text="90 % of what the control group or the machine has",
         make_default=_heap_share,
         unit="bytes",
+        example="6442450944",
         help="How large the heap may become before calls are cut off, those first for which most is"
         " buffered. 0: none are. docs/operations.md tells what is in it.",
     )
@@ -405,21 +347,70 @@ class Config:
         if self.data is _UNTOLD:
             # What a frozen object does not know before, it may still be made with.
             object.__setattr__(self, "data", None if self.postgres else _state_directory())
-        self._check_cluster()
+        super(Config, self).__post_init__()
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        yield from self._contradictions_of_exposure()
+        yield from self._contradictions_of_tls()
+        yield from self._contradictions_of_a_cluster()
+        if not self.access and self.audit_log not in {TO_LOG, TO_NOTHING}:
+            yield (
+                f"--audit-log {self.audit_log} needs --access: without that nobody is asked who"
+                " calls"
+            )
         if self.listen.overlaps(self.metrics):
-            raise ValueError(
-                f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
+            yield f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
+
+    def _contradictions_of_exposure(self) -> Iterator[str]:
+        for name, address in (("--listen", self.listen), ("--metrics", self.metrics)):
+            yield from exposure.faults(name, address, is_open=self.is_open, remedy=REMEDY)
+        if self.postgres and not self.listen.host and not self.is_open:
+            yield (
+                f"--listen {self.listen} is on loopback only, where the other q of the cluster do"
+                f" not reach this one: give {REMEDY} to ask callers who they are, --insecure to"
+                " let everyone do everything, or --listen"
+                f" {Address(exposure.LOOPBACK, self.listen.port)} if all q run on this machine"
             )
 
-    def _check_cluster(self) -> None:
+    def _contradictions_of_tls(self) -> Iterator[str]:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            yield "--tls-cert and --tls-key go together: give both, or neither"
+        cas = {"--tls-client-ca": self.tls_client_ca, "--tls-peer-ca": self.tls_peer_ca}
+        for name, path in cas.items():
+            if path and not self.tls_cert:
+                yield f"{name} needs TLS: give --tls-cert and --tls-key as well"
+        if self.tls_client_cert == "optional" and not self.tls_client_ca:
+            yield "--tls-client-cert optional says nothing without --tls-client-ca"
+        if self.tls_peer_ca and not self.postgres:
+            yield "--tls-peer-ca is for a cluster, and there is none without --postgres"
+        if self.postgres and self.tls_client_ca:
+            yield (
+                "--postgres and --tls-client-ca exclude each other: the leader sees the"
+                " certificates of those q that send calls on, not of their clients; have clients"
+                " show tokens, see docs/tls.md"
+            )
+        if self.postgres and self.tls_cert and not self.tls_peer_ca:
+            yield (
+                "--postgres with --tls-cert needs --tls-peer-ca: the CA by which this q knows"
+                " whoever leads the cluster"
+            )
+
+    def _contradictions_of_a_cluster(self) -> Iterator[str]:
         if self.postgres and self.data:
-            raise ValueError(
+            yield (
                 f"--data {self.data} and --postgres exclude each other: DISK queues belong to one"
                 " machine, and every q of a cluster answers for all queues; leave one out"
             )
         if not self.postgres and (self.advertise or self.require_replicas):
             name = "--advertise" if self.advertise else "--require-replicas"
-            raise ValueError(f"{name} is for a cluster, and there is none without --postgres")
+            yield f"{name} is for a cluster, and there is none without --postgres"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines are let in: callers are asked who they are, or nobody minds."""
+        asks = self.tls_client_ca is not None and self.tls_client_cert == "required"
+        return self.insecure or self.access is not None or asks
 
     @property
     def advertised(self) -> Address:
@@ -437,26 +428,6 @@ class Config:
         share = (self.memory_max or _memory_share()) // _CACHE_SHARE
         return min(max(share, limits.CACHE_BYTES_MIN), limits.CACHE_BYTES_MAX)
 
-    def to_json(self) -> str:
-        """Write the configuration as a JSON object of texts, one for each option."""
-        texts = {option.name: option.kind.format(getattr(self, option.name)) for option in OPTIONS}
-        return json.dumps(texts)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
-        return cls.from_texts(json.loads(text))
-
-    @classmethod
-    def from_texts(cls, texts: Mapping[str, str]) -> Self:
-        """Make a configuration of options by name, as text; those left out have their defaults.
-
-        Raises:
-            ValueError: a text breaks its option's rule, or two contradict each other.
-        """
-        kinds = {option.name: option.kind for option in OPTIONS}
-        return cls(**{name: kinds[name].parse(text) for name, text in texts.items()})
-
 
 #: The table, in the order in which help and reference list it.
-OPTIONS: tuple[Option, ...] = tuple(each.metadata["option"] for each in fields(Config))
+OPTIONS: tuple[Option, ...] = Config.options()

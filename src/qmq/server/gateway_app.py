@@ -12,15 +12,20 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
+from qmq.observe.certificates import CertificateCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import process_registry, render
-from qmq.server.admin import Admin
-from qmq.server.gateway import SETTINGS_VARIABLE, Settings
-from qmq.server.launch import RUNTIME_DIRECTORY_VARIABLE, admin_socket
+from qmq.server import exposure
+from qmq.server.admin import Admin, AdminError
+from qmq.server.gateway_config import REMEDY, GatewayConfig
+from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import OPS_PATHS, ops_app
+from qmq.server.readiness import Probes
+from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.shutdown import Shutdown, request_shutdown
+from qmq.server.tls import Tls
 from qmq.transport.asgi import Receive, Scope, Send
-from qmq.transport.envoy.bootstrap import GATEWAY
+from qmq.transport.envoy.bootstrap import GATEWAY, SERVER
 from qmq.transport.pages import answer_without_call
 
 _log = logging.getLogger(__name__)
@@ -33,18 +38,22 @@ class Gateway:
     """The Python side of one gateway."""
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
-        self._settings = Settings.from_json(environment[SETTINGS_VARIABLE])
+        self._config = GatewayConfig.from_json(environment[CONFIG_VARIABLE])
+        self._origin = Origin.from_json(environment[ORIGIN_VARIABLE])
         self._runtime = Path(environment[RUNTIME_DIRECTORY_VARIABLE])
-        self._addresses = {
-            "listen": environment["QREST_LISTEN"],
-            "server": environment["QREST_SERVER"],
-        }
-        configure_logs(debug=self._settings.debug)
+        configure_logs(debug=self._config.debug)
         registry = process_registry()
+        expiries = Tls.of_gateway(self._config, self._runtime).watch()
+        registry.register(CertificateCollector(expiries))
+        self._admin = Admin(admin_socket(self._runtime))
+        # Its event loop serves probes themselves, so that who gets an answer knows that it runs.
+        self._probes = Probes(lambda: None)
+        self._probes.watch("server", self._server_trouble)
         self._ops = ops_app(
             render_metrics=lambda: render(registry),
+            probes=self._probes,
             quit_process=request_shutdown,
-            quit_from_any=False,
+            may_any_quit=lambda: False,
         )
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,21 +71,44 @@ class Gateway:
         """Follow the lifespan protocol."""
         await receive()
         Shutdown(
-            admin=Admin(admin_socket(self._runtime)),
+            admin=self._admin,
             listeners=(GATEWAY,),
             in_flight=lambda: 0,  # Envoy counts them all.
-            drain=self._limit_shutdown,
-            drain_timeout_s=self._settings.close_after_s,
+            drain=self._begin_shutdown,
+            drain_timeout_s=lambda: self._config.close_after,
+            reload=Reloading(self._config, self._origin, take_over=self._take_over).reload,
         ).start()
-        _log.info("serving", extra={**self._addresses, "pid": os.getpid()})
+        config = self._config
+        listen = exposure.narrowed(config.listen, is_open=config.is_open)
+        where = {"listen": str(listen), "server": str(config.server)}
+        _log.info("serving", extra={**where, "pid": os.getpid()})
+        if listen != config.listen:
+            _log.info(exposure.ON_LOOPBACK.format(remedy=REMEDY))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         shutil.rmtree(self._runtime, ignore_errors=True)
         _log.info("stopped")
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _limit_shutdown(self) -> None:
-        limit = threading.Timer(self._settings.kill_after_s, self._kill)
+    def _take_over(self, config: GatewayConfig) -> None:
+        self._config = config
+
+    def _server_trouble(self) -> str:
+        """Say what is wrong with the server that calls go to, if anything is."""
+        try:
+            is_well = self._admin.healthy(SERVER) > 0
+        except AdminError as error:
+            return str(error)
+        server = self._config.server
+        return (
+            ""
+            if is_well
+            else f"the server {server} does not answer, or says that it does not serve"
+        )
+
+    def _begin_shutdown(self) -> None:
+        self._probes.drain()
+        limit = threading.Timer(self._config.kill_after, self._kill)
         limit.daemon = True
         limit.start()
 

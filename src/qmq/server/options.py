@@ -1,12 +1,27 @@
-"""The options of a click command, made of the table in `config`."""
+"""The options of a click command, made of a table of options: `Config`, say.
+
+A flag counts before its environment variable, that before the configuration file, and that before
+the default.
+"""
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from qmq.server.config import BOOLEAN, OPTIONS, Config, Kind, Option
+from qmq.server.config_file import ConfigFile, FaultyFile, read_config_file
+from qmq.server.option_kinds import BOOLEAN, Kind
+from qmq.server.option_table import Option, Table
+from qmq.server.reloading import Origin
+
+#: Where the configuration file is kept until the options are read.
+_FILE: Final = "qmq.config_file"
+
+_TableT = TypeVar("_TableT", bound=Table)
 
 
 class Value(click.ParamType[Any]):
@@ -31,41 +46,174 @@ class Value(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-def config_options(run: Callable[[Config], None]) -> Callable[..., None]:
-    """Decorate a click command: it gets every option of q, and is called with one Config.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told(Generic[_TableT]):
+    """What a program was told, by whatever means."""
 
-    A value that breaks its option's rule, from the command line or the environment, is a
-    usage error that names the option, the value and the rule; q then exits with status 2.
-    """
+    table: type[_TableT]
+    #: By option name.
+    values: Mapping[str, Any]
+    #: Where each value comes from, by option name: `flag`, `variable Q_DEBUG`,
+    #: `/etc/q/q.toml:3`, `default`.
+    sources: Mapping[str, str]
+    #: By option name, as text: what flags and variables say, so that the file does not count.
+    fixed: Mapping[str, str]
+    #: None: there is none, or it is faulty.
+    file: ConfigFile | None
+    #: What is wrong with the file.
+    fault: FaultyFile | None
 
-    @functools.wraps(run)
-    def run_with(**values: Any) -> None:  # noqa: ANN401  # the fields of Config
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from, to find out later what has changed."""
+        return Origin(file=self.file.path if self.file else None, fixed=self.fixed)
+
+    def config(self) -> _TableT:
+        """Return what the program is to do.
+
+        Raises:
+            click.UsageError: options contradict each other, or the file is faulty.
+        """
+        if self.fault:
+            raise click.UsageError(self.fault.message)
         try:
-            config = Config(**values)
+            return self.table(**self.values)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        run(config)
 
-    command: Callable[..., None] = run_with
-    # The decorator applied last is the option listed first.
-    for option in reversed(OPTIONS):
-        command = _click_option(option)(command)
-    return command
+
+def options_of(
+    table: type[_TableT],
+) -> Callable[[Callable[[Told[_TableT]], None]], Callable[..., None]]:
+    """Make a decorator of click commands: they get every option of a table, and `--config`.
+
+    The command is called with what it was told. A value that breaks its option's rule, from
+    the command line or the environment, is a usage error that names the option, the value and
+    the rule; the program then exits with status 2.
+    """
+
+    def decorate(run: Callable[[Told[_TableT]], None]) -> Callable[..., None]:
+        @functools.wraps(run)
+        def run_with(**values: Any) -> None:  # noqa: ANN401  # the fields of the table
+            run(_told(table, values))
+
+        command: Callable[..., None] = run_with
+        # The decorator applied last is the option listed first.
+        for option in reversed(table.options()):
+            command = _click_option(option)(command)
+        return _file_option(table)(command)
+
+    return decorate
+
+
+def _told(table: type[_TableT], values: Mapping[str, Any]) -> Told[_TableT]:
+    context = click.get_current_context()
+    read = context.meta.get(_FILE)
+    file = read if isinstance(read, ConfigFile) else None
+    sources, fixed = {}, {}
+    for option in table.options():
+        name = option.name
+        match context.get_parameter_source(name):
+            case ParameterSource.COMMANDLINE:
+                sources[name] = "flag" if option.is_flag else "argument"
+            case ParameterSource.ENVIRONMENT:
+                sources[name] = f"variable {option.variable}"
+            case ParameterSource.DEFAULT_MAP if file:
+                sources[name] = f"{file.path}:{file.lines[name]}"
+                continue
+            case _:
+                sources[name] = "default"
+                continue
+        fixed[name] = option.kind.format(values[name])
+    return Told(
+        table=table,
+        values=values,
+        sources=sources,
+        fixed=fixed,
+        file=file,
+        fault=read if isinstance(read, FaultyFile) else None,
+    )
+
+
+def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def read(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+        if path is None:
+            return
+        try:
+            # Where it is must not depend on where the program is, when it is read anew.
+            file = read_config_file(path.absolute(), table)
+        except FaultyFile as error:
+            # Told by those only who want to know what is in the file.
+            context.meta[_FILE] = error
+        else:
+            context.meta[_FILE] = file
+            repeated = {row.name for row in table.options() if row.kind.is_repeated}
+            context.default_map = {
+                name: (text,) if name in repeated else text for name, text in file.texts.items()
+            }
+
+    prefix = table.options()[0].prefix
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar=f"{prefix}_CONFIG",
+        show_envvar=True,
+        expose_value=False,
+        # Before the options for which it has values.
+        is_eager=True,
+        callback=read,
+        help="A TOML file that has what neither flags nor variables say. Read again on SIGHUP.",
+    )
+
+
+def together(kind: Kind) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Any]:
+    """Return what reads all texts of an option that may be given several times, as one value."""
+
+    def read(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a value of the kind
+        return Value(kind).convert(" ".join(texts), parameter, context)
+
+    return read
+
+
+def _type_of(option: Option) -> click.ParamType[Any]:
+    if option.kind.is_repeated:
+        return click.STRING
+    # Click takes its own reader of booleans and no other for a flag of two forms.
+    return click.BOOL if option.kind is BOOLEAN else Value(option.kind)
+
+
+def _default_of(option: Option) -> Any:  # noqa: ANN401  # as click has it
+    if option.kind is BOOLEAN:
+        return option.default()
+    if option.kind.is_repeated:
+        return (option.default_text,)
+    return option.make_default or option.default_text
 
 
 def _click_option(option: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    is_flag = option.kind is BOOLEAN
+    if not option.is_flag:
+        return click.argument(
+            option.name,
+            metavar=option.name.upper(),
+            type=Value(option.kind),
+            envvar=option.variable,
+        )
+    is_switch = option.kind is BOOLEAN
     *short, long = option.flags
     return click.option(
         *short,
         # So that the command line can take back what the environment says.
-        f"{long}/--no-{long.removeprefix('--')}" if is_flag else long,
-        # Click takes its own reader of booleans and no other for a flag of two forms.
-        type=click.BOOL if is_flag else Value(option.kind),
-        is_flag=is_flag,
-        metavar=None if is_flag else option.kind.placeholder,
-        default=option.default() if is_flag else option.make_default or option.default_text,
-        show_default=option.default_text if option.make_default else True,
+        f"{long}/--no-{long.removeprefix('--')}" if is_switch else long,
+        type=_type_of(option),
+        is_flag=is_switch,
+        multiple=option.kind.is_repeated,
+        callback=together(option.kind) if option.kind.is_repeated else None,
+        metavar=None if is_switch else option.kind.placeholder,
+        default=_default_of(option),
+        show_default=option.default_text
+        if option.make_default or option.kind.is_repeated
+        else True,
         envvar=option.variable,
         show_envvar=True,
         help=option.help,

@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from qmq.server.admin import Admin, AdminError
+from qmq.server.systemd import (
+    READY,
+    STOPPING,
+    is_under_systemd,
+    tell_systemd,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +43,10 @@ class Shutdown:
     in_flight: Callable[[], int]
     #: Called once when draining begins, from the signal thread.
     drain: Callable[[], None]
-    drain_timeout_s: float
+    #: Seconds; asked when draining begins.
+    drain_timeout_s: Callable[[], float]
+    #: Called on HUP, from the signal thread.
+    reload: Callable[[], None]
     #: Called when nothing is in flight: from then on the application refuses calls that
     #: come on open connections, so that none takes effect without an answer.
     close: Callable[[], None] = lambda: None
@@ -49,15 +58,24 @@ class Shutdown:
         return thread
 
     def _wait_for_signals(self) -> None:
+        if is_under_systemd():
+            while not self.admin.is_live():
+                time.sleep(_LOOK_AGAIN_S)
+            tell_systemd(READY)
         while (number := signal.sigwait(HANDLED_SIGNALS)) == signal.SIGHUP:
-            _log.info("nothing to reload")
+            try:
+                self.reload()
+            except Exception:  # noqa: BLE001
+                # Whatever is wrong with it, nobody else takes the signals.
+                _log.exception("cannot reload")
         _log.info("shutting down", extra={"signal": signal.Signals(number).name})
+        tell_systemd(STOPPING)
         self._drain()
         self._exit()
 
     def _drain(self) -> None:
         """Wait until nothing is in flight, the time is up, or another signal comes."""
-        deadline = time.monotonic() + self.drain_timeout_s
+        deadline = time.monotonic() + self.drain_timeout_s()
         try:
             self.drain()
             self.admin.stop_accepting()

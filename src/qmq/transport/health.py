@@ -46,8 +46,11 @@ class HealthService:
             is_serving: whether it is healthy.
             service: which one; None stands for all.
         """
+        before = dict(self._is_serving)
         for each in self._is_serving if service is None else (service,):
             self._is_serving[each] = is_serving and not self._is_stopped
+        if self._is_serving == before and not self._is_stopped:
+            return
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import apsw
 
-from qmq.errors import DiskFull
+from qmq.errors import DiskFull, StoreFailed
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.footprint import Footprint
 from qmq.store.journalled import INDEX_BYTES, JournalledStore
@@ -171,7 +171,7 @@ class DiskStore(JournalledStore[Journal]):
     @property
     def takes_only_reads(self) -> bool:
         """Whether all is as it is on disk, and nothing can be changed until there is room."""
-        return self._journal.takes_only_reads
+        return self._journal.refusal is not None and self._journal.failure is None
 
     async def reload(self) -> None:
         """Forget all that is not on disk, and take only reads from then on.
@@ -278,9 +278,14 @@ class DiskStore(JournalledStore[Journal]):
 
     def figures(self) -> DiskFigures:
         """How the disk does, at this moment."""
-        journal = self._journal
-        takes_changes = journal.failure is None and not journal.takes_only_reads
-        return journal.figures._replace(failures=self._failures, takes_changes=takes_changes)
+        return self._journal.figures._replace(
+            failures=self._failures, takes_changes=self.refusal is None
+        )
+
+    @property
+    def refusal(self) -> StoreFailed | DiskFull | None:
+        """Why DISK queues cannot be changed now; None if they can. Any thread may ask."""
+        return self._journal.refusal
 
     @property
     def is_idle(self) -> bool:

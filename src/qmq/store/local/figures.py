@@ -22,6 +22,9 @@ class DiskFigures(NamedTuple):
     rows_left: int
     #: Messages that turned out to be damaged on disk when they were read.
     damaged: int
+    #: Batches of changes that wait for the disk, and what they take.
+    under_way: int = 0
+    pending_bytes: int = 0
     #: How often a write failed.
     failures: int = 0
     #: Whether changes are taken: no write has failed, or the disk has room again since.

@@ -145,9 +145,9 @@ class Journal:
         self._checkpointer.go_on_after(before._checkpointer)
 
     @property
-    def takes_only_reads(self) -> bool:
-        """Whether it takes nothing else, and has not failed."""
-        return self._only_reads is not None and self._failure is None
+    def refusal(self) -> StoreFailed | DiskFull | None:
+        """Why nothing can be changed now, be it for good or not; None if all is well."""
+        return self._failure or self._only_reads
 
     def take_changes(self) -> None:
         """Take all from now on, rather than only reads."""
@@ -181,6 +181,8 @@ class Journal:
             checkpoint_stop_s=checkpointer.writer_seconds,
             rows_left=self._sweeper.count,
             damaged=self._damaged,
+            under_way=len(self._under_way),
+            pending_bytes=sum(each.bytes for each in (*self._under_way, self._gathering)),
         )
 
     @property

@@ -1,0 +1,52 @@
+"""What pages for newcomers tell people to paste does what they say.
+
+What stands under "Before" is about another queue, and only read; so is what has a prompt.
+"""
+
+import ast
+
+import pytest
+
+from tests.acceptance.running import RunningQ
+from tests.acceptance.test_examples import PRINTS as PYTHON_PRINTS
+from tests.acceptance.test_ordering_page import PRINTS, in_python, in_shell
+from tests.documents import Block, blocks, page, section
+
+PAGES = [f"docs/from-{name}.md" for name in ("redis", "sqs", "beanstalkd", "celery", "rabbitmq")]
+
+
+@pytest.mark.parametrize("path", ["docs/tutorial.md", *PAGES])
+def test_page_can_be_pasted(path: str, bare_q: RunningQ) -> None:
+    """From the top to the bottom, on one server; what prints something prints what is said."""
+    text = page(path)
+    before = blocks(section(text, "Before")) if path in PAGES else []
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    told = 0
+    for block in blocks(text):
+        match block:
+            case Block("python") if block in before:
+                ast.parse(block.text)
+            case Block("python"):
+                expected = PYTHON_PRINTS.findall(block.text)
+                assert in_python(bare_q, block.text, namespace).splitlines() == expected, block.text
+                told += len(expected)
+            case Block("sh"):
+                printed = in_shell(bare_q, block.text)
+                for _, line in PRINTS.findall(block.text):
+                    assert f"{line}\n" in printed
+                    told += 1
+            case _:
+                assert block.language == "console"
+
+    assert told >= 2
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_tells_what_one_loses(path: str) -> None:
+    """Each has what is called what, what is different, and what there is only elsewhere."""
+    text = page(path)
+
+    assert blocks(section(text, "Before"))
+    assert section(text, "What is called what").count("\n| ") > 10
+    assert section(text, "What is different").count("\n- **") >= 4
+    assert section(text, "What you lose").count("\n- **") >= 3
