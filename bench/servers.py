@@ -46,14 +46,16 @@ class Running:
 
 
 @contextlib.contextmanager
-def running_q(data: Path, python: str = sys.executable) -> Iterator[Running]:
+def running_q(
+    data: Path, python: str = sys.executable, environment: dict[str, str] | None = None
+) -> Iterator[Running]:
     """Run q on a data directory of its own, as it is installed for an interpreter."""
     port, metrics_port = free_port(), free_port()
     command = [
         *(python, "-m", "qmq.bin.q", "--data", str(data)),
         *("--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics_port}"),
     ]
-    with running(command, port=port, probe="/v1/queues") as server:
+    with running(command, port=port, probe="/v1/queues", environment=environment) as server:
         metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
         yield replace(server, metrics_url=metrics_url, version=version("qmq"))
 

@@ -6,7 +6,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmq.ids import RandomIds
+from qmq.ids import RandomIds, request_id_of
 
 
 def uuids(random: bytes) -> list[uuid.UUID]:
@@ -86,3 +86,18 @@ def test_ids_of_batches_and_single_ones_do_not_repeat() -> None:
     ]
 
     assert len(set(ids)) == len(ids) == 1_303
+
+
+def test_request_id_is_the_callers_if_it_is_sane() -> None:
+    """Else there is a new one each time."""
+    for caller_id in (b"a", b"order-66/7", b"x" * 128):
+        assert request_id_of({b"x-request-id": caller_id}) == caller_id.decode()
+    made = {
+        request_id_of(headers)
+        for headers in (
+            {},
+            *({b"x-request-id": each} for each in (b"", b"a b", b"\xff", b"x" * 129)),
+        )
+    }
+    assert len(made) == 5
+    assert all(str(uuid.UUID(each)) == each for each in made)

@@ -217,10 +217,14 @@ def _send(poll: select.epoll, writing: set[int], file: int, peer: Peer) -> None:
         (writing.add if is_left else writing.discard)(file)
 
 
-def serve(read_line: Callable[[], bytes], write: Callable[[bytes], object]) -> None:
+def serve(
+    read_line: Callable[[], bytes],
+    write: Callable[[bytes], object],
+    kind: type[Generator] = Generator,
+) -> None:
     """Do one job as told."""
     try:
-        with Generator(Job(**json.loads(read_line()))) as generator:
+        with kind(Job(**json.loads(read_line()))) as generator:
             write(b"ready\n")
             read_line()
             _tell(generator.run(), write)

@@ -55,13 +55,21 @@ class Session:
     """A server that is up, and what was found on it so far."""
 
     def __init__(
-        self, system: System, server: Running, *, fsync_ms: float, generators: int = 1
+        self,
+        system: System,
+        server: Running,
+        *,
+        fsync_ms: float,
+        generators: int = 1,
+        program: Sequence[str] = ("suite.load",),
     ) -> None:
         self._system = system
         self._pid = server.pid
         self._port = int(server.url.rpartition(":")[2])
         self._fsync_ms = fsync_ms
         self._generators = generators
+        #: The generators' module and arguments.
+        self._program = program
         self._queues_made = 0
         #: By point of kind add: how many messages it could add.
         self._added: dict[Point, int] = {}
@@ -200,7 +208,9 @@ class Session:
             rate=job.rate / count,
         )
         with contextlib.ExitStack() as stack:
-            processes = [stack.enter_context(_generator(share)) for _ in range(count)]
+            processes = [
+                stack.enter_context(_generator(share, self._program)) for _ in range(count)
+            ]
             for process in processes:
                 assert process.stdout is not None
                 if (line := process.stdout.readline()) != b"ready\n":
@@ -217,8 +227,8 @@ class Session:
 
 
 @contextlib.contextmanager
-def _generator(job: Job) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "suite.load"]
+def _generator(job: Job, program: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", *program]
     bench = str(Path(__file__).parent.parent)
     path = os.pathsep.join([bench, *filter(None, [os.environ.get("PYTHONPATH")])])
     with subprocess.Popen(

@@ -193,6 +193,26 @@ class QueueInUse(QError):
         )
 
 
+class Unauthenticated(QError):
+    """The caller has not shown who it is, in a way that holds now."""
+
+    reason = "UNAUTHENTICATED"
+
+    def __init__(self, why: str = "") -> None:
+        """Make one; `why` is for the log, and not told."""
+        super().__init__(
+            "q does not know who calls: send a token that it takes, as authorization: Bearer"
+            " TOKEN, or a certificate"
+        )
+        self.why = why
+
+
+class AccessDenied(QError):
+    """The caller is known, and has no right to what it asks for."""
+
+    reason = "PERMISSION_DENIED"
+
+
 class StoresDiffer(QError):
     """Queues of one atomic step live in different stores."""
 
@@ -355,6 +375,50 @@ class Overloaded(LimitReached):
     retry_after_s = 1.0
 
 
+class CallsExceeded(LimitReached):
+    """The caller's identity makes more calls than it may, or from more connections."""
+
+    reason = "CALLS_EXCEEDED"
+
+    def __init__(
+        self, name: str, limit_name: str, limit: int, current: int, retry_after_s: float
+    ) -> None:
+        what = {
+            "calls_per_second": f"makes more than {limit} calls in a second",
+            "calls_max": f"has {current} calls under way",
+            "connections_max": f"has calls under way on {current} connections",
+        }[limit_name]
+        super().__init__(
+            f"{name} {what}, as many as its {limit_name} of {limit} allows; the call had no effect",
+            limit_name,
+            limit,
+            current,
+        )
+        self.retry_after_s = retry_after_s
+
+
+class QuotaReached(LimitReached):
+    """The queues of a quota together hold as much as they may, or are as many."""
+
+    reason = "QUOTA_REACHED"
+
+    def __init__(self, pattern: str, limit_name: str, limit: int, current: int) -> None:
+        what = {
+            "queues_max": f"are {current}",
+            "messages_max": f"hold {current} messages",
+            "bytes_max": f"hold messages of {current} bytes",
+        }[limit_name]
+        super().__init__(
+            f"the queues named {pattern} {what}, and with more they would pass their quota,"
+            f" {limit_name} of {limit}",
+            limit_name,
+            limit,
+            current,
+        )
+        if limit_name != "queues_max":
+            self.retry_after_s = 1.0
+
+
 class TooLarge(LimitReached):
     """A message or request is larger than q carries."""
 
@@ -412,6 +476,15 @@ class NotLeading(Unavailable):
         error = cls(f"{message}; nothing was done", effect="none")
         error.ask_again = ask_again
         return error
+
+
+class AccessChanged(Unavailable):
+    """What the caller may do has changed while it waited; called again, it may do that."""
+
+    reason = "ACCESS_CHANGED"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"what {name} may do has changed; the same call tells what it may now")
 
 
 class ShuttingDown(Unavailable):

@@ -1,9 +1,11 @@
 """Random UUIDs, fast: one read of the system's randomness serves many ids."""
 
 import os
+import re
 from binascii import hexlify
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
+from uuid import uuid4
 
 _POOL_IDS: Final = 256
 _RANDOM_BYTES: Final = 16
@@ -21,6 +23,11 @@ _SHARD: Final = slice(15, 18)
 
 #: Makes 10 the highest bits of a digit, which says the variant, and keeps the others.
 _VARIANT: Final = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
+
+
+#: What is longer of the id that a caller gives a request is cut off.
+REQUEST_ID_CHARS_MAX: Final = 128
+_REQUEST_ID: Final = re.compile(b"[!-~]{1,%d}" % REQUEST_ID_CHARS_MAX)
 
 
 class RandomIds:
@@ -69,3 +76,13 @@ def on_shard(id_: str, shard: int) -> str:
 def shard_of(id_: str) -> int:
     """Return the number of the shard that the id of a queue tells: 0 for the first."""
     return int(id_[_SHARD], 16) if id_[_VERSION_AT] == "8" else 0
+
+
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """Return the id of a request: what its caller gave as x-request-id, or else a new one.
+
+    Args:
+        headers: of the request, with names in lower case.
+    """
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid4())

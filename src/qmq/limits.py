@@ -179,6 +179,11 @@ CONNECTIONS_MAX: Final = 10_000
 #: Calls under way on one connection. gRPC clients hold back those beyond that.
 CONNECTION_CALLS_MAX: Final = 1_000
 
+#: Objects that are made and not freed again until Python's garbage collector looks for cycles
+#: among them: more than hundreds of calls under way hold, whose objects are no garbage, and few
+#: enough to take some MiB if all of them were.
+GARBAGE_OBJECTS: Final = 20_000
+
 #: Pages of 4 KiB in the database's log from which on they are written back into the database:
 #: few enough to be done in some milliseconds, and so many that most pages were changed more than
 #: once by then.

@@ -18,6 +18,13 @@ _PASTE_TIMEOUT_S = 90.0
 _START_TIMEOUT_S = 80.0
 _STOP_TIMEOUT_S = 60.0
 
+#: Seconds in which a fresh clone has to serve: it installs everything first.
+_FRESH_START_TIMEOUT_S = 280.0
+
+#: A command that works until Ctrl-C, which is pressed after five seconds.
+_ENDLESS = re.compile(r"^(.*?) +#.*Ctrl-C ends it$", re.MULTILINE)
+_ENDED = r"timeout -s INT 5 \1 || test $? -eq 124"
+
 #: The ports that the documents speak of: the API's and the metrics'.
 API_PORT, METRICS_PORT = 10002, 10003
 
@@ -28,24 +35,30 @@ class Clone:
     Two things differ from what a reader has. The ports are free ones, since others may use
     those of the documents: the programs are told by the environment, and the text is
     changed where it says `localhost:10002`. And the programs are those of this test run,
-    so that nothing is installed anew.
+    so that nothing is installed anew; unless the clone is to be fresh: then it is what git has,
+    and `make run` installs.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_fresh: bool = False) -> None:
         self.directory = directory
+        self._bin = directory / ".venv" / "bin" if is_fresh else Path(sys.executable).parent
+        self._start_timeout_s = _FRESH_START_TIMEOUT_S if is_fresh else _START_TIMEOUT_S
         self._ports = free_ports(2)
         self._make: subprocess.Popen[bytes] | None = None
         self._environment = environment(
             Q_LISTEN=f":{self._ports[0]}",
             Q_METRICS=f":{self._ports[1]}",
             QCLI_SERVER=f":{self._ports[0]}",
-            PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            PATH=f"{self._bin}{os.pathsep}{os.environ['PATH']}",
         )
         # Else `make run` would take the arguments of a `make test` around this test.
         for name in ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
             self._environment.pop(name, None)
-        _copy_repository(directory)
-        self.paste("make --question .venv/.installed")
+        if is_fresh:
+            subprocess.run(["git", "clone", "--quiet", str(ROOT), str(directory)], check=True)
+        else:
+            _copy_repository(directory)
+            self.paste("make --question .venv/.installed")
 
     def adapt(self, text: str) -> str:
         """Return a documented text with the ports of this clone."""
@@ -55,12 +68,13 @@ class Clone:
 
     def paste(self, text: str) -> str:
         """Run a block of commands in bash; each must succeed. Returns what they print."""
-        command = ["bash", "-euo", "pipefail", "-c", self.adapt(text)]
+        text = _ENDLESS.sub(_ENDED, self.adapt(text))
+        command = ["bash", "-euo", "pipefail", "-c", text]
         return self._run(command)
 
     def run_python(self, text: str) -> str:
         """Run a block of Python and return what it prints."""
-        return self._run([sys.executable, "-c", self.adapt(text)])
+        return self._run([str(self._bin / "python"), "-c", self.adapt(text)])
 
     def _run(self, command: list[str]) -> str:
         done = subprocess.run(
@@ -88,7 +102,7 @@ class Clone:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + self._start_timeout_s
         while '"serving"' not in (printed := log.read_text()):
             assert self._make.poll() is None, f"make run has ended:\n{printed}"
             assert time.monotonic() < deadline, f"q does not serve:\n{printed}"

@@ -19,8 +19,8 @@ DRAIN_S = 10.0
 
 
 def program(name: str) -> str:
-    """The path of one of the project's programs: q, qcli or qrest."""
-    return str(Path(sys.executable).with_name(name))
+    """The path of one of the project's programs: q, qcli or qrest. A path is what it is."""
+    return name if "/" in name else str(Path(sys.executable).with_name(name))
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -87,8 +87,8 @@ class RunningQ:
         """What q has written to standard error since the first start."""
         return self._stderr.read_text()
 
-    def start(self, *arguments: str) -> None:
-        """Start q, with more `arguments` if given, and wait until it serves."""
+    def start(self, *arguments: str, **variables: str) -> None:
+        """Start q, with more `arguments` and `variables` if given, and wait until it serves."""
         assert self._process is None
         command = [
             program("q"),
@@ -103,7 +103,7 @@ class RunningQ:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                env=environment(),
+                env=environment(**variables),
             )
         try:
             self._wait_until_serving()

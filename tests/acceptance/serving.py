@@ -30,14 +30,14 @@ class Serving:
 
         Args:
             directory: where its log is, and what it needs only while it runs.
-            name: which of the project's programs it is.
+            name: which of the project's programs it is, or the path of another.
             arguments: those of its command line.
             ports: of 127.0.0.1, those that it listens on; requests go to the first one.
             variables: of its environment.
         """
         self.port = ports[0]
         self.address = f"127.0.0.1:{self.port}"
-        self._log_path = directory / f"{name}.log"
+        self._log_path = directory / f"{Path(name).name}.log"
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 [program(name), *arguments],

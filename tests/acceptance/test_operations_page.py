@@ -4,9 +4,14 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
 from prometheus_client.parser import text_string_to_metric_families
 
+from qmq.wire import q_pb2 as pb
 from tests.acceptance.rest import rest
 from tests.acceptance.running import RunningQ
 from tests.documents import page, section, spans
@@ -22,6 +27,13 @@ def documented() -> Iterator[tuple[str, set[str]]]:
             yield match[1], set(filter(None, (match[2] or "").split(",")))
 
 
+def scraped(q: RunningQ) -> str:
+    """Get /metrics."""
+    with urllib.request.urlopen(f"http://{q.metrics_address}/metrics", timeout=10) as reply:
+        text: str = reply.read().decode()
+        return text
+
+
 def shown(q: RunningQ) -> dict[str, set[str]]:
     """Return the metrics of a q that has answered and refused calls, with their labels."""
     settings = {"dead_letter_queue_id": "dead"}
@@ -32,6 +44,7 @@ def shown(q: RunningQ) -> dict[str, set[str]]:
         ("/a", {}, 200),
         ("/a", {}, 429),
         ("/a/messages:lease", {}, 200),
+        ("", {"name": "c", "settings": {"bytes_limit": 1_000}}, 200),
         ("/a/pause", {}, 200),
         ("", {"name": "b", "settings": ending}, 200),
         ("/b", {"options": {"dedup_id": "x", "group_id": "g"}}, 200),
@@ -39,8 +52,17 @@ def shown(q: RunningQ) -> dict[str, set[str]]:
         assert rest(q.address, "POST", f"/v1/queues{path}", body).status == status
     schedule = "/v1/queues/a/schedules/hourly"
     assert rest(q.address, "PUT", schedule, {"interval": "3600s"}).status == 200
-    with urllib.request.urlopen(f"http://{q.metrics_address}/metrics", timeout=10) as reply:
-        families = text_string_to_metric_families(reply.read().decode())
+    with grpc.insecure_channel(q.address) as channel:
+        consume: Any = channel.stream_stream("/proto.Q/Consume")
+        with pytest.raises(grpc.RpcError):
+            next(consume(iter([b""]), timeout=20))
+        pop: Any = channel.unary_unary("/proto.Q/Pop")
+        request = pb.PopRequest(queue_id="dead", wait=Duration(seconds=60))
+        waiting = pop.future(request.SerializeToString(), timeout=60)
+        while "queue_waiting_calls{" not in (text := scraped(q)):
+            assert not waiting.done()
+        waiting.cancel()
+    families = text_string_to_metric_families(text)
     found: dict[str, set[str]] = {}
     for sample in chain.from_iterable(family.samples for family in families):
         found.setdefault(sample.name, set()).update(sample.labels)

@@ -224,7 +224,9 @@ def test_each_request_is_a_line_of_the_log(gateway: Gateway) -> None:
 
     gateway.wait_until(lambda: "q.example" in gateway.log)
     (line,) = (line for line in gateway.lines if line.get("host") == "q.example")
-    assert line.keys() == {"level", "ts", "msg", "host", "method", "url", "agent", "remote"}
+    asked = {"level", "ts", "msg", "host", "method", "url", "agent", "remote"}
+    assert line.keys() == {*asked, "status", "took_ms", "bytes_in", "bytes_out", "request_id"}
+    assert (line["status"], line["bytes_in"]) == (400, 2)
     assert before - 1 < line["ts"] < time.time() + 1
     assert re.fullmatch(r"127\.0\.0\.1:\d+", line["remote"])
     assert (line["level"], line["msg"]) == ("info", "request")

@@ -62,19 +62,14 @@ def test_tour_of_the_readme(clone: Clone) -> None:
 
 def test_quickstart(clone: Clone) -> None:
     """Its blocks work in the order in which they stand."""
-    start, log_line, by_qcli, by_curl, _, by_python, worked = blocks(QUICKSTART)
+    start, log_line, activate, by_qcli, by_curl, _, by_python, worked = blocks(QUICKSTART)
     assert start.text == "make run\n"
 
     log = clone.make_run()
-    by_qcli_replies = json_objects(clone.paste(by_qcli.text))
+    by_qcli_replies = json_objects(clone.paste(activate.text + by_qcli.text))
     by_curl_replies = json_objects(clone.paste(by_curl.text))
     by_python_output = clone.run_python(by_python.text)
-    # It works until Ctrl-C, so it is given five seconds.
-    command = ".venv/bin/qcli work work -- wc -c"
-    assert command in worked.text
-    by_work = clone.paste(
-        worked.text.replace(command, f"timeout -s INT 5 {command} || test $? -eq 124")
-    )
+    by_work = clone.paste(worked.text)
 
     (served,) = (json.loads(line) for line in log.splitlines() if '"serving"' in line)
     documented = json.loads(log_line.text)
@@ -105,9 +100,10 @@ def test_every_block_of_the_quickstart_is_run() -> None:
     assert [match and match[0] for match in begin_with] == [
         "make",
         '{"level":',
-        ".venv/bin/qcli",
+        ".",
+        "qcli",
         "curl",
         "buf",
         "import",
-        ".venv/bin/qcli",
+        "qcli",
     ]

@@ -192,7 +192,7 @@ def test_who_may_quit_over_http(q_server: RunningQ, quit_from: str) -> None:
         pytest.skip("this machine has no address but loopback")
     port = q_server.metrics_address.rpartition(":")[2]
     q_server.stop()
-    q_server.start(f"--metrics=0.0.0.0:{port}", f"--quit-from={quit_from}")
+    q_server.start(f"--metrics=0.0.0.0:{port}", f"--quit-from={quit_from}", "--insecure")
 
     reply = rest(f"{host}:{port}", "POST", "/quitquitquit", headers={})
 

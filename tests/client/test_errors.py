@@ -35,7 +35,8 @@ def of_server(error: server_errors.QError) -> qmq.QmqError:
 
 def all_kinds(kind: type[server_errors.QError]) -> set[type[server_errors.QError]]:
     """The class and all below it."""
-    return {kind}.union(*(all_kinds(below) for below in kind.__subclasses__()))
+    below = [each for each in kind.__subclasses__() if each.__module__ == server_errors.__name__]
+    return {kind}.union(*map(all_kinds, below))
 
 
 def made(kind: type[server_errors.QError]) -> server_errors.QError:
@@ -60,6 +61,10 @@ def made(kind: type[server_errors.QError]) -> server_errors.QError:
         server_errors.GroupsFull: ("some-id", 3, 3),
         server_errors.SelectionsFull: (3, 3, 2.5),
         server_errors.MemoryFull: (1_000, 990, 20),
+        server_errors.Unauthenticated: (),
+        server_errors.CallsExceeded: ("mail", "calls_max", 4, 4, 0.5),
+        server_errors.QuotaReached: ("mail.*", "messages_max", 4, 4),
+        server_errors.AccessChanged: ("mail",),
         server_errors.Overloaded: ("too much", "calls_max", 4, 4),
         server_errors.TooLarge: ("too large", "message_bytes_max", 4, 5),
         server_errors.LimitReached: ("too many", "queues_max", 4, 5),
@@ -155,7 +160,9 @@ def test_what_a_newer_server_says_is_kept() -> None:
         ("UNIMPLEMENTED", qmq.Unimplemented),
         ("NOT_FOUND", qmq.QmqError),
         ("INTERNAL", qmq.QmqError),
-        ("PERMISSION_DENIED", qmq.QmqError),
+        ("PERMISSION_DENIED", qmq.AccessDenied),
+        ("UNAUTHENTICATED", qmq.Unauthenticated),
+        ("ABORTED", qmq.QmqError),
     ],
 )
 def test_what_is_not_of_q_goes_by_its_code(

@@ -17,13 +17,15 @@ IMPORT_RATIO_MAX = 2.0
 #: Everything that users may rely on. A name that is missing here is a broken promise.
 NAMES = set(
     """
+    AccessChanged AccessDenied CallsExceeded QuotaReached Unauthenticated
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncSelection AsyncWorker Attempt
     BackOff BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer
     ConsumerStats DatabaseAway DataLoss DeadLetter DeadLetterReason DeadlineExceeded DedupFull
     DiskFull
     Durability DurabilityNotReached Explanation FailedAdd FairKeyStats Fairness GroupInfo
-    GroupsFull GroupState InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached
+    GroupsFull GroupState HandshakeFailed InvalidArgument
+    JsonCodec LeasedMessage LeaseLost LimitReached
     MemoryFull Message MessageNotFound MessageState MessageTooLarge Metadata Missed
     MsgspecCodec NackKind NameTaken NewMessage NoDeadLetterQueue NotLeading NotSent Outcome Overflow
     Overloaded Pause PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty

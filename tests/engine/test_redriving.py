@@ -64,6 +64,7 @@ async def test_all_dead_letters_go_back_in_their_order(broker: Broker) -> None:
 
     assert (redrive.state, progress(redrive)) == (DONE, (1_050, 1_050, 1_050, 1_050))
     assert redrive.message == ""
+    assert (broker.redriving.running, broker.redriving.moved_total) == (0, 1_050)
     assert await drain(broker, "jobs") == [b"before", *numbered(1_050)]
     assert await ready(broker, "dead") == 0
 

@@ -20,6 +20,7 @@ from qmq.observe.metrics import (
 )
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
+from qmq.transport.status import code_of
 from qmq.values import NS_PER_S, NackKind, Overflow, Store
 from tests.leased import leased_messages
 
@@ -391,7 +392,7 @@ async def test_scrape_grows_by_a_few_lines_a_queue(
 
 async def test_calls_are_counted_by_method_and_by_how_they_end() -> None:
     """Each call is in the histogram of its method; who failed is counted by reason too."""
-    calls = CallCollector()
+    calls = CallCollector(lambda error: code_of(error).name)
 
     async def echo(data: bytes) -> bytes:
         if data == b"empty":
@@ -418,11 +419,17 @@ async def test_calls_are_counted_by_method_and_by_how_they_end() -> None:
         ("Pop", "QUEUE_EMPTY"): 2,
         ("Pop", "ZeroDivisionError"): 1,
     }
+    assert samples(registry, "q_calls_total") == {
+        ("OK", "Pop"): 1,
+        ("NOT_FOUND", "Pop"): 2,
+        ("INTERNAL", "Pop"): 1,
+        ("OK", "Add"): 0,
+    }
 
 
 async def test_call_that_is_cancelled_is_counted() -> None:
     """A client that went away is a call that ended."""
-    calls = CallCollector()
+    calls = CallCollector(lambda error: code_of(error).name)
 
     async def wait(data: bytes) -> bytes:
         await asyncio.Event().wait()
@@ -437,11 +444,12 @@ async def test_call_that_is_cancelled_is_counted() -> None:
     registry.register(calls)
 
     assert samples(registry, "q_call_failures_total") == {("Pop", "CancelledError"): 1}
+    assert samples(registry, "q_calls_total") == {("OK", "Pop"): 0, ("CANCELLED", "Pop"): 1}
 
 
 async def test_histogram_is_cumulative_and_in_seconds() -> None:
     """The buckets rise to the count, and the bounds are those of a call, 0.1 ms to 10 s."""
-    calls = CallCollector()
+    calls = CallCollector(lambda error: code_of(error).name)
 
     async def answer(data: bytes) -> bytes:
         return data

@@ -30,9 +30,9 @@ def test_address_is_host_and_port(text: str, host: str, port: int) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("bogus", "'bogus' has no port; write host:port, or :port for all interfaces"),
-        ("", "'' has no port; write host:port, or :port for all interfaces"),
-        ("[::1]", "'[::1]' has no port; write host:port, or :port for all interfaces"),
+        ("bogus", "'bogus' has no port; write host:port, or :port"),
+        ("", "'' has no port; write host:port, or :port"),
+        ("[::1]", "'[::1]' has no port; write host:port, or :port"),
         ("host:", "'host:' has no port after the colon; write host:port"),
         (":70000", "':70000': the port '70000' is not a number from 0 to 65535"),
         (":-1", "':-1': the port '-1' is not a number from 0 to 65535"),

@@ -26,6 +26,9 @@ configs = st.builds(
     queues_max=st.integers(1, 10_000_000),
     cache_bytes_max=st.none() | st.integers(0, 1 << 40),
     memory_max=st.integers(0, 1 << 50),
+    request_log=st.sampled_from(["none", "stdout"]),
+    traces_to=st.sampled_from([None, "env", "https://collector:4317"]),
+    traces_sample=st.floats(0, 1),
 )
 
 
@@ -74,19 +77,20 @@ def test_data_is_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 DSN = "postgresql://q:hush@db1,db2/q"
+CLUSTER = {"postgres": DSN, "insecure": "true"}
 
 
 def test_cluster_has_no_data_directory() -> None:
     """DISK belongs to one machine: by default there is none beside CLUSTER, and one is refused."""
-    assert Config.from_texts({"postgres": DSN}).data is None
-    assert Config.from_texts({"postgres": DSN, "data": "none"}).data is None
+    assert Config.from_texts(CLUSTER).data is None
+    assert Config.from_texts({**CLUSTER, "data": "none"}).data is None
     with pytest.raises(ValueError, match="--data /d and --postgres exclude each other"):
-        Config.from_texts({"postgres": DSN, "data": "/d"})
+        Config.from_texts({**CLUSTER, "data": "/d"})
 
 
 def test_password_is_shown_nowhere_but_in_what_the_server_process_reads() -> None:
     """A configuration may be logged, and an error be seen by anybody."""
-    config = Config.from_texts({"postgres": DSN})
+    config = Config.from_texts(CLUSTER)
 
     assert "postgresql://q:***@db1:5432,db2:5432/q" in repr(config)
     assert "hush" not in repr(config)
@@ -111,7 +115,7 @@ def test_others_reach_q_where_it_listens_unless_told(
     listen: str, advertise: str, advertised: str
 ) -> None:
     """All interfaces are no address; the machine's name is one."""
-    texts = {"postgres": DSN, "listen": listen, "advertise": advertise}
+    texts = {**CLUSTER, "listen": listen, "advertise": advertise}
 
     assert str(Config.from_texts(texts).advertised) == advertised
 
@@ -149,6 +153,11 @@ def test_directory_named_none_is_kept_apart_from_the_word() -> None:
         ("debug", "bogus", "'bogus' is neither true (or 1) nor false (or 0)"),
         ("data", "", "'' names no directory; none stands for no data directory"),
         ("quit_from", "all", "'all' is neither loopback nor any"),
+        ("request_log", "stderr", "'stderr' is neither none nor stdout"),
+        ("traces_to", "localhost:4317", "'localhost:4317' is no address of a collector"),
+        ("traces_to", "http://me:hush@there:4317", "is no address of a collector"),
+        ("traces_sample", "10%", "'10%' is not a number from 0 to 1"),
+        ("traces_sample", "1.5", "'1.5' is not a number from 0 to 1"),
         ("drain_timeout", "soon", "'soon' is not a number of seconds from 0 to 3600"),
         ("drain_timeout", "-1", "'-1' is not a number of seconds from 0 to 3600"),
         ("drain_timeout", "nan", "'nan' is not a number of seconds from 0 to 3600"),

@@ -31,6 +31,7 @@ postgres = "postgresql://q:hush@db/q"
 listen = 10002
 metrics = \"\"\"
 debug = 3\"\"\"
+insecure = true
 [tls]
 data = "/y"
 """
@@ -89,8 +90,8 @@ def test_everything_wrong_is_told_at_once_with_its_line(path: Path) -> None:
         f"6: {EXCLUDED}",
         "7: memory_max: '-1' is not a whole number from 0 to 1125899906842624",
         "9: listen: write [HOST]:PORT in quotes",
-        "10: metrics: 'debug = 3' has no port; write host:port, or :port for all interfaces",
-        "12: tls: there are no tables here; options stand alone, as in debug = true",
+        "10: metrics: 'debug = 3' has no port; write host:port, or :port",
+        "13: tls: there are no tables here; options stand alone, as in debug = true",
     ]
 
 
@@ -169,6 +170,7 @@ def test_flag_counts_before_variable_and_file_and_show_says_so(path: Path) -> No
         'queues_max = 1\ncalls_max = 2\n\nconnections_max = 3\npostgres = "none"\n', "utf-8"
     )
     env = {"Q_CALLS_MAX": "20", "Q_CONNECTIONS_MAX": "30", "Q_POSTGRES": "postgresql://q:hush@db/q"}
+    env["Q_INSECURE"] = "true"
 
     result = CliRunner().invoke(
         main, [f"--config={path}", "--connections-max=300", "config", "show"], env=env

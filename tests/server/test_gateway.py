@@ -3,7 +3,7 @@
 import pytest
 
 from qmq.server.address import Address
-from qmq.server.gateway_config import GatewayConfig, parse_duration, parse_server
+from qmq.server.gateway_config import GatewayConfig, Server, parse_duration, parse_server
 
 
 @pytest.mark.parametrize(
@@ -31,16 +31,43 @@ def test_texts_that_are_no_durations(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "address"),
+    ("text", "server"),
     [
-        ("example.com:10002", Address("example.com", 10002)),
-        (":10002", Address("127.0.0.1", 10002)),
-        ("[::1]:10002", Address("::1", 10002)),
+        ("example.com:10002", Server(Address("example.com", 10002))),
+        ("https://example.com:10002", Server(Address("example.com", 10002), is_tls=True)),
+        ("http://example.com:10002", Server(Address("example.com", 10002))),
+        (":10002", Server(Address("127.0.0.1", 10002))),
+        ("[::1]:10002", Server(Address("::1", 10002))),
     ],
 )
-def test_servers(text: str, address: Address) -> None:
+def test_servers(text: str, server: Server) -> None:
     """Without a host it is on this machine."""
-    assert parse_server(text) == address
+    assert parse_server(text) == server
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ({"tls_cert": "c"}, "--tls-cert and --tls-key go together"),
+        ({"server": "https://:1", "key": "k"}, "--cert and --key go together"),
+        ({"tls_client_ca": "a"}, "--tls-client-ca needs TLS"),
+        ({"server": "q:1", "ca": "a"}, "--ca is for a server that is asked by TLS: https://q:1"),
+        ({"listen": "0.0.0.0:1"}, "--listen 0.0.0.0:1 would let everyone"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(texts: dict[str, str], told: str) -> None:
+    """Who gives one means to be protected by it."""
+    with pytest.raises(ValueError, match=told):
+        GatewayConfig.from_texts({"server": ":1", **texts})
+
+
+def test_whoever_minds_nobody_or_asks_lets_others_in() -> None:
+    """These serve on all interfaces."""
+    asks = {"tls_cert": "c", "tls_key": "k", "tls_client_ca": "a"}
+
+    for texts in ({"insecure": "true"}, asks):
+        config = GatewayConfig.from_texts({"server": ":1", "listen": "0.0.0.0:1", **texts})
+        assert config.is_open
 
 
 @pytest.mark.parametrize("text", ["example.com", "example.com:0", "example.com:x", ""])
@@ -53,7 +80,10 @@ def test_texts_that_are_no_servers(text: str) -> None:
 def test_settings_survive_their_way_through_the_environment() -> None:
     """The application reads what the program was told."""
     config = GatewayConfig(
-        server=Address("q.example", 10002), debug=True, close_after=0.00001, kill_after=120.0
+        server=Server(Address("q.example", 10002), is_tls=True),
+        debug=True,
+        close_after=0.00001,
+        kill_after=120.0,
     )
 
     assert GatewayConfig.from_json(config.to_json()) == config

@@ -29,13 +29,23 @@ def test_port_0_becomes_a_free_port() -> None:
     endpoint = claim(Address.parse("127.0.0.1:0"))
 
     assert endpoint.host == "127.0.0.1"
-    with socket.create_server(endpoint):
+    with socket.create_server((endpoint.host, endpoint.port)):
         pass
 
 
 def test_a_host_name_becomes_an_address() -> None:
     """Envoy does not resolve what it listens on."""
     assert claim(Address.parse("localhost:0")).host in ("127.0.0.1", "::1")
+
+
+def test_loopback_is_that_of_both_protocols() -> None:
+    """On the one that q had left, another program could take its calls."""
+    endpoint = claim(Address.parse("localhost:0"))
+
+    assert (endpoint.host, endpoint.more_hosts) in {("127.0.0.1", ("::1",)), ("127.0.0.1", ())}
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert refusal(f"localhost:{port}").startswith(f"cannot listen on localhost:{port}: ")
 
 
 def test_no_host_is_all_interfaces() -> None:
@@ -80,7 +90,7 @@ def test_a_host_that_does_not_resolve_is_named() -> None:
 
     assert re.fullmatch(
         r"cannot listen on no-such-host\.invalid:10002: the host 'no-such-host\.invalid' does not "
-        r"resolve \(.+\); name an interface of this machine, or none for all",
+        r"resolve \(.+\); name an interface of this machine",
         message,
     )
 

@@ -43,7 +43,9 @@ def test_every_option_is_a_flag() -> None:
         "--drain-timeout=1.5", "--message-bytes-max=3", "--queues-max=4", "--cache-bytes-max=5",
         "--memory-max=6", "--connections-max=7", "--calls-max=8", "--transfer-bytes-max=9",
         "--transfer-timeout=10", "--heap-max=11", "--postgres=none", "--advertise=auto",
-        "--require-replicas=0", "--postgres-unsynced",
+        "--require-replicas=0", "--postgres-unsynced", "--request-log=stdout",
+        "--traces-to=env", "--traces-sample=1", "--insecure", "--tls-cert=c", "--tls-key=k",
+        "--tls-client-ca=a", "--tls-client-cert=optional", "--tls-peer-ca=none",
     )  # fmt: skip
 
     assert config == Config.from_texts(
@@ -64,6 +66,15 @@ def test_every_option_is_a_flag() -> None:
             "transfer_timeout": "10",
             "heap_max": "11",
             "postgres_unsynced": "true",
+            "request_log": "stdout",
+            "traces_to": "env",
+            "traces_sample": "1",
+            "insecure": "true",
+            "tls_cert": "c",
+            "tls_key": "k",
+            "tls_client_ca": "a",
+            "tls_client_cert": "optional",
+            "tls_peer_ca": "none",
         }
     )
 
@@ -74,6 +85,8 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_LISTEN": ":1",
         "Q_METRICS": ":2",
         "Q_DEBUG": "true",
+        "Q_ACCESS": "some.toml",
+        "Q_AUDIT_LOG": "some.jsonl",
         "Q_DATA": "none",
         "Q_QUIT_FROM": "any",
         "Q_DRAIN_TIMEOUT": "0",
@@ -90,6 +103,15 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_ADVERTISE": "auto",
         "Q_REQUIRE_REPLICAS": "0",
         "Q_POSTGRES_UNSYNCED": "true",
+        "Q_REQUEST_LOG": "stdout",
+        "Q_TRACES_TO": "http://collector:4317",
+        "Q_TRACES_SAMPLE": "0.5",
+        "Q_INSECURE": "true",
+        "Q_TLS_CERT": "c",
+        "Q_TLS_KEY": "k",
+        "Q_TLS_CLIENT_CA": "a",
+        "Q_TLS_CLIENT_CERT": "optional",
+        "Q_TLS_PEER_CA": "none",
     }
 
     config = config_of(env=texts)
@@ -121,9 +143,11 @@ def test_options_of_a_cluster() -> None:
     """They come by flags and by variables, and leave no data directory by default."""
     dsn = "postgresql://q:hush@db/q"
 
-    by_flags = config_of(f"--postgres={dsn}", "--advertise=q1:1", "--require-replicas=2")
+    by_flags = config_of(
+        f"--postgres={dsn}", "--advertise=q1:1", "--require-replicas=2", "--insecure"
+    )
     by_variables = config_of(
-        env={"Q_POSTGRES": dsn, "Q_ADVERTISE": "q1:1", "Q_REQUIRE_REPLICAS": "2"}
+        env={"Q_POSTGRES": dsn, "Q_ADVERTISE": "q1:1", "Q_REQUIRE_REPLICAS": "2", "Q_INSECURE": "1"}
     )
 
     assert by_flags == by_variables
@@ -134,14 +158,17 @@ def test_options_of_a_cluster() -> None:
 
 def test_several_databases(tmp_path: Path) -> None:
     """They come by several flags, by one variable, or by a list in a file, in any order."""
-    by_flags = config_of("--postgres=two=postgresql://b/q", "--postgres=postgresql://a/q")
-    by_variable = config_of(env={"Q_POSTGRES": "postgresql://a/q\n two=postgresql://b/q "})
+    by_flags = config_of(
+        "--postgres=two=postgresql://b/q", "--postgres=postgresql://a/q", "--insecure"
+    )
+    listed = {"Q_POSTGRES": "postgresql://a/q\n two=postgresql://b/q "}
+    by_variable = config_of("--insecure", env=listed)
 
     file = tmp_path / "q.toml"
     file.write_text('postgres = ["two=postgresql://b/q", "postgresql://a/q"]')
 
     assert by_flags == by_variable == Config.from_json(by_flags.to_json())
-    assert by_flags == config_of(f"--config={file}")
+    assert by_flags == config_of(f"--config={file}", "--insecure")
     assert str(by_flags.postgres) == "postgresql://a:5432/q two=postgresql://b:5432/q"
 
 

@@ -33,6 +33,8 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.LeaseLost("lease", "expired"), Code.FAILED_PRECONDITION),
     (errors.NoDeadLetterQueue("id"), Code.FAILED_PRECONDITION),
     (errors.QueueInUse("id", "source"), Code.FAILED_PRECONDITION),
+    (errors.Unauthenticated("expired"), Code.UNAUTHENTICATED),
+    (errors.AccessDenied("no right"), Code.PERMISSION_DENIED),
     (errors.StoresDiffer("two stores"), Code.FAILED_PRECONDITION),
     (errors.NameTaken("jobs", "id"), Code.ALREADY_EXISTS),
     (errors.LimitReached("no room", "queues_max", 1, 1), Code.RESOURCE_EXHAUSTED),
@@ -42,6 +44,8 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.SelectionsFull(3, 3, 0.5), Code.RESOURCE_EXHAUSTED),
     (errors.MemoryFull(1_000, 990, 20), Code.RESOURCE_EXHAUSTED),
     (errors.Overloaded("busy", "calls_max", 2, 2), Code.RESOURCE_EXHAUSTED),
+    (errors.CallsExceeded("mail", "calls_max", 2, 2, 0.5), Code.RESOURCE_EXHAUSTED),
+    (errors.QuotaReached("mail.*", "queues_max", 2, 2), Code.RESOURCE_EXHAUSTED),
     (errors.TooLarge("too large", "message_bytes_max", 1, 2), Code.RESOURCE_EXHAUSTED),
     (errors.Unavailable("later"), Code.UNAVAILABLE),
     (errors.StoreFailed("disk"), Code.UNAVAILABLE),
@@ -50,6 +54,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.DatabaseAway("away"), Code.UNAVAILABLE),
     (errors.NotLeading("another leads"), Code.UNAVAILABLE),
     (errors.DataLoss([7, 8]), Code.DATA_LOSS),
+    (errors.AccessChanged("mail"), Code.UNAVAILABLE),
     (errors.ShuttingDown("bye"), Code.UNAVAILABLE),
     (errors.Unimplemented("no"), Code.UNIMPLEMENTED),
     (errors.DeadlineExceeded("late"), Code.DEADLINE_EXCEEDED),
@@ -111,6 +116,8 @@ def test_trailers_say_the_same_thrice(error: errors.QError, code: Code) -> None:
     headers = dict(error_headers(error))
 
     encoded = headers.pop(b"grpc-status-details-bin")
+    # Of REST, HTTP asks for it; see tests/acceptance/test_security.py.
+    headers.pop(b"www-authenticate", b"")
     status = Status.FromString(b64decode(encoded + b"=" * (-len(encoded) % 4)))
     assert headers == {
         b"grpc-status": str(int(code)).encode(),
@@ -189,6 +196,8 @@ def test_printable_ascii_is_readable() -> None:
         (errors.MemoryFull(2, 2, 1), 1.0),
         (errors.LimitReached("too many", "queues_max", 2, 2), 10.0),
         (errors.Overloaded("busy", "calls_max", 2, 2), 1.0),
+        (errors.CallsExceeded("mail", "calls_max", 2, 2, 0.5), 0.5),
+        (errors.QuotaReached("mail.*", "queues_max", 2, 2), 10.0),
         (errors.TooLarge("too large", "message_bytes_max", 2, 2), None),
         (errors.InvalidArgument.over("tags", "has 2", "tags_max", 2, 2), None),
     ],

@@ -6,17 +6,20 @@ from typing import Final
 import click
 
 from qmq.bin.q_backup import backup
+from qmq.bin.q_certs import certs
 from qmq.bin.q_check import check
 from qmq.bin.q_config import config
 from qmq.bin.q_crashtest import crashtest
 from qmq.bin.q_migrate import migrate
+from qmq.bin.q_probe import probe
+from qmq.bin.q_tokens import tokens
 from qmq.errors import QError
 from qmq.server.config import Config
 from qmq.server.options import Told, options_of
 
 #: What q does besides serving, each called by its name. Modules of commands import late what
 #: only running them needs.
-COMMANDS: Final = (check, backup, crashtest, migrate, config)
+COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens, certs)
 
 
 @click.group(
@@ -38,15 +41,17 @@ def main(told: Told[Config]) -> None:
     if context.invoked_subcommand:
         context.obj = told
         return
-    chosen = told.config()
-    # Imported late: help and usage errors need none of it.
-    from qmq.server.start import start  # noqa: PLC0415
-
     try:
+        chosen = told.config()
+        # Imported late: help and usage errors need none of it.
+        from qmq.server.start import start  # noqa: PLC0415
+
         start(chosen, told.origin)
     except QError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(1)
+        sys.exit(f"q: error: {error.message}")
+    except ModuleNotFoundError as error:
+        # The client alone is installed with this program, too.
+        sys.exit(f"q: error: {error.name} is missing; install it with: pip install 'qmq[server]'")
 
 
 for command in COMMANDS:

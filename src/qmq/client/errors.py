@@ -126,6 +126,20 @@ class QueueInUse(QmqError):
     reason = "QUEUE_IN_USE"
 
 
+class Unauthenticated(QmqError):
+    """The server does not know who calls: there was no token, or none that it takes now."""
+
+    code = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
+
+
+class AccessDenied(QmqError):
+    """The caller has no right to what it asks for, or there is no such queue."""
+
+    code = "PERMISSION_DENIED"
+    reason = "PERMISSION_DENIED"
+
+
 class StoresDiffer(QmqError):
     """The queues of one atomic step live in different stores; nothing was done."""
 
@@ -235,6 +249,18 @@ class Overloaded(LimitReached):
     may_have_happened: bool = False
 
 
+class CallsExceeded(Overloaded):
+    """The caller makes more calls than it may, or from more connections; nothing was done."""
+
+    reason = "CALLS_EXCEEDED"
+
+
+class QuotaReached(LimitReached):
+    """The queues of a quota together hold as much as they may, or are as many."""
+
+    reason = "QUOTA_REACHED"
+
+
 class MessageTooLarge(LimitReached):
     """A message, or a request as a whole, is larger than the server carries."""
 
@@ -306,6 +332,13 @@ class ServerBusy(Unavailable):
     may_have_happened = False
 
 
+class AccessChanged(Unavailable):
+    """What the caller may do has changed while it waited; nothing was done."""
+
+    reason = "ACCESS_CHANGED"
+    may_have_happened = False
+
+
 class ServerShuttingDown(Unavailable):
     """The server is shutting down; nothing was done."""
 
@@ -318,6 +351,10 @@ class ServerNotReached(Unavailable):
 
     reason = ""
     may_have_happened = False
+
+
+class HandshakeFailed(ServerNotReached):
+    """Somebody was there, and TLS with them failed: nothing was done. The message says why."""
 
 
 class ConnectionLost(Unavailable):

@@ -12,6 +12,7 @@ from qmq.engine.browsing import Browsing
 from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
+from qmq.engine.places import Scope
 from qmq.engine.queues import Queues, random_chance
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
@@ -384,7 +385,12 @@ class Broker:
         return info
 
     async def list_queues(
-        self, page_size: int, page_token: str, selector: str = ""
+        self,
+        page_size: int,
+        page_token: str,
+        selector: str = "",
+        *,
+        scope: Scope | None = None,
     ) -> tuple[list[QueueInfo], str]:
         """Describe queues in order of creation.
 
@@ -393,6 +399,7 @@ class Broker:
             page_token: what the call before returned; empty for the first page.
             selector: only those whose tags it matches, see `qmq.model.selector`; empty for
                 all. A page is full then, too, unless it is the last one.
+            scope: among which queues; None stands for all.
 
         Returns:
             The queues, and the token of the next page or "".
@@ -401,38 +408,40 @@ class Broker:
             InvalidArgument: page_size is out of range, page_token is none of ours, or selector
                 is none.
         """
-        if selector:
-            infos, next_token = await self._select(parse(selector), page_size, page_token)
-        else:
-            queues, next_token = self._page(page_size, page_token)
-            infos = [queue.info for queue in queues]
+        wanted = parse(selector) if selector else None
+        queues, next_token = await self._select(wanted, scope, page_size, page_token)
+        infos = [queue.info for queue in queues]
         await self._queues.settle()
         return infos, next_token
 
     async def _select(
-        self, selector: Selector, page_size: int, page_token: str
-    ) -> tuple[list[QueueInfo], str]:
-        """Describe queues that a selector matches; the arguments are as in `list_queues`."""
+        self, selector: Selector | None, scope: Scope | None, page_size: int, page_token: str
+    ) -> tuple[list[Queue], str]:
+        """Find queues of a scope that a selector matches; the arguments are as in `list_queues`."""
+        if selector is None and scope is None:
+            return self._page(page_size, page_token)
         check_page_size(page_size)
-        infos: list[QueueInfo] = []
+        found: list[Queue] = []
         last_number, token = 0, page_token
         while True:
             queues, token = self._page(PAGE_SIZE_MAX, token)
             for queue in queues:
-                if not selector.matches(queue.info.tags):
+                if selector and not selector.matches(queue.info.tags):
+                    continue
+                if scope and not scope.covers(queue.info):
                     continue
                 # Only one that is left over tells that there is another page.
-                if page_size and len(infos) == page_size:
-                    return infos, str(last_number)
-                infos.append(queue.info)
+                if page_size and len(found) == page_size:
+                    return found, str(last_number)
+                found.append(queue)
                 last_number = queue.number
             if not token:
-                return infos, ""
+                return found, ""
             # Others have their turn: there may be a hundred thousand queues.
             await asyncio.sleep(0)
 
     async def stats(
-        self, reference: str, page_size: int, page_token: str
+        self, reference: str, page_size: int, page_token: str, scope: Scope | None = None
     ) -> tuple[list[QueueStats], str]:
         """Count the messages of one queue or, with an empty reference, of all.
 
@@ -440,6 +449,7 @@ class Broker:
             reference: the queue's id or name, or "".
             page_size: how many queues at most, as in `list_queues`.
             page_token: as in `list_queues`.
+            scope: among which queues, if it is of all; None stands for all.
 
         Returns:
             The counts, and the token of the next page or "".
@@ -451,7 +461,9 @@ class Broker:
             queue = await self._queues.find(reference)
             queues, next_token = [queue], ""
         else:
-            queues, next_token = self._page(page_size, page_token)
+            found, next_token = await self._select(None, scope, page_size, page_token)
+            # Others had their turn while it was looked for them.
+            queues = [each for each in found if self.catalog.get(each.info.id) is each]
         for queue in queues:
             self._queues.pass_time(queue)
         now_ns = self._queues.steady_ns()
@@ -519,6 +531,10 @@ class Broker:
         saved = store.save_info(queue)
         self.selecting.look(queue)
         await saved
+
+    def waiting(self, queue: Queue) -> int:
+        """Count the calls that wait for messages of a queue. Any thread may ask."""
+        return self._queues.waiting.count(queue)
 
     def stop_waiting(self, ending: Callable[[], Unavailable] | None = None) -> None:
         """Let everybody go who waits for a message.

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from qmq.engine.broker import Broker
+from qmq.engine.places import Scope
 from qmq.errors import QueueNotFound, Unavailable
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.model.leases import Holder
@@ -127,6 +128,7 @@ class Consumer:
         *,
         queue_id: str = "",
         selector: str = "",
+        scope: Scope | None = None,
         credit: int,
         duration_ns: int | None = None,
         name: str = "",
@@ -137,6 +139,7 @@ class Consumer:
             broker: hands out the messages.
             queue_id: the queue's id; a name might be another queue's later.
             selector: in place of a queue_id: which queues, as in `Selecting.lease`.
+            scope: likewise.
             credit: how many messages it has room for at a time.
             duration_ns: how long its leases last; None leaves that to the queue.
             name: what it calls itself.
@@ -144,6 +147,7 @@ class Consumer:
         self._broker = broker
         self._queue_id = queue_id
         self._selector = selector
+        self._scope = scope
         self._duration_ns = duration_ns
         self._name = name
         self.holding = Holding(credit)
@@ -190,6 +194,7 @@ class Consumer:
             duration_ns=self._duration_ns,
             consumer=self._name,
             holders=self.holding,
+            scope=self._scope,
         )
 
     async def release(self, reason: str) -> None:

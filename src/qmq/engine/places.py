@@ -2,10 +2,22 @@
 
 import asyncio
 from collections import deque
+from typing import Protocol
 
+from qmq.descriptions import QueueInfo
 from qmq.model.queue import Queue
 from qmq.model.selector import Selector
 from qmq.model.turns import Turn, Turns
+
+
+class Scope(Protocol):
+    """Some of all queues, told by their names and tags; equal ones are of the same queues."""
+
+    def covers(self, info: QueueInfo) -> bool:
+        """Tell whether a queue is among them."""
+        ...
+
+    def __hash__(self) -> int: ...
 
 
 class Place:
@@ -26,16 +38,27 @@ class Place:
 
 
 class Selection:
-    """The queues that a selector matches: whose turn it is, and who waits for any of them.
+    """The queues of a scope that a selector matches: whose turn it is, and who waits for them.
 
     Those of its queues that have messages free, which are promised to nobody, take turns. A
     queue comes in when that begins, and goes out when somebody finds that it has none.
     """
 
-    __slots__ = ("building", "callers", "members", "selector", "turns", "used_ns", "waiting")
+    __slots__ = (
+        "building",
+        "callers",
+        "members",
+        "scope",
+        "selector",
+        "turns",
+        "used_ns",
+        "waiting",
+    )
 
-    def __init__(self, selector: Selector, used_ns: int) -> None:
+    def __init__(self, selector: Selector, used_ns: int, scope: Scope | None = None) -> None:
         self.selector = selector
+        #: None stands for all queues.
+        self.scope = scope
         #: The queues that it matches, by their numbers.
         self.members: dict[int, Member] = {}
         #: Those of them that have, or had a moment ago, messages free.
@@ -48,6 +71,10 @@ class Selection:
         #: How many calls are under way that use it, and when the last one ended.
         self.callers = 0
         self.used_ns = used_ns
+
+    def matches(self, info: QueueInfo) -> bool:
+        """Tell whether a queue is one of them."""
+        return self.selector.matches(info.tags) and (self.scope is None or self.scope.covers(info))
 
     def __repr__(self) -> str:
         """Say what it matches, and how many queues that are."""

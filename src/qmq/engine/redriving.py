@@ -74,6 +74,9 @@ class Redriving:
         #: Told of each redrive that starts, goes on after a restart, or ends.
         self.on_change: Callable[[Redrive], None] = _ignore
         self._queues = queues
+        #: Messages that were moved since the start, and those that are dead letters again.
+        self.moved_total = 0
+        self.failed_again_total = 0
         #: In order of their starts.
         self._jobs: dict[str, _Job] = {}
         #: Those that have ended, by their ids and in order of their ends.
@@ -103,6 +106,11 @@ class Redriving:
             if job.redrive.is_running:
                 self._run(job)
 
+    @property
+    def running(self) -> int:
+        """How many are under way."""
+        return len(self._jobs) - len(self._ended)
+
     def go_on(self) -> None:
         """Go on with what was under way when the server ended."""
         for job in self._jobs.values():
@@ -128,7 +136,7 @@ class Redriving:
         if request.target_queue_id:
             target = await self._find_target(request.target_queue_id)
             check_target(source.info, target.info)
-        running = len(self._jobs) - len(self._ended)
+        running = self.running
         if running >= REDRIVES_RUNNING_MAX:
             raise LimitReached(
                 f"{running} redrives are under way, as many as redrives_running_max allows;"
@@ -239,6 +247,8 @@ class Redriving:
     def _change(self, job: _Job, redrive: Redrive) -> None:
         """Take note of how far a redrive is, and whether it has ended with that."""
         has_ended = job.redrive.is_running and not redrive.is_running
+        self.moved_total += redrive.moved - job.redrive.moved
+        self.failed_again_total += redrive.failed_again - job.redrive.failed_again
         job.redrive = redrive
         if has_ended:
             job.ended.set_result(None)

@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 from qmq.engine.adding import Adding
+from qmq.engine.places import Scope
 from qmq.engine.queues import Home, Queues
 from qmq.errors import (
     InvalidArgument,
@@ -228,7 +229,7 @@ class Scheduling:
         return state
 
     async def list_page(
-        self, reference: str, page_size: int, page_token: str
+        self, reference: str, page_size: int, page_token: str, scope: Scope | None = None
     ) -> tuple[list[ScheduleState], str]:
         """Tell how far schedules are: in order of their queues' creation, and of their names.
 
@@ -237,6 +238,7 @@ class Scheduling:
             page_size: how many at most; 0 for as many as may be. Fewer are returned if a reply
                 carries no more.
             page_token: what the call before returned; empty for the first page.
+            scope: those of which queues, if it is of all; None stands for all.
 
         Returns:
             The schedules, and the token of the next page or "".
@@ -257,6 +259,8 @@ class Scheduling:
         last, more = after, ""
         room = self._queues.message_bytes_max
         for held in self._in_order(numbers, after):
+            if scope and not scope.covers(held.queue.info):
+                continue
             room -= _SCHEDULE_BYTES + len(held.schedule.plan.payload) + len(held.schedule.plan.tags)
             if page and (room < 0 or len(page) == (page_size or PAGE_SIZE_MAX)):
                 more = f"{last[0]}/{last[1]}"

@@ -11,7 +11,7 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
 from qmq.engine.handing_out import encoded, hand_out
-from qmq.engine.places import Selection
+from qmq.engine.places import Scope, Selection
 from qmq.engine.queues import Home, Queues
 from qmq.engine.waiting import IsGone
 from qmq.envelope import (
@@ -91,7 +91,7 @@ class Selecting:
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
         self._waiting = queues.waiting
-        self._selections: dict[Selector, Selection] = {}
+        self._selections: dict[tuple[Selector, Scope | None], Selection] = {}
         self._forgetting: asyncio.Task[None] | None = None
         #: Where queues live of which nobody takes anything now, see `pass_over`.
         self._away: set[Home] = set()
@@ -111,6 +111,7 @@ class Selecting:
         consumer: str = "",
         holders: Holders | None = None,
         durability: int = Durability.UNKNOWN,
+        scope: Scope | None = None,
     ) -> tuple[list[bytes], Durability]:
         """Hand out messages of any queues that a selector matches, for a time.
 
@@ -123,6 +124,7 @@ class Selecting:
             consumer: who asks.
             holders: gets no more than it has room for, and knows of its leases.
             durability: a number of `Durability`, as in `Broker.add`.
+            scope: among which queues; None stands for all.
 
         Returns:
             For each message, a `proto.LeasedMessage` with the id of its queue, as it stands in
@@ -137,7 +139,7 @@ class Selecting:
         """
         level = durability_of(durability)
         asked = _Asked(messages_max, duration_ns, consumer, holders, level)
-        async with self._in_use(selector) as selection:
+        async with self._in_use(selector, scope) as selection:
             queue = await self._queue_with_messages(selection, wait_s, is_gone, level)
             if queue is None:
                 return [], Durability.UNKNOWN
@@ -208,7 +210,7 @@ class Selecting:
             envelopes = await store.commit(last, entries, level)
         return encode_leased(envelopes, attempts, leases)
 
-    async def pop_batch(
+    async def pop_batch(  # noqa: PLR0913 - All that a caller can say.
         self,
         selector: str,
         messages_max: int,
@@ -216,6 +218,7 @@ class Selecting:
         is_gone: IsGone | None,
         *,
         durability: int = Durability.UNKNOWN,
+        scope: Scope | None = None,
     ) -> Popped:
         """Take messages out of any queues that a selector matches.
 
@@ -225,6 +228,7 @@ class Selecting:
             wait_s: how long to wait for the first message at most.
             is_gone: tells whether the caller has left while it waited.
             durability: a number of `Durability`.
+            scope: as in `lease`.
 
         Raises:
             InvalidArgument: as in `lease`, as are those that follow.
@@ -233,7 +237,7 @@ class Selecting:
             Gone: likewise.
         """
         asked = durability_of(durability)
-        async with self._in_use(selector) as selection:
+        async with self._in_use(selector, scope) as selection:
             queue = await self._queue_with_messages(selection, wait_s, is_gone, asked)
             if queue is None:
                 return Popped([], [], Durability.UNKNOWN)
@@ -282,7 +286,7 @@ class Selecting:
     def _look(self, selection: Selection, queue: Queue) -> None:
         is_in = queue.number in selection.members
         is_there = queue.info.home not in self._away
-        if (is_there and selection.selector.matches(queue.info.tags)) is is_in:
+        if (is_there and selection.matches(queue.info)) is is_in:
             return
         if is_in:
             self._waiting.part(selection, queue)
@@ -330,15 +334,15 @@ class Selecting:
         await asyncio.gather(*under_way, return_exceptions=True)
 
     @asynccontextmanager
-    async def _in_use(self, text: str) -> AsyncIterator[Selection]:
-        """Find the queues that a selector matches, if they are not known, and remember them.
+    async def _in_use(self, text: str, scope: Scope | None) -> AsyncIterator[Selection]:
+        """Find the queues of a scope that a selector matches, and remember which they are.
 
         Raises:
             InvalidArgument: it is no selector.
             SelectionsFull: as many other selectors are in use as may be.
         """
         selector = parse(text)
-        selection = self._selections.get(selector) or self._begin(selector)
+        selection = self._selections.get((selector, scope)) or self._begin(selector, scope)
         selection.callers += 1
         try:
             if selection.building:
@@ -348,13 +352,13 @@ class Selecting:
             selection.callers -= 1
             selection.used_ns = self._queues.steady_ns()
 
-    def _begin(self, selector: Selector) -> Selection:
+    def _begin(self, selector: Selector, scope: Scope | None) -> Selection:
         """Begin to find the queues that a selector matches."""
         now_ns = self._queues.steady_ns()
         if len(self._selections) >= SELECTIONS_MAX:
             idle_in_s = self._idle_in_ns(now_ns) / NS_PER_S
             raise SelectionsFull(SELECTIONS_MAX, len(self._selections), idle_in_s)
-        selection = self._selections[selector] = Selection(selector, now_ns)
+        selection = self._selections[selector, scope] = Selection(selector, now_ns, scope)
         selection.building = asyncio.create_task(self._build(selection))
         if self._forgetting is None:
             self._forgetting = asyncio.create_task(self._forget_idle())
@@ -383,7 +387,7 @@ class Selecting:
 
     async def _forget(self, selection: Selection) -> None:
         """Forget which queues a selector matches."""
-        del self._selections[selection.selector]
+        del self._selections[selection.selector, selection.scope]
         for at, member in enumerate(list(selection.members.values()), 1):
             # It may have been deleted meanwhile.
             if member.queue.number in selection.members:

@@ -95,7 +95,8 @@ class Waiting:
         line = self._lines.get(queue.number)
         if line is None:
             return 0
-        by_selector = sum(len(selection.waiting) for selection in line.members)
+        # In one step: those who watch ask from another thread.
+        by_selector = sum(len(selection.waiting) for selection in tuple(line.members))
         return len(line.waiting) + len(line.promised) + by_selector
 
     def free(self, queue: Queue) -> int:

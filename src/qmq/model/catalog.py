@@ -134,6 +134,11 @@ class Catalog:
         """Return the id of a queue whose dead letters go to this one, if any."""
         return min(self._sources.get(queue.info.id, ()), default=None)
 
+    def sources_of(self, reference: str) -> list[str]:
+        """List the ids of the queues whose dead letters go to a queue, if there is one."""
+        queue = self.get(reference)
+        return sorted(self._sources.get(queue.info.id, ())) if queue else []
+
     def _add_source(self, queue: Queue) -> None:
         if target := queue.info.settings.dead_letter_queue_id:
             self._sources.setdefault(target, set()).add(queue.info.id)

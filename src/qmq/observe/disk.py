@@ -1,6 +1,8 @@
 """Metrics of the disk: commits, the log, and what is to be removed."""
 
+import shutil
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -16,12 +18,35 @@ from qmq.store.local.figures import DiskFigures
 class DiskCollector(Collector):
     """How the DISK store does, when that is asked for."""
 
-    def __init__(self, figures: Callable[[], DiskFigures]) -> None:
+    def __init__(self, figures: Callable[[], DiskFigures], directory: Path) -> None:
+        """Ask `figures` for that, and the system for the data directory."""
         self._figures = figures
+        self._directory = directory
+
+    def _of_files(self) -> Iterable[Metric]:
+        """Return what the data directory takes, and what is left to it."""
+        try:
+            sizes = [each.stat().st_size for each in self._directory.glob("q.db*")]
+            free = shutil.disk_usage(self._directory).free
+        except OSError:
+            # A file that has gone meanwhile, or a disk that has: other metrics tell of it.
+            return
+        yield GaugeMetricFamily(
+            "q_disk_bytes", "What the database and its log take on disk.", value=sum(sizes)
+        )
+        yield GaugeMetricFamily(
+            "q_disk_free_bytes", "What is left of the disk that they are on.", value=free
+        )
 
     def collect(self) -> Iterable[Metric]:
         """Return all of it."""
         figures = self._figures()
+        yield from self._of_files()
+        yield GaugeMetricFamily(
+            "q_disk_pending_bytes",
+            "Bytes of changes that wait for the disk.",
+            value=figures.pending_bytes,
+        )
         commits = HistogramMetricFamily(
             "q_disk_commit_seconds", "Time that a commit took, with its sync, for all who waited."
         )

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from qmq.clock import Clock
 from qmq.durations import Durations
+from qmq.engine.waiting import Gone
 from qmq.errors import QError
 from qmq.model.catalog import Catalog
 from qmq.model.queue import Queue
@@ -235,7 +236,11 @@ class SelectionCollector(Collector):
 class CallCollector(Collector):
     """How long calls take and how they end, by method."""
 
-    def __init__(self) -> None:
+    def __init__(self, code_of: Callable[[QError], str]) -> None:
+        """Begin with no calls; `code_of` returns the name of an error's gRPC status."""
+        self._code_of = code_of
+        #: How many failed, by method and by the name of their status.
+        self._failed: dict[tuple[str, str], int] = {}
         self._durations: dict[str, Durations] = {}
         self._failures: dict[tuple[str, str], int] = {}
 
@@ -249,16 +254,14 @@ class CallCollector(Collector):
         self, path: str, method: Callable[_Arguments, Awaitable[bytes]]
     ) -> Callable[_Arguments, Awaitable[bytes]]:
         name = path.rpartition("/")[2]
-        durations = self._durations[name] = Durations()
+        durations = self._durations.setdefault(name, Durations())
 
         async def watched(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> bytes:
             start = perf_counter()
             try:
                 return await method(*args, **kwargs)
             except BaseException as error:
-                reason = error.reason if isinstance(error, QError) else type(error).__name__
-                key = (name, reason)
-                self._failures[key] = self._failures.get(key, 0) + 1
+                self._note_failure(name, error)
                 raise
             finally:
                 durations.note(perf_counter() - start)
@@ -279,7 +282,31 @@ class CallCollector(Collector):
         )
         for (name, reason), count in list(self._failures.items()):
             failures.add_metric([name, reason], count)
-        return durations, failures
+        return durations, failures, self._calls()
+
+    def _note_failure(self, method: str, error: BaseException) -> None:
+        if isinstance(error, QError):
+            reason, code = error.reason, self._code_of(error)
+        else:
+            # A caller who left is none that q failed.
+            is_fault = isinstance(error, Exception) and not isinstance(error, Gone)
+            reason, code = type(error).__name__, "INTERNAL" if is_fault else "CANCELLED"
+        for counts, key in ((self._failures, reason), (self._failed, code)):
+            counts[method, key] = counts.get((method, key), 0) + 1
+
+    def _calls(self) -> Metric:
+        """Return how many calls have ended, by method and status."""
+        calls = CounterMetricFamily(
+            "q_calls", "Calls that have ended, but for streams.", labels=["method", "code"]
+        )
+        failed = list(self._failed.items())
+        for name, each in list(self._durations.items()):
+            by_code = {code: count for (method, code), count in failed if method == name}
+            # Those that failed are noted before they are counted.
+            calls.add_metric([name, "OK"], max(0, each.count - sum(by_code.values())))
+            for code, count in by_code.items():
+                calls.add_metric([name, code], count)
+        return calls
 
 
 def process_registry() -> CollectorRegistry:

@@ -33,7 +33,7 @@ class Address:
         """
         host, colon, port = text.rpartition(":")
         if not colon or port.endswith("]"):
-            msg = f"{text!r} has no port; write host:port, or :port for all interfaces"
+            msg = f"{text!r} has no port; write host:port, or :port"
             raise ValueError(msg)
         if not port:
             raise ValueError(f"{text!r} has no port after the colon; write host:port")

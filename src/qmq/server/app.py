@@ -10,22 +10,31 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qmq.access.rights import Right
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
 from qmq.engine.clock_offset import ClockOffset
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError
 from qmq.model.footprint import Footprint
+from qmq.observe.access import AccessCollector
+from qmq.observe.activity import Activity, ActivityCollector
 from qmq.observe.backups import BackupCollector
+from qmq.observe.calls import identified
+from qmq.observe.certificates import CertificateCollector
 from qmq.observe.disk import DiskCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import CallCollector, process_registry, render
+from qmq.observe.traces import Traces, provider_to
+from qmq.server import exposure
+from qmq.server.access import Access, audit_of
 from qmq.server.admin import Admin, AdminError
 from qmq.server.backups import Backups
-from qmq.server.config import Config
+from qmq.server.config import REMEDY, Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
@@ -42,13 +51,15 @@ from qmq.server.serving import (
     undisturbed_by_gc,
 )
 from qmq.server.shutdown import Shutdown, request_shutdown
+from qmq.server.tls import Tls
 from qmq.store.base import QueueStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
-from qmq.transport.asgi import Receive, Scope, Send
+from qmq.transport.asgi import App, Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
+from qmq.transport.status import code_of
 from qmq.values import Store
 
 if TYPE_CHECKING:
@@ -71,10 +82,16 @@ class Server:
             config=config,
             health=HealthService(services),
             registry=process_registry(),
-            calls=CallCollector(),
+            calls=CallCollector(lambda error: code_of(error).name),
+            traces=_traces(config),
+            access=_access_of(config),
         )
+        self._watching: asyncio.Future[None] | None = None
         self._registry = self._process.registry
         self._registry.register(self._process.calls)
+        self._registry.register(ActivityCollector(self._activity, version("qmq")))
+        if self._process.access:
+            self._registry.register(AccessCollector(self._process.access.figures))
         self._loop: asyncio.AbstractEventLoop | None = None
         self.probes = Probes(lambda: self._loop)
         self._clock_offset: ClockOffset | None = None
@@ -82,7 +99,9 @@ class Server:
         #: Of a q that is alone; one of a cluster has the other.
         self._serving: Serving | None = None
         self._cluster: Cluster | None = None
-        self._serve: GrpcApp | None = None
+        #: What serves the API port, and the same with what is to be told of calls.
+        self._app: GrpcApp | None = None
+        self._serve: App | None = None
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the API port: gRPC, and what Envoy has made gRPC of."""
@@ -90,6 +109,11 @@ class Server:
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
+
+    @property
+    def check(self) -> Callable[[Scope, Right], object] | None:
+        """What refuses callers of the metrics port; None where nobody is asked who calls."""
+        return self._process.access.check_on_all if self._process.access else None
 
     def render_metrics(self) -> bytes:
         """Return all metrics, Envoy's included, in the Prometheus text format."""
@@ -99,6 +123,12 @@ class Server:
         except AdminError as error:
             _log.warning("metrics without those of Envoy", extra={"error": str(error)})
             return own
+
+    def _activity(self) -> Activity:
+        app, calls_max = self._app, self._process.config.calls_max
+        if app is None:
+            return Activity(0, calls_max, 0, {})
+        return Activity(app.active, calls_max, app.open_streams, app.streams_ended)
 
     def may_any_quit(self) -> bool:
         """Tell whether callers on other machines may end q."""
@@ -114,6 +144,7 @@ class Server:
             else:
                 with undisturbed_by_gc():
                     self._open()
+            self._watch_certificates()
             self._await_signals()
         except Exception as error:  # noqa: BLE001 - Whatever it is, q cannot serve.
             # Rare, since what can be wrong was looked for before Envoy started.
@@ -125,8 +156,19 @@ class Server:
             os._exit(1)
         if self._backups:
             await self._backups.start()
+        if self._process.access:
+            self._watching = asyncio.ensure_future(self._process.access.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._close()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+        _log.info("stopped")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _close(self) -> None:
+        """End what runs beside the calls, and close the stores."""
+        if self._watching:
+            self._watching.cancel()
         if self._backups:
             await self._backups.close()
         if self._clock_offset:
@@ -135,9 +177,8 @@ class Server:
             await self._cluster.close()
         if self._serving:
             await self._serving.close()
-        shutil.rmtree(self._runtime, ignore_errors=True)
-        _log.info("stopped")
-        await send({"type": "lifespan.shutdown.complete"})
+        if self._process.traces:
+            await asyncio.to_thread(self._process.traces.close)
 
     def _open(self) -> None:
         """Open the stores and put everything together, in the loop that will serve."""
@@ -167,7 +208,7 @@ class Server:
             self._offer_backups(disk, config.data)
         serving.broker.redriving.on_change = log_redrive
         serving.start()
-        self._serve = serving.app
+        self._serve_by(serving.app)
         self._log_start(str(config.data or "none"), queues=len(serving.broker.catalog))
 
     def _open_cluster(self) -> None:
@@ -175,19 +216,37 @@ class Server:
         # Imported late: it takes memory and time, and a q that is alone needs none of it.
         from qmq.server.cluster import Cluster  # noqa: PLC0415
 
-        def serve(app: GrpcApp) -> None:
-            self._serve = app
-
-        self._cluster = Cluster.of(self._process, Forwarding(self._runtime), serve=serve)
+        forwarding = Forwarding(self._runtime, self._config.advertised.host)
+        self._cluster = Cluster.of(self._process, forwarding, serve=self._serve_by)
         self._cluster.start()
         for part, look in self._cluster.looks().items():
             self.probes.watch(part, look)
         self._log_start("none")
 
+    def _watch_certificates(self) -> None:
+        """Follow the files with certificates, and tell when those expire."""
+        expiries = Tls.of(self._config, self._runtime).watch()
+        self._registry.register(CertificateCollector(expiries))
+
+    def _serve_by(self, app: GrpcApp) -> None:
+        """Have an application serve the API port: as it is, unless more is to be told of calls."""
+        serve: App = app
+        if self._process.traces:
+            serve = self._process.traces.app(serve)
+        if self._process.config.debug:
+            serve = identified(serve)
+        self._app, self._serve = app, serve
+
     def _log_start(self, data: str, **fields: int) -> None:
         config = self._config
-        where = {"listen": str(config.listen), "metrics": str(config.metrics), "data": data}
+        listen, metrics = (
+            exposure.narrowed(each, is_open=config.is_open)
+            for each in (config.listen, config.metrics)
+        )
+        where = {"listen": str(listen), "metrics": str(metrics), "data": data}
         _log.info("serving", extra={**where, **fields, "pid": os.getpid()})
+        if listen != config.listen or metrics != config.metrics:
+            _log.info(exposure.ON_LOOPBACK.format(remedy=REMEDY))
 
     def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
         return DiskStore.open(
@@ -220,28 +279,41 @@ class Server:
                 self._serving.let_go()
 
         def close() -> None:
-            if self._serve:
-                self._serve.is_closed = True
+            if self._app:
+                self._app.is_closed = True
 
         Shutdown(
             admin=self._admin,
             listeners=(API, OPS),
-            in_flight=lambda: self._serve.active if self._serve else 0,
+            in_flight=lambda: self._app.active if self._app else 0,
             drain=drain,
             close=close,
             drain_timeout_s=lambda: self._process.config.drain_timeout,
-            reload=Reloading(
-                self._config,
-                self._origin,
-                take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
-            ).reload,
+            reload=self._reloading(loop),
         ).start()
+
+    def _reloading(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """Return what a HUP does."""
+        reloading = Reloading(
+            self._config,
+            self._origin,
+            take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
+        )
+
+        def reload() -> None:
+            if access := self._process.access:
+                _call_soon(loop, access.look_soon)
+            reloading.reload()
+
+        return reload
 
     def _take_over(self, config: Config) -> None:
         """Do as a configuration says that was read while q runs."""
         if config.debug is not self._process.config.debug:
             configure_logs(debug=config.debug)
         self._process.config = config
+        if self._app:
+            self._serve_by(self._app)
         if self._cluster:
             self._cluster.take_over()
         if self._serving:
@@ -262,10 +334,18 @@ class Server:
             broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
             _log.warning("store was read anew; nothing can be changed until the disk has room")
 
-        self._registry.register(DiskCollector(disk.figures))
+        assert self._config.data
+        self._registry.register(DiskCollector(disk.figures, self._config.data))
         self.probes.watch("disk", DiskLook(disk))
         disk.on_reload = take_over
         disk.on_recovery = self._on_store_recovery
+
+
+def _traces(config: Config) -> Traces | None:
+    if config.traces_to is None:
+        return None
+    provider = provider_to(config.traces_to, config.traces_sample)
+    return Traces(provider, code_of=code_of)
 
 
 def _log_damage(what: str) -> None:
@@ -275,6 +355,12 @@ def _log_damage(what: str) -> None:
 
 def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
     loop.call_soon_threadsafe(do)
+
+
+def _access_of(config: Config) -> Access | None:
+    if config.access is None:
+        return None
+    return Access(config.access, audit_of(config.audit_log), in_cluster=bool(config.postgres))
 
 
 _config = Config.from_json(os.environ[CONFIG_VARIABLE])
@@ -291,4 +377,5 @@ ops = ops_app(
     probes=_server.probes,
     quit_process=request_shutdown,
     may_any_quit=_server.may_any_quit,
+    check=_server.check,
 )

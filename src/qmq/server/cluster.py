@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Self
 from qmq.clock import SystemClock, passed_ns
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import DatabaseAway, NotLeading, QError, Unavailable
+from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.observe.cluster import DatabaseCollector, Role, RoleCollector
 from qmq.server.forwarding import Forwarding, found
+from qmq.server.guarded import Methods
 from qmq.server.readiness import Look
 from qmq.server.serving import (
     LEADER_SERVICE,
@@ -90,9 +92,9 @@ class Cluster:
         self._forwarding = forwarding
         self._serve = serve
         self._following = Following()
-        self._idle = app_of(
-            process, {}, self._following.waiting_methods(), self._following.stream_methods()
-        )
+        idle = Methods({}, self._following.waiting_methods(), self._following.stream_methods())
+        # It has no queues, and does nothing for anybody.
+        self._idle = app_of(process, Catalog(), lambda _: idle)
         self._watch = Watch(setting)
         #: The present leadership, and what serves in it once everything was read.
         self._term: LeaderTerm | None = None
@@ -352,7 +354,7 @@ class Cluster:
             except OSError as error:
                 self._tell(f"the leader's address {leader}: {error}", is_led=False)
                 return
-            self._forwarding.to(addresses)
+            self._forwarding.to(addresses, leader.rpartition(":")[0])
             self._tell(f"the q at {leader} leads the cluster", is_led=True)
             self._leader = leader
             _log.info("follows", extra={"leader": leader})

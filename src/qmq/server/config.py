@@ -11,26 +11,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qmq import limits
+from qmq.observe.audit import TO_LOG, TO_NOTHING
+from qmq.server import exposure
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
 from qmq.server.option_kinds import (
+    ACCESS,
     ADDRESS,
     ADVERTISE,
+    AUDIT_LOG,
     BOOLEAN,
     BY_LISTEN,
     BY_MEMORY,
     CACHE_BYTES,
+    CLIENT_CERT,
     DATA,
+    FILE,
+    NO_ACCESS,
     NO_CLUSTER,
     NO_DATA,
+    NO_FILE,
+    NO_TRACES,
     POSTGRES,
     QUIT_FROM,
+    RATIO,
+    REQUEST_LOG,
+    TRACES_BY_ENVIRONMENT,
+    TRACES_TO,
+    ClientCert,
     QuitFrom,
+    RequestLog,
     seconds,
     whole_number,
 )
 from qmq.server.option_table import Option, Table, option
 from qmq.store.postgres.dsn import Databases
+
+#: The options that make q ask callers who they are.
+REMEDY = "--access FILE"
 
 #: Stands for a data directory that was not told, until it is known whether there is one by default.
 _UNTOLD = Path("$XDG_STATE_HOME/q")
@@ -83,13 +101,56 @@ class Config(Table):
         "--listen",
         kind=ADDRESS,
         default_text=":10002",
-        help="Where gRPC, gRPC-Web and REST are served. Without a host: on all interfaces.",
+        help="Where gRPC, gRPC-Web and REST are served. Without a host: on all interfaces if"
+        " callers are asked who they are or with --insecure, otherwise on loopback.",
     )
     metrics: Address = option(
         "--metrics",
         kind=ADDRESS,
         default_text=":10003",
-        help="Where /metrics and /quitquitquit are served.",
+        help="Where /metrics and /quitquitquit are served. Without a host: as with --listen.",
+    )
+    insecure: bool = option(
+        "--insecure",
+        kind=BOOLEAN,
+        default_text="false",
+        help="Let everyone who reaches q do everything. Without this, and as long as callers are"
+        " not asked who they are, q listens on loopback only.",
+    )
+    #: None: the ports speak no TLS. So with the key.
+    tls_cert: Path | None = option(
+        "--tls-cert",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The certificate that q shows, followed by those between it and its CA: with it, both"
+        " ports speak TLS alone. PEM; read again when it changes. See docs/tls.md.",
+    )
+    tls_key: Path | None = option(
+        "--tls-key",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The key of that certificate, without a passphrase.",
+    )
+    #: None: clients are asked for no certificates.
+    tls_client_ca: Path | None = option(
+        "--tls-client-ca",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The CAs of the certificates that clients have to show. Read again when it changes.",
+    )
+    tls_client_cert: ClientCert = option(
+        "--tls-client-cert",
+        kind=CLIENT_CERT,
+        default_text="required",
+        help="Whether clients without a certificate are refused, where there is a CA for such."
+        " optional: they are let in, and have to show something else, such as a token.",
+    )
+    #: None: there is no cluster, or it speaks no TLS.
+    tls_peer_ca: Path | None = option(
+        "--tls-peer-ca",
+        kind=FILE,
+        default_text=NO_FILE,
+        help="The CAs of the certificates of a cluster's q, by which they know each other.",
     )
     debug: bool = option(
         "-d",
@@ -98,6 +159,45 @@ class Config(Table):
         default_text="false",
         is_reloadable=True,
         help="Log every call, and write the log for people rather than as JSON.",
+    )
+    request_log: RequestLog = option(
+        "--request-log",
+        kind=REQUEST_LOG,
+        default_text="none",
+        help="Where a line for each request of the API port goes, with its method, path, status,"
+        " duration, bytes, caller and request id; never with payloads or tokens.",
+    )
+    #: None: nowhere.
+    traces_to: str | None = option(
+        "--traces-to",
+        kind=TRACES_TO,
+        default_text=NO_TRACES,
+        help="The OpenTelemetry collector that spans of calls are sent to, by OTLP over gRPC, such"
+        " as http://localhost:4317. Needs qmq[telemetry]. The word"
+        f" {TRACES_BY_ENVIRONMENT}: as the variable OTEL_EXPORTER_OTLP_ENDPOINT says; the other"
+        " OTEL_ variables count in any case.",
+    )
+    traces_sample: float = option(
+        "--traces-sample",
+        kind=RATIO,
+        default_text="0.1",
+        help="Which part of the calls is traced whose callers do not say whether to, from 0 to 1.",
+    )
+    #: None: nobody is asked who calls.
+    access: Path | None = option(
+        "--access",
+        kind=ACCESS,
+        default_text=NO_ACCESS,
+        help="A file that says who may call, and who may do what to which queues; see"
+        " docs/access.md. It is read again whenever it changes. `q tokens make` makes one. The word"
+        f" {NO_ACCESS}: whoever reaches the ports may do everything.",
+    )
+    audit_log: str = option(
+        "--audit-log",
+        kind=AUDIT_LOG,
+        default_text=TO_LOG,
+        help="With --access, where it is noted who changed what, and who was refused: a file of"
+        f" lines of JSON, or the word {TO_LOG}: q's own log, or {TO_NOTHING}: nowhere.",
     )
     #: None: there is no data directory.
     data: Path | None = option(
@@ -251,9 +351,50 @@ class Config(Table):
 
     def contradictions(self) -> Iterator[str]:
         """Yield what is wrong with options that are right alone, as sentences that name them."""
+        yield from self._contradictions_of_exposure()
+        yield from self._contradictions_of_tls()
         yield from self._contradictions_of_a_cluster()
+        if not self.access and self.audit_log not in {TO_LOG, TO_NOTHING}:
+            yield (
+                f"--audit-log {self.audit_log} needs --access: without that nobody is asked who"
+                " calls"
+            )
         if self.listen.overlaps(self.metrics):
             yield f"--metrics {self.metrics} overlaps --listen {self.listen}; give them two ports"
+
+    def _contradictions_of_exposure(self) -> Iterator[str]:
+        for name, address in (("--listen", self.listen), ("--metrics", self.metrics)):
+            yield from exposure.faults(name, address, is_open=self.is_open, remedy=REMEDY)
+        if self.postgres and not self.listen.host and not self.is_open:
+            yield (
+                f"--listen {self.listen} is on loopback only, where the other q of the cluster do"
+                f" not reach this one: give {REMEDY} to ask callers who they are, --insecure to"
+                " let everyone do everything, or --listen"
+                f" {Address(exposure.LOOPBACK, self.listen.port)} if all q run on this machine"
+            )
+
+    def _contradictions_of_tls(self) -> Iterator[str]:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            yield "--tls-cert and --tls-key go together: give both, or neither"
+        cas = {"--tls-client-ca": self.tls_client_ca, "--tls-peer-ca": self.tls_peer_ca}
+        for name, path in cas.items():
+            if path and not self.tls_cert:
+                yield f"{name} needs TLS: give --tls-cert and --tls-key as well"
+        if self.tls_client_cert == "optional" and not self.tls_client_ca:
+            yield "--tls-client-cert optional says nothing without --tls-client-ca"
+        if self.tls_peer_ca and not self.postgres:
+            yield "--tls-peer-ca is for a cluster, and there is none without --postgres"
+        if self.postgres and self.tls_client_ca:
+            yield (
+                "--postgres and --tls-client-ca exclude each other: the leader sees the"
+                " certificates of those q that send calls on, not of their clients; have clients"
+                " show tokens, see docs/tls.md"
+            )
+        if self.postgres and self.tls_cert and not self.tls_peer_ca:
+            yield (
+                "--postgres with --tls-cert needs --tls-peer-ca: the CA by which this q knows"
+                " whoever leads the cluster"
+            )
 
     def _contradictions_of_a_cluster(self) -> Iterator[str]:
         if self.postgres and self.data:
@@ -264,6 +405,12 @@ class Config(Table):
         if not self.postgres and (self.advertise or self.require_replicas):
             name = "--advertise" if self.advertise else "--require-replicas"
             yield f"{name} is for a cluster, and there is none without --postgres"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines are let in: callers are asked who they are, or nobody minds."""
+        asks = self.tls_client_ca is not None and self.tls_client_cert == "required"
+        return self.insecure or self.access is not None or asks
 
     @property
     def advertised(self) -> Address:

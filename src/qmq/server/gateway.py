@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from qmq.limits import CONNECTIONS_MAX
+from qmq.server import exposure
 from qmq.server.gateway_config import GatewayConfig
 from qmq.server.launch import (
     CONFIG_VARIABLE,
@@ -15,6 +16,7 @@ from qmq.server.launch import (
     pyvoy_module,
 )
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin
+from qmq.server.tls import Tls
 from qmq.transport.envoy import Endpoint, Process, gateway_bootstrap
 
 
@@ -22,10 +24,12 @@ def start_gateway(config: GatewayConfig, origin: Origin) -> NoReturn:
     """Turn this process into a gateway.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: the address cannot be listened on, or a certificate not be used.
     """
-    listen = claim(config.listen)
+    listen = claim(exposure.narrowed(config.listen, is_open=config.is_open))
     runtime = make_runtime_directory()
+    tls = Tls.of_gateway(config, runtime)
+    tls.begin()
     bootstrap = gateway_bootstrap(
         Process(
             pyvoy_module=pyvoy_module(),
@@ -34,9 +38,11 @@ def start_gateway(config: GatewayConfig, origin: Origin) -> NoReturn:
             message_bytes_max=config.message_bytes_max,
         ),
         listen=listen,
-        server=Endpoint(config.server.host, config.server.port),
+        server=Endpoint(config.server.address.host, config.server.address.port),
         app="qmq.server.gateway_app:app",
         debug=config.debug,
+        tls=tls.server,
+        server_tls=tls.client,
     )
     # With the port that was chosen where the configuration left that open.
     claimed = replace(config, listen=replace(config.listen, port=listen.port))

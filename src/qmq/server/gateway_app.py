@@ -12,18 +12,21 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
+from qmq.observe.certificates import CertificateCollector
 from qmq.observe.logs import configure_logs
 from qmq.observe.metrics import process_registry, render
+from qmq.server import exposure
 from qmq.server.admin import Admin, AdminError
-from qmq.server.gateway_config import GatewayConfig
+from qmq.server.gateway_config import REMEDY, GatewayConfig
 from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import OPS_PATHS, ops_app
 from qmq.server.readiness import Probes
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.shutdown import Shutdown, request_shutdown
+from qmq.server.tls import Tls
 from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import GATEWAY, SERVER
-from qmq.transport.rest import answer_unmatched
+from qmq.transport.pages import answer_without_call
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ class Gateway:
         self._runtime = Path(environment[RUNTIME_DIRECTORY_VARIABLE])
         configure_logs(debug=self._config.debug)
         registry = process_registry()
+        expiries = Tls.of_gateway(self._config, self._runtime).watch()
+        registry.register(CertificateCollector(expiries))
         self._admin = Admin(admin_socket(self._runtime))
         # Its event loop serves probes themselves, so that who gets an answer knows that it runs.
         self._probes = Probes(lambda: None)
@@ -60,7 +65,7 @@ class Gateway:
         else:
             while (await receive()).get("more_body"):
                 pass
-            await answer_unmatched(scope, send)
+            await answer_without_call(scope, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol."""
@@ -73,8 +78,12 @@ class Gateway:
             drain_timeout_s=lambda: self._config.close_after,
             reload=Reloading(self._config, self._origin, take_over=self._take_over).reload,
         ).start()
-        where = {"listen": str(self._config.listen), "server": str(self._config.server)}
+        config = self._config
+        listen = exposure.narrowed(config.listen, is_open=config.is_open)
+        where = {"listen": str(listen), "server": str(config.server)}
         _log.info("serving", extra={**where, "pid": os.getpid()})
+        if listen != config.listen:
+            _log.info(exposure.ON_LOOPBACK.format(remedy=REMEDY))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         shutil.rmtree(self._runtime, ignore_errors=True)

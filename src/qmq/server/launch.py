@@ -11,7 +11,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -20,6 +21,7 @@ from pyvoy._server import get_envoy_environ  # pinned: how libpython gets into E
 
 from qmq.errors import ConfigError
 from qmq.server.address import Address
+from qmq.server.exposure import LOOPBACK
 from qmq.server.shutdown import HANDLED_SIGNALS
 from qmq.transport.envoy import Endpoint, JsonObject
 
@@ -35,6 +37,9 @@ _ADMIN_SOCKET: Final = "admin.sock"
 
 #: Of a Unix socket's path, as Linux has it, without the byte that ends it.
 _SOCKET_PATH_BYTES_MAX: Final = 107
+
+#: How many ports are tried until one is free for both protocols of loopback.
+_PORT_ATTEMPTS: Final = 20
 
 #: Envoy's log lines, in the form of q's own.
 _LOG_FORMAT: Final = '{"level":"%l","ts":%E.%e,"msg":"%j"}'
@@ -53,14 +58,48 @@ def claim(address: Address) -> Endpoint:
     Raises:
         ConfigError: with the reason, and what to do.
     """
+    if address.host.lower() == LOOPBACK:
+        return _claim_loopback(address)
     for host in _numeric_hosts(address):
         try:
             return Endpoint(host, _free_port(host, address.port))
         except OSError as error:
-            if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host == "::":
+            if _is_missing(error) and host == "::":
                 continue  # A machine without IPv6: take IPv4 alone.
             raise ConfigError(_bind_error(address, error)) from error
     raise ConfigError(f"cannot listen on {address}: this machine has neither IPv6 nor IPv4")
+
+
+def _claim_loopback(address: Address) -> Endpoint:
+    """Check that loopback can be listened on, of IPv4 and of IPv6, as far as there is each.
+
+    Clients try either first. On the one that q had left, another program could take its calls.
+    """
+    for attempt in range(_PORT_ATTEMPTS):
+        hosts, port = [], address.port
+        try:
+            for host in ("127.0.0.1", "::1"):
+                try:
+                    port = _free_port(host, port)
+                except OSError as error:
+                    if not _is_missing(error):
+                        raise
+                else:
+                    hosts.append(host)
+        except OSError as error:
+            # A port that is free on the one may be taken on the other.
+            if address.port or attempt + 1 == _PORT_ATTEMPTS:
+                raise ConfigError(_bind_error(address, error)) from error
+        else:
+            if hosts:
+                return Endpoint(hosts[0], port, tuple(hosts[1:]))
+            break
+    raise ConfigError(f"cannot listen on {address}: this machine has no loopback interface")
+
+
+def _is_missing(error: OSError) -> bool:
+    """Tell whether a machine has no such protocol, or no such interface."""
+    return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def _numeric_hosts(address: Address) -> tuple[str, ...]:
@@ -72,7 +111,7 @@ def _numeric_hosts(address: Address) -> tuple[str, ...]:
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {address}: the host {address.host!r} does not resolve "
-            f"({error.strerror}); name an interface of this machine, or none for all"
+            f"({error.strerror}); name an interface of this machine"
         ) from error
     return (str(found[0][4][0]),)
 
@@ -135,8 +174,7 @@ def make_runtime_directory() -> Path:
 
 def _runtime_base() -> Path:
     """Return where runtime directories are made."""
-    bases = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")  # noqa: S108
-    for base in map(Path, filter(None, bases)):
+    for base in map(Path, _bases()):
         longest = len(os.fsencode(base / f"{_PREFIX}12345678" / _ADMIN_SOCKET))
         if longest <= _SOCKET_PATH_BYTES_MAX and os.access(base, os.W_OK | os.X_OK):
             return base
@@ -144,6 +182,16 @@ def _runtime_base() -> Path:
         "there is no directory for a socket: make /tmp writable, or name in XDG_RUNTIME_DIR "
         "a directory that is, with a short path"
     )
+
+
+def _bases() -> Iterator[str]:
+    """Yield where runtime directories may be made, the best place first."""
+    if told := os.environ.get("XDG_RUNTIME_DIR"):
+        yield told
+    # On a read-only root file system there may be no such place.
+    with suppress(FileNotFoundError):
+        yield tempfile.gettempdir()
+    yield "/tmp"  # noqa: S108
 
 
 def _remove_if_abandoned(directory: Path) -> None:

@@ -1,9 +1,11 @@
 """The metrics port: an ASGI application for those who run q."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from qmq.access.rights import Right
+from qmq.errors import AccessDenied, Unauthenticated
 from qmq.server.readiness import Probe, Probes
 from qmq.transport.asgi import App, Headers, Receive, Scope, Send
 
@@ -19,6 +21,9 @@ _READY: Final = "/readyz"
 #: The paths that the application knows.
 OPS_PATHS: Final = frozenset({_METRICS, _QUIT, _ALIVE, _READY})
 
+#: Answers a request.
+_Answer = Callable[[Scope, Send], Awaitable[None]]
+
 
 def ops_app(
     *,
@@ -26,15 +31,20 @@ def ops_app(
     probes: Probes,
     quit_process: Callable[[], None],
     may_any_quit: Callable[[], bool],
+    check: Callable[[Scope, Right], object] | None = None,
 ) -> App:
     """Make the application: GET /metrics, /healthz and /readyz, POST /quitquitquit, else 404.
 
     `render_metrics` returns Prometheus text; `probes` answers what its name says;
     `quit_process` starts the shutdown and returns at once. Unless `may_any_quit`, which is
-    asked each time, only callers on this machine may quit.
+    asked each time, only callers on this machine may quit. With `check`, which raises an error
+    unless a caller has a right to all queues, metrics are for those who may browse them, and who
+    administers them may quit from anywhere.
     """
 
-    async def metrics(_: Scope, send: Send) -> None:
+    async def metrics(scope: Scope, send: Send) -> None:
+        if check:
+            check(scope, Right.BROWSE)
         await _reply(send, 200, render_metrics(), content_type=_PROMETHEUS)
 
     async def alive(_: Scope, send: Send) -> None:
@@ -44,33 +54,53 @@ def ops_app(
         await _tell(send, probes.ready())
 
     async def quitquitquit(scope: Scope, send: Send) -> None:
-        if not (may_any_quit() or is_loopback(scope.get("client"))):
+        is_near = is_loopback(scope.get("client"))
+        if check and not is_near:
+            check(scope, Right.ADMIN)
+        elif not (may_any_quit() or is_near):
             await _reply(send, 403, b"only callers on this machine may quit\n")
             return
         await _reply(send, 200, b"quitting\n")
         quit_process()
 
-    routes = {
-        _METRICS: ("GET", metrics),
-        _ALIVE: ("GET", alive),
-        _READY: ("GET", ready),
-        _QUIT: ("POST", quitquitquit),
-    }
+    return _routed(
+        {
+            _METRICS: ("GET", metrics),
+            _ALIVE: ("GET", alive),
+            _READY: ("GET", ready),
+            _QUIT: ("POST", quitquitquit),
+        }
+    )
+
+
+def _routed(routes: Mapping[str, tuple[str, _Answer]]) -> App:
+    """Make an application of methods and answers, by path."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
             return
-        method, answer = routes.get(scope["path"], ("", None))
-        if answer is None:
+        found = routes.get(scope["path"])
+        if found is None:
             await _reply(send, 404, b"not found\n")
-        elif scope["method"] != method:
-            allow = [(b"allow", method.encode())]
+        elif scope["method"] != found[0]:
+            allow = [(b"allow", found[0].encode())]
             await _reply(send, 405, b"method not allowed\n", headers=allow)
         else:
-            await answer(scope, send)
+            await _answer_or_refuse(found[1], scope, send)
 
     return app
+
+
+async def _answer_or_refuse(answer: _Answer, scope: Scope, send: Send) -> None:
+    """Answer a request, or say that its caller may not know."""
+    try:
+        await answer(scope, send)
+    except Unauthenticated as error:
+        challenge = [(b"www-authenticate", b"Bearer")]
+        await _reply(send, 401, f"{error.message}\n".encode(), headers=challenge)
+    except AccessDenied as error:
+        await _reply(send, 403, f"{error.message}\n".encode())
 
 
 def is_loopback(client: tuple[str, int] | None) -> bool:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
 from qmq.store.postgres.dsn import Databases
 
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
+
+#: Where a line for each request goes.
+RequestLog = Literal["none", "stdout"]
 
 #: What `--data` takes for "no data directory".
 NO_DATA = "none"
@@ -19,8 +23,20 @@ NO_DATA = "none"
 #: What `--postgres` takes for "no cluster".
 NO_CLUSTER = "none"
 
+#: What `--access` takes for "nobody is asked who calls".
+NO_ACCESS = "none"
+#: What `--traces-to` takes for "nowhere", and for "as OTEL_EXPORTER_OTLP_ENDPOINT says".
+NO_TRACES = "none"
+TRACES_BY_ENVIRONMENT = "env"
+
 #: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
 BY_MEMORY = "auto"
+
+#: What options that name a file take for "no file".
+NO_FILE = "none"
+
+#: Whether clients without a certificate are refused, where there is a CA for such.
+ClientCert = Literal["required", "optional"]
 
 #: What `--advertise` takes for "as `--listen` has it".
 BY_LISTEN = "auto"
@@ -29,6 +45,8 @@ BY_LISTEN = "auto"
 _CACHE_BYTES_MAX = 1 << 40
 
 _DIGITS = re.compile("[0-9]{1,20}")
+#: A user and a password in it would be shown in lists of processes.
+_COLLECTOR = re.compile(r"https?://[^/?#@\s]+/?")
 _BARE = re.compile(r"true|false|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
@@ -93,6 +111,23 @@ def _parse_data(text: str) -> Path | None:
     return None if text == NO_DATA else Path(text)
 
 
+def _parse_access(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_ACCESS} stands for no access file")
+    return None if text == NO_ACCESS else Path(text)
+
+
+def _format_access(path: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_ACCESS if path is None else f"./{path}" if str(path) == NO_ACCESS else str(path)
+
+
+def _parse_audit_log(text: str) -> str:
+    if not text:
+        raise ValueError(f"'' names no file; {TO_NOTHING} stands for no audit log")
+    return text
+
+
 def _format_data(data: Path | None) -> str:
     # A directory of that very name needs to be told from the word.
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
@@ -128,12 +163,64 @@ def _format_cache_bytes(count: int | None) -> str:
     return BY_MEMORY if count is None else str(count)
 
 
+def _parse_file(text: str) -> Path | None:
+    if not text:
+        raise ValueError(f"'' names no file; {NO_FILE} stands for no file")
+    return None if text == NO_FILE else Path(text)
+
+
+def _format_file(file: Path | None) -> str:
+    # A file of that very name needs to be told from the word.
+    return NO_FILE if file is None else f"./{file}" if str(file) == NO_FILE else str(file)
+
+
+def _parse_client_cert(text: str) -> ClientCert:
+    if text == "required":
+        return "required"
+    if text == "optional":
+        return "optional"
+    raise ValueError(f"{text!r} is neither required nor optional")
+
+
 def _parse_quit_from(text: str) -> QuitFrom:
     if text == "loopback":
         return "loopback"
     if text == "any":
         return "any"
     raise ValueError(f"{text!r} is neither loopback nor any")
+
+
+def _parse_traces_to(text: str) -> str | None:
+    if text == NO_TRACES:
+        return None
+    if text != TRACES_BY_ENVIRONMENT and not _COLLECTOR.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no address of a collector; write it like http://localhost:4317"
+        )
+    return text
+
+
+def _format_traces_to(url: str | None) -> str:
+    return NO_TRACES if url is None else url
+
+
+def _parse_ratio(text: str) -> float:
+    rule = f"{text!r} is not a number from 0 to 1"
+    try:
+        ratio = float(text)
+    except ValueError:
+        raise ValueError(rule) from None
+    if not 0 <= ratio <= 1:
+        raise ValueError(rule)
+    return ratio
+
+
+def _parse_request_log(text: str) -> RequestLog:
+    if text == "none":
+        return "none"
+    if text == "stdout":
+        return "stdout"
+    raise ValueError(f"{text!r} is neither none nor stdout")
 
 
 def whole_number(minimum: int, maximum: int) -> Kind:
@@ -172,6 +259,8 @@ def seconds(maximum: float) -> Kind:
 
 _CACHE_BYTES = whole_number(0, _CACHE_BYTES_MAX)
 
+ACCESS = Kind(placeholder=f"FILE|{NO_ACCESS}", parse=_parse_access, format=_format_access)
+AUDIT_LOG = Kind(placeholder=f"FILE|{TO_LOG}|{TO_NOTHING}", parse=_parse_audit_log)
 ADVERTISE = Kind(
     placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
 )
@@ -188,7 +277,9 @@ CACHE_BYTES = Kind(
     format=_format_cache_bytes,
     toml="either",
 )
+CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
+FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
 POSTGRES = Kind(
     placeholder=f"[NAME=]DSN|{NO_CLUSTER}",
     parse=_parse_postgres,
@@ -197,3 +288,15 @@ POSTGRES = Kind(
     is_repeated=True,
 )
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
+RATIO = Kind(
+    placeholder="RATIO",
+    parse=_parse_ratio,
+    format=lambda ratio: repr(float(ratio)),
+    toml="bare",
+)
+REQUEST_LOG = Kind(placeholder="none|stdout", parse=_parse_request_log)
+TRACES_TO = Kind(
+    placeholder=f"URL|{TRACES_BY_ENVIRONMENT}|{NO_TRACES}",
+    parse=_parse_traces_to,
+    format=_format_traces_to,
+)

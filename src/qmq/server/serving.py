@@ -4,36 +4,42 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from qmq.access.granted import EVERYTHING, Rights
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
 from qmq.engine.shards import Shards
 from qmq.engine.waiting import SteadyTimer
-from qmq.errors import Unavailable
+from qmq.errors import QError, Unavailable
 from qmq.ids import RandomIds
-from qmq.limits import REQUEST_OVERHEAD_BYTES_MAX
+from qmq.limits import GARBAGE_OBJECTS, REQUEST_OVERHEAD_BYTES_MAX
+from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.engine import EngineCollector
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
 from qmq.observe.schedules import ScheduleCollector
+from qmq.observe.traces import Traces
+from qmq.server.access import Access
 from qmq.server.config import Config
+from qmq.server.guarded import Make, Methods, guard_of, guarded_paths, noted_paths
 from qmq.store.base import QueueStore
 from qmq.transport.api import Api
-from qmq.transport.grpc import GrpcApp, UnaryMethod, WaitingMethod
+from qmq.transport.grpc import Fallback, GrpcApp
+from qmq.transport.guarding import GuardedApp
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
+from qmq.transport.pages import answer_without_call
 from qmq.transport.reflection import ReflectionService
-from qmq.transport.rest import answer_unmatched
-from qmq.transport.streams import StreamMethod
 from qmq.values import Store
 
 _log = logging.getLogger(__name__)
@@ -55,6 +61,10 @@ class Process:
     health: HealthService
     registry: CollectorRegistry
     calls: CallCollector
+    #: None: nothing is traced.
+    traces: Traces | None = None
+    #: Who there is; None where nobody is asked who calls.
+    access: Access | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +110,13 @@ class Serving:
         )
         self._process = process
         self._footprint = contents.footprint
-        service = Api(broker)
-        self._unary = process.calls.watch(service.methods)
-        self._waiting = process.calls.watch(service.waiting_methods)
-        self.app = app_of(process, *self._methods(), service.stream_methods)
+        self.app = app_of(process, broker.catalog, self._made)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
         self.watch(SelectionCollector(broker.selecting.__len__))
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
+        self.watch(EngineCollector(broker))
         #: What ends calls that would not end.
         self._ending: asyncio.Future[None] | None = None
 
@@ -122,12 +130,33 @@ class Serving:
         config = self._process.config
         self.broker.catalog.queues_max = config.queues_max
         self._footprint.limit_to(config.memory_max)
-        self.app.take_over(*self._methods(), bounds_of(config))
+        if isinstance(self.app, GuardedApp):
+            self.app.take_over({}, {}, bounds_of(config))
+            self.app.guard.offer_anew()
+        else:
+            made = self._made(EVERYTHING)
+            self.app.take_over(made.unary, made.waiting, bounds_of(config))
 
-    def _methods(self) -> tuple[Mapping[str, UnaryMethod], Mapping[str, WaitingMethod]]:
-        if self._process.config.debug:
-            return log_calls(self._unary), log_calls(self._waiting)
-        return self._unary, self._waiting
+    def _made(self, rights: Rights) -> Methods:
+        """Make the methods that callers of some rights are served."""
+        process = self._process
+        service = Api(self.broker, rights)
+        unary = process.calls.watch(service.methods)
+        waiting = process.calls.watch(service.waiting_methods)
+        if process.config.debug:
+            unary, waiting = log_calls(unary), log_calls(waiting)
+        streams, traces = service.stream_methods, process.traces
+        if traces:
+            unary = traces.watch(unary, self._name_of)
+            waiting = traces.watch(waiting, self._name_of)
+            streams = traces.watch_streams(streams)
+        return Methods(unary, waiting, streams)
+
+    def _name_of(self, queue_id: str) -> str:
+        """Return the name of a queue; empty if it has none, or is not there."""
+        with suppress(QError):
+            return self.broker.catalog.find(queue_id).info.name
+        return ""
 
     def start(self) -> None:
         """Let time pass."""
@@ -159,24 +188,47 @@ def ending(app: GrpcApp) -> asyncio.Future[None]:
 
 def app_of(
     process: Process,
-    unary: Mapping[str, UnaryMethod],
-    waiting: Mapping[str, WaitingMethod],
-    streams: Mapping[str, StreamMethod],
+    catalog: Catalog,
+    make: Make,
 ) -> GrpcApp:
-    """Make an application of methods, by path, and of what each q serves beside them."""
-    config = process.config
+    """Make an application of the service Q, and of what each q serves beside it.
+
+    Args:
+        process: what there is already.
+        catalog: the queues that there are.
+        make: makes the methods that callers of some rights are served.
+    """
+    config, health = process.config, process.health
+    reflection = ReflectionService(SERVICES).stream_methods()
+    shared: _Shared = {
+        "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
+        "fallback": answer_without_call,
+        "bounds": bounds_of(config),
+    }
+    if process.access:
+        return GuardedApp(
+            health.unary_methods(),
+            health.stream_methods(),
+            guard=guard_of(process.access, catalog, make, reflection),
+            guarded=guarded_paths(reflection),
+            noted=noted_paths(reflection),
+            **shared,
+        )
+    unary, waiting, streams = make(EVERYTHING)
     return GrpcApp(
-        {**unary, **process.health.unary_methods()},
+        {**unary, **health.unary_methods()},
         waiting,
-        {
-            **streams,
-            **process.health.stream_methods(),
-            **ReflectionService(SERVICES).stream_methods(),
-        },
-        request_bytes_max=config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-        fallback=answer_unmatched,
-        bounds=bounds_of(config),
+        {**streams, **health.stream_methods(), **reflection},
+        **shared,
     )
+
+
+class _Shared(TypedDict):
+    """What applications are made with, whoever is asked for."""
+
+    request_bytes_max: int
+    fallback: Fallback
+    bounds: Bounds
 
 
 def bounds_of(config: Config) -> Bounds:
@@ -190,16 +242,19 @@ def bounds_of(config: Config) -> Bounds:
 
 @contextmanager
 def undisturbed_by_gc() -> Iterator[None]:
-    """Let Python's garbage collector leave alone what is made now, as long as q runs.
+    """Let Python's garbage collector leave alone what is made now, and look less often after that.
 
     Nearly all of it stays: modules, and what was found in a store. To go through a million leased
-    messages again and again would take longer than to load them.
+    messages again and again would take longer than to load them. Calls leave no garbage behind,
+    but those under way are so many objects that it would look at them again and again, just
+    when there are many, and everything waits for it.
     """
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
         gc.enable()
 
 

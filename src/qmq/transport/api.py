@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from qmq.access.granted import EVERYTHING, Rights
 from qmq.engine.broker import Broker
 from qmq.transport.browse_service import BrowseService
 from qmq.transport.consume_service import ConsumeService
@@ -32,18 +33,18 @@ class Part(Protocol):
 
 
 class Api:
-    """The service Q on top of a broker."""
+    """The service Q on top of a broker, for callers of some rights."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
         parts: tuple[Part, ...] = (
-            QueueService(broker),
-            MessageService(broker),
-            LeaseService(broker),
-            RedriveService(broker),
-            ScheduleService(broker),
-            ConsumeService(broker),
-            BrowseService(broker),
-            GroupService(broker),
+            QueueService(broker, rights),
+            MessageService(broker, rights),
+            LeaseService(broker, rights),
+            RedriveService(broker, rights),
+            ScheduleService(broker, rights),
+            ConsumeService(broker, rights),
+            BrowseService(broker, rights),
+            GroupService(broker, rights),
         )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from google.protobuf.duration_pb2 import Duration
 
+from qmq.access.granted import EVERYTHING, Rights
+from qmq.access.rights import Right
 from qmq.engine.broker import Broker
 from qmq.envelope import batch_reply_with, reply_with
 from qmq.errors import InvalidArgument
@@ -19,7 +21,8 @@ from qmq.wire.times import moment_ns
 class BrowseService:
     """Part of the service Q, on top of a broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+        self._rights = rights
         self._browsing = broker.browsing
 
     def methods(self) -> dict[str, UnaryMethod]:
@@ -37,6 +40,7 @@ class BrowseService:
     async def browse(self, data: bytes) -> bytes:
         """Show a page of messages."""
         request = decode(pb.BrowseRequest, data)
+        self._rights.check(Right.BROWSE, request.queue_id)
         age_min_ns = _age_ns(request.age_min, "age_min")
         age_max_ns = _age_ns(request.age_max, "age_max") if request.HasField("age_max") else None
         if age_max_ns is not None and age_min_ns > age_max_ns:
@@ -59,6 +63,7 @@ class BrowseService:
     async def explain(self, data: bytes) -> bytes:
         """Tell where a message is and why."""
         request = decode(pb.ExplainRequest, data)
+        self._rights.check(Right.BROWSE, request.queue_id)
         created_ns = moment_ns(request.created, "created") if request.HasField("created") else None
         explanation = await self._browsing.explain(request.queue_id, request.message_id, created_ns)
         rest = pb.ExplainResponse(ahead=explanation.ahead, reasons=explanation.reasons)

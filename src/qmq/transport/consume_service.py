@@ -11,11 +11,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from qmq.access.granted import EVERYTHING, Rights
+from qmq.access.rights import Right
 from qmq.engine.broker import Broker
 from qmq.engine.consuming import Consumer
 from qmq.engine.waiting import Gone
 from qmq.envelope import reply_with, varint
-from qmq.errors import InvalidArgument, LeaseLost, QueueNotFound
+from qmq.errors import AccessDenied, InvalidArgument, LeaseLost, QueueNotFound
 from qmq.limits import CREDIT_MAX
 from qmq.model.selector import parse
 from qmq.transport.decode import decode
@@ -44,9 +46,10 @@ _TAGS: Final = {"ack": b"\x12", "nack": b"\x1a", "extend": b"\x22"}
 class ConsumeService:
     """Part of the service Q, on top of a broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
         self._broker = broker
-        leases = LeaseService(broker)
+        self._rights = rights
+        leases = LeaseService(broker, rights)
         self._commands: dict[str, _Command] = {
             "ack": leases.ack_leases,
             "nack": leases.nack_leases,
@@ -92,6 +95,8 @@ class ConsumeService:
             selector = request.selector if is_by_selector(request) else ""
             if selector:
                 parse(selector)
+            else:
+                self._rights.check(Right.CONSUME, request.queue_id)
             queue_id = "" if selector else (await self._broker.get_queue(request.queue_id)).id
         except InvalidArgument as error:
             raise _inside(kind, error) from None
@@ -99,6 +104,7 @@ class ConsumeService:
             self._broker,
             queue_id=queue_id,
             selector=selector,
+            scope=self._rights.covered(Right.CONSUME) if selector else None,
             credit=credit,
             duration_ns=duration_ns,
             name=name,
@@ -108,8 +114,18 @@ class ConsumeService:
             queue = self._broker.catalog.get(reference)
             return queue is not None and queue.info.id == queue_id
 
+        def check() -> None:
+            # Its tags may have changed since the stream was opened.
+            if queue_id and self._broker.catalog.get(queue_id):
+                self._rights.check(Right.CONSUME, queue_id)
+
         return _Stream(
-            requests, consumer, queue_id, is_its_queue=is_its_queue, commands=self._commands
+            requests,
+            consumer,
+            queue_id,
+            is_its_queue=is_its_queue,
+            check=check,
+            commands=self._commands,
         )
 
 
@@ -190,13 +206,14 @@ class _Outbox:
 class _Stream:
     """One consumer's stream, once it is open."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - What it is made of.
         self,
         requests: Requests,
         consumer: Consumer,
         queue_id: str,
         *,
         is_its_queue: Callable[[str], bool],
+        check: Callable[[], None],
         commands: Mapping[str, _Command],
     ) -> None:
         self._requests = requests
@@ -204,6 +221,7 @@ class _Stream:
         #: Empty if it is of all queues that a selector matches.
         self._queue_id = queue_id
         self._is_its_queue = is_its_queue
+        self._check = check
         self._commands = commands
         #: Why a request was refused, which ends the stream.
         self._refusal: Exception | None = None
@@ -287,16 +305,19 @@ class _Stream:
     async def _command(self, kind: str, request: Any, queue_id: str) -> bytes:  # noqa: ANN401 - As above.
         try:
             return await self._commands[kind](request, queue_id)
-        except QueueNotFound:
+        except (QueueNotFound, AccessDenied) as error:
             if self._queue_id:
                 raise
             # One of many: the stream goes on without it.
             gone = f"has ended, since queue {queue_id} was deleted"
+            if isinstance(error, AccessDenied):
+                gone = f"is none that you can end: {error.message}"
             return lease_results([LeaseLost(each, gone) for each in request.lease_ids])
 
     async def _next_messages(self) -> bytes:
         """Wait for messages to hand out, and return them as a reply."""
         leased, level = await self._consumer.next_batch()
+        self._check()
         return reply_with(b"".join((*leased, LEVEL_2[level])))
 
     async def _push(self) -> None:

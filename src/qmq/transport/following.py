@@ -48,11 +48,11 @@ class Following:
 
     def waiting_methods(self) -> dict[str, WaitingMethod]:
         """Return the methods of one request and one reply."""
-        return dict.fromkeys(_paths(are_streams=False), self._refuse)
+        return dict.fromkeys(service_paths(are_streams=False), self._refuse)
 
     def stream_methods(self) -> dict[str, StreamMethod]:
         """Return the methods that are streams."""
-        return dict.fromkeys(_paths(are_streams=True), self._refuse_stream)
+        return dict.fromkeys(service_paths(are_streams=True), self._refuse_stream)
 
     async def _refuse(self, _request: bytes, _is_gone: IsGone, limit_s: float | None) -> bytes:
         patience_s = _PATIENCE_S if limit_s is None else min(limit_s, _PATIENCE_S)
@@ -76,10 +76,11 @@ async def _stays() -> bool:
     return False
 
 
-def _paths(*, are_streams: bool) -> list[str]:
+def service_paths(*, are_streams: bool | None = None) -> list[str]:
+    """List the methods of the service Q by their gRPC paths: all, streams only, or the others."""
     service = q_pb2.DESCRIPTOR.services_by_name["Q"]
     return [
         f"/{service.full_name}/{method.name}"
         for method in service.methods
-        if method.server_streaming is are_streams
+        if are_streams is None or method.server_streaming is are_streams
     ]

@@ -1,5 +1,7 @@
 """The methods of the service Q about groups."""
 
+from qmq.access.granted import EVERYTHING, Rights
+from qmq.access.rights import Right
 from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument
 from qmq.limits import BATCH_MESSAGES_MAX, GROUP_ID_BYTES_MAX, PAGE_SIZE_MAX
@@ -15,7 +17,8 @@ from qmq.wire.ids import checked_id
 class GroupService:
     """Part of the service Q, on top of a broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+        self._rights = rights
         self._grouping = broker.grouping
 
     def methods(self) -> dict[str, UnaryMethod]:
@@ -38,6 +41,7 @@ class GroupService:
     async def list_groups(self, data: bytes) -> bytes:
         """List groups in the order of their ids."""
         request = decode(pb.ListGroupsRequest, data)
+        self._rights.check(Right.BROWSE, request.queue_id)
         if not 0 <= request.page_size <= PAGE_SIZE_MAX:
             raise InvalidArgument(
                 "page_size", f"must be 1 to {PAGE_SIZE_MAX}, or 0 for 100; got {request.page_size}"
@@ -55,18 +59,21 @@ class GroupService:
     async def pause_group(self, data: bytes) -> bytes:
         """Let a group hand out nothing."""
         request = decode(pb.PauseGroupRequest, data)
+        self._rights.check(Right.MANAGE, request.queue_id)
         group = await self._grouping.pause_group(request.queue_id, _group_id(request.group_id))
         return pb.PauseGroupResponse(group=group_message(group)).SerializeToString()
 
     async def resume_group(self, data: bytes) -> bytes:
         """Let a group go on that was paused, or has parked."""
         request = decode(pb.ResumeGroupRequest, data)
+        self._rights.check(Right.MANAGE, request.queue_id)
         group = await self._grouping.resume_group(request.queue_id, _group_id(request.group_id))
         return pb.ResumeGroupResponse(group=group_message(group)).SerializeToString()
 
     async def skip_group(self, data: bytes) -> bytes:
         """Take messages from the head of a group."""
         request = decode(pb.SkipGroupRequest, data)
+        self._rights.check(Right.MANAGE, request.queue_id)
         if not 0 <= request.messages_max <= BATCH_MESSAGES_MAX:
             raise InvalidArgument(
                 "messages_max",

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from qmq.engine.waiting import Gone, IsGone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
+from qmq.ids import request_id_of
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
 from qmq.transport.asgi import Event, Receive, Scope, Send
 from qmq.transport.forwarded import connection
@@ -27,11 +28,11 @@ from qmq.transport.framing import (
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
 from qmq.transport.sending import (
     COMPRESS_BYTES_MIN,
-    INTERNAL,
     NO_BODY,
     OK,
     START,
     START_GZIP,
+    internal,
     send_end,
     send_piece,
 )
@@ -74,6 +75,43 @@ READING: Final = frozenset(
 )
 
 
+#: Methods by path, and whether they may wait.
+UnaryMethods = Mapping[str, tuple[Callable[..., Awaitable[bytes]], bool]]
+
+
+def unary_methods(
+    unary: Mapping[str, UnaryMethod], waiting: Mapping[str, WaitingMethod]
+) -> UnaryMethods:
+    """Put methods of one request and one reply together: those that may wait, and others."""
+    return {
+        **{path: (method, False) for path, method in unary.items()},
+        **{path: (method, True) for path, method in waiting.items()},
+    }
+
+
+class Caller(Protocol):
+    """One who was found out to be somebody, and what q serves that one."""
+
+    #: Methods of one request and one reply.
+    unary: UnaryMethods
+    #: All other methods, by path.
+    streams: Mapping[str, StreamMethod]
+    #: Those of its streams that are open.
+    open_streams: set[Requests]
+
+    def check(self) -> None:
+        """Ask whether it may still wait.
+
+        Raises:
+            QError: it may not.
+        """
+        ...
+
+    def note_refusal(self, scope: Scope, error: QError) -> None:
+        """Take note that one of its calls was refused, for whatever reason."""
+        ...
+
+
 class GrpcApp:
     """An ASGI app that serves gRPC methods, and leaves everything else to a fallback."""
 
@@ -98,7 +136,6 @@ class GrpcApp:
             bounds: how much there may be in hand for clients at one time; None stands for what
                 holds unless q is told otherwise.
         """
-        #: Methods by path, and whether they may wait.
         self._unary: dict[str, tuple[Callable[..., Awaitable[bytes]], bool]] = {}
         self._streams = streams
         self._request_bytes_max = request_bytes_max
@@ -112,6 +149,8 @@ class GrpcApp:
         self._open_streams: set[Requests] = set()
         #: What streams are told that begin after all were ended.
         self._end_of_streams: QError | None = None
+        #: How many streams have ended, by their path and the name of their status.
+        self.streams_ended: dict[tuple[str, str], int] = {}
         #: Calls under way.
         self.active = 0
         #: Set, from any thread, when calls are refused from now on. After that, and once
@@ -132,6 +171,11 @@ class GrpcApp:
         self._unary.update({path: (method, True) for path, method in waiting.items()})
         self._in_hand.bounds = bounds
 
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open. Any thread may ask."""
+        return len(self._open_streams)
+
     def end_streams(self, error: QError) -> None:
         """End every stream that waits for its client's next message, with an error.
 
@@ -141,18 +185,18 @@ class GrpcApp:
         for stream in self._open_streams:
             stream.end(error)
 
-    async def __call__(  # noqa: C901, PLR0912 - In one piece: each further call takes its time.
-        self, scope: Scope, receive: Receive, send: Send
+    async def __call__(  # noqa: C901, PLR0912, PLR0915 - In one piece: a call takes its time.
+        self, scope: Scope, receive: Receive, send: Send, caller: Caller | None = None
     ) -> None:
-        """Serve one request."""
+        """Serve one request; `caller` is given where it is asked who calls."""
         self.active += 1
         try:
-            unary = self._unary.get(scope["path"])
+            unary = (self._unary if caller is None else caller.unary).get(scope["path"])
             headers = dict(scope["headers"])
             if unary is None or not headers.get(b"content-type", b"").startswith(
                 b"application/grpc"
             ):
-                await self._serve_other(scope, headers, receive, send)
+                await self._serve_other(scope, headers, receive, send, caller)
                 return
             try:
                 message = await self._read_message(scope, headers, receive, send)
@@ -164,9 +208,12 @@ class GrpcApp:
                 method, may_wait = unary
                 if may_wait:
                     limit_s = None if timeout is None else _limit_s(timeout)
-                    reply = await self._waited(
-                        method(message, partial(_is_gone, receive), limit_s), receive
+                    is_gone = (
+                        partial(_is_gone, receive)
+                        if caller is None
+                        else partial(_is_gone_or_may_not, receive, caller)
                     )
+                    reply = await self._waited(method(message, is_gone, limit_s), receive)
                 elif timeout is None:
                     reply = await method(message)
                 else:
@@ -178,11 +225,16 @@ class GrpcApp:
             except Gone:
                 return
             except QError as error:
+                if caller is not None:
+                    caller.note_refusal(scope, error)
                 await send_end(send, refusal_headers(error))
                 return
             except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-                _log.exception("call failed", extra={"path": scope["path"]})
-                await send_end(send, INTERNAL)
+                request_id = request_id_of(headers)
+                _log.exception(
+                    "call failed", extra={"path": scope["path"], "request_id": request_id}
+                )
+                await send_end(send, internal(request_id))
                 return
             if len(reply) > COUNTED_BYTES_MIN:
                 large = [reply]
@@ -372,7 +424,12 @@ class GrpcApp:
         return Deframer(self._request_bytes_max, headers.get(b"grpc-encoding", b"identity"))
 
     async def _serve_other(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        caller: Caller | None,
     ) -> None:
         """Serve a stream, an unknown method, or what is no gRPC."""
         if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
@@ -381,20 +438,23 @@ class GrpcApp:
             while b"content-length" in headers and (await receive()).get("more_body"):
                 pass
             await self._fallback(scope, send)
-        elif method := self._streams.get(scope["path"]):
-            await self._serve_stream(method, scope, headers, receive, send)
+        elif method := (self._streams if caller is None else caller.streams).get(scope["path"]):
+            open_streams = set[Requests]() if caller is None else caller.open_streams
+            await self._serve_stream(method, scope, headers, receive, send, open_streams)
         else:
             message = f"unknown method {scope['path'][:_PATH_CHARS_MAX]}"
             await send_end(send, plain_headers(Code.UNIMPLEMENTED, message))
 
-    async def _serve_stream(
+    async def _serve_stream(  # noqa: PLR0913, PLR0917 - A stream has as many parts.
         self,
         method: StreamMethod,
         scope: Scope,
         headers: dict[bytes, bytes],
         receive: Receive,
         send: Send,
+        open_streams: set[Requests],
     ) -> None:
+        """Serve a stream, which is one of the open ones of its caller while it is."""
         requests = Requests(
             receive,
             Deframer(
@@ -403,6 +463,7 @@ class GrpcApp:
             ),
         )
         self._open_streams.add(requests)
+        open_streams.add(requests)
         if self._end_of_streams:
             requests.end(self._end_of_streams)
         elif self.active > self._in_hand.bounds.calls_max:
@@ -425,18 +486,31 @@ class GrpcApp:
                 await asyncio.wait((serving,))
         finally:
             self._open_streams.discard(requests)
+            open_streams.discard(requests)
             half_open.cancel()
             # The client is gone or has its answer: whatever still runs, runs for nobody.
             for task in (serving, reading):
                 task.cancel()
-            await asyncio.gather(serving, reading, return_exceptions=True)
+            code, _ = await asyncio.gather(serving, reading, return_exceptions=True)
             requests.forget_error()
+            key = scope["path"], code.name if isinstance(code, Code) else Code.CANCELLED.name
+            self.streams_ended[key] = self.streams_ended.get(key, 0) + 1
 
 
 async def _is_gone(receive: Receive) -> bool:
     """Tell whether a client has left that has sent all of its request."""
     # pyvoy's receive() returns at once then, with an empty event while the client is there.
     return bool((await receive())["type"] == "http.disconnect")
+
+
+async def _is_gone_or_may_not(receive: Receive, caller: Caller) -> bool:
+    """Do the same, for one that may have come to be nobody meanwhile.
+
+    Raises:
+        QError: it has.
+    """
+    caller.check()
+    return await _is_gone(receive)
 
 
 async def _within(deadline: bytes, method: UnaryMethod, message: bytes) -> bytes:

@@ -6,6 +6,8 @@ Lease and Ack are a hot path: neither makes an object for each message of its re
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
+from qmq.access.granted import EVERYTHING, Rights
+from qmq.access.rights import Right
 from qmq.engine.broker import Broker
 from qmq.engine.leasing import Result
 from qmq.engine.waiting import IsGone
@@ -41,7 +43,8 @@ _NACK_KINDS: Final = {
 class LeaseService:
     """Part of the service Q, on top of a broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+        self._rights = rights
         self._reached = broker.reached
         self._leasing = broker.leasing
         self._selecting = broker.selecting
@@ -83,8 +86,12 @@ class LeaseService:
                 duration_ns=duration_ns,
                 consumer=consumer,
                 durability=request.durability,
+                scope=self._rights.covered(Right.CONSUME),
             )
         else:
+            self._rights.check(Right.CONSUME, request.queue_id)
+            if wait.seconds:
+                is_gone = self._rights.while_held(Right.CONSUME, request.queue_id, is_gone)
             level = self._reached(request.queue_id, request.durability)
             leased = await self._leasing.lease(
                 request.queue_id,
@@ -106,6 +113,7 @@ class LeaseService:
 
     async def ack_leases(self, request: pb.AckRequest, queue_id: str) -> bytes:
         """Do what an AckRequest says, on a queue that may be named elsewhere."""
+        self._rights.check(Right.CONSUME, queue_id)
         level = self._reached(queue_id, request.durability)
         results = await self._leasing.ack(queue_id, _lease_ids(request.lease_ids), durability=level)
         return lease_results(results, level)
@@ -117,6 +125,7 @@ class LeaseService:
 
     async def nack_leases(self, request: pb.NackRequest, queue_id: str) -> bytes:
         """Do what a NackRequest says, on a queue that may be named elsewhere."""
+        self._rights.check(Right.CONSUME, queue_id)
         kind = _NACK_KINDS.get(request.kind)
         if kind is None:
             raise InvalidArgument(
@@ -140,6 +149,7 @@ class LeaseService:
 
     async def extend_leases(self, request: pb.ExtendRequest, queue_id: str) -> bytes:
         """Do what an ExtendRequest says, on a queue that may be named elsewhere."""
+        self._rights.check(Right.CONSUME, queue_id)
         level = self._reached(queue_id, request.durability)
         results = await self._leasing.extend(
             queue_id,
@@ -165,6 +175,10 @@ class LeaseService:
                     BATCH_MESSAGES_MAX,
                     count,
                 )
+        for ack in request.acks:
+            self._rights.check(Right.CONSUME, ack.queue_id)
+        for add in request.adds:
+            self._rights.check_add(add.queue_id, len(add.messages), add.ByteSize())
         queue_ids = [ack.queue_id for ack in request.acks] + [add.queue_id for add in request.adds]
         levels = [self._reached(queue_id, request.durability) for queue_id in queue_ids]
         level = max(levels, default=Durability.UNKNOWN)

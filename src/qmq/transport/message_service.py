@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from qmq.access.granted import EVERYTHING, Rights
+from qmq.access.rights import Right
 from qmq.engine.broker import Broker
 from qmq.engine.waiting import IsGone
 from qmq.envelope import batch_reply_with, encode_queue_ids, reply_with
@@ -25,8 +27,10 @@ _DEDUPLICATED: Final = b"\x18\x01"
 class MessageService:
     """Part of the service Q, on top of a broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
         self._broker = broker
+        self._rights = rights
+        self._check_add = rights.check_add
 
     def methods(self) -> dict[str, UnaryMethod]:
         """Return the methods by their gRPC path."""
@@ -48,6 +52,7 @@ class MessageService:
         """Put a message at the end of a queue."""
         split = split_payload(data) if len(data) > COUNTED_BYTES_MIN else None
         request = decode(pb.AddRequest, split[0] if split else data)
+        self._check_add(request.queue_id, 1, len(data))
         message = request.message
         payload = split[1] if split else message.payload
         tags = message.tags
@@ -77,6 +82,7 @@ class MessageService:
                 BATCH_MESSAGES_MAX,
                 count,
             )
+        self._check_add(request.queue_id, count, len(data))
         level = self._broker.reached(request.queue_id, request.durability)
         messages, options = encoded_messages(request.messages, "messages")
         known: list[int] = []
@@ -98,11 +104,13 @@ class MessageService:
     async def pop(self, data: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
         """Take the message at the head of a queue."""
         request = decode(pb.PopRequest, data)
+        self._rights.check(Right.CONSUME, request.queue_id)
         level = self._broker.reached(request.queue_id, request.durability)
         if not request.HasField("wait"):
             envelope = await self._broker.pop(request.queue_id, durability=level)
             return reply_with(envelope, LEVEL_2[level])
         wait = Wait.of(request, limit_s)
+        is_gone = self._rights.while_held(Right.CONSUME, request.queue_id, is_gone)
         try:
             envelope = await self._broker.pop(
                 request.queue_id, wait.seconds, is_gone, durability=level
@@ -127,6 +135,7 @@ class MessageService:
                 wait.seconds,
                 is_gone,
                 durability=request.durability,
+                scope=self._rights.covered(Right.CONSUME),
             )
             if not popped.envelopes:
                 wait.check_in_time()
@@ -137,6 +146,8 @@ class MessageService:
                     encode_queue_ids(popped.queue_ids),
                 )
             )
+        self._rights.check(Right.CONSUME, request.queue_id)
+        is_gone = self._rights.while_held(Right.CONSUME, request.queue_id, is_gone)
         level = self._broker.reached(request.queue_id, request.durability)
         envelopes = await self._broker.pop_batch(
             request.queue_id, request.messages_max, wait.seconds, is_gone, durability=level
@@ -147,4 +158,6 @@ class MessageService:
 
     async def peek(self, data: bytes) -> bytes:
         """Return the message at the head of a queue."""
-        return reply_with(await self._broker.peek(decode(pb.PeekRequest, data).queue_id))
+        request = decode(pb.PeekRequest, data)
+        self._rights.check(Right.BROWSE, request.queue_id)
+        return reply_with(await self._broker.peek(request.queue_id))

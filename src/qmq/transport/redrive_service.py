@@ -7,8 +7,10 @@ from typing import Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from qmq.access.granted import EVERYTHING, Rights
+from qmq.access.rights import Right, right_names
 from qmq.engine.broker import Broker
-from qmq.errors import InvalidArgument
+from qmq.errors import AccessDenied, InvalidArgument, RedriveNotFound
 from qmq.model.redrive import Redrive, RedriveRequest
 from qmq.transport.decode import decode
 from qmq.transport.grpc import UnaryMethod, WaitingMethod
@@ -24,7 +26,9 @@ _AGE: Final = Span(0, 36_500 * 24 * 3600 * NS_PER_S, "0 to 36,500 days")
 class RedriveService:
     """Part of the service Q, on top of a broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+        self._rights = rights
+        self._sources_of = broker.catalog.sources_of
         self._redriving = broker.redriving
 
     def methods(self) -> dict[str, UnaryMethod]:
@@ -47,26 +51,55 @@ class RedriveService:
     async def start_redrive(self, data: bytes) -> bytes:
         """Start to move dead letters."""
         request = _request_value(decode(pb.StartRedriveRequest, data))
+        self._rights.check(Right.MANAGE, request.queue_id)
+        if request.target_queue_id:
+            self._rights.check(Right.PRODUCE, request.target_queue_id)
+        else:
+            # They go back to where they came from.
+            for source in self._sources_of(request.queue_id):
+                self._rights.check(Right.PRODUCE, source)
         redrive = await self._redriving.start(request)
         return pb.StartRedriveResponse(redrive=_redrive_message(redrive)).SerializeToString()
 
     async def get_redrive(self, data: bytes) -> bytes:
         """Tell how far a redrive is."""
         request = decode(pb.GetRedriveRequest, data)
-        redrive = await self._redriving.get(request.redrive_id)
+        redrive = await self._checked(request.redrive_id, Right.BROWSE)
         return pb.GetRedriveResponse(redrive=_redrive_message(redrive)).SerializeToString()
 
     async def list_redrives(self, data: bytes) -> bytes:
         """Tell how far all redrives are."""
         decode(pb.ListRedrivesRequest, data)
-        redrives = await self._redriving.list_all()
+        found = await self._redriving.list_all()
+        redrives = [each for each in found if self._rights.may(Right.BROWSE, each.request.queue_id)]
         return pb.ListRedrivesResponse(redrives=map(_redrive_message, redrives)).SerializeToString()
 
     async def stop_redrive(self, data: bytes) -> bytes:
         """Stop a redrive."""
         request = decode(pb.StopRedriveRequest, data)
+        await self._checked(request.redrive_id, Right.MANAGE)
         redrive = await self._redriving.stop(request.redrive_id)
         return pb.StopRedriveResponse(redrive=_redrive_message(redrive)).SerializeToString()
+
+    async def _checked(self, redrive_id: str, right: Right) -> Redrive:
+        """Return a redrive from a queue to which the caller has a right.
+
+        Raises:
+            AccessDenied: it has not; who sees some queues only is told the same of a redrive that
+                there is not.
+        """
+        try:
+            redrive = await self._redriving.get(redrive_id)
+        except RedriveNotFound:
+            redrive = None
+            if self._rights.covered(right) is None:
+                raise
+        if redrive is None or not self._rights.may(right, redrive.request.queue_id):
+            raise AccessDenied(
+                f"there is no redrive {redrive_id[:120]!r}, or you have no right to"
+                f" {right_names(right)} the queue that it is about"
+            )
+        return redrive
 
 
 def _request_value(request: pb.StartRedriveRequest) -> RedriveRequest:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from qmq.access.granted import EVERYTHING, Rights
+from qmq.access.rights import Right
 from qmq.descriptions import MessageOptions
 from qmq.engine.broker import Broker
 from qmq.engine.scheduling import ScheduleState
@@ -23,7 +25,8 @@ _INTERVAL: Final = Span(INTERVAL_S_MIN * NS_PER_S, AHEAD.max_ns, "1 second to 10
 class ScheduleService:
     """Part of the service Q, on top of a broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+        self._rights = rights
         self._scheduling = broker.scheduling
 
     def methods(self) -> dict[str, UnaryMethod]:
@@ -46,6 +49,9 @@ class ScheduleService:
     async def put_schedule(self, data: bytes) -> bytes:
         """Make or change a schedule."""
         request = decode(pb.PutScheduleRequest, data)
+        self._rights.check(Right.MANAGE, request.queue_id)
+        # It adds messages, each time that it is due.
+        self._rights.check(Right.PRODUCE, request.queue_id)
         state = await self._scheduling.put(
             request.queue_id, request.name, _plan_value(request.schedule)
         )
@@ -54,14 +60,20 @@ class ScheduleService:
     async def get_schedule(self, data: bytes) -> bytes:
         """Tell how far a schedule is."""
         request = decode(pb.GetScheduleRequest, data)
+        self._rights.check(Right.BROWSE, request.queue_id)
         state = await self._scheduling.get(request.queue_id, request.name)
         return pb.GetScheduleResponse(schedule=_schedule_message(state)).SerializeToString()
 
     async def list_schedules(self, data: bytes) -> bytes:
         """Tell how far schedules are."""
         request = decode(pb.ListSchedulesRequest, data)
+        if request.queue_id:
+            self._rights.check(Right.BROWSE, request.queue_id)
         page, token = await self._scheduling.list_page(
-            request.queue_id, request.page_size, request.page_token
+            request.queue_id,
+            request.page_size,
+            request.page_token,
+            self._rights.covered(Right.BROWSE),
         )
         reply = pb.ListSchedulesResponse(
             schedules=map(_schedule_message, page), next_page_token=token
@@ -71,6 +83,7 @@ class ScheduleService:
     async def delete_schedule(self, data: bytes) -> bytes:
         """Delete a schedule."""
         request = decode(pb.DeleteScheduleRequest, data)
+        self._rights.check(Right.MANAGE, request.queue_id)
         await self._scheduling.delete(request.queue_id, request.name)
         return pb.DeleteScheduleResponse().SerializeToString()
 

@@ -34,8 +34,12 @@ OK: Final = {
 #: The end of a body.
 NO_BODY: Final = {"type": "http.response.body", "body": b"", "more_body": False}
 
-#: The trailers of a call that failed in a way that nobody has thought of.
-INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log says more")
+_INTERNAL: Final = plain_headers(Code.INTERNAL, "internal error of q; its log says more")
+
+
+def internal(request_id: str) -> Headers:
+    """Return the trailers of a call that failed in a way that nobody has thought of."""
+    return [*_INTERNAL, (b"x-request-id", request_id.encode())]
 
 
 async def send_end(send: Send, headers: Headers) -> None:

@@ -54,6 +54,8 @@ CODES: Final[dict[type[errors.QError], Code]] = {
     errors.ServiceNotFound: Code.NOT_FOUND,
     errors.UnknownStore: Code.NOT_FOUND,
     errors.NameTaken: Code.ALREADY_EXISTS,
+    errors.Unauthenticated: Code.UNAUTHENTICATED,
+    errors.AccessDenied: Code.PERMISSION_DENIED,
     errors.LimitReached: Code.RESOURCE_EXHAUSTED,
     errors.StoreNotConfigured: Code.FAILED_PRECONDITION,
     errors.DurabilityNotReached: Code.FAILED_PRECONDITION,
@@ -111,6 +113,9 @@ def error_headers(error: errors.QError) -> Headers:
         *plain_headers(Code(status.code), status.message),
         (b"grpc-status-details-bin", b64encode(status.SerializeToString()).rstrip(b"=")),
     ]
+    if isinstance(error, errors.Unauthenticated):
+        # As HTTP asks for, of REST.
+        headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.NotLeading) and error.ask_again:
         headers.append((AGAIN.encode(), b"1"))
     return headers

@@ -8,19 +8,20 @@ from typing import Final
 
 from qmq.engine.waiting import Gone
 from qmq.errors import DeadlineExceeded, QError
+from qmq.ids import request_id_of
 from qmq.transport.asgi import Event, Headers, Receive, Send
 from qmq.transport.framing import Deframer, frame, parse_timeout
 from qmq.transport.sending import (
     COMPRESS_BYTES_MIN,
-    INTERNAL,
     NO_BODY,
     OK,
     START,
     START_GZIP,
+    internal,
     send_end,
     unbroken,
 )
-from qmq.transport.status import error_headers
+from qmq.transport.status import Code, code_of, error_headers
 
 #: Takes request messages and yields reply messages, those together that go out together.
 #: It is closed when the call is over, whatever ended it, and that is not over before.
@@ -121,10 +122,11 @@ async def send_replies(  # noqa: PLR0913, PLR0917 - A stream has as many parts.
     send: Send,
     send_piece: Callable[[bytes], Awaitable[None]],
     path: str,
-) -> None:
-    """Send a stream's replies, within the call's deadline, and how it ended."""
+) -> Code:
+    """Send a stream's replies, within the call's deadline, and how it ended; return that."""
     may_compress = headers.get(b"grpc-encoding") == b"gzip"
     is_started = False
+    code = Code.OK
     end: Headers = [(b"grpc-status", b"0")]
     try:
         timeout = headers.get(b"grpc-timeout")
@@ -136,19 +138,22 @@ async def send_replies(  # noqa: PLR0913, PLR0917 - A stream has as many parts.
                     is_started = True
                 await send_piece(_frames(together, may_compress=may_compress))
     except Gone:
-        return
+        return Code.CANCELLED
     except TimeoutError:
+        code = Code.DEADLINE_EXCEEDED
         end = error_headers(DeadlineExceeded("the call's deadline has passed"))
     except QError as error:
-        end = error_headers(error)
+        code, end = code_of(error), error_headers(error)
     except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-        _log.exception("stream failed", extra={"path": path})
-        end = INTERNAL
+        request_id = request_id_of(headers)
+        _log.exception("stream failed", extra={"path": path, "request_id": request_id})
+        code, end = Code.INTERNAL, internal(request_id)
     if is_started:
         await send(NO_BODY)
         await send({**OK, "headers": end})
     else:
         await send_end(send, end)
+    return code
 
 
 def _frames(replies: list[bytes], *, may_compress: bool) -> bytes:

@@ -13,6 +13,7 @@ from qmq.client.endings import Reject, Release
 from qmq.client.on_asyncio.concurrency import AsyncCrew, AsyncSignal, failure_of, in_turn
 from qmq.client.options import Duration, seconds
 from qmq.client.signals import caught
+from qmq.client.tracing import working
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -120,7 +121,8 @@ class AsyncWorker(Generic[T, R]):
         """Work on messages, one after the other: what each of the crew does."""
         async for message in messages:
             try:
-                await self._handler(message)
+                with working(message.queue_id, message.id, message.tags):
+                    await self._handler(message)
             except (Reject, Release) as verdict:
                 messages.end_under_way(verdict)
             except BaseException as error:

@@ -10,6 +10,7 @@ from qmq.client.errors import Overloaded, Unavailable
 from qmq.client.on_threads.channel import Channel
 from qmq.client.on_threads.concurrency import sleep
 from qmq.client.options import Retry, seconds
+from qmq.client.tracing import calling
 
 Reply = TypeVar("Reply", bound=Message)
 
@@ -57,13 +58,19 @@ class Connection:
         start = now()
         deadline = start + self.timeout_s
         pauses_s = self.retry.pauses_s()
-        while True:
-            try:
-                return self.channel.call(method, request, max(deadline - now(), 0.0) + wait_s)
-            except (Unavailable, Overloaded) as error:
-                if error.may_have_happened and not repeatable:
-                    raise
-                pause_s = max(next(pauses_s), error.retry_after_s or 0.0)
-                if now() + pause_s > min(start + self._retry_s, deadline):
-                    raise
-            sleep(pause_s)
+        with calling(method, request) as span:
+            while True:
+                left_s = max(deadline - now(), 0.0)
+                try:
+                    reply = self.channel.call(method, request, left_s + wait_s)
+                except (Unavailable, Overloaded) as error:
+                    if error.may_have_happened and not repeatable:
+                        raise
+                    pause_s = max(next(pauses_s), error.retry_after_s or 0.0)
+                    if now() + pause_s > min(start + self._retry_s, deadline):
+                        raise
+                else:
+                    if span:
+                        span.note_reply(reply)
+                    return reply
+                sleep(pause_s)

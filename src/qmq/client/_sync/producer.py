@@ -28,6 +28,7 @@ from qmq.client.failed_adds import FailedAdd
 from qmq.client.made_ids import made_ids
 from qmq.client.on_threads.concurrency import Background
 from qmq.client.options import Duration
+from qmq.client.tracing import joined, tags_here
 from qmq.client.values import Metadata, Tags, tag_pairs
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
@@ -216,7 +217,7 @@ class Producer(Generic[T]):
             dedup_id = next(self._made_ids)
         record = new_message(
             self._encode(payload),
-            tag_pairs(tags) if tags else (),
+            joined(tag_pairs(tags), tags_here()),
             message_options(
                 delay=delay,
                 available_at=available_at,

@@ -22,6 +22,7 @@ from qmq.client.endings import Ending
 from qmq.client.errors import QmqError
 from qmq.client.made_ids import is_made, made_ids
 from qmq.client.options import Duration, duration_s_of, seconds, wait_s_of
+from qmq.client.tracing import adding, joined, tags_here
 from qmq.client.values import (
     DurabilityName,
     Message,
@@ -133,12 +134,17 @@ class Queue(Leasable[T], Oversight[T]):
     def _add(
         self, payload: T, tags: Tags, options: pb.MessageOptions | None, durability: Durability
     ) -> Metadata:
-        message = pb.NewMessage(
-            payload=self._codec.encode(payload), tags=tags_of(tags), options=options
-        )
-        request = pb.AddRequest(queue_id=self.queue_id, message=message, durability=durability.name)
-        is_safe = bool(message.options.dedup_id)
-        reply = self._connection.ask("Add", request, pb.AddResponse, repeatable=is_safe)
+        with adding("Add", self.queue_id) as traced:
+            message = pb.NewMessage(
+                payload=self._codec.encode(payload),
+                tags=tags_of(joined(tag_pairs(tags), traced)),
+                options=options,
+            )
+            request = pb.AddRequest(
+                queue_id=self.queue_id, message=message, durability=durability.name
+            )
+            is_safe = bool(message.options.dedup_id)
+            reply = self._connection.ask("Add", request, pb.AddResponse, repeatable=is_safe)
         return metadata(
             reply.message.meta, durability_of(reply.durability), deduplicated=reply.deduplicated
         )
@@ -176,16 +182,17 @@ class Queue(Leasable[T], Oversight[T]):
             InvalidArgument: there are more than 1,000, or a tag or an option breaks a rule.
             MessageTooLarge: one message, or all of them together, are too large.
         """
-        pairs = tag_pairs(tags)
         ids = made_ids() if self._connection.makes_dedup_ids else None
-        messages = [record_of(each, self._codec, pairs, ids) for each in payloads]
-        records = [record for record, _ in messages]
         level = durability_level(durability)
-        data = self._connection.call(
-            "AddBatch",
-            add_batch(self.queue_id, records, partial=partial, durability=level),
-            repeatable=all(dedup_id for _, dedup_id in messages),
-        )
+        with adding("AddBatch", self.queue_id) as traced:
+            pairs = joined(tag_pairs(tags), traced)
+            messages = [record_of(each, self._codec, pairs, ids) for each in payloads]
+            records = [record for record, _ in messages]
+            data = self._connection.call(
+                "AddBatch",
+                add_batch(self.queue_id, records, partial=partial, durability=level),
+                repeatable=all(dedup_id for _, dedup_id in messages),
+            )
         reply = pb.AddBatchResponse.FromString(data)
         reached = durability_of(reply.durability)
         known = {place for place in reply.deduplicated if not is_made(messages[place][1])}
@@ -386,7 +393,7 @@ class Queue(Leasable[T], Oversight[T]):
         self, payloads: Iterable[T | NewMessage[T]], tags: Tags = ()
     ) -> list[pb.NewMessage]:
         """Encode messages for `Client.complete`; the arguments are as of `add_batch`."""
-        pairs = tag_pairs(tags)
+        pairs = joined(tag_pairs(tags), tags_here())
         messages = (each if isinstance(each, NewMessage) else NewMessage(each) for each in payloads)
         return [
             pb.NewMessage(

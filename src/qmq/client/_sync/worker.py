@@ -14,6 +14,7 @@ from qmq.client.endings import Reject, Release
 from qmq.client.on_threads.concurrency import Crew, Signal, failure_of, in_turn
 from qmq.client.options import Duration, seconds
 from qmq.client.signals import caught
+from qmq.client.tracing import working
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -121,7 +122,8 @@ class Worker(Generic[T, R]):
         """Work on messages, one after the other: what each of the crew does."""
         for message in messages:
             try:
-                self._handler(message)
+                with working(message.queue_id, message.id, message.tags):
+                    self._handler(message)
             except (Reject, Release) as verdict:
                 messages.end_under_way(verdict)
             except BaseException as error:

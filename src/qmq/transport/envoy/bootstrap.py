@@ -1,13 +1,18 @@
 """Bootstrap configurations: what Envoy is started with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from qmq.limits import TRANSFER_TIMEOUT_S, WAIT_S_MAX
 from qmq.transport.envoy import filters, forwarding
-from qmq.transport.envoy.access_log import request_log
-from qmq.transport.envoy.listener import Endpoint, listener, routes, socket_address
+from qmq.transport.envoy.access_log import request_logs
+from qmq.transport.envoy.endpoint import Endpoint, socket_address
+from qmq.transport.envoy.jwt import Issuer, clusters, jwt
+from qmq.transport.envoy.listener import listener, routes
 from qmq.transport.envoy.replies import LOCAL_REPLY_BODY, JsonObject
+from qmq.transport.envoy.tls import ClientTls, ServerTls
+from qmq.transport.envoy.watched import source
 from qmq.wire import q_pb2
 
 #: Names of the listeners, and of their statistics.
@@ -82,6 +87,11 @@ class Process:
     heap_bytes_max: int = 0
     #: Seconds that a request may take to come in, and a reply to be read.
     transfer_timeout_s: int = TRANSFER_TIMEOUT_S
+    #: Whether q writes a line for each request; with `debug` one for people to read.
+    logs_requests: bool = False
+    debug: bool = False
+    #: Whether a request whose caller gave it no id gets one, which the answer tells.
+    makes_request_ids: bool = False
 
 
 def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
@@ -92,24 +102,33 @@ def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
     app: str,
     ops_app: str,
     cluster: forwarding.Files | None = None,
+    tls: ServerTls | None = None,
+    leader_tls: ClientTls | None = None,
+    issuers: Sequence[Issuer] = (),
 ) -> JsonObject:
     """Build the bootstrap of q: the API port ("q") and the metrics port ("ops").
 
     `app` and `ops_app` name ASGI applications as "module:attribute". With `cluster`, q is one of
-    a cluster; what `cluster_routes` and `forwarding.endpoints` build is in those files.
+    a cluster; what `cluster_routes` and `forwarding.endpoints` build is in those files. With `tls`,
+    both ports speak TLS alone, and with `leader_tls` calls are sent on to the leader by TLS. The
+    applications are told what tokens of `issuers` say.
     """
+    who = [jwt(issuers)] if issuers else []
     application = filters.python(app, process.pyvoy_module)
     ending = [filters.unless_sent_on(application), filters.router()] if cluster else [application]
     api = listener(
         API,
         listen,
-        [*_before_application(process), *ending],
+        [*who, *_before_application(process), *ending],
         _own_routes(process),
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
         reply_timeout_s=process.transfer_timeout_s,
         sentences={503: forwarding.NOT_REACHED} if cluster else None,
         lost_details=forwarding.not_reached_details() if cluster else "",
-        routes_from=forwarding.source(cluster.routes) if cluster else None,
+        routes_from=source(cluster.routes) if cluster else None,
+        access_logs=request_logs(debug=process.debug) if process.logs_requests else [],
+        makes_request_ids=process.makes_request_ids,
+        tls=tls,
     )
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
     # port answers until the end.
@@ -117,18 +136,15 @@ def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
     ops = listener(
         OPS,
         metrics,
-        _application(ops_app, process),
+        [*who, *_application(ops_app, process)],
         {"routes": [_TO_APPLICATION]},
         body_bytes_max=0,
         reply_timeout_s=process.transfer_timeout_s,
+        tls=tls,
     )
-    resources: JsonObject = {"listeners": [api, ops]}
-    bootstrap: JsonObject = {**_process(process), "static_resources": resources}
-    if cluster:
-        resources["clusters"] = [forwarding.cluster(cluster)]
-        # Envoy asks for this where it is told something while it runs.
-        bootstrap["node"] = {"id": "q", "cluster": "q"}
-    return bootstrap
+    leader = [forwarding.cluster(cluster, leader_tls)] if cluster else []
+    resources = {"listeners": [api, ops], "clusters": [*leader, *clusters(issuers)]}
+    return {**_process(process), "static_resources": resources}
 
 
 def cluster_routes(process: Process, *, leads: bool) -> JsonObject:
@@ -184,13 +200,21 @@ def _sending_on(process: Process) -> list[JsonObject]:
     ]
 
 
-def gateway_bootstrap(
-    process: Process, *, listen: Endpoint, server: Endpoint, app: str, debug: bool
+def gateway_bootstrap(  # noqa: PLR0913 - As above.
+    process: Process,
+    *,
+    listen: Endpoint,
+    server: Endpoint,
+    app: str,
+    debug: bool,
+    tls: ServerTls | None = None,
+    server_tls: ClientTls | None = None,
 ) -> JsonObject:
     """Build the bootstrap of qrest: REST on one port ("qrest"), gRPC to a server.
 
     `app` is the ASGI application, as "module:attribute", that answers what is no API
-    call. With `debug` the request log is for people to read.
+    call. With `debug` the request log is for people to read. With `tls` the port speaks TLS
+    alone, and with `server_tls` the server is asked by TLS.
     """
     virtual_host: JsonObject = {
         "routes": [
@@ -215,10 +239,12 @@ def gateway_bootstrap(
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
         reply_timeout_s=process.transfer_timeout_s,
         sentences={503: f"cannot reach the server {server}: {LOCAL_REPLY_BODY}"},
-        access_logs=[request_log(debug=debug)],
+        access_logs=request_logs(debug=debug),
+        makes_request_ids=True,
+        tls=tls,
     )
     gateway["traffic_direction"] = "INBOUND"
-    resources = {"listeners": [gateway], "clusters": [_cluster(server)]}
+    resources = {"listeners": [gateway], "clusters": [_cluster(server, server_tls)]}
     return {**_process(process), "static_resources": resources}
 
 
@@ -302,8 +328,8 @@ def _api_filters(process: Process) -> list[JsonObject]:
     ]
 
 
-def _cluster(server: Endpoint) -> JsonObject:
-    """Build the one upstream cluster: gRPC without TLS."""
+def _cluster(server: Endpoint, tls: ClientTls | None) -> JsonObject:
+    """Build the one upstream cluster: gRPC to a server whose certificate has its name."""
     protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     http2 = {"connection_keepalive": {"interval": "30s", "timeout": "10s"}}
     limits = {
@@ -319,7 +345,9 @@ def _cluster(server: Endpoint) -> JsonObject:
         "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "5s"},
     }
     endpoint = {"endpoint": {"address": socket_address(server)}}
+    secure = tls and {"transport_socket": tls.transport_socket(host=server.host, alpn=["h2"])}
     return {
+        **(secure or {}),
         "name": SERVER,
         "cluster_type": {"name": "envoy.clusters.dns", "typed_config": dns},
         "connect_timeout": "5s",
@@ -365,6 +393,8 @@ def _process(process: Process) -> JsonObject:
         overload = _bounded_heap(overload, process.heap_bytes_max)
     return {
         "admin": {"address": {"pipe": {"path": process.admin_socket, "mode": 0o600}}},
+        # Envoy asks for this where it is told something while it runs.
+        "node": {"id": "q", "cluster": "q"},
         "stats_config": {
             "stats_matcher": {"inclusion_list": {"patterns": [{"safe_regex": {"regex": _STATS}}]}}
         },

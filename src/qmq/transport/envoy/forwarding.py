@@ -8,7 +8,6 @@ so it is sent on once. An answer with the header `AGAIN` says that nothing was d
 anew, to where the leader is then.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from qmq.errors import NotLeading
-from qmq.transport.envoy.listener import Endpoint, socket_address
+from qmq.transport.envoy.endpoint import Endpoint, socket_address
 from qmq.transport.envoy.replies import JsonObject
+from qmq.transport.envoy.tls import ClientTls
+from qmq.transport.envoy.watched import source
 from qmq.transport.forwarded import AGAIN, FORWARDED
 from qmq.transport.status import status_of
 
@@ -65,16 +66,12 @@ class Files:
         return cls(directory / "routes.json", directory / "leader.json")
 
 
-def write(path: Path, resource: JsonObject) -> None:
-    """Put a resource into a file, in one step, which is how Envoy notices."""
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps({"resources": [resource]}), encoding="utf-8")
-    new.rename(path)
+def endpoints(leaders: Sequence[Endpoint], name: str = "") -> JsonObject:
+    """Build the resource that says where the leader is; numeric hosts, of which any will do.
 
-
-def endpoints(leaders: Sequence[Endpoint]) -> JsonObject:
-    """Build the resource that says where the leader is; numeric hosts, of which any will do."""
-    found = [{"endpoint": {"address": socket_address(each)}} for each in leaders]
+    With TLS, its certificate has to be that of `name`.
+    """
+    found = [{"endpoint": {"address": socket_address(each), "hostname": name}} for each in leaders]
     return {
         "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": LEADER,
@@ -82,8 +79,8 @@ def endpoints(leaders: Sequence[Endpoint]) -> JsonObject:
     }
 
 
-def cluster(files: Files) -> JsonObject:
-    """Build the upstream cluster: the leader, wherever it is."""
+def cluster(files: Files, tls: ClientTls | None = None) -> JsonObject:
+    """Build the upstream cluster: the leader, wherever it is, and whether it is asked by TLS."""
     protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     http2 = {
         "connection_keepalive": {
@@ -113,12 +110,8 @@ def cluster(files: Files) -> JsonObject:
                 "explicit_http_config": {"http2_protocol_options": http2},
             }
         },
+        **({"transport_socket": tls.transport_socket(alpn=["h2"])} if tls else {}),
     }
-
-
-def source(path: Path) -> JsonObject:
-    """Build the source of a resource that is in a file."""
-    return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
 
 
 def to_leader(*, idle_timeout: JsonObject) -> JsonObject:

@@ -1,10 +1,14 @@
 """Listeners: ports that speak HTTP/1 and HTTP/2."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from qmq.ids import REQUEST_ID_CHARS_MAX
 from qmq.limits import CONNECTION_CALLS_MAX
+from qmq.transport.envoy.endpoint import Endpoint, socket_address
+from qmq.transport.envoy.jwt import JWT
 from qmq.transport.envoy.replies import JsonObject, local_replies
+from qmq.transport.envoy.tls import ServerTls
 
 #: Seconds without a sign of life after which a client's connection is looked after.
 _KEEPALIVE_S: Final = 60
@@ -20,16 +24,6 @@ _CONNECTION_WINDOW_BYTES: Final = 16 * 1024 * 1024
 _CONNECTION_BUFFER_BYTES: Final = 128 * 1024
 
 
-class Endpoint(NamedTuple):
-    """A host and a port. One to listen on has a numeric host, and a port that is not 0."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
 def listener(  # noqa: PLR0913  # a listener has as many parts
     name: str,
     endpoint: Endpoint,
@@ -42,6 +36,8 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     access_logs: Sequence[JsonObject] = (),
     lost_details: str = "",
     routes_from: JsonObject | None = None,
+    makes_request_ids: bool = False,
+    tls: ServerTls | None = None,
 ) -> JsonObject:
     """Build a listener; its name is the prefix of its statistics too.
 
@@ -50,7 +46,8 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     that is whole may wait for its client to read it; `sentences` are what callers
     are told, by HTTP status, instead of what Envoy would say, and `lost_details`
     the grpc-status-details-bin of calls that could not be sent on; `routes_from` is a source of
-    what `routes` builds, which counts instead of `virtual_host`.
+    what `routes` builds, which counts instead of `virtual_host`; with `makes_request_ids` a request
+    whose caller gave it no id gets one; with `tls` nothing else is spoken.
     """
     connection_manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
@@ -63,11 +60,14 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         ),
         "http_filters": list(http_filters),
         "access_log": list(access_logs),
-        "generate_request_id": False,
+        **_request_ids(are_made=makes_request_ids),
         # Else a header of the caller's would say who the caller is.
         "use_remote_address": True,
         "skip_xff_append": True,
-        "early_header_mutation_extensions": [_takes_trailers()],
+        "early_header_mutation_extensions": [_mutations()],
+        # Only what Envoy has found out itself says whose certificate it was.
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
         "local_reply_config": local_replies(body_bytes_max, sentences or {}, lost_details),
         # A long poll or a stream may stay silent for long; a peer that is gone is
         # found by pings and by TCP keep-alive instead.
@@ -81,9 +81,18 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": connection_manager,
     }
+    chain: JsonObject = {"filters": [network_filter]}
+    if tls:
+        chain["transport_socket"] = tls.transport_socket()
+    return {"name": name, **_socket(endpoint), "filter_chains": [chain]}
+
+
+def _socket(endpoint: Endpoint) -> JsonObject:
+    """Build what a listener says of its sockets."""
+    more = [{"address": socket_address(Endpoint(h, endpoint.port))} for h in endpoint.more_hosts]
     return {
-        "name": name,
         "address": socket_address(endpoint),
+        **({"additional_addresses": more} if more else {}),
         # Without this a second process could share the port unnoticed.
         "enable_reuse_port": False,
         "connection_balance_config": {"exact_balance": {}},
@@ -93,7 +102,6 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
             "keepalive_interval": 15,
             "keepalive_probes": 4,
         },
-        "filter_chains": [{"filters": [network_filter]}],
     }
 
 
@@ -121,25 +129,45 @@ def routes(name: str, virtual_host: JsonObject, *, body_bytes_max: int) -> JsonO
     return {"name": name, "virtual_hosts": [host], "validate_clusters": False}
 
 
-def _takes_trailers() -> JsonObject:
-    """Say for every client that it takes trailers: pyvoy drops a gRPC status otherwise.
-
-    gRPC demands of clients that they say so, but the original did not insist.
-    """
-    header = {"header": {"key": "te", "value": "trailers"}}
-    extension = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+def _request_ids(*, are_made: bool) -> JsonObject:
+    """Say that an id which the caller gave a request stays as it is, and comes back."""
+    extension = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
     return {
-        "name": "te",
-        "typed_config": {
-            "@type": f"type.googleapis.com/{extension}",
-            "mutations": [{"append": {**header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}],
+        "generate_request_id": are_made,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {
+            "typed_config": {
+                "@type": f"type.googleapis.com/{extension}",
+                "pack_trace_reason": False,
+            }
         },
     }
 
 
-def socket_address(endpoint: Endpoint) -> JsonObject:
-    """Build an address; "::" takes IPv4 clients as well."""
-    address: JsonObject = {"address": endpoint.host, "port_value": endpoint.port}
-    if endpoint.host == "::":
-        address["ipv4_compat"] = True
-    return {"socket_address": address}
+def _mutations() -> JsonObject:
+    """Change the headers of all requests before anything looks at them.
+
+    Every client takes trailers: pyvoy drops a gRPC status otherwise. gRPC demands of clients that
+    they say so, but the original did not insist. And no client says what its token says. What is
+    long of the id that a client gave a request is cut off.
+    """
+    trailers = {
+        "header": {"key": "te", "value": "trailers"},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+    request_id = {
+        "header": {
+            "key": "x-request-id",
+            "value": f"%REQ(X-REQUEST-ID):{REQUEST_ID_CHARS_MAX}%",
+        },
+        "append_action": "OVERWRITE_IF_EXISTS",
+    }
+    extension = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    return {
+        "name": "headers",
+        "typed_config": {
+            "@type": f"type.googleapis.com/{extension}",
+            "mutations": [{"append": trailers}, {"append": request_id}, {"remove": JWT}],
+        },
+    }

@@ -72,7 +72,7 @@ def local_replies(
     malformed = "malformed HTTP: %RESPONSE_CODE_DETAILS%"
     return {
         "mappers": [
-            _not_found(_both(_is_grpc_call(), _has_path(NOT_ASCII_PATH)), _text(no_such_path)),
+            _not_found(_both(is_grpc_call(), _has_path(NOT_ASCII_PATH)), _text(no_such_path)),
             _not_found(
                 _has_path(NOT_ASCII_PATH),
                 _status_json(GRPC_CODE_BY_HTTP_STATUS[_NOT_FOUND], no_such_path),
@@ -83,7 +83,7 @@ def local_replies(
                 for status, code in GRPC_CODE_BY_HTTP_STATUS.items()
                 if status in _MISTOLD_BY_GRPC
             ),
-            {"filter": _is_grpc_call(), "body_format_override": _text(LOCAL_REPLY_BODY)},
+            {"filter": is_grpc_call(), "body_format_override": _text(LOCAL_REPLY_BODY)},
             *(
                 _mapper(
                     {"status_code_filter": _equals(status)},
@@ -110,7 +110,7 @@ def _lost(message: str, details: str) -> list[JsonObject]:
     header = {"header": {"key": "grpc-status-details-bin", "value": details}}
     return [
         {
-            "filter": _both(_is_grpc_call(), {"status_code_filter": _equals(_UNAVAILABLE)}),
+            "filter": _both(is_grpc_call(), {"status_code_filter": _equals(_UNAVAILABLE)}),
             "body_format_override": _text(message),
             "headers_to_add": [header],
         }
@@ -124,7 +124,7 @@ def _mapper(filter_: JsonObject, code: int, message: str) -> JsonObject:
 def _grpc_status(status: int, code: int, message: str) -> JsonObject:
     """Tell a gRPC call that Envoy ends the status that q has for that, and in which words."""
     return {
-        "filter": _both(_is_grpc_call(), {"status_code_filter": _equals(status)}),
+        "filter": _both(is_grpc_call(), {"status_code_filter": _equals(status)}),
         "body_format_override": _text(message),
         "headers_to_add": [
             {
@@ -161,7 +161,7 @@ def _lacks(header: str) -> JsonObject:
     }
 
 
-def _is_grpc_call() -> JsonObject:
+def is_grpc_call() -> JsonObject:
     """Match what came in as gRPC: the transcoder gives REST calls that type too."""
     grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     return _both({"header_filter": {"header": grpc}}, _lacks("x-envoy-original-path"))

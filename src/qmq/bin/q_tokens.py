@@ -1,0 +1,100 @@
+"""The command `q tokens`: tokens in an access file."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from qmq.errors import ConfigError
+
+_FILE: Final = click.option(
+    "--access",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    required=True,
+    envvar="Q_ACCESS",
+    show_envvar=True,
+    help="The access file.",
+)
+
+
+@click.group()
+def tokens() -> None:
+    """Make, list and revoke the tokens in an access file.
+
+    A q that runs takes over what has changed within a second or two.
+    """
+
+
+@tokens.command()
+@_FILE
+@click.option("--expires", metavar="90d", help="Its time is over after so many h, d or w.")
+@click.option("--note", default="", metavar="TEXT", help="What it is for.")
+@click.option(
+    "--may",
+    metavar="RIGHT,RIGHT",
+    help="Of an identity that is new: produce, consume, browse, manage, admin.",
+)
+@click.option("--queues", metavar="NAME", help="To queues of such a name: 'x.*', or '*' for all.")
+@click.option("--selector", metavar="TERMS", help="Or to queues with such tags: team=billing.")
+@click.argument("identity")
+def make(identity: str, path: Path, expires: str | None, note: str, **rights: str | None) -> None:
+    """Make a token for IDENTITY, and print it, this once.
+
+    An IDENTITY that there is not is made, and so is FILE: say what it may do with --may, and
+    to which queues.
+    """
+    from qmq.server import token_file, token_texts  # noqa: PLC0415 - Help needs none of it.
+
+    try:
+        moment = token_texts.moment_in(expires) if expires else None
+        grants = token_texts.grants_of(**rights)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with _failing(path):
+        made = token_file.make(path, identity, expires=moment, note=note, grants=grants)
+    until = f"until {made.token.expires:%Y-%m-%d %H:%M} UTC" if made.token.expires else "for good"
+    new = ", who is new," if made.is_new_identity else ""
+    click.echo(f"Token {made.token.id} of {identity}{new} holds {until}:", err=True)
+    click.echo(made.text)
+    click.echo("It is kept nowhere: who loses it needs another one.", err=True)
+
+
+@tokens.command(name="list")
+@_FILE
+def list_tokens(path: Path) -> None:
+    """List identities and their tokens, without the secrets."""
+    from qmq.server import token_file, token_texts  # noqa: PLC0415 - As above.
+
+    with _failing(path):
+        policy = token_file.read(path)
+    for line in token_texts.lines_of(policy):
+        click.echo(line)
+
+
+@tokens.command()
+@_FILE
+@click.argument("token_id", metavar="ID")
+def revoke(path: Path, token_id: str) -> None:
+    """Revoke the token ID, as `q tokens list` names it: the part after q_."""
+    from qmq.server import token_file  # noqa: PLC0415 - As above.
+
+    with _failing(path):
+        identity = token_file.revoke(path, token_id)
+    click.echo(f"Token {token_id} of {identity} is revoked.")
+
+
+@contextmanager
+def _failing(path: Path) -> Iterator[None]:
+    """End with a line and status 1 where something cannot be done; warn of an open file."""
+    try:
+        yield
+        if path.stat().st_mode & 0o004:
+            click.echo(f"q: warning: others can read {path}; chmod 600 {path}", err=True)
+    except ConfigError as error:
+        click.echo(f"q: error: {error.message}", err=True)
+        sys.exit(1)

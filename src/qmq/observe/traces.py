@@ -1,0 +1,287 @@
+"""Traces: a span of each call, sent to a collector in OpenTelemetry's protocol.
+
+Everything here is made only where q was told to trace. A call is a child of its caller's span,
+where the caller names one, and is traced if that is; of the others, a part is. What hands out
+messages is linked to the spans in which they were added, which their tags name.
+"""
+
+import importlib.util
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from importlib.metadata import version
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+
+from qmq.errors import ConfigError, QError
+from qmq.wire.tracing import (
+    TEXT_TOLD_MAX,
+    TRACEPARENT,
+    Asked,
+    Origin,
+    Told,
+    asked,
+    operation_kind,
+    operation_name,
+    span_name,
+    told,
+)
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
+
+_Rest = ParamSpec("_Rest")
+_Stream = TypeVar("_Stream")
+
+#: What stands for the address in OpenTelemetry's own environment variables.
+BY_ENVIRONMENT: Final = "env"
+
+#: Seconds that a shutdown waits for the collector.
+_FLUSH_S: Final = 2.0
+
+#: The call of an ASGI request: the span of its caller, and its id.
+_CALLER: Final[ContextVar[tuple["Context | None", str]]] = ContextVar("_CALLER", default=(None, ""))
+
+_REQUEST_ID: Final = b"x-request-id"
+_HEADERS: Final = frozenset({TRACEPARENT.encode(), b"tracestate", _REQUEST_ID})
+
+
+def check_installed() -> None:
+    """Refuse to trace without what that takes.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.grpc"):
+        try:
+            is_there = importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:
+            is_there = False
+        if not is_there:
+            raise ConfigError(
+                "--traces-to needs more than is installed: pip install qmq[telemetry]"
+            )
+
+
+class Traces:
+    """Makes spans of calls, and sends them on, in a thread of its own."""
+
+    def __init__(self, provider: "TracerProvider", *, code_of: Callable[[QError], int]) -> None:
+        """Trace to where a provider sends spans.
+
+        Args:
+            provider: of spans, as `provider_to` makes it.
+            code_of: returns the gRPC status code of an error.
+        """
+        from opentelemetry import trace  # noqa: PLC0415 - It takes time, and few need it.
+        from opentelemetry.context import Context  # noqa: PLC0415
+        from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
+
+        self._provider = provider
+        self._tracer = provider.get_tracer("qmq", version("qmq"))
+        self._code_of = code_of
+        self._trace = trace
+        self._no_caller = Context()
+        self._propagator = tracecontext.TraceContextTextMapPropagator()
+
+    def close(self) -> None:
+        """Send what is left, and wait for that for two seconds at most."""
+        # Its own limits are longer, and it goes on trying to reach a collector that is away.
+        ending = Thread(target=self._provider.shutdown, name="end of traces", daemon=True)
+        ending.start()
+        ending.join(_FLUSH_S)
+
+    def app(self, serve: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        """Wrap an ASGI application, so that its calls are children of their callers' spans."""
+
+        async def traced(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - As ASGI has it.
+            carrier = {
+                key.decode(): value.decode("latin-1")
+                for key, value in scope.get("headers", ())
+                if key in _HEADERS
+            }
+            caller = self._propagator.extract(carrier, self._no_caller) if carrier else None
+            request_id = carrier.get(_REQUEST_ID.decode(), "")[:TEXT_TOLD_MAX]
+            token = _CALLER.set((caller, request_id))
+            try:
+                await serve(scope, receive, send)
+            finally:
+                _CALLER.reset(token)
+
+        return traced
+
+    def watch(
+        self,
+        methods: Mapping[str, Callable[Concatenate[bytes, _Rest], Awaitable[bytes]]],
+        name_of: Callable[[str], str],
+    ) -> dict[str, Callable[Concatenate[bytes, _Rest], Awaitable[bytes]]]:
+        """Wrap methods, given by their gRPC path, so that each call is a span.
+
+        Args:
+            methods: those.
+            name_of: returns the name of a queue that is called by name or id; empty if it has
+                none, or is not there.
+        """
+        return {path: self._watched(path, method, name_of) for path, method in methods.items()}
+
+    def watch_streams(
+        self, methods: Mapping[str, Callable[[_Stream], AsyncGenerator[list[bytes], None]]]
+    ) -> dict[str, Callable[[_Stream], AsyncGenerator[list[bytes], None]]]:
+        """Wrap streams likewise; what each hands out is a span of its own, inside of that."""
+        return {path: self._watched_stream(path, method) for path, method in methods.items()}
+
+    def _watched(
+        self,
+        path: str,
+        method: Callable[Concatenate[bytes, _Rest], Awaitable[bytes]],
+        name_of: Callable[[str], str],
+    ) -> Callable[Concatenate[bytes, _Rest], Awaitable[bytes]]:
+        name = path.rpartition("/")[2]
+
+        async def traced(data: bytes, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> bytes:
+            span = self._begun(name)
+            if not span.is_recording():
+                return await method(data, *args, **kwargs)
+            try:
+                self._note_request(span, name, asked(name, data), name_of)
+                reply = await method(data, *args, **kwargs)
+                self._note_messages(span, name, told(name, reply))
+            except BaseException as error:
+                self._note_error(span, error)
+                raise
+            else:
+                span.set_attribute("rpc.grpc.status_code", 0)
+                return reply
+            finally:
+                span.end()
+
+        return traced
+
+    def _watched_stream(
+        self, path: str, method: Callable[[_Stream], AsyncGenerator[list[bytes], None]]
+    ) -> Callable[[_Stream], AsyncGenerator[list[bytes], None]]:
+        name = path.rpartition("/")[2]
+
+        async def followed(span: "Span", requests: _Stream) -> AsyncGenerator[list[bytes], None]:
+            inside = self._trace.set_span_in_context(span, self._no_caller)
+            try:
+                async with aclosing(method(requests)) as replies:
+                    async for together in replies:
+                        messages = [told(name, reply) for reply in together]
+                        if any(each.number for each in messages):
+                            part = self._begun(name, inside)
+                            for each in messages:
+                                self._note_messages(part, name, each)
+                            part.end()
+                        yield together
+            except BaseException as error:
+                self._note_error(span, error)
+                raise
+            finally:
+                span.end()
+
+        def traced(requests: _Stream) -> AsyncGenerator[list[bytes], None]:
+            span = self._begun(name)
+            return followed(span, requests) if span.is_recording() else method(requests)
+
+        return traced
+
+    def _begun(self, method: str, parent: "Context | None" = None) -> "Span":
+        """Begin a span, which is of no use unless it is recording."""
+        caller, request_id = _CALLER.get()
+        attributes = {
+            "messaging.system": "q",
+            "messaging.operation.name": operation_name(method),
+            "rpc.system": "grpc",
+            "rpc.service": "proto.Q",
+            "rpc.method": method,
+        }
+        if request_id:
+            attributes["q.request.id"] = request_id
+        return self._tracer.start_span(
+            operation_name(method),
+            parent or caller or self._no_caller,
+            self._trace.SpanKind.SERVER,
+            attributes,
+        )
+
+    def _note_request(
+        self, span: "Span", method: str, request: Asked, name_of: Callable[[str], str]
+    ) -> None:
+        queue = name_of(request.queue_id) if request.queue_id else ""
+        span.update_name(span_name(method, queue))
+        attributes: dict[str, str | int] = {}
+        if kind := operation_kind(method):
+            attributes["messaging.operation.type"] = kind
+        if request.queue_id:
+            attributes["messaging.destination.name"] = (queue or request.queue_id)[:TEXT_TOLD_MAX]
+        if request.selector:
+            attributes["q.selector"] = request.selector[:TEXT_TOLD_MAX]
+        if request.messages.number:
+            attributes["messaging.batch.message_count"] = request.messages.number
+        span.set_attributes(attributes)
+        parent = getattr(span, "parent", None)
+        own = parent.trace_id if parent else 0
+        # The caller's own span is its parent, and no link is needed.
+        self._link(span, [each for each in request.messages.origins if each.trace_id != own])
+
+    def _note_messages(self, span: "Span", method: str, messages: Told) -> None:
+        kind = operation_kind(method)
+        if kind == "receive":
+            span.set_attribute("messaging.operation.type", kind)
+            span.set_attribute("messaging.batch.message_count", messages.number)
+            self._link(span, messages.origins)
+        if len(messages.message_ids) == 1:
+            span.set_attribute("messaging.message.id", messages.message_ids[0])
+        elif messages.message_ids:
+            span.set_attribute("q.message.ids", messages.message_ids)
+
+    def _link(self, span: "Span", origins: Iterable[Origin]) -> None:
+        trace = self._trace
+        for each in origins:
+            flags = trace.TraceFlags(each.flags)
+            span.add_link(
+                trace.SpanContext(each.trace_id, each.span_id, is_remote=True, trace_flags=flags)
+            )
+
+    def _note_error(self, span: "Span", error: BaseException) -> None:
+        status = self._trace.StatusCode.ERROR
+        if isinstance(error, QError):
+            span.set_attribute("error.type", error.reason)
+            span.set_attribute("rpc.grpc.status_code", self._code_of(error))
+            span.set_status(status, error.message[:TEXT_TOLD_MAX])
+        else:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(status)
+
+
+def provider_to(url: str, sample: float) -> "TracerProvider":
+    """Make what sends spans to a collector, in batches.
+
+    What OpenTelemetry's own environment variables say holds as well: headers, certificates, the
+    name of the service, sizes of batches.
+
+    Args:
+        url: of the collector's gRPC port, such as http://localhost:4317; BY_ENVIRONMENT for
+            what OTEL_EXPORTER_OTLP_ENDPOINT says.
+        sample: which part of the calls is traced whose callers do not say, 0 to 1.
+    """
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - As above.
+        OTLPSpanExporter,
+    )
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: PLC0415
+
+    resource = Resource.create({"service.version": version("qmq")})
+    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        resource = resource.merge(Resource({SERVICE_NAME: "q"}))
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(sample)), resource=resource, shutdown_on_exit=False
+    )
+    exporter = OTLPSpanExporter(endpoint=None if url == BY_ENVIRONMENT else url)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider

@@ -1,0 +1,379 @@
+"""The service for callers who are asked who they are, each served what it may.
+
+Who sends the same header again is found by it, in one look: what a call costs besides is what it
+costs to ask whether it may do what it asks for.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from weakref import WeakSet
+
+from qmq.access.granted import Granted
+from qmq.access.limits import Use
+from qmq.access.policy import Identity, Policy, Unproven
+from qmq.access.proving import AUTHORIZATION, CERTIFICATE, JWT, proof_of, prove
+from qmq.access.quotas import Quotas
+from qmq.errors import AccessChanged, QError, Unauthenticated
+from qmq.transport.asgi import Receive, Scope, Send
+from qmq.transport.forwarded import connection
+from qmq.transport.grpc import Caller, Fallback, GrpcApp, UnaryMethod, UnaryMethods
+from qmq.transport.in_hand import Bounds
+from qmq.transport.sending import send_end
+from qmq.transport.status import refusal_headers
+from qmq.transport.streams import Requests, StreamMethod
+
+#: Callers of a kind that are remembered: as many tokens are in use at a time, hardly ever more.
+_REMEMBERED_MAX: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one identity is served."""
+
+    unary: UnaryMethods
+    streams: Mapping[str, StreamMethod]
+    #: What it may do; None where it makes no difference.
+    rights: Granted | None = None
+
+
+class Tally:
+    """What is counted of one identity."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+
+class Counts:
+    """What is counted of all callers, for as long as q runs."""
+
+    def __init__(self) -> None:
+        #: By an identity's name; there are no more than those that the access file ever named.
+        self.by_identity: defaultdict[str, Tally] = defaultdict(Tally)
+        #: Refused calls by the reason of their error.
+        self.refused: defaultdict[str, int] = defaultdict(int)
+
+
+class Notes(Protocol):
+    """Takes note of refused calls."""
+
+    def refused(self, scope: Scope, identity: str, by: str, error: QError) -> None:
+        """Note a call that was refused.
+
+        Args:
+            scope: the call.
+            identity: who called; empty if nobody knows.
+            by: what told that.
+            error: why.
+        """
+        ...
+
+
+class _Principal:
+    """One identity, and what it is served here."""
+
+    def __init__(self, identity: Identity, offer: Offer, use: Use | None, tally: Tally) -> None:
+        self.identity = identity
+        self.offer = offer
+        self.use = use
+        self.tally = tally
+
+
+@dataclass(eq=False, weakref_slot=True, slots=True)
+class KnownCaller:
+    """One who calls by one token, certificate or JWT. It is a `qmq.transport.grpc.Caller`."""
+
+    name: str
+    #: What told who it is.
+    by: str
+    #: The header that did.
+    proof: tuple[bytes, bytes]
+    expires_s: float | None
+    use: Use | None
+    tally: Tally
+    unary: UnaryMethods
+    streams: Mapping[str, StreamMethod]
+    notes: Notes
+    counts: Counts
+    open_streams: set[Requests] = field(default_factory=set)
+    #: Why it is served no more.
+    error: QError | None = None
+
+    def check(self) -> None:
+        """Ask whether it may still wait.
+
+        Raises:
+            QError: it may not.
+        """
+        if self.error:
+            raise self.error
+
+    def end(self, error: QError) -> None:
+        """Serve it no more: its streams end, and so do its calls that wait."""
+        self.error = error
+        for stream in list(self.open_streams):
+            stream.end(error)
+
+    def note_refusal(self, scope: Scope, error: QError) -> None:
+        """Take note that one of its calls was refused."""
+        if error.reason in _REFUSALS:
+            self.counts.refused[error.reason] += 1
+            self.notes.refused(scope, self.name, self.by, error)
+
+
+#: Reasons of errors that stand for a refusal of the caller, and for nothing else.
+_REFUSALS: Final = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED"})
+
+
+#: The call that is under way and who makes it, for what notes who did what.
+CALL: Final[ContextVar[tuple[Scope, KnownCaller] | None]] = ContextVar("CALL", default=None)
+
+
+class Guard:
+    """Finds out who calls, and whether that still holds. To be used in one event loop."""
+
+    def __init__(  # noqa: PLR0913 - What it needs, each by name.
+        self,
+        policy: Policy,
+        *,
+        takes_jwts: bool,
+        offer: Callable[[Identity], Offer],
+        quotas: Quotas,
+        counts: Counts,
+        notes: Notes,
+        now_s: Callable[[], float],
+        steady_s: Callable[[], float],
+    ) -> None:
+        """Make one that knows nobody yet.
+
+        Args:
+            policy: who there is, and who may what.
+            takes_jwts: whether Envoy verifies JWTs, and tells of them.
+            offer: makes what an identity is served, once, when it is first needed.
+            quotas: what queues may hold.
+            counts: what is counted.
+            notes: takes note of refused calls.
+            now_s: tells the present, in seconds since the Unix epoch.
+            steady_s: the same, by a clock that nobody sets.
+        """
+        self._policy = policy
+        self._takes_jwts = takes_jwts
+        self._offer = offer
+        self._quotas = quotas
+        self._counts = counts
+        self._notes = notes
+        self._now_s = now_s
+        self._steady_s = steady_s
+        self._principals: dict[str, _Principal] = {}
+        #: By the header that told who they are, and by what stands in it.
+        self._known: dict[bytes, dict[bytes, KnownCaller]] = {
+            name: {} for name in (AUTHORIZATION, CERTIFICATE, JWT)
+        }
+        #: Those, and others who have calls under way.
+        self._callers: WeakSet[KnownCaller] = WeakSet()
+
+    @property
+    def policy(self) -> Policy:
+        """Who there is, and who may what."""
+        return self._policy
+
+    def find(self, headers: Mapping[bytes, bytes]) -> KnownCaller:
+        """Find out who calls, by a call's headers.
+
+        Raises:
+            Unauthenticated: nobody knows.
+        """
+        name = AUTHORIZATION
+        if self._takes_jwts or AUTHORIZATION not in headers:
+            proof = proof_of(headers, takes_jwts=self._takes_jwts)
+            if proof is None:
+                raise Unauthenticated("no token")
+            name = proof
+        value = headers[name]
+        known = self._known[name]
+        caller = known.get(value)
+        if caller is None:
+            caller = self._prove(name, value)
+            if len(known) >= _REMEMBERED_MAX:
+                del known[next(iter(known))]
+            known[value] = caller
+        elif caller.expires_s is not None and caller.expires_s <= self._now_s():
+            self._end(caller, Unauthenticated("expired"))
+            raise Unauthenticated("expired")
+        caller.tally.calls += 1
+        return caller
+
+    def _prove(self, name: bytes, value: bytes) -> KnownCaller:
+        try:
+            identity, by, expires_s = prove(self._policy, name, value, self._now_s())
+        except Unproven as error:
+            raise Unauthenticated(str(error)) from None
+        principal = self._principals.get(identity.name)
+        if principal is None:
+            principal = self._principals[identity.name] = _Principal(
+                identity,
+                self._offer(identity),
+                self._use_of(identity),
+                self._counts.by_identity[identity.name],
+            )
+        caller = KnownCaller(
+            name=identity.name,
+            by=by,
+            proof=(name, value),
+            expires_s=expires_s,
+            use=principal.use,
+            tally=principal.tally,
+            unary=principal.offer.unary,
+            streams=principal.offer.streams,
+            notes=self._notes,
+            counts=self._counts,
+        )
+        self._callers.add(caller)
+        return caller
+
+    def _use_of(self, identity: Identity) -> Use | None:
+        if not identity.bounds.are_set:
+            return None
+        return Use(identity.name, identity.bounds, self._steady_s)
+
+    def replace(self, policy: Policy) -> None:
+        """Let another policy hold from now on.
+
+        Whoever is nobody by it, or may do other things, has its streams and waits ended.
+        """
+        if policy.quotas != self._policy.quotas:
+            self._quotas.replace(policy.quotas)
+        self._policy = policy
+        changed = self._replace_principals()
+        for caller in list(self._callers):
+            try:
+                proven = prove(policy, *caller.proof, self._now_s())
+            except Unproven as error:
+                self._end(caller, Unauthenticated(str(error)))
+                continue
+            if proven.identity.name != caller.name:
+                self._end(caller, Unauthenticated("somebody else's by now"))
+            elif caller.name in changed:
+                self._end(caller, AccessChanged(caller.name))
+            else:
+                caller.use = self._principals[caller.name].use
+                caller.expires_s = proven.expires_s
+
+    def _replace_principals(self) -> set[str]:
+        """Take over what the policy says of identities; return those who may do other things."""
+        policy, changed = self._policy, set[str]()
+        for name, principal in list(self._principals.items()):
+            identity = policy.identities.get(name)
+            if identity is None:
+                del self._principals[name]
+                continue
+            before, principal.identity = principal.identity, identity
+            if identity.grants != before.grants:
+                changed.add(name)
+                if principal.offer.rights:
+                    principal.offer.rights.replace(identity)
+            if identity.bounds != before.bounds:
+                principal.use = self._use_of(identity)
+        return changed
+
+    def offer_anew(self) -> None:
+        """Make what identities are served anew, since that is another thing from now on."""
+        for principal in self._principals.values():
+            principal.offer = self._offer(principal.identity)
+        for caller in self._callers:
+            offer = self._principals[caller.name].offer
+            caller.unary, caller.streams = offer.unary, offer.streams
+
+    def end_expired(self) -> None:
+        """End streams and waits of those whose time is over. To be called each second or so."""
+        now_s = self._now_s()
+        for caller in list(self._callers):
+            if caller.expires_s is not None and caller.expires_s <= now_s:
+                self._end(caller, Unauthenticated("expired"))
+
+    def note_refusal(self, scope: Scope, error: QError) -> None:
+        """Take note that a call was refused before it began."""
+        self._counts.refused[error.reason] += 1
+        if isinstance(error, Unauthenticated):
+            self._notes.refused(scope, "", error.why, error)
+
+    def _end(self, caller: KnownCaller, error: QError) -> None:
+        name, value = caller.proof
+        if self._known[name].get(value) is caller:
+            del self._known[name][value]
+        self._callers.discard(caller)
+        caller.end(error)
+
+
+class GuardedApp(GrpcApp):
+    """An app some of whose methods are only served to those who have shown who they are."""
+
+    def __init__(  # noqa: PLR0913 - As its base, and what it asks.
+        self,
+        unary: Mapping[str, UnaryMethod],
+        streams: Mapping[str, StreamMethod],
+        *,
+        guard: Guard,
+        guarded: Collection[str],
+        noted: Collection[str],
+        request_bytes_max: int,
+        fallback: Fallback,
+        bounds: Bounds,
+    ) -> None:
+        """Make an app.
+
+        Args:
+            unary: methods of one request and one reply that are served to anybody, by path.
+            streams: the same that are streams.
+            guard: finds out who calls, and what that one is served.
+            guarded: the methods that are served so only, by path; none of the others.
+            noted: those of them in which `CALL` is to be known.
+            request_bytes_max: as in `GrpcApp`.
+            fallback: likewise.
+            bounds: likewise.
+        """
+        super().__init__(
+            unary,
+            {},
+            streams,
+            request_bytes_max=request_bytes_max,
+            fallback=fallback,
+            bounds=bounds,
+        )
+        self.guard = guard
+        self._guarded = frozenset(guarded)
+        self._noted = frozenset(noted)
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, caller: Caller | None = None
+    ) -> None:
+        """Serve one request."""
+        path = scope["path"]
+        headers = dict(scope["headers"])
+        if path not in self._guarded or not headers.get(b"content-type", b"").startswith(
+            b"application/grpc"
+        ):
+            await super().__call__(scope, receive, send, caller)
+            return
+        try:
+            found = self.guard.find(headers)
+            use = found.use
+            if use is not None:
+                use.begin(connection(scope))
+        except QError as error:
+            self.guard.note_refusal(scope, error)
+            await send_end(send, refusal_headers(error))
+            return
+        if path in self._noted:
+            CALL.set((scope, found))
+        if use is None:
+            await super().__call__(scope, receive, send, found)
+            return
+        try:
+            await super().__call__(scope, receive, send, found)
+        finally:
+            use.end(connection(scope))
