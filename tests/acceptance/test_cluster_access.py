@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,10 @@ class Pair:
         shown = {"authorization": f"Bearer {token}"} if who else {}
         return rest(q.address, method, path, body, {**headers, **shown}).status
 
+    def serves(self, q: RunningQ) -> bool:
+        """Tell whether one of them serves, or knows who does."""
+        return self.status(q, "root", "GET", "/v1/queues") == 200
+
 
 @pytest.fixture
 def pair(tmp_path: Path, database: str, primary: Node) -> Iterator[Pair]:  # noqa: ARG001 - It runs.
@@ -55,7 +60,7 @@ def pair(tmp_path: Path, database: str, primary: Node) -> Iterator[Pair]:  # noq
     pair = Pair(tmp_path, database)
     try:
         for each in pair.servers:
-            _until(lambda q=each: pair.status(q, "root", "GET", "/v1/queues") == 200)
+            _until(partial(pair.serves, each))
         yield pair
     finally:
         for each in pair.servers:
