@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,15 @@ def pair(tmp_path: Path, database: str, primary: Node) -> Iterator[Pair]:  # noq
     pair = Pair(tmp_path, database)
     try:
         for each in pair.servers:
-            _until(lambda q=each: pair.status(q, "root", "GET", "/v1/queues") == 200)
+            _until(partial(_serves, pair, each))
         yield pair
     finally:
         for each in pair.servers:
             each.kill()
+
+
+def _serves(pair: Pair, q: RunningQ) -> bool:
+    return pair.status(q, "root", "GET", "/v1/queues") == 200
 
 
 def _until(holds: Callable[[], bool]) -> None:
