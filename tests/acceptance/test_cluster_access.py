@@ -49,10 +49,6 @@ class Pair:
         shown = {"authorization": f"Bearer {token}"} if who else {}
         return rest(q.address, method, path, body, {**headers, **shown}).status
 
-    def serves(self, q: RunningQ) -> bool:
-        """Tell whether one of them serves, or knows who does."""
-        return self.status(q, "root", "GET", "/v1/queues") == 200
-
 
 @pytest.fixture
 def pair(tmp_path: Path, database: str, primary: Node) -> Iterator[Pair]:  # noqa: ARG001 - It runs.
@@ -60,11 +56,15 @@ def pair(tmp_path: Path, database: str, primary: Node) -> Iterator[Pair]:  # noq
     pair = Pair(tmp_path, database)
     try:
         for each in pair.servers:
-            _until(partial(pair.serves, each))
+            _until(partial(_serves, pair, each))
         yield pair
     finally:
         for each in pair.servers:
             each.kill()
+
+
+def _serves(pair: Pair, q: RunningQ) -> bool:
+    return pair.status(q, "root", "GET", "/v1/queues") == 200
 
 
 def _until(holds: Callable[[], bool]) -> None:
