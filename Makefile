@@ -3,7 +3,7 @@
 .PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
 .PHONY: bench-unary bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail
 .PHONY: soak-leases soak-kills
-.PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
+.PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
 
 PYTHON ?= python3
@@ -119,6 +119,9 @@ ROUNDS := 20
 
 soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost
 	PYTHONPATH=. $(BIN)/python soak/cluster_faults.py --rounds $(ROUNDS) $(ARGS)
+
+trace-demo: setup ## Follow a message by OpenTelemetry from add to ack, and draw its spans: docs/plots/trace.svg
+	@PYTHONPATH=. $(BIN)/python soak/trace_demo.py
 
 cluster-demo: setup cluster-packages ## Start three q over three PostgreSQL, to kill and to look at; Ctrl-C ends it
 	@PYTHONPATH=. $(BIN)/python soak/cluster_demo.py
