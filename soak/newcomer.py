@@ -38,9 +38,9 @@ def main() -> None:
                     case _:
                         continue
                 tell(began, block.text)
+            took_s = time.monotonic() - began
         finally:
             clone.close()
-    took_s = time.monotonic() - began
     print(f"the quickstart took {took_s:.0f} s")
     if took_s > _TIME_MAX_S:
         sys.exit(f"newcomer: that is more than {_TIME_MAX_S:.0f} s")

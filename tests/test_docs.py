@@ -19,6 +19,9 @@ PROGRAMS: dict[str, click.Command] = {"q": q, "qcli": qcli, "qrest": qrest}
 #: Whose option an option is that stands alone: the program that a page is about.
 SUBJECTS = {"docs/qcli.md": "qcli", "docs/gateway.md": "qrest", "docs/configuration.md": "q"}
 
+#: Others' programs that name ours among their arguments, and have options after that.
+FOREIGN = frozenset({"docker", "helm", "kubectl"})
+
 _OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 _VARIABLE = re.compile(r"\b(?:Q|QCLI|QREST)_[A-Z_]*[A-Z]")
 
@@ -55,6 +58,8 @@ def options_in(fragment: str) -> Iterator[tuple[str, str]]:
             program = "q"
         elif words and words[0].startswith("-"):
             program = ""
+        elif words and words[0] in FOREIGN:
+            program, words = "other", []
         else:
             program = next((name for name in names if name in PROGRAMS), None) or "other"
             # What stands before our program's name is not ours: an assignment, a prompt.
@@ -91,7 +96,12 @@ def test_options_exist() -> None:
 
 def test_environment_variables_exist() -> None:
     """Every variable is read by one of the programs."""
-    known = {str(option.envvar) for each in PROGRAMS.values() for option in each.params}
+    known = {
+        name
+        for each in PROGRAMS.values()
+        for option in each.params
+        for name in ([option.envvar] if isinstance(option.envvar, str) else option.envvar or ())
+    }
     # What `qcli work` tells a command: Q_TAG_ and a key are such a name, too.
     known |= VARIABLES
 
@@ -109,7 +119,7 @@ def test_targets_of_make_exist() -> None:
         (path, target)
         for path, text in pages().items()
         for fragment in code(text)
-        for target in re.findall(r"\bmake ([a-z][a-z-]*)", fragment)
+        for target in re.findall(r"(?<!tokens )\bmake ([a-z][a-z-]*)", fragment)
     }
 
     assert {target for _, target in named} >= {"run", "test"}

@@ -154,6 +154,14 @@ class QueueInfo:
     tags: tuple[Tag, ...] = ()
     settings: QueueSettings = QueueSettings()
     pause: Pause | None = None
+    #: Which of a cluster's databases it lives in, as its id tells: 0 is the first, and what
+    #: all queues have that are not CLUSTER.
+    shard: int = 0
+
+    @property
+    def home(self) -> tuple[Store, int]:
+        """Where it lives: what one step is to change has to live in the same."""
+        return self.store, self.shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

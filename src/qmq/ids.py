@@ -18,6 +18,9 @@ _VARIANT_AT: Final = 19
 #: Where each digit of the randomness goes in an id.
 _COLUMNS: Final = tuple(enumerate(at for at in range(_CHARS) if at not in _DASHES))
 
+#: Where an id that is not of version 4 tells its shard.
+_SHARD: Final = slice(15, 18)
+
 #: Makes 10 the highest bits of a digit, which says the variant, and keeps the others.
 _VARIANT: Final = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 
@@ -57,6 +60,22 @@ class RandomIds:
         text[_VARIANT_AT::_CHARS] = text[_VARIANT_AT::_CHARS].translate(_VARIANT)
         ids = bytes(text)
         return [ids[at : at + _CHARS] for at in range(0, len(ids), _CHARS)]
+
+
+def on_shard(id_: str, shard: int) -> str:
+    """Return an id of a queue that tells on which shard of a cluster the queue lives.
+
+    Args:
+        id_: a random one, of version 4, as those of the first shard (0) stay.
+        shard: its number. It stands in the 12 bits after the version, which is 8 then
+            (RFC 9562, section 5.8); 110 bits are random.
+    """
+    return f"{id_[:_VERSION_AT]}8{shard:03x}{id_[_VARIANT_AT - 1 :]}" if shard else id_
+
+
+def shard_of(id_: str) -> int:
+    """Return the number of the shard that the id of a queue tells: 0 for the first."""
+    return int(id_[_SHARD], 16) if id_[_VERSION_AT] == "8" else 0
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:

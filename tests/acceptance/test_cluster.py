@@ -34,8 +34,8 @@ RETRY = qmq.Retry(duration=PATIENCE_S, adds=True)
 class Pair:
     """Two q, of which one leads."""
 
-    def __init__(self, directory: Path, dsn: str) -> None:
-        self._arguments = (f"--postgres={dsn}", "--postgres-unsynced", "--data=none")
+    def __init__(self, directory: Path, *databases: str) -> None:
+        self.databases = databases
         self.servers = []
         for name in ("one", "other"):
             (directory / name).mkdir()
@@ -45,7 +45,12 @@ class Pair:
         """Start those that do not run."""
         for each in self.servers:
             if not each.is_running:
-                each.start(*self._arguments)
+                self.start_one(each)
+
+    def start_one(self, q: RunningQ) -> None:
+        """Start one of them."""
+        databases = (f"--postgres={each}" for each in self.databases)
+        q.start(*databases, "--postgres-unsynced", "--data=none")
 
     def leader(self) -> RunningQ:
         """Wait until one leads, and return it."""

@@ -1,4 +1,4 @@
-"""Slices of soaks, which `make soak-leases` and `make soak-kills` run in full."""
+"""Slices of soaks, which `make soak-leases`, `soak-kills` and `soak-rotation` run in full."""
 
 import subprocess
 import sys
@@ -43,3 +43,20 @@ def test_nothing_is_lost_doubled_or_made_up_by_rounds_of_kill_9(tmp_path: Path) 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\nfaults 0\n" in done.stdout
     assert (tmp_path / "plot.svg").stat().st_size > 0
+
+
+def test_no_call_fails_while_certificates_and_tokens_are_replaced() -> None:
+    """A few times, under load: on open connections, on new ones, and while it is waited."""
+    command = [sys.executable, str(ROOT / "soak/rotation.py"), "--seconds", "3"]
+
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+        env=environment(PYTHONPATH=str(ROOT)),
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nfailures 0\n" in done.stdout

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import pytest
 import trustme
 from cryptography import x509
 
+import qmq
 from qmq.server.certificates import utc_now
 from qmq.server.dev_certificates import Made, make
+from qmq.server.token_file import make as make_token
 from tests.acceptance.running import RunningQ, environment, free_ports, program
-from tests.acceptance.serving import PATIENCE_S
+from tests.acceptance.serving import PATIENCE_S, Serving
+from tests.postgres.secured import Secured, secured
 
 HOSTS = ["localhost", "127.0.0.1"]
 
@@ -273,4 +277,158 @@ def test_files_that_cannot_be_used_are_named_before_q_serves(made: Made, tmp_pat
     )
     assert "holds no certificate of a CA" in refusal(
         cert, key, f"--tls-client-ca={made.cert('worker')}"
+    )
+
+
+def test_who_calls_is_told_by_a_certificate_or_by_a_token(
+    q: RunningQ, made: Made, tmp_path: Path
+) -> None:
+    """Where certificates are optional, each has to show one of the two; nobody else's will do."""
+    ca = made.cert("ca")
+    stranger = certificates(tmp_path / "other")
+    access = tmp_path / "access.toml"
+    grants = [{"queues": "*", "may": ["admin"]}]
+    token = make_token(access, "ann", expires=None, note="", grants=grants).text
+    with access.open("a") as file:
+        file.write(
+            '\n[[identity]]\nname = "worker"\ncertificates = ["CN=worker"]\n'
+            'rights = [{ queues = "jobs", may = ["manage", "produce"] }]\n'
+        )
+    q.start(
+        *with_tls(made, f"--tls-client-ca={ca}", "--tls-client-cert=optional"),
+        f"--access={access}",
+    )
+    url = f"https://localhost:{q.address.rpartition(':')[2]}"
+
+    def client(shown: Made | None = None, token: str | None = None) -> qmq.Client:
+        return qmq.Client(
+            url,
+            ca=ca,
+            cert=shown and shown.cert("worker"),
+            key=shown and shown.key("worker"),
+            token=token,
+            retry=qmq.Retry(duration=0),
+        )
+
+    with client(made) as worker, client(token=token) as ann, client() as nobody:
+        worker.new_queue("jobs", store="MEMORY")
+        worker.queue("jobs").add("x")
+        with pytest.raises(qmq.AccessDenied):
+            worker.queue("jobs").pop()
+        assert ann.queue("jobs").pop().payload == b"x"
+        with pytest.raises(qmq.Unauthenticated):
+            nobody.queue("jobs").pop()
+    with client(stranger) as other, pytest.raises(qmq.HandshakeFailed):
+        other.queue("jobs").pop()
+
+
+def test_a_gateway_speaks_tls_on_both_sides(q: RunningQ, made: Made, tmp_path: Path) -> None:
+    """It knows q by a CA, q knows it by its certificate, and a caller's token is q's to look at."""
+    ca = made.cert("ca")
+    access = tmp_path / "access.toml"
+    grants = [{"queues": "*", "may": ["admin"]}]
+    token = make_token(access, "ann", expires=None, note="", grants=grants).text
+    q.start(*with_tls(made, f"--tls-client-ca={ca}", f"--access={access}"))
+    server = f"https://localhost:{q.address.rpartition(':')[2]}"
+    own = (f"--cert={made.cert('worker')}", f"--key={made.key('worker')}")
+    (port,) = free_ports(1)
+    gateway = Serving(
+        tmp_path,
+        "qrest",
+        *(server, f"--ca={ca}", *own, f"--listen=127.0.0.1:{port}"),
+        *with_tls(made),
+        ports=[port],
+    )
+    try:
+
+        def status(path: str, *arguments: str) -> str:
+            return subprocess.run(
+                [
+                    *("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca),
+                    *(*arguments, f"https://localhost:{port}{path}"),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
+
+        wait_until(lambda: status("/readyz") == "200", q)
+        # Its certificate is none that the access file names.
+        assert status("/v1/queues") == "401"
+        assert status("/v1/queues", "-H", f"Authorization: Bearer {token}") == "200"
+        assert status("/v1/queues", "-H", f"Authorization: Bearer {token}x") == "401"
+    finally:
+        gateway.kill()
+
+
+@pytest.fixture(scope="module")
+def database(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: None,  # noqa: ARG001 - It skips tests where there is none.
+) -> Iterator[Secured]:
+    """A PostgreSQL that lets nobody in without TLS."""
+    with secured(tmp_path_factory.mktemp("database")) as database:
+        yield database
+
+
+def test_all_of_a_cluster_speaks_tls(database: Secured, tmp_path: Path) -> None:
+    """With its database, with its clients, and among its q: a call that is sent on arrives."""
+    made = database.made
+    ca = made.cert("ca")
+    pair = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        pair.append(RunningQ(tmp_path / name))
+    with database.node.database() as name, ExitStack() as stack:
+        dsn = database.dsn(name, sslmode="verify-full", sslrootcert=ca)
+        for each in pair:
+            port = each.address.rpartition(":")[2]
+            each.start(
+                *(f"--postgres={dsn}", "--postgres-unsynced", "--data=none"),
+                *with_tls(made, f"--tls-peer-ca={ca}", f"--advertise=localhost:{port}"),
+            )
+            stack.callback(each.kill)
+        clients = [
+            stack.enter_context(
+                qmq.Client(f"https://localhost:{each.address.rpartition(':')[2]}", ca=ca)
+            )
+            for each in pair
+        ]
+        retry_until(lambda: clients[0].ensure_queue("jobs"))
+
+        clients[0].queue("jobs").add("by the one")
+        clients[1].queue("jobs").add("by the other")
+
+        assert [clients[0].queue("jobs").pop().payload for _ in pair] == [
+            b"by the one",
+            b"by the other",
+        ]
+        assert any('"follows"' in each.log for each in pair)
+
+
+def retry_until(call: Callable[[], object]) -> None:
+    """Call again and again until it is not refused any more."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            call()
+        except qmq.Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_a_q_that_others_would_not_know_does_not_start(database: Secured) -> None:
+    """Its certificate has to be for the name by which they reach it."""
+    made = database.made
+    dsn = database.dsn(sslmode="verify-full", sslrootcert=made.cert("ca"))
+    options = (f"--postgres={dsn}", *with_tls(made, f"--tls-peer-ca={made.cert('ca')}"))
+
+    assert "is for localhost and not for q1.example" in refusal(
+        *options, "--advertise=q1.example:1"
+    )
+    assert "by a name that its certificate is for, not by an address" in refusal(
+        *options, "--advertise=127.0.0.1:1"
     )

@@ -14,7 +14,7 @@ from tests.client.conftest import Peer, peer
 __all__ = ["peer"]  # A fixture.
 
 TOKEN = {"QCLI_TOKEN": "secret"}
-NAMES = ["server", "token", "tls", "ca_file", "cert_file", "key_file"]
+NAMES = ["server", "token", "token_file", "tls", "ca_file", "cert_file", "key_file"]
 
 
 class Home:
@@ -83,15 +83,16 @@ def test_every_setting_is_read_from_each_place(home: Home) -> None:
 
     assert [from_file[name][0] for name in NAMES[1:]] == [
         "********",
+        None,
         True,
         str(beside / "ca.pem"),
         "/c.pem",
         "/home/ann/k",
     ]
     assert from_environment["tls"] == (False, "QCLI_TLS")
-    assert [from_environment[name][0] for name in NAMES[3:]] == ["a", "b", "c"]
+    assert [from_environment[name][0] for name in NAMES[4:]] == ["a", "b", "c"]
     assert from_options["tls"] == (False, "--no-tls")
-    assert [from_options[name][1] for name in NAMES[3:]] == [
+    assert [from_options[name][1] for name in NAMES[4:]] == [
         "--ca-file",
         "--cert-file",
         "--key-file",
@@ -115,8 +116,8 @@ def test_the_table_says_where_the_file_would_be(home: Home) -> None:
     done = home.qcli("config", "-o", "table")
 
     assert done.stdout.splitlines()[:2] == [
-        "NAME       VALUE   FROM",
-        "server     :10002  default",
+        "NAME        VALUE   FROM",
+        "server      :10002  default",
     ]
     assert done.stdout.endswith(f"The file is {home.file}, and missing.\n")
 
@@ -125,7 +126,7 @@ def test_the_table_says_where_the_file_would_be(home: Home) -> None:
     ("text", "message"),
     [
         ('sever = "x:1"', "unknown key 'sever'; did you mean 'server'?"),
-        ("colour = true", "unknown key 'colour'; the keys are server, token, tls, ca_file, "),
+        ("colour = true", "unknown key 'colour'; the keys are server, token, token_file, tls, "),
         ("server = 1", "server must be a text in quotes, not 1"),
         ('tls = "yes"', "tls must be true or false, not 'yes'"),
         ("server = x", "Invalid value (at line 1, column 10)"),
@@ -191,9 +192,39 @@ def test_a_token_is_not_sent_over_a_network_as_it_is(home: Home) -> None:
 
     assert done.stderr == (
         "qcli: error: cannot list queues: a token is sent to q.example:1 with TLS only:"
-        " give --tls or --ca-file\n"
+        " give --tls or --ca\n"
     )
     assert done.returncode == 1
+
+
+def test_a_token_comes_from_a_file_as_well(home: Home, peer: Peer, tmp_path: Path) -> None:
+    """Of a token and its file, the one counts that was said closer to the command."""
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+    seen: list[str | bytes] = []
+
+    def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        seen.append(dict(context.invocation_metadata())["authorization"])
+        return b""
+
+    peer.answer = answer
+    for options, variables in (
+        (("--token-file", str(file)), {}),
+        ((), {"QCLI_TOKEN_FILE": str(file)}),
+        (("--token-file", str(file)), TOKEN),
+        (("--token", "secret"), {"QCLI_TOKEN_FILE": str(file)}),
+    ):
+        home.qcli("-s", peer.address, *options, "list", **variables)
+
+    assert seen == ["Bearer from-file"] * 3 + ["Bearer secret"]
+
+
+def test_short_names_of_files_are_the_same_options(home: Home) -> None:
+    """As the documents write them."""
+    short = home.settings("--ca", "a", "--cert", "b", "--key", "c")
+
+    assert [short[name][0] for name in NAMES[4:]] == ["a", "b", "c"]
+    assert home.settings(QCLI_CA="a")["ca_file"] == ("a", "QCLI_CA")
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,114 @@ def tls_peer(authority: trustme.CA, tmp_path: Path) -> Iterator[tuple[Peer, qmq.
         server.stop(grace=None).wait()
 
 
+def test_a_token_file_is_read_again_when_it_changes(peer: Peer, tmp_path: Path) -> None:
+    """So a token is replaced while a program runs; until the new one is whole the former counts."""
+    shown: list[str | bytes] = []
+
+    def note(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        shown.append(dict(context.invocation_metadata())["authorization"])
+        return b""
+
+    peer.answer = note
+    file = tmp_path / "token"
+    file.write_text("one\n")
+    with closing(GrpcChannel(peer.address, token_file=file)) as channel:
+        channel.call("Pop", REQUEST, 10.0)
+        file.write_text("")
+        channel.call("Pop", REQUEST, 10.0)
+        file.unlink()
+        channel.call("Pop", REQUEST, 10.0)
+        (tmp_path / "new").write_text("second")
+        (tmp_path / "new").rename(file)
+        channel.call("Pop", REQUEST, 10.0)
+
+    assert shown == ["Bearer one"] * 3 + ["Bearer second"]
+
+
+@pytest.mark.parametrize("kind", [qmq.Client, qmq.AsyncClient])
+def test_tokens_and_tls_that_contradict_each_other_are_refused(
+    kind: type[qmq.Client | qmq.AsyncClient], tmp_path: Path
+) -> None:
+    """When the client is made."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "lines").write_text("one\ntwo")
+
+    with pytest.raises(ValueError, match="token and token_file exclude each other"):
+        kind(token="t", token_file=tmp_path / "empty")  # noqa: S106 - It opens nothing.
+    with pytest.raises(ValueError, match="is empty"):
+        kind(token_file=tmp_path / "empty")
+    with pytest.raises(ValueError, match="a character in it that no token has"):
+        kind(token_file=tmp_path / "lines")
+    with pytest.raises(FileNotFoundError):
+        kind(token_file=tmp_path / "missing")
+    with pytest.raises(ValueError, match="begins with http://"):
+        kind("http://q:1", tls=True)
+    with pytest.raises(ValueError, match="begins with https://"):
+        kind("https://q:1", tls=False)
+    with pytest.raises(ValueError, match="are short for"):
+        kind(tls=qmq.TLS(), ca="ca.pem")
+    with pytest.raises(qmq.AddressError, match="or none does"):
+        kind("https://10.0.0.1:1,10.0.0.2:1")
+
+
+def test_an_address_with_https_is_asked_by_tls(
+    tls_peer: tuple[Peer, qmq.TLS], pop: Pop, tmp_path: Path
+) -> None:
+    """With its files named in short as well."""
+    peer, tls = tls_peer
+
+    assert pop(f"https://{peer.address}", tls=tls) == b""
+    with qmq.Client(
+        f"https://{peer.address}",
+        ca=tmp_path / "ca.pem",
+        cert=tmp_path / "cert.pem",
+        key=tmp_path / "key.pem",
+    ) as client:
+        assert client.list_queues() == []
+
+
+def test_a_handshake_that_fails_says_why(
+    tls_peer: tuple[Peer, qmq.TLS], peer: Peer, pop: Pop, tmp_path: Path
+) -> None:
+    """Whoever reads it knows what to give."""
+    tls_only, tls = tls_peer
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    port = tls_only.address.rpartition(":")[2]
+
+    for address, tried, why in (
+        (tls_only.address, qmq.TLS(ca_file=tmp_path / "other.pem"), "is of no CA that the client"),
+        (tls_only.address, qmq.TLS(ca_file=tls.ca_file), "asks for a certificate of the client's"),
+        (f"127.0.0.1:{port}", tls, "is for another name"),
+        (peer.address, tls, "no TLS is spoken there"),
+    ):
+        with pytest.raises(qmq.HandshakeFailed, match=why):
+            pop(address, tls=tried)
+    with pytest.raises(qmq.ServerNotReached, match="if TLS is spoken there"):
+        pop(tls_only.address)
+
+
+def test_certificates_that_were_replaced_are_used_when_the_old_ones_fail(
+    tls_peer: tuple[Peer, qmq.TLS], tmp_path: Path
+) -> None:
+    """A program that runs for a year sees several."""
+    peer, tls = tls_peer
+    peer.answer = lambda _request, _context: b"secret"
+    good = {name: (tmp_path / name).read_bytes() for name in ("cert.pem", "key.pem")}
+    stranger = trustme.CA().issue_cert("client@example.com")
+    stranger.private_key_pem.write_to_path(tmp_path / "key.pem")
+    stranger.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+
+    with closing(GrpcChannel(peer.address, tls=tls)) as channel:
+        with pytest.raises(qmq.HandshakeFailed):
+            channel.call("Pop", REQUEST, 10.0)
+        for name, content in good.items():
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(qmq.HandshakeFailed):  # This one finds out.
+            channel.call("Pop", REQUEST, 10.0)
+
+        assert channel.call("Pop", REQUEST, 10.0) == b"secret"
+
+
 def test_tls_shows_and_checks_certificates(tls_peer: tuple[Peer, qmq.TLS], pop: Pop) -> None:
     """The server's, and the client's if the server asks."""
     peer, tls = tls_peer

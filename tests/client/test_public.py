@@ -24,7 +24,8 @@ NAMES = set(
     ConsumerStats DatabaseAway DataLoss DeadLetter DeadLetterReason DeadlineExceeded DedupFull
     DiskFull
     Durability DurabilityNotReached Explanation FailedAdd FairKeyStats Fairness GroupInfo
-    GroupsFull GroupState InvalidArgument JsonCodec LeasedMessage LeaseLost LimitReached
+    GroupsFull GroupState HandshakeFailed InvalidArgument
+    JsonCodec LeasedMessage LeaseLost LimitReached
     MemoryFull Message MessageNotFound MessageState MessageTooLarge Metadata Missed
     MsgspecCodec NackKind NameTaken NewMessage NoDeadLetterQueue NotLeading NotSent Outcome Overflow
     Overloaded Pause PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty

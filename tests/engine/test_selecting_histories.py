@@ -164,7 +164,7 @@ class History:
 
     def check(self) -> None:
         """Look whether all is as it should be at rest."""
-        waiting = self.broker._waiting  # noqa: SLF001 - What nobody else can see is checked.
+        waiting = self.broker._queues.waiting  # noqa: SLF001 - What nobody else can see is checked.
         selections: list[Selection] = list(self.broker.selecting._selections.values())  # noqa: SLF001
         for queue in self.broker.catalog:
             assert problems_of(queue) == []
@@ -202,5 +202,5 @@ async def test_random_histories(tmp_path: Path, seed: int) -> None:
     assert not history.callers
     await server.pass_time(60)
     assert len(server.broker.selecting) == 0
-    assert server.broker._waiting._lines == {}  # noqa: SLF001 - Nothing is left over.
+    assert server.broker._queues.waiting._lines == {}  # noqa: SLF001 - Nothing is left over.
     await server.end()

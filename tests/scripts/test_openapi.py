@@ -127,8 +127,8 @@ def test_method_with_two_paths_is_described_with_both() -> None:
         [(parameter["name"], parameter["in"]) for parameter in each["parameters"]]
         for each in described
     ] == [
-        [(name, "query") for name in ("queue_id", "page_size", "page_token")],
-        [("queue_id", "path"), ("page_size", "query"), ("page_token", "query")],
+        [(name, "query") for name in ("queue_id", "page_size", "page_token", "brief")],
+        [("queue_id", "path"), *((name, "query") for name in ("page_size", "page_token", "brief"))],
     ]
 
 

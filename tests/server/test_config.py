@@ -96,7 +96,7 @@ def test_password_is_shown_nowhere_but_in_what_the_server_process_reads() -> Non
     assert "hush" not in repr(config)
     assert Config.from_json(config.to_json()) == config
     assert config.postgres
-    assert config.postgres.password == "hush"  # noqa: S105  # nobody's password
+    assert config.postgres.first.password == "hush"  # noqa: S105  # nobody's password
     with pytest.raises(ValueError, match="names no database") as refusal:
         Config.from_texts({"postgres": "postgresql://q:hush@db"})
     assert "hush" not in str(refusal.value)

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from qmq.server.config import OPTIONS, Config
 from qmq.server.options import Told, options_of
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 
 @click.command()
@@ -151,9 +151,25 @@ def test_options_of_a_cluster() -> None:
     )
 
     assert by_flags == by_variables
-    assert by_flags.postgres == Dsn.parse(dsn)
+    assert by_flags.postgres == Databases.parse(dsn)
     assert (str(by_flags.advertise), by_flags.require_replicas) == ("q1:1", 2)
     assert by_flags.data is None
+
+
+def test_several_databases(tmp_path: Path) -> None:
+    """They come by several flags, by one variable, or by a list in a file, in any order."""
+    by_flags = config_of(
+        "--postgres=two=postgresql://b/q", "--postgres=postgresql://a/q", "--insecure"
+    )
+    listed = {"Q_POSTGRES": "postgresql://a/q\n two=postgresql://b/q "}
+    by_variable = config_of("--insecure", env=listed)
+
+    file = tmp_path / "q.toml"
+    file.write_text('postgres = ["two=postgresql://b/q", "postgresql://a/q"]')
+
+    assert by_flags == by_variable == Config.from_json(by_flags.to_json())
+    assert by_flags == config_of(f"--config={file}", "--insecure")
+    assert str(by_flags.postgres) == "postgresql://a:5432/q two=postgresql://b:5432/q"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +180,12 @@ def test_options_of_a_cluster() -> None:
         ([], {"Q_DEBUG": "bogus"}, ["Q_DEBUG", "'bogus' is not a valid boolean"]),
         (["--quit-from=all"], {}, ["--quit-from", "'all' is neither loopback nor any"]),
         (["--postgres=postgresql://q@db"], {}, ["--postgres", "it names no database"]),
+        (
+            ["--postgres=postgresql://a/q", "--postgres=postgresql://b/q"],
+            {},
+            ["--postgres", "two databases are called first"],
+        ),
+        ([], {"Q_POSTGRES": "two=postgresql://b/q"}, ["Q_POSTGRES", "first database is missing"]),
         (["--listen=:1", "--metrics=:1"], {}, ["--metrics :1 overlaps --listen :1"]),
         (["--bogus"], {}, ["--bogus"]),
     ],

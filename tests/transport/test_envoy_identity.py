@@ -2,17 +2,20 @@
 
 import base64
 import http.client
+import http.server
 import json
 import os
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trustme
@@ -29,6 +32,8 @@ from qmq.transport.envoy.tls import Secrets, ServerTls
 from tests.acceptance.running import free_ports
 
 ISSUER = "https://idp.example"
+#: One whose keys are fetched.
+AFAR = "https://afar.example"
 GRPC = "application/grpc"
 
 
@@ -71,6 +76,39 @@ class Signer:
         return base64url(json.dumps(content).encode())
 
 
+class _Keys(http.server.BaseHTTPRequestHandler):
+    """Serves the keys of a signer."""
+
+    signer: ClassVar[Signer]
+
+    def do_GET(self) -> None:
+        """Answer with them."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.signer.jwks.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - As its base has it.
+        """Say nothing."""
+
+
+@contextmanager
+def keys_served(ca: trustme.CA, signer: Signer) -> Iterator[str]:
+    """Serve the keys of a signer by TLS, and give the URL."""
+    handler = type("Keys", (_Keys,), {"signer": signer})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_port}/keys"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 @dataclass(frozen=True)
 class Doors:
     """An Envoy as q has it: with certificates of clients on the one, and without on the other."""
@@ -79,6 +117,8 @@ class Doors:
     plain_address: str
     ca: trustme.CA
     signer: Signer
+    #: That of the issuer whose keys are fetched.
+    afar: Signer
     directory: Path
 
     def context(self, client: trustme.LeafCert | None = None) -> ssl.SSLContext:
@@ -124,7 +164,8 @@ class Doors:
         return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
-def _run(bootstrap: object, path: Path) -> subprocess.Popen[bytes]:
+def run_envoy(bootstrap: object, path: Path) -> subprocess.Popen[bytes]:
+    """Start an Envoy with a bootstrap, which is written to a path."""
     path.write_text(json.dumps(bootstrap))
     environment = {**os.environ, **get_envoy_environ()}
     environment["PYTHONPATH"] += f":{Path(__file__).parents[2]}"
@@ -138,7 +179,7 @@ def _run(bootstrap: object, path: Path) -> subprocess.Popen[bytes]:
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     """One Envoy for all tests here, in front of an application that tells what it is given."""
     directory = tmp_path_factory.mktemp("envoy")
-    ca, signer = trustme.CA(), Signer()
+    ca, signer, afar = trustme.CA(), Signer(), Signer()
     leaf = ca.issue_cert("localhost", "127.0.0.1")
     (directory / "ca.pem").write_bytes(ca.cert_pem.bytes())
     (directory / "key.pem").write_bytes(leaf.private_key_pem.bytes())
@@ -159,7 +200,12 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     )
     listen, metrics, plain, other = (Endpoint("127.0.0.1", port) for port in free_ports(4))
     app = "tests.transport.telling:app"
-    issuers = [Issuer(issuer=ISSUER, audiences=["q"], jwks=signer.jwks)]
+    stack = ExitStack()
+    url = stack.enter_context(keys_served(ca, afar))
+    issuers = [
+        Issuer(issuer=ISSUER, audiences=["q"], jwks=signer.jwks),
+        Issuer(issuer=AFAR, audiences=["q"], jwks_url=url, jwks_ca=directory / "ca.pem"),
+    ]
     shown = server_bootstrap(
         process, listen=listen, metrics=metrics, app=app, ops_app=app, tls=tls, issuers=issuers
     )
@@ -172,20 +218,22 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
         issuers=issuers,
     )
     running = [
-        _run(shown, directory / "envoy.json"),
-        _run(unshown, directory / "plain.json"),
+        run_envoy(shown, directory / "envoy.json"),
+        run_envoy(unshown, directory / "plain.json"),
     ]
     try:
         for endpoint in (listen, plain):
-            _wait_for(endpoint)
-        yield Doors(str(listen), str(plain), ca, signer, directory)
+            wait_for(endpoint)
+        yield Doors(str(listen), str(plain), ca, signer, afar, directory)
     finally:
+        stack.close()
         for each in running:
             each.kill()
             each.wait()
 
 
-def _wait_for(endpoint: Endpoint) -> None:
+def wait_for(endpoint: Endpoint) -> None:
+    """Wait until somebody listens there."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -300,6 +348,21 @@ def test_tokens_of_others_say_nothing(doors: Doors) -> None:
     ):
         assert doors.claims(forged) is None, forged
         assert doors.claims(forged, GRPC) is None, forged
+
+
+def test_keys_are_fetched_by_tls(doors: Doors) -> None:
+    """Soon after the start, which waits for nobody; each issuer's are for its own tokens."""
+    token = doors.afar.token(iss=AFAR)
+    deadline = time.monotonic() + 60
+
+    while (claims := doors.claims(token)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert claims["iss"] == AFAR
+    assert doors.claims(token, GRPC)["iss"] == AFAR
+    assert doors.claims(doors.signer.token(iss=AFAR)) is None
+    assert doors.claims(doors.afar.token()) is None
 
 
 def test_a_token_in_a_query_is_none(doors: Doors) -> None:

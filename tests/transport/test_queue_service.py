@@ -101,6 +101,19 @@ async def test_queue_has_the_documented_settings_unless_others_are_given(service
     assert (reply.queue.limit, reply.queue.HasField("paused")) == (-1, False)
 
 
+async def test_brief_counts_have_the_settings_that_are_not_as_by_default(service: Service) -> None:
+    """Which is what distinguishes one queue of many from the others."""
+    changed = pb.QueueSettings(leased_max=3, fairness=pb.Fairness(leased_max=2))
+    await service.call("NewQueue", name="other", settings=changed)
+
+    jobs, _, other = (await service.call("Stats", brief=True)).queues
+
+    assert jobs.queue.settings == pb.QueueSettings()
+    assert (other.queue.settings.leased_max, other.queue.settings.fairness.leased_max) == (3, 2)
+    assert len(other.queue.settings.ListFields()) == 2
+    assert (await service.call("Stats", queue_id="jobs")).queues[0].queue.settings == DEFAULTS
+
+
 async def test_queue_is_made_with_settings(service: Service) -> None:
     """The dead-letter queue may be given by name, and is answered by id."""
     settings = merged(

@@ -354,7 +354,12 @@ ADDED_MESSAGES = {
     ],
     "proto.DeleteScheduleRequest": ["1 queue_id string", "2 name string"],
     "proto.DeleteScheduleResponse": [],
-    "proto.StatsRequest": ["1 queue_id string", "2 page_size int32", "3 page_token string"],
+    "proto.StatsRequest": [
+        "1 queue_id string",
+        "2 page_size int32",
+        "3 page_token string",
+        "4 brief bool",
+    ],
     "proto.StatsResponse": ["1 queues repeated proto.QueueStats", "2 next_page_token string"],
     "proto.QueueStats": [
         "1 queue proto.Queue",

@@ -15,7 +15,7 @@ from qmq.access.rights import (
 )
 from qmq.descriptions import QueueInfo
 from qmq.errors import AccessDenied
-from qmq.model.catalog import Catalog, parse_uuid
+from qmq.model.catalog import Catalog, is_name, parse_uuid
 from qmq.model.queue import Queue
 from qmq.values import Tag
 
@@ -166,7 +166,8 @@ class Granted(Rights):
     def _check_unknown(self, right: Right, reference: str) -> None:
         """Let pass who could do that to any queue of the name: it is told what is wrong."""
         rights = self._on_all
-        if not rights & right and not parse_uuid(reference):
+        # What is no name, or is an id as well, is no queue's name.
+        if not rights & right and is_name(reference) and not parse_uuid(reference):
             by_name = tuple(each for each in self._grants if each.selector is None)
             rights = rights_on(by_name, reference, ())
         if not rights & right:

@@ -79,6 +79,8 @@ class Issuer:
     #: One of the two: where its keys are.
     jwks_file: str = ""
     jwks_url: str = ""
+    #: A file of certificates that the server of that URL is known by; empty for the system's.
+    jwks_ca: str = ""
 
 
 class Unproven(Exception):

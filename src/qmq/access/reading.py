@@ -15,7 +15,9 @@ from qmq.model.selector import parse
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
-_URL: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
+_URL: Final = re.compile(
+    r"(https://[^\s/]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?)(/\S*)?"
+)
 
 #: Numbers above these are slips of the finger.
 _NUMBER_MAX: Final = 1 << 50
@@ -239,7 +241,7 @@ def _quota(at: _At) -> Quota:
 
 
 def _issuer(at: _At, once: _Once) -> Issuer:
-    table = at.table(("issuer", "audiences", "jwks_file", "jwks_url"))
+    table = at.table(("issuer", "audiences", "jwks_file", "jwks_url", "jwks_ca"))
     issuer = _required(at, table, "issuer")
     issuer.text()
     once.check("issuer", issuer)
@@ -254,10 +256,11 @@ def _issuer(at: _At, once: _Once) -> Issuer:
         audiences=texts,
         jwks_file=table["jwks_file"].text() if "jwks_file" in table else "",
         jwks_url=(
-            table["jwks_url"].text(_URL, "must be an http or https URL")
+            table["jwks_url"].text(_URL, "must be an https URL, or one of http on this machine")
             if "jwks_url" in table
             else ""
         ),
+        jwks_ca=table["jwks_ca"].text() if "jwks_ca" in table else "",
     )
 
 

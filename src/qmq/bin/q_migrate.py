@@ -7,43 +7,75 @@ import click
 
 from qmq.errors import QError
 from qmq.server.option_kinds import POSTGRES
-from qmq.server.options import Value
-from qmq.store.postgres.dsn import Dsn
+from qmq.server.options import together
+from qmq.store.postgres.dsn import Databases
 
 
 @click.command()
 @click.option(
     "--postgres",
-    "dsn",
-    type=Value(POSTGRES),
-    metavar="DSN",
+    "databases",
+    multiple=True,
+    callback=together(POSTGRES),
+    metavar="[NAME=]DSN",
     required=True,
     envvar="Q_POSTGRES",
     show_envvar=True,
-    help="The cluster's database.",
+    help="The cluster's database, or all of them, as q is given them.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-def migrate(dsn: Dsn | None, *, dry_run: bool) -> None:
-    """Bring the schema of a cluster's database up to what this q needs.
+@click.option(
+    "--remove-shard",
+    "removed",
+    metavar="NAME",
+    help="Take the database of that name out of the cluster, for good. It must have no queues.",
+)
+def migrate(databases: Databases | None, *, dry_run: bool, removed: str | None) -> None:
+    """Bring the schema of a cluster's databases up to what this q needs.
 
-    Any number of q may run on the database meanwhile. Exits with status 0 if the schema is as this
-    q needs it, and 1 if it is not.
+    Any number of q may run on them meanwhile. Exits with status 0 if the schema of each is as this
+    q needs it, and 1 if one is not, or cannot be looked at; those before it have theirs then.
     """
-    if dsn is None:
+    if databases is None:
         raise click.UsageError("--postgres: there is no cluster to migrate")
+    if removed is not None and removed not in databases.further:
+        names = ", ".join(databases.further) or "none"
+        raise click.UsageError(
+            f"--remove-shard: the first database stays, and the others in --postgres are: {names};"
+            f" got {removed!r}"
+        )
+    try:
+        asyncio.run(_migrate(databases, is_trial=dry_run))
+        if removed is not None and not dry_run:
+            asyncio.run(_remove(databases, removed))
+    except QError as error:
+        click.echo(f"q: error: {error.message}", err=True)
+        sys.exit(1)
+
+
+async def _migrate(databases: Databases, *, is_trial: bool) -> None:
     # Imported late: help and usage errors need none of it.
     from qmq.store.postgres.connecting import Connector  # noqa: PLC0415
     from qmq.store.postgres.migrating import MIGRATIONS  # noqa: PLC0415
     from qmq.store.postgres.migrating import migrate as apply  # noqa: PLC0415
 
-    try:
+    for name, dsn in databases.named.items():
+        shown = f"{name}: " if databases.further else ""
         # What a failure of its machine may lose is not this command's concern.
-        steps = asyncio.run(apply(Connector(dsn, takes_unsynced=True), is_trial=dry_run))
-    except QError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(1)
-    for step in steps:
-        about = step.script.partition("\n")[0].removeprefix("--").strip()
-        click.echo(f"{'would make' if dry_run else 'made'} {step.version:04}: {about}")
-    if not dry_run or not steps:
-        click.echo(f"{dsn} has schema version {len(MIGRATIONS)}, which this q needs")
+        steps = await apply(Connector(dsn, takes_unsynced=True), is_trial=is_trial)
+        for step in steps:
+            about = step.script.partition("\n")[0].removeprefix("--").strip()
+            made = "would make" if is_trial else "made"
+            click.echo(f"{shown}{made} {step.version:04}: {about}")
+        if not is_trial or not steps:
+            click.echo(f"{shown}{dsn} has schema version {len(MIGRATIONS)}, which this q needs")
+
+
+async def _remove(databases: Databases, name: str) -> None:
+    from qmq.store.postgres.connecting import Connector  # noqa: PLC0415
+    from qmq.store.postgres.shards import remove  # noqa: PLC0415
+
+    first = Connector(databases.first, takes_unsynced=True)
+    further = Connector(databases.further[name], takes_unsynced=True)
+    await remove(first, further, name)
+    click.echo(f"{name}: removed; start each q without it now, one after the other")

@@ -1,5 +1,6 @@
 """The command `q probe`."""
 
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from qmq.server.options import Told, Value
 @click.command()
 @click.argument("address", required=False, type=Value(ADDRESS), metavar="[HOST]:PORT")
 @click.option("--ready", "path", flag_value="/readyz", help="Ask whether it is ready as well.")
+@click.option("--tls", "has_tls", is_flag=True, help="By TLS; without an address, as q has it.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -25,19 +27,34 @@ from qmq.server.options import Told, Value
     help="How long to wait for the answer.",
 )
 @click.pass_obj
-def probe(told: Told[Config], address: Address | None, path: str | None, timeout_s: float) -> None:
+def probe(
+    told: Told[Config],
+    address: Address | None,
+    path: str | None,
+    timeout_s: float,
+    *,
+    has_tls: bool,
+) -> None:
     """Ask a q whether it is alive.
 
     For health checks of containers. Without an address, that is the q on this machine that has
-    the same options: flags and variables count as they do for q itself. A qrest answers where
-    it listens. Prints what it says. Exits with status 0 if it is alive, or ready, and 1 otherwise.
+    the same options: flags and variables count as they do for q itself. Where clients have to show
+    a certificate, it is shown that of q, which then has to be for clients as well. A qrest answers
+    where it listens.
+
+    Prints what it says. Exits with status 0 if it is alive, or ready, and 1 otherwise.
     """
-    where = address or told.config().metrics
+    config = told.config()
+    where = address or config.metrics
     host = "localhost" if where.is_every_host else where.host
-    url = f"http://{Address(host, where.port)}{path or '/healthz'}"
-    # A proxy that the environment names is for other machines.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    scheme = "https" if has_tls or (config.tls_cert and not address) else "http"
+    url = f"{scheme}://{Address(host, where.port)}{path or '/healthz'}"
     try:
+        direct = urllib.request.build_opener(
+            # One that the environment names is for other machines.
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=_trust(config)),
+        )
         with direct.open(url, timeout=timeout_s) as reply:
             click.echo(reply.read())
     except urllib.error.HTTPError as error:
@@ -46,3 +63,13 @@ def probe(told: Told[Config], address: Address | None, path: str | None, timeout
     except OSError as error:
         click.echo(f"q: error: {url}: {error}", err=True)
         sys.exit(1)
+
+
+def _trust(config: Config) -> ssl.SSLContext:
+    """Make what TLS needs to ask a q on this machine, whatever name its certificate is for."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if config.tls_cert and config.tls_key:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    return context

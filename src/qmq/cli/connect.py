@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from qmq.cli.failures import FAILED, Failure, failure_of
 from qmq.cli.settings import Settings
-from qmq.client.address import is_this_machine, parse_address
+from qmq.client.address import is_this_machine, parse_address, split_scheme
 from qmq.client.errors import AddressError
 from qmq.client.on_threads.channel import GrpcChannel
 from qmq.client.options import TLS
@@ -37,11 +37,13 @@ def connected(settings: Settings, what: str) -> Iterator[GrpcChannel]:
 
 def _open(settings: Settings) -> GrpcChannel:
     """Make a connection. Raises AddressError, ValueError, OSError."""
-    address = parse_address(settings.server)
-    if settings.token and not settings.tls and not is_this_machine(address):
-        raise ValueError(f"a token is sent to {address} with TLS only: give --tls or --ca-file")
-    if not settings.tls:
-        return GrpcChannel(settings.server, token=settings.token)
+    texts, is_https = split_scheme(settings.server)
+    address = parse_address(texts)
+    is_tls = settings.is_tls if settings.is_tls is not None else bool(is_https)
+    if (settings.token or settings.token_file) and not is_tls and not is_this_machine(address):
+        raise ValueError(f"a token is sent to {address} with TLS only: give --tls or --ca")
     files = (settings.ca_file, settings.cert_file, settings.key_file)
-    tls = TLS(ca_file=files[0], cert_file=files[1], key_file=files[2])
-    return GrpcChannel(settings.server, tls=tls, token=settings.token)
+    tls = TLS(ca_file=files[0], cert_file=files[1], key_file=files[2]) if is_tls else None
+    return GrpcChannel(
+        settings.server, tls=tls, token=settings.token, token_file=settings.token_file
+    )

@@ -8,6 +8,7 @@ from qmq.cli.table import printable
 from qmq.client.errors import (
     AddressError,
     DeadlineExceeded,
+    HandshakeFailed,
     LimitReached,
     QmqError,
     QueueEmpty,
@@ -54,7 +55,7 @@ def failure_of(what: str, error: QmqError | AddressError, more: str = "") -> Fai
         message += f" ({_limit(error)})"
     if isinstance(error, QueueEmpty) and error.retry_after_s is not None:
         message += f" (retry after {error.retry_after_s:g} s)"
-    if isinstance(error, ServerNotReached):
+    if isinstance(error, ServerNotReached) and not isinstance(error, HandshakeFailed):
         message += f"; {_START_A_SERVER}"
     if more:
         message += f"; {more}"

@@ -1,5 +1,6 @@
 """Which server to ask, and how: from the command line, the environment or the file."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ _DEFAULT_SERVER: Final = ":10002"
 KINDS: Final = {
     "server": str,
     "token": str,
+    "token_file": str,
     "tls": bool,
     "ca_file": str,
     "cert_file": str,
@@ -44,8 +46,10 @@ class Settings:
 
     server: str
     token: str | None
-    #: Whether to speak TLS.
-    tls: bool
+    #: Counts where there is no token.
+    token_file: str | None
+    #: Whether to speak TLS; None: as the address says.
+    is_tls: bool | None
     ca_file: str | None
     cert_file: str | None
     key_file: str | None
@@ -72,17 +76,23 @@ def connection_options(command: Decorated) -> Decorated:
             metavar="TOKEN",
             envvar="QCLI_TOKEN",
             help="Shown to the server with each call. Other users of this machine see command"
-            " lines: QCLI_TOKEN or the file keeps it from them.",
+            " lines: --token-file, QCLI_TOKEN or the configuration file keeps it from them.",
+        ),
+        _setting(
+            "--token-file",
+            metavar="FILE",
+            envvar="QCLI_TOKEN_FILE",
+            help="The file that the token is in.",
         ),
         _setting(
             "--tls/--no-tls",
             default=None,
             envvar="QCLI_TLS",
-            help="Speak TLS; a file of the following says so too.",
+            help="Speak TLS; https:// before the address, and a file of the following, say so too.",
         ),
-        _file_setting("--ca-file", "Certificates that may have signed the server's."),
-        _file_setting("--cert-file", "The client's certificate, for a server that asks."),
-        _file_setting("--key-file", "The key of the client's certificate."),
+        _file_setting("--ca", "--ca-file", "Certificates that may have signed the server's."),
+        _file_setting("--cert", "--cert-file", "The client's certificate, for a server that asks."),
+        _file_setting("--key", "--key-file", "The key of the client's certificate."),
     )
     for option in reversed(options):
         command = option(command)
@@ -118,21 +128,39 @@ def settings_of(ctx: click.Context) -> Settings:
 
     files = {name: text(name) for name in ("ca_file", "cert_file", "key_file")}
     tls = chosen["tls"].value
+    is_token = _rank(chosen["token"]) >= _rank(chosen["token_file"])
     return Settings(
         server=text("server") or _DEFAULT_SERVER,
-        token=text("token"),
-        tls=any(files.values()) if tls is None else bool(tls),
+        token=text("token") if is_token else None,
+        token_file=None if is_token else text("token_file"),
+        is_tls=(any(files.values()) or None) if tls is None else bool(tls),
         **files,
     )
 
 
-def _file_setting(name: str, text: str) -> Callable[[Decorated], Decorated]:
-    variable = "QCLI_" + name.removeprefix("--").replace("-", "_").upper()
-    return _setting(name, metavar="FILE", envvar=variable, help=f"{text} PEM.")
+def _rank(chosen: Chosen) -> int:
+    """Return how much a value counts beside another one that stands for the same."""
+    if chosen.value is None:
+        return 0
+    return 3 if chosen.origin.startswith("--") else 2 if chosen.origin.startswith("QCLI_") else 1
+
+
+def _file_setting(short: str, name: str, text: str) -> Callable[[Decorated], Decorated]:
+    variables = [
+        "QCLI_" + each.removeprefix("--").replace("-", "_").upper() for each in (name, short)
+    ]
+    field = name.removeprefix("--").replace("-", "_")
+    return _setting(short, name, field, metavar="FILE", envvar=variables, help=f"{text} PEM.")
 
 
 def _setting(*names: str, **attributes: Any) -> Callable[[Decorated], Decorated]:  # noqa: ANN401
     return click.option(*names, expose_value=False, callback=_remember, **attributes)
+
+
+def _variable(param: click.Parameter) -> str:
+    """Return the variable that has said it, of those that can."""
+    names = [param.envvar] if isinstance(param.envvar, str) else list(param.envvar or ())
+    return next((name for name in names if os.environ.get(name)), names[0])
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Value) -> None:
@@ -142,5 +170,5 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Value) -> None:
         return
     is_variable = ctx.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT
     names = param.secondary_opts if value is False else param.opts
-    origin = str(param.envvar) if is_variable else max(names, key=len)
+    origin = _variable(param) if is_variable else max(names, key=len)
     ctx.meta.setdefault(_META_KEY, {})[param.name] = Chosen(value, origin)

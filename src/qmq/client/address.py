@@ -17,8 +17,26 @@ _SEVERAL: Final = (
     " 10.0.0.1:10002,10.0.0.2:10002; one name may stand for several addresses as well"
 )
 
+_SCHEME: Final = re.compile(r"(?:(?P<scheme>https?)://)?(?P<rest>.*)", re.DOTALL)
+
 #: How this machine is called where an address names it by itself.
 _THIS_MACHINE: Final = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]", re.IGNORECASE)
+
+
+def split_scheme(text: str | Sequence[str]) -> tuple[list[str], bool | None]:
+    """Take `https://` or `http://` off addresses, and return whether they ask for TLS, if they say.
+
+    Raises:
+        AddressError: some of them do, and others do not.
+    """
+    texts = text.split(",") if isinstance(text, str) else list(text)
+    found = [_SCHEME.fullmatch(each.strip()) for each in texts]
+    schemes = {match["scheme"] for match in found if match}
+    if len(schemes) > 1:
+        raise AddressError("all addresses begin with https://, or none does")
+    scheme = schemes.pop() if schemes else None
+    rest = [match["rest"].removesuffix("/") if match else "" for match in found]
+    return rest, None if scheme is None else scheme == "https"
 
 
 def parse_address(text: str | Sequence[str]) -> str:

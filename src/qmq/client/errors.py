@@ -276,6 +276,22 @@ class Unavailable(QmqError):
     #: Whether the call may have taken effect all the same.
     may_have_happened: bool = True
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            message, code=code, reason=reason, metadata=metadata, retry_after_s=retry_after_s
+        )
+        if self.metadata.get("effect") == "none":
+            # The server says so, since nobody who could have done anything ever got the call.
+            self.may_have_happened = False
+
 
 class StoreFailed(Unavailable):
     """The server could not write to its disk, and takes no more until it is restarted."""
@@ -293,21 +309,6 @@ class NotLeading(Unavailable):
     """No server leads the cluster at the moment, or the one that did was succeeded meanwhile."""
 
     reason = "NOT_LEADING"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        reason: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(
-            message, code=code, reason=reason, metadata=metadata, retry_after_s=retry_after_s
-        )
-        # Not if the server says that none that leads ever got the call.
-        self.may_have_happened = self.metadata.get("effect") != "none"
 
 
 class DataLoss(QmqError):
@@ -350,6 +351,10 @@ class ServerNotReached(Unavailable):
 
     reason = ""
     may_have_happened = False
+
+
+class HandshakeFailed(ServerNotReached):
+    """Somebody was there, and TLS with them failed: nothing was done. The message says why."""
 
 
 class ConnectionLost(Unavailable):

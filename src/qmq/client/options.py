@@ -10,8 +10,6 @@ from typing import Final, TypeAlias
 
 import grpc
 
-from qmq.client.address import is_this_machine
-
 #: A duration: a number of seconds, or a timedelta.
 Duration: TypeAlias = float | timedelta
 
@@ -49,7 +47,11 @@ def aware(moment: datetime, name: str) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TLS:
-    """How to speak TLS. All files are PEM, and read when the client is made."""
+    """How to speak TLS. All files are PEM.
+
+    They are read when the client is made, and again, if they have changed, when TLS with the
+    server fails: so certificates can be replaced while a program runs.
+    """
 
     #: Certificates that may have signed that of the server; None for the public ones
     #: that gRPC brings along.
@@ -68,11 +70,37 @@ class TLS:
         if (self.cert_file is None) != (self.key_file is None):
             message = "cert_file and key_file go together: give both, or neither"
             raise ValueError(message)
+        # A certificate and a key are of no use with another one: what was replaced while they were
+        # read is read once more.
+        found = self._read()
+        while found != (again := self._read()):
+            found = again
+        return grpc.ssl_channel_credentials(*found)
+
+    def _read(self) -> tuple[bytes | None, bytes | None, bytes | None]:
         ca, key, cert = (
             None if file is None else Path(file).read_bytes()
             for file in (self.ca_file, self.key_file, self.cert_file)
         )
-        return grpc.ssl_channel_credentials(ca, key, cert)
+        return ca, key, cert
+
+
+def tls_with(
+    tls: TLS | bool | None,  # noqa: FBT001 - As the client takes it.
+    ca: str | PathLike[str] | None,
+    cert: str | PathLike[str] | None,
+    key: str | PathLike[str] | None,
+) -> TLS | bool | None:
+    """Return how to speak TLS, of what was said in full or in short.
+
+    Raises:
+        ValueError: it was said in both ways.
+    """
+    if ca is None and cert is None and key is None:
+        return tls
+    if tls is False or isinstance(tls, TLS):
+        raise ValueError(f"ca, cert and key are short for tls=TLS(...), and tls is {tls!r}")
+    return TLS(ca_file=ca, cert_file=cert, key_file=key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,20 +135,6 @@ class Retry:
             pause_s = min(pause_s, longest_s)
             yield pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - Nothing secret about it.
             pause_s *= 2
-
-
-def authorization(token: str | None, tls: TLS | None, address: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata that each call shows a token with.
-
-    Raises:
-        ValueError: it would go over a network as it is, for everybody to read.
-    """
-    if token is None:
-        return ()
-    if tls is None and not is_this_machine(address):
-        message = f"a token is only sent to {address} with TLS: give tls=TLS(...) as well"
-        raise ValueError(message)
-    return (("authorization", f"Bearer {token}"),)
 
 
 def wait_s_of(wait: Duration | None) -> float | None:

@@ -249,7 +249,7 @@ class Adding:
 
     def _place(self, queue: Queue, fresh: Sequence[_Fresh], changes: Changes) -> None:
         """Put messages into a queue that has room for them."""
-        store, steady_ns = self._queues.stores[queue.info.store], self._queues.steady_ns()
+        store, steady_ns = self._queues.home_of(queue), self._queues.steady_ns()
         if any(each.dedup_id for each in fresh):
             changes.forgotten += queue.dedup.forget(steady_ns, MOMENTS_AT_ONCE_MAX)
         first_seq = store.number(len(fresh), steady_ns) if fresh else 0

@@ -18,6 +18,7 @@ from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
 from qmq.engine.scheduling import Scheduling
 from qmq.engine.selecting import Selecting
+from qmq.engine.shards import FIRST, Shards
 from qmq.engine.waiting import SteadyTimer, Timer
 from qmq.errors import (
     InvalidArgument,
@@ -28,7 +29,7 @@ from qmq.errors import (
     Unavailable,
     UnknownStore,
 )
-from qmq.ids import RandomIds
+from qmq.ids import RandomIds, on_shard
 from qmq.limits import MESSAGE_BYTES_MAX, PAGE_SIZE_MAX, QUEUES_MAX
 from qmq.model.catalog import check_page_size
 from qmq.model.changes import Changes
@@ -84,6 +85,7 @@ class Broker:
         footprint: Footprint | None = None,
         timer: Timer = SteadyTimer(),  # noqa: B008 - It has no state that changes.
         chance: Callable[[], float] = random_chance,
+        shards: Shards | None = None,
     ) -> None:
         """Make a broker.
 
@@ -100,9 +102,11 @@ class Broker:
             footprint: where the stores count what messages take in memory; None for no limit.
             timer: measures how long callers wait, and leases and delays last.
             chance: returns numbers from 0 to 1, for the jitter of back-offs.
+            shards: the databases of a cluster, if there are several.
         """
         self._queues = Queues(
             stores,
+            shards=shards or Shards(),
             clock=clock,
             timer=timer,
             new_id=new_id,
@@ -135,10 +139,7 @@ class Broker:
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
         self._rates = RateSampler(self.catalog, timer)
-        self._now_ns = clock.now_ns
-        self._new_id = new_id
         self._last_queue_number = last_queue_number
-        self._waiting = self._queues.waiting
 
     def start(self) -> None:
         """Let time pass for the queues that the stores held already.
@@ -151,12 +152,15 @@ class Broker:
         self.scheduling.start()
         self._rates.start()
 
-    def replace(
+    def replace(  # noqa: PLR0913 - What a store has read, and of which one.
         self,
         kind: Store,
         queues: Sequence[Queue],
         redrives: Iterable[tuple[str, str]],
         schedules: Iterable[tuple[str, str]],
+        *,
+        shard: int = 0,
+        last_queue_number: int = 0,
     ) -> None:
         """Take what a store has read from disk anew for all that was known of it.
 
@@ -168,13 +172,18 @@ class Broker:
             queues: its queues.
             redrives: its redrives, as in `__init__`.
             schedules: its schedules, likewise.
+            shard: which of a cluster's databases it is.
+            last_queue_number: the highest number a queue of its ever had.
         """
-        before = [queue for queue in self.catalog if queue.info.store is kind]
-        self._queues.replace(kind, queues)
+        home = (kind, shard)
+        before = [queue for queue in self.catalog if queue.info.home == home]
+        self._queues.replace(home, queues)
+        self._last_queue_number = max(self._last_queue_number, last_queue_number)
         self.selecting.replace(before, queues)
-        self.leasing.forget_acks()
-        self.redriving.replace(kind, redrives)
-        self.scheduling.replace(kind, schedules)
+        if before:
+            self.leasing.forget_acks()
+        self.redriving.replace(home, redrives)
+        self.scheduling.replace(home, schedules)
         numbers = {queue.number for queue in queues}
         self._rates.forget(queue for queue in before if queue.number not in numbers)
         for queue in queues:
@@ -223,17 +232,20 @@ class Broker:
             QueueNotFound: there is no such dead-letter queue.
             NameTaken: another queue has the name.
             LimitReached: the server holds as many queues as it may.
+            Unavailable: one of a cluster's databases was not read yet.
         """
         store_kind = self._store_kind(kind)
         _check_limit(limit)
         try:
             self.catalog.check_room(name)
         except NameTaken:
-            await self._queues.settle()
+            await self._queues.home_of(self.catalog.find(name)).settle()
             raise
+        shard = self._place(store_kind, tags, settings)
         info = QueueInfo(
-            id=self._new_id().decode(),
-            created_ns=self._now_ns(),
+            id=on_shard(self._queues.new_id().decode(), shard),
+            shard=shard,
+            created_ns=self._queues.now_ns(),
             store=store_kind,
             limit=limit or UNBOUNDED,
             name=name,
@@ -256,6 +268,17 @@ class Broker:
             raise
         return info
 
+    def _place(self, kind: Store, tags: Sequence[Tag], settings: QueueSettings) -> int:
+        """Return on which shard a new queue is to live."""
+        # What is in one that was not read may have the name, or the number.
+        self._queues.shards.check_known()
+        if kind is not Store.CLUSTER:
+            return FIRST
+        target = self.catalog.get(settings.dead_letter_queue_id)
+        now_ns = self._queues.steady_ns()
+        dead_letters = target.info if target else None
+        return self._queues.shards.place(tags, dead_letters, self.catalog, now_ns)
+
     def _store_kind(self, number: int) -> Store:
         """Return which store a number of the wire means here."""
         try:
@@ -271,13 +294,17 @@ class Broker:
 
     def _checked(self, info: QueueInfo, settings: QueueSettings) -> QueueSettings:
         """Return settings of a queue, with its dead-letter queue by id."""
-        most = self._queues.stores[info.store].durability_max
+        most = self._queues.home(*info.home).durability_max
         check_durability_min(info.store, most, settings.durability_min)
         if settings.dead_letter_queue_id:
             try:
                 target = self.catalog.find(settings.dead_letter_queue_id).info
             except InvalidArgument as error:
+                self._queues.shards.check_known(settings.dead_letter_queue_id)
                 raise InvalidArgument("settings.dead_letter_queue_id", error.rule) from None
+            except QueueNotFound:
+                self._queues.shards.check_known(settings.dead_letter_queue_id)
+                raise
             check_dead_letter_queue(info, target, lambda id_: self.catalog.find(id_).info)
             return replace(settings, dead_letter_queue_id=target.id)
         _check_makes_no_dead_letters(settings)
@@ -311,7 +338,7 @@ class Broker:
         saved = store.save_info(queue)
         # Messages may be of no use any more by the new settings, or more may be handed out.
         self._queues.pass_time(queue)
-        self._waiting.serve(queue)
+        self._queues.waiting.serve(queue)
         await saved
         return info
 
@@ -319,7 +346,7 @@ class Broker:
         """Hand out no messages of a queue until `resume`; `adds`: and take none either."""
         queue = await self._queues.find(reference)
         store = self._queues.store_of(queue)
-        since_ns = queue.info.pause.since_ns if queue.info.pause else self._now_ns()
+        since_ns = queue.info.pause.since_ns if queue.info.pause else self._queues.now_ns()
         info = replace(queue.info, pause=Pause(since_ns=since_ns, adds=adds))
         self.catalog.change(queue, info)
         await store.save_info(queue)
@@ -332,7 +359,7 @@ class Broker:
         info = replace(queue.info, pause=None)
         self.catalog.change(queue, info)
         saved = store.save_info(queue)
-        self._waiting.serve(queue)
+        self._queues.waiting.serve(queue)
         await saved
         return info
 
@@ -354,7 +381,7 @@ class Broker:
         """Describe a queue."""
         queue = await self._queues.find(reference)
         info = queue.info
-        await self._queues.stores[info.store].settle()
+        await self._queues.home(*info.home).settle()
         return info
 
     async def list_queues(
@@ -444,7 +471,7 @@ class Broker:
             stats_of(
                 queue,
                 now_ns,
-                waiting=self._waiting.count(queue),
+                waiting=self._queues.waiting.count(queue),
                 rates=self._rates.of(queue),
                 with_top=bool(reference),
             )
@@ -477,7 +504,7 @@ class Broker:
         self.selecting.drop(queue)
         deleted = store.delete_queue(queue)
         self._queues.footprint.forget(queue)
-        self._waiting.dismiss(queue, QueueNotFound(queue.info.id))
+        self._queues.waiting.dismiss(queue, QueueNotFound(queue.info.id))
         await deleted
 
     async def add_queue_tag(self, reference: str, tag: Tag) -> None:
@@ -507,7 +534,7 @@ class Broker:
 
     def waiting(self, queue: Queue) -> int:
         """Count the calls that wait for messages of a queue. Any thread may ask."""
-        return self._waiting.count(queue)
+        return self._queues.waiting.count(queue)
 
     def stop_waiting(self, ending: Callable[[], Unavailable] | None = None) -> None:
         """Let everybody go who waits for a message.
@@ -520,7 +547,7 @@ class Broker:
         self._queues.is_stopping = True
         self._queues.ending = ending or self._queues.ending
         for queue in self.catalog:
-            self._waiting.dismiss(queue, self._queues.ending())
+            self._queues.waiting.dismiss(queue, self._queues.ending())
         self.selecting.stop_waiting(self._queues.ending())
 
     def ending(self) -> Unavailable:
@@ -536,8 +563,9 @@ class Broker:
         await self.scheduling.close()
         await self.selecting.close()
         await self._rates.close()
-        for store in self._queues.stores.values():
-            await store.close()
+        stores = (*self._queues.stores.values(), *self._queues.shards.further)
+        # Together, since one whose database is away waits for it for a while.
+        await asyncio.gather(*(store.close() for store in stores))
 
 
 def _check_limit(limit: int) -> None:

@@ -312,7 +312,7 @@ class Leasing:
         """Keep what has changed in queues of one store, and let others have what is free by it."""
         for queue in queues:
             changes.note_groups(queue)
-        kept = self._queues.stores[queues[0].info.store].commit(changes, durability=durability)
+        kept = self._queues.home_of(queues[0]).commit(changes, durability=durability)
         for queue in queues:
             self._queues.pass_time(queue)
             self._queues.waiting.serve(queue)
@@ -433,7 +433,14 @@ def _check_same_store(queues: Iterable[Queue]) -> None:
     Raises:
         StoresDiffer: they do not.
     """
+    queues = list(queues)
     stores = {queue.info.store for queue in queues}
+    if len({queue.info.home for queue in queues}) > 1 == len(stores):
+        raise StoresDiffer(
+            "the queues of one Complete must live on the same shard of the cluster, and these do"
+            " not: no step is atomic across databases; make queues that belong together with the"
+            " same tag shard"
+        )
     if len(stores) > 1:
         raise StoresDiffer(
             "the queues of one Complete must live in the same store, and these live in"

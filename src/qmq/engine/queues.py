@@ -9,6 +9,7 @@ from typing import NoReturn
 from qmq.clock import Clock
 from qmq.engine.alarms import Alarms
 from qmq.engine.places import Selection
+from qmq.engine.shards import Shards
 from qmq.engine.waiting import IsGone, Timer, Waiting
 from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES, REPLY_OVERHEAD_BYTES, Sealer
 from qmq.errors import (
@@ -33,6 +34,9 @@ from qmq.model.queue import Ended, Queue
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, Store
 
+#: Where queues live: a store, and the number of the shard.
+Home = tuple[Store, int]
+
 
 def _nobody_asks(_: str) -> None:
     """Count for no redrive."""
@@ -45,6 +49,7 @@ class Queues:
         self,
         stores: Mapping[Store, QueueStore],
         *,
+        shards: Shards,
         clock: Clock,
         timer: Timer,
         new_id: RandomIds,
@@ -57,6 +62,7 @@ class Queues:
         """See `qmq.engine.broker.Broker`."""
         self.catalog = Catalog(queues_max)
         self.stores = stores
+        self.shards = shards
         #: Tells the present, as people know it.
         self.now_ns = clock.now_ns
         #: Tells the present by a clock that nobody sets, for what lasts a given time; it numbers
@@ -97,21 +103,45 @@ class Queues:
         try:
             self.catalog.find(reference)
         except QError:
+            self.shards.check_known(reference)
             # The queue may have been deleted this moment.
-            await self.settle()
+            if (shard := self.shards.of(reference)) is None:
+                await self.settle()
+            else:
+                await self.shards.stores[shard].settle()
             raise
         raise read_anew()
 
     async def settle(self) -> None:
-        """Wait until all that was decided upon so far is durable."""
-        for store in self.stores.values():
+        """Wait until all that was decided upon so far is durable.
+
+        Raises:
+            Unavailable: of one of the stores it is not, or nobody knows what is in it.
+        """
+        self.shards.check_all()
+        for store in (*self.stores.values(), *self.shards.further):
             await store.settle()
+
+    async def settle_there(self, durability: Durability) -> None:
+        """Wait until all is so durable that was decided upon where databases answer."""
+        for store in (*self.stores.values(), *self.shards.further):
+            if self.shards.is_there(store):
+                await store.settle(durability)
+
+    def home(self, store: Store, shard: int) -> QueueStore:
+        """Return the store that has the queues of a shard, whatever it can do at the moment."""
+        return self.shards.stores[shard] if shard else self.stores[store]
+
+    def home_of(self, queue: Queue) -> QueueStore:
+        """Return the store of a queue, whatever it can do at the moment."""
+        info = queue.info
+        return self.shards.stores[info.shard] if info.shard else self.stores[info.store]
 
     def store_of(self, queue: Queue) -> QueueStore:
         """Return the store of a queue, ready to take a call."""
         if self.is_closing:
             raise self.ending()
-        store = self.stores[queue.info.store]
+        store = self.home_of(queue)
         store.check()
         return store
 
@@ -119,16 +149,16 @@ class Queues:
         """Return the store of a queue, ready to be asked what changes nothing."""
         if self.is_closing:
             raise self.ending()
-        store = self.stores[queue.info.store]
+        store = self.home_of(queue)
         store.check(only_reads=True)
         return store
 
-    def replace(self, kind: Store, queues: Iterable[Queue]) -> None:
+    def replace(self, home: Home, queues: Iterable[Queue]) -> None:
         """Let the queues of a store be those that it has read from disk anew.
 
         Who waits for one of them is let go, since it may be another one by now.
         """
-        gone = [queue for queue in self.catalog if queue.info.store is kind]
+        gone = [queue for queue in self.catalog if queue.info.home == home]
         for queue in gone:
             self.catalog.remove(queue)
             self.waiting.dismiss(queue, read_anew())
@@ -175,7 +205,7 @@ class Queues:
             self.footprint.recount(queue)
         changes.note_groups(queue)
         if any(ended) or changes.groups or changes.saved:
-            self.leave_to_itself(self.stores[queue.info.store].commit(changes))
+            self.leave_to_itself(self.home_of(queue).commit(changes))
         self.set_alarm(queue)
         self.waiting.serve(queue)
 
@@ -230,7 +260,7 @@ class Queues:
             queue,
             delivery,
             target,
-            new_seq=self.stores[queue.info.store].number(1, self.steady_ns()),
+            new_seq=self.home_of(queue).number(1, self.steady_ns()),
             now_ns=now_ns,
             reason=reason,
             envelope_bytes_max=self.envelope_bytes_max,
@@ -263,10 +293,10 @@ class Queues:
         try:
             await self.waiting.turn(queue, wait_s, is_gone)
         except QueueEmpty:
-            await self.stores[queue.info.store].settle(durability)
+            await self.home_of(queue).settle(durability)
             return False
         except QueueNotFound:
-            await self.stores[queue.info.store].settle()
+            await self.home_of(queue).settle()
             raise
         if self.catalog.get(queue.info.id) is not queue:
             await self.refuse(queue.info.id)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Final
 
-from qmq.engine.queues import Queues
+from qmq.engine.queues import Home, Queues
 from qmq.errors import InvalidArgument, LimitReached, RedriveNotFound, Unavailable
 from qmq.limits import BROWSED_MESSAGES_MAX, REDRIVES_ENDED_MAX, REDRIVES_RUNNING_MAX
 from qmq.model.catalog import parse_uuid
@@ -30,7 +30,8 @@ from qmq.model.redrive import (
     redrive_of,
     text_of,
 )
-from qmq.values import NS_PER_S, Store
+from qmq.store.base import QueueStore
+from qmq.values import NS_PER_S
 
 #: Messages that one step looks at: few enough for others not to notice.
 _STEP_MESSAGES_MAX: Final = min(200, BROWSED_MESSAGES_MAX)
@@ -90,11 +91,11 @@ class Redriving:
         ended = [job.redrive for job in self._jobs.values() if not job.redrive.is_running]
         self._ended = deque(each.id for each in sorted(ended, key=lambda each: each.ended_ns))
 
-    def replace(self, kind: Store, redrives: Iterable[tuple[str, str]]) -> None:
+    def replace(self, home: Home, redrives: Iterable[tuple[str, str]]) -> None:
         """Let the redrives of a store be those that it has read from disk anew, and go on."""
-        others = [job for job in self._jobs.values() if job.redrive.store is not kind]
+        others = [job for job in self._jobs.values() if job.redrive.home != home]
         for task, job in self._tasks.items():
-            if job.redrive.store is kind:
+            if job.redrive.home == home:
                 task.cancel()
         found = [_Job(redrive_of(text)) for _, text in redrives]
         self._take((*others, *found))
@@ -177,7 +178,7 @@ class Redriving:
             InvalidArgument: the id is no UUID.
         """
         redrive = self._find(redrive_id).redrive
-        await self._queues.stores[redrive.store].settle()
+        await self._home(redrive).settle()
         return redrive
 
     async def list_all(self) -> list[Redrive]:
@@ -217,8 +218,13 @@ class Redriving:
             raise InvalidArgument("redrive_id", f"{redrive_id[:120]!r} is no UUID")
         job = self._jobs.get(uuid)
         if job is None:
+            self._queues.shards.check_known()
             raise RedriveNotFound(uuid)
         return job
+
+    def _home(self, redrive: Redrive) -> QueueStore:
+        """Return the store that keeps a redrive, which is that of the messages."""
+        return self._queues.home(redrive.store, redrive.shard)
 
     def _check_store(self, job: _Job) -> None:
         """Refuse to change anything that could not be kept.
@@ -228,12 +234,12 @@ class Redriving:
         """
         if self._queues.is_closing:
             raise self._queues.ending()
-        self._queues.stores[job.redrive.store].check()
+        self._home(job.redrive).check()
 
     def _save(self, job: _Job, changes: Changes) -> Awaitable[object]:
         """Keep changes, and together with them how far a redrive is."""
         changes.redrives.append((job.redrive.id, text_of(job.redrive)))
-        return self._queues.stores[job.redrive.store].commit(changes)
+        return self._home(job.redrive).commit(changes)
 
     def _change(self, job: _Job, redrive: Redrive) -> None:
         """Take note of how far a redrive is, and whether it has ended with that."""
@@ -257,7 +263,7 @@ class Redriving:
             self._check_store(job)
             changes = Changes()
             changes.redrives.append((job.redrive.id, ""))
-            self._queues.leave_to_itself(self._queues.stores[job.redrive.store].commit(changes))
+            self._queues.leave_to_itself(self._home(job.redrive).commit(changes))
 
     def _count_failed_again(self, redrive_id: str) -> None:
         """Count a moved message that is a dead letter again."""
@@ -276,7 +282,7 @@ class Redriving:
         job.will_be_saved = False
         # If the store takes nothing now, the next step or count is saved with this one.
         with suppress(Unavailable):
-            self._queues.stores[job.redrive.store].check()
+            self._home(job.redrive).check()
             self._queues.leave_to_itself(self._save(job, Changes()))
 
     def _run(self, job: _Job) -> None:
@@ -353,7 +359,7 @@ class Redriving:
 
     def _numbers(self, job: _Job) -> Callable[[], int]:
         """Return what numbers the messages that are moved now."""
-        number = self._queues.stores[job.redrive.store].number
+        number = self._home(job.redrive).number
         arrival_ns = self._queues.steady_ns()
         return lambda: number(1, arrival_ns)
 
@@ -371,7 +377,7 @@ class Redriving:
         # So much as a reply could carry, but one message in any case.
         count = max(1, sum(size <= queues.message_bytes_max for size in sizes))
         entries = entries[:count]
-        envelopes = await queues.stores[redrive.store].commit(Changes(), entries)
+        envelopes = await self._home(redrive).commit(Changes(), entries)
         looked: list[tuple[int, Match | None]] = []
         for at, (entry, envelope) in enumerate(zip(entries, envelopes, strict=True), 1):
             looked.append((entry, found := match(redrive.request, envelope)))

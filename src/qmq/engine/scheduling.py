@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from qmq.engine.adding import Adding
 from qmq.engine.places import Scope
-from qmq.engine.queues import Queues
+from qmq.engine.queues import Home, Queues
 from qmq.errors import (
     InvalidArgument,
     LimitReached,
@@ -33,7 +33,7 @@ from qmq.model.schedule import (
     settle,
     text_of,
 )
-from qmq.values import NS_PER_S, Store
+from qmq.values import NS_PER_S
 
 #: Seconds between two looks at the clock at most, since that may be set.
 _LOOK_S: Final = 10.0
@@ -151,10 +151,10 @@ class Scheduling:
             if (queue := self._queues.catalog.get(schedule.queue_id))
         ]
 
-    def replace(self, kind: Store, schedules: Iterable[tuple[str, str]]) -> None:
+    def replace(self, home: Home, schedules: Iterable[tuple[str, str]]) -> None:
         """Let the schedules of a store be those that it has read from disk anew, and go on."""
         for held in self._all():
-            if held.queue.info.store is kind:
+            if held.queue.info.home == home:
                 self._let_go(held, Changes())
         now_ns = self._queues.now_ns()
         for held in self._take(schedules):
@@ -225,7 +225,7 @@ class Scheduling:
         held = await self._get(reference, name)
         self._see_to_by_itself(held)
         state = held.state
-        await self._queues.stores[held.queue.info.store].settle()
+        await self._queues.home_of(held.queue).settle()
         return state
 
     async def list_page(
@@ -292,7 +292,7 @@ class Scheduling:
             for held in list(of_queue.held.values()):
                 self._let_go(held, changes)
             del self._of[queue.number]
-            self._queues.leave_to_itself(self._queues.stores[queue.info.store].commit(changes))
+            self._queues.leave_to_itself(self._queues.home_of(queue).commit(changes))
 
     async def close(self) -> None:
         """Add nothing more, before the stores are closed."""
@@ -309,7 +309,7 @@ class Scheduling:
         held = self._find(queue, name)
         if held is None:
             # It may have been deleted this moment.
-            await self._queues.stores[queue.info.store].settle()
+            await self._queues.home_of(queue).settle()
             raise ScheduleNotFound(queue.info.id, name[:120])
         return held
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 from qmq.engine.handing_out import encoded, hand_out
 from qmq.engine.places import Scope, Selection
-from qmq.engine.queues import Queues
+from qmq.engine.queues import Home, Queues
 from qmq.engine.waiting import IsGone
 from qmq.envelope import (
     QUEUE_ID_BYTES,
@@ -93,6 +93,8 @@ class Selecting:
         self._waiting = queues.waiting
         self._selections: dict[tuple[Selector, Scope | None], Selection] = {}
         self._forgetting: asyncio.Task[None] | None = None
+        #: Where queues live of which nobody takes anything now, see `pass_over`.
+        self._away: set[Home] = set()
 
     def __len__(self) -> int:
         """Count the selectors in use, and those that were in the last minute."""
@@ -283,7 +285,8 @@ class Selecting:
 
     def _look(self, selection: Selection, queue: Queue) -> None:
         is_in = queue.number in selection.members
-        if selection.matches(queue.info) is is_in:
+        is_there = queue.info.home not in self._away
+        if (is_there and selection.matches(queue.info)) is is_in:
             return
         if is_in:
             self._waiting.part(selection, queue)
@@ -301,6 +304,21 @@ class Selecting:
         """Take a queue that is deleted out of all selections; who waits for them waits on."""
         for selection in self._waiting.selections_of(queue):
             self._waiting.part(selection, queue)
+
+    def pass_over(self, home: Home, *, is_away: bool) -> None:
+        """Leave the queues of a store out of all selections while its database is away.
+
+        Those that others wait for or take from go on with the rest.
+        """
+        if is_away is (home in self._away):
+            return
+        if is_away:
+            self._away.add(home)
+        else:
+            self._away.remove(home)
+        for queue in self._queues.catalog:
+            if queue.info.home == home:
+                self.look(queue)
 
     def stop_waiting(self, error: QError) -> None:
         """Let everybody go who waits for queues by a selector, with an error."""
@@ -396,8 +414,7 @@ class Selecting:
             raise self._queues.ending()
         queue = await self._waiting.turn_of(selection, wait_s, is_gone)
         if queue is None:
-            for store in self._queues.stores.values():
-                await store.settle(asked)
+            await self._queues.settle_there(asked)
         return queue
 
     def _next(self, selection: Selection) -> Queue | None:
@@ -413,7 +430,7 @@ class Selecting:
     def _further(self, selection: Selection, before: Queue, bytes_left: int) -> Queue | None:
         """Return whose turn follows, if the same call can go on with that one."""
         queue = self._next(selection)
-        if queue is None or queue.info.store is not before.info.store:
+        if queue is None or queue.info.home != before.info.home:
             return None
         head = queue.head()
         fits = head is not None and queue.leases.reply_bytes(head) <= bytes_left

@@ -70,6 +70,13 @@ def check_dead_letter_queue(
             f"queue {target.id} lives in {target.store.name}, this one in {info.store.name};"
             " dead letters stay in the store they are in, so that none is ever lost on its way",
         )
+    if target.shard != info.shard:
+        raise InvalidArgument(
+            field,
+            f"queue {target.id} lives on another shard of the cluster; dead letters stay on the one"
+            " they are on, so that none is ever lost on its way: make both queues with the same tag"
+            " shard, or this one without",
+        )
     way = [info.id, target.id]
     while way[-1] != info.id and (next_id := get(way[-1]).settings.dead_letter_queue_id):
         way.append(next_id)

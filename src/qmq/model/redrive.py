@@ -73,6 +73,8 @@ class Redrive:
     request: RedriveRequest
     #: Where its queues live, and what is known of itself.
     store: Store
+    #: Which of a cluster's databases that is, as in `QueueInfo`.
+    shard: int = 0
     #: Nanoseconds since the Unix epoch, as is `ended_ns`.
     started_ns: int
     #: The sequence numbers that it has yet to look at, the last one included.
@@ -95,6 +97,11 @@ class Redrive:
     obstacle: str = ""
     #: The UUID of a queue that messages came from and that is gone; or empty.
     gone_queue_id: str = ""
+
+    @property
+    def home(self) -> tuple[Store, int]:
+        """Where its queues live, as `QueueInfo.home` has it."""
+        return self.store, self.shard
 
     @property
     def is_running(self) -> bool:
@@ -173,6 +180,12 @@ def check_target(source: QueueInfo, target: QueueInfo) -> None:
             f" {target.store.name}: a redrive moves messages within one store, so that none is"
             " ever lost or doubled on its way"
         )
+    if target.shard != source.shard:
+        raise StoresDiffer(
+            f"queue {source.id} and queue {target.id} live on different shards of the cluster: a"
+            " redrive moves messages within one, so that none is ever lost or doubled on its way;"
+            " make a target on the same one, by the tag shard"
+        )
 
 
 def begin(  # noqa: PLR0913 - Two clocks, each by name.
@@ -196,6 +209,7 @@ def begin(  # noqa: PLR0913 - Two clocks, each by name.
         id=id_,
         request=request,
         store=source.info.store,
+        shard=source.info.shard,
         started_ns=now_ns,
         first_seq=first,
         last_seq=last,
@@ -417,7 +431,11 @@ class _Moves:
 
 def text_of(redrive: Redrive) -> str:
     """Write a redrive down, for a store to keep."""
-    return json.dumps(asdict(redrive), ensure_ascii=False)
+    known = asdict(redrive)
+    if not redrive.shard:
+        # So that those who know of no shards can read it.
+        del known["shard"]
+    return json.dumps(known, ensure_ascii=False)
 
 
 def redrive_of(text: str) -> Redrive:

@@ -1,6 +1,6 @@
 """Metrics of a cluster, as one q of it sees it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from prometheus_client.core import (
@@ -84,54 +84,92 @@ class Standing(Protocol):
         ...
 
 
-class DatabaseCollector(Collector):
-    """How a cluster's database does for the q that leads, when that is asked for."""
+class Database(NamedTuple):
+    """One of a cluster's databases that has been read."""
 
-    def __init__(self, figures: Callable[[], ClusterFigures], standing: Standing) -> None:
-        self._figures = figures
-        self._standing = standing
+    figures: ClusterFigures
+    standing: Standing
+    #: Whether it answers.
+    is_there: bool
+
+
+class DatabaseCollector(Collector):
+    """How a cluster's databases do for the q that leads, when that is asked for."""
+
+    def __init__(self, databases: Callable[[], Mapping[str, Database | None]]) -> None:
+        """Show them.
+
+        Args:
+            databases: returns how each does, by its name; None of those that were away since
+                this q took over.
+        """
+        self._databases = databases
 
     def collect(self) -> Iterable[Metric]:
         """Return all of it."""
-        figures = self._figures()
+        databases = self._databases()
+        known = {name: each for name, each in databases.items() if each}
         commits = HistogramMetricFamily(
             "q_cluster_commit_seconds",
             "Time that a commit took, with its standbys' confirmation, for all who waited.",
+            labels=["shard"],
         )
-        commits.add_metric([], figures.commits.buckets(), figures.commits.total_s)
+        for name, each in known.items():
+            durations = each.figures.commits
+            commits.add_metric([name], durations.buckets(), durations.total_s)
         yield commits
-        yield GaugeMetricFamily(
+        yield _gauge(
+            "q_cluster_shard_is_there",
+            "1 if the database answers and its queues are served, else 0.",
+            {name: each is not None and each.is_there for name, each in databases.items()},
+        )
+        yield _gauge(
             "q_cluster_pending_bytes",
             "Bytes of changes that wait for the database.",
-            value=figures.pending_bytes,
+            {name: each.figures.pending_bytes for name, each in known.items()},
         )
-        yield CounterMetricFamily(
+        reconnects = CounterMetricFamily(
             "q_cluster_reconnects",
             "How often the connection to the database was lost and opened anew.",
-            value=figures.reconnects,
+            labels=["shard"],
         )
-        yield GaugeMetricFamily(
+        for name, each in known.items():
+            reconnects.add_metric([name], each.figures.reconnects)
+        yield reconnects
+        yield _gauge(
             "q_cluster_database_away_seconds",
             "For how long the database has not answered; 0 if it does.",
-            value=figures.away_s,
+            {name: each.figures.away_s for name, each in known.items()},
         )
-        yield GaugeMetricFamily(
+        yield _gauge(
             "q_cluster_messages_to_remove",
             "Messages that have left and still have rows in the database.",
-            value=figures.rows_left,
+            {name: each.figures.rows_left for name, each in known.items()},
         )
-        yield GaugeMetricFamily(
-            "q_cluster_is_replicated",
-            "1 if a commit is on a synchronous standby before it is answered, else 0.",
-            value=self._standing.durability_max is Durability.REPLICATED,
-        )
-        yield GaugeMetricFamily(
-            "q_cluster_takes_changes",
-            "0 while there are fewer synchronous standbys than q was told to insist on, else 1.",
-            value=self._standing.refusal is None,
-        )
-        yield GaugeMetricFamily(
-            "q_cluster_vacuum_held_seconds",
-            "For how long something has kept vacuum from removing old versions of rows.",
-            value=self._standing.vacuum_held_s,
-        )
+        yield from _standings({name: each.standing for name, each in known.items()})
+
+
+def _standings(standings: Mapping[str, Standing]) -> Iterable[Metric]:
+    yield _gauge(
+        "q_cluster_is_replicated",
+        "1 if a commit is on a synchronous standby before it is answered, else 0.",
+        {name: each.durability_max is Durability.REPLICATED for name, each in standings.items()},
+    )
+    yield _gauge(
+        "q_cluster_takes_changes",
+        "0 while there are fewer synchronous standbys than q was told to insist on, else 1.",
+        {name: each.refusal is None for name, each in standings.items()},
+    )
+    yield _gauge(
+        "q_cluster_vacuum_held_seconds",
+        "For how long something has kept vacuum from removing old versions of rows.",
+        {name: each.vacuum_held_s for name, each in standings.items()},
+    )
+
+
+def _gauge(name: str, documentation: str, values: Mapping[str, float]) -> Metric:
+    """Return a gauge with a value for each shard."""
+    gauge = GaugeMetricFamily(name, documentation, labels=["shard"])
+    for shard, value in values.items():
+        gauge.add_metric([shard], value)
+    return gauge

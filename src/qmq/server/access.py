@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from weakref import WeakSet
 
+from qmq.access.policy import Issuer as PolicyIssuer
 from qmq.access.policy import Policy, Unproven
 from qmq.access.proving import proof_of, prove
 from qmq.access.reading import parse_policy
@@ -15,7 +16,9 @@ from qmq.access.rights import Right, right_names
 from qmq.errors import AccessDenied, ConfigError, QError, Unauthenticated
 from qmq.observe.access import AccessFigures
 from qmq.observe.audit import TO_LOG, TO_NOTHING, Audit, AuditFile, to_log, to_nothing
+from qmq.server.key_sets import check_keys
 from qmq.transport.asgi import Scope
+from qmq.transport.envoy.jwt import Issuer
 from qmq.transport.guarding import Counts, Guard
 
 _log = logging.getLogger(__name__)
@@ -25,6 +28,9 @@ _LOOK_AGAIN_S: Final = 1.0
 
 #: Bytes of a file that is one by mistake.
 _FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+
+#: Certificates of the CAs that a system trusts, as Debian has them.
+_SYSTEM_CA: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
 #: Whoever is neither the file's owner nor of its group.
 _READ_BY_OTHERS: Final = 0o004
@@ -64,6 +70,40 @@ def read_policy(path: Path, *, in_cluster: bool) -> Policy:
                     " cannot hand on to the one that leads; use tokens or JWTs with --postgres"
                 )
     return policy
+
+
+def issuers_of(policy: Policy, path: Path) -> list[Issuer]:
+    """Return what Envoy has to know of those whose JWTs it verifies.
+
+    Args:
+        policy: who they are.
+        path: the access file; what is beside it may be named without a directory.
+
+    Raises:
+        ConfigError: keys or certificates cannot be read.
+    """
+    return [_issuer_of(each, path) for each in policy.issuers]
+
+
+def _issuer_of(issuer: PolicyIssuer, path: Path) -> Issuer:
+    if issuer.jwks_file:
+        file = path.parent / issuer.jwks_file
+        text = _text_of(file, "the keys")
+        check_keys(text, f"{path}: the file {file} of the issuer {issuer.issuer}")
+        return Issuer(issuer=issuer.issuer, audiences=issuer.audiences, jwks=text)
+    ca = path.parent / issuer.jwks_ca if issuer.jwks_ca else _SYSTEM_CA
+    if issuer.jwks_url.startswith("https:"):
+        _text_of(ca, "the CA's certificates")
+    return Issuer(
+        issuer=issuer.issuer, audiences=issuer.audiences, jwks_url=issuer.jwks_url, jwks_ca=ca
+    )
+
+
+def _text_of(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {what} of an issuer, {path}: {error}") from error
 
 
 def audit_of(where: str) -> Audit:
@@ -193,7 +233,7 @@ class Access:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         name = by = ""
         try:
-            proof = proof_of(headers, takes_jwts=False)
+            proof = proof_of(headers, takes_jwts=self.takes_jwts)
             if proof is None:
                 by = "no token"
                 raise Unauthenticated(by)

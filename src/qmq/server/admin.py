@@ -40,6 +40,14 @@ class Admin:
         """Return Envoy's statistics as Prometheus text."""
         return self._call("GET", "/stats?format=prometheus")
 
+    def is_live(self) -> bool:
+        """Tell whether Envoy listens."""
+        try:
+            self._call("GET", "/ready")
+        except AdminError:
+            return False
+        return True
+
     def stop_accepting(self) -> None:
         """Close the API port, and ask clients to leave with their next reply."""
         self._call("POST", "/healthcheck/fail")

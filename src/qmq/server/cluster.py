@@ -11,11 +11,11 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from random import Random
-from typing import Final, Self
-
-import asyncpg
+from typing import TYPE_CHECKING, Self
 
 from qmq.clock import SystemClock, passed_ns
 from qmq.engine.waiting import SteadyTimer
@@ -39,18 +39,28 @@ from qmq.server.serving import (
     log_redrive,
     undisturbed_by_gc,
 )
+from qmq.server.shards import SHARD_SERVICE, Opening, TermShards
 from qmq.store.local.memory import MemoryStore
-from qmq.store.postgres.connecting import Connector
-from qmq.store.postgres.leadership import LeaderTerm, Setting, Sight, Watch, campaign
+from qmq.store.postgres.connecting import Connector, close
+from qmq.store.postgres.dsn import FIRST
+from qmq.store.postgres.leadership import (
+    SCHEMA_S,
+    LeaderTerm,
+    Setting,
+    Sight,
+    Watch,
+    ask,
+    campaign,
+)
 from qmq.store.postgres.migrating import make_ready
-from qmq.store.postgres.store import PostgresStore
-from qmq.store.postgres.trouble import is_passing
+from qmq.store.postgres.shards import check_first, check_further, enlisted
 from qmq.transport.following import Following
 from qmq.transport.grpc import GrpcApp
 from qmq.values import Store
 
-#: Seconds between two looks at whether the database answers.
-_LOOK_AGAIN_S: Final = 0.5
+if TYPE_CHECKING:
+    from asyncpg import Connection
+    from asyncpg.protocol.record import Record
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +72,7 @@ class Cluster:
         self,
         process: Process,
         setting: Setting,
+        further: Mapping[str, Setting],
         forwarding: Forwarding,
         *,
         serve: Callable[[GrpcApp], None],
@@ -70,12 +81,14 @@ class Cluster:
 
         Args:
             process: what there is already.
-            setting: the database, and how this q takes part in electing a leader.
+            setting: the first database, and how this q takes part in electing a leader.
+            further: how the others are reached, by their names.
             forwarding: tells Envoy where calls go.
             serve: has an application serve the calls that reach this q, from now on.
         """
         self._process = process
         self._setting = setting
+        self._further = further
         self._forwarding = forwarding
         self._serve = serve
         self._following = Following()
@@ -86,12 +99,15 @@ class Cluster:
         #: The present leadership, and what serves in it once everything was read.
         self._term: LeaderTerm | None = None
         self._serving: Serving | None = None
+        self._shards: TermShards | None = None
         self._is_led = False
+        #: Which databases answer, as far as this q needs to know.
+        self._there: Mapping[str, bool] = dict.fromkeys((FIRST, *further), False)
         #: How things are, in a sentence.
         self._how = ""
         #: Why changes are refused, since there are too few standbys; empty if there are enough.
         self._lacks_standbys = ""
-        #: For how many seconds the database has not answered the q that leads.
+        #: For how many seconds no database has answered the q that leads.
         self._away_s = 0.0
         #: Where calls are sent on to; empty if they are not.
         self._leader = ""
@@ -108,17 +124,31 @@ class Cluster:
         """Make one as the configuration says; the arguments are as above."""
         config = process.config
         assert config.postgres
+        databases = config.postgres
+
+        async def make_first_ready(connection: "Connection[Record]") -> None:
+            await make_ready(connection)
+            await check_first(connection, databases.named)
+
         setting = Setting(
-            connect=Connector(config.postgres, takes_unsynced=config.postgres_unsynced),
+            connect=Connector(databases.first, takes_unsynced=config.postgres_unsynced),
             address=str(config.advertised),
             clock=SystemClock(),
             passed_ns=passed_ns,
             random=Random(),  # noqa: S311 - It spreads load, and protects nothing.
-            make_ready=make_ready,
+            make_ready=make_first_ready,
             replicas_min=config.require_replicas,
             on_notice=lambda notice: _log.warning("cluster", extra={"error": notice}),
         )
-        return cls(process, setting, forwarding, serve=serve)
+        further = {
+            name: setting._replace(
+                connect=Connector(dsn, takes_unsynced=config.postgres_unsynced),
+                make_ready=make_ready,
+                on_notice=partial(_log_notice, name),
+            )
+            for name, dsn in databases.further.items()
+        }
+        return cls(process, setting, further, forwarding, serve=serve)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -157,8 +187,8 @@ class Cluster:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._serving:
-            await self._serving.close()
+        if self._serving and self._shards:
+            await self._close(self._serving, self._shards)
         if self._term:
             await self._term.release()
         await self._watch.close()
@@ -179,8 +209,9 @@ class Cluster:
         """Follow, and lead whenever this q has won the leadership.
 
         Raises:
-            ConfigError: the database is none that this q can work with.
+            ConfigError: a database is none that this q can work with.
         """
+        await asyncio.gather(*(self._check(name) for name in self._further))
         while True:
             sight = await self._watch.next()
             if not sight.is_vacant or self._is_shutting_down:
@@ -200,6 +231,21 @@ class Cluster:
             self._term = None
             await term.release()
 
+    async def _check(self, name: str) -> None:
+        """Refuse to start with a database that is another one; that it is away is no reason.
+
+        Raises:
+            ConfigError: it is another one, or of another version.
+        """
+        setting = self._further[name]
+        with suppress(DatabaseAway):
+            connection = await setting.connect()
+            try:
+                await ask(connection, setting.make_ready(connection), seconds=SCHEMA_S)
+                await ask(connection, check_further(connection, name))
+            finally:
+                await close(connection)
+
     async def _lead(self, term: LeaderTerm) -> None:
         """Read everything, and serve until the term has ended.
 
@@ -217,11 +263,14 @@ class Cluster:
         term.ended.add_done_callback(lambda done: end(done.result()))
         self._tell("this q has been elected, and reads what the cluster holds", is_led=False)
         footprint = Footprint(self._process.config.memory_max)
+        opening = Opening(
+            footprint, self._process.config.cache_bytes, end, on_progress=self._tell_progress
+        )
         with undisturbed_by_gc():
-            store = await self._opened(term, footprint, end)
-            serving = self._made(store, footprint, term)
+            shards = await self._opened(term, opening)
+            serving = self._made(shards, footprint, term)
         if ended.done():
-            await serving.close()
+            await self._close(serving, shards)
             raise ended.result()
         serving.start()
         self._serving = serving
@@ -229,65 +278,65 @@ class Cluster:
         self._forwarding.lead()
         self._tell("this q leads the cluster", is_led=True)
         self._note_takeover(time.monotonic() - start, serving)
-        health = asyncio.ensure_future(self._look_after(store, term))
-        try:
-            error = await asyncio.shield(ended)
-        finally:
-            health.cancel()
-            self._away_s = 0.0
-        await self._drop(serving, error)
+        self._shards = shards
+        shards.serve(serving.broker, self._tell_there)
+        error = await asyncio.shield(ended)
+        await self._drop(serving, shards, error)
         raise error
 
-    async def _opened(
-        self, term: LeaderTerm, footprint: Footprint, on_end: Callable[[Unavailable], None]
-    ) -> PostgresStore:
-        try:
-            return await PostgresStore.open(
-                self._setting.connect,
-                term,
-                cache_bytes_max=self._process.config.cache_bytes,
-                footprint=footprint,
-                on_end=on_end,
-                on_progress=self._tell_progress,
-            )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if is_passing(error):
-                raise DatabaseAway(f"the cluster's database was lost: {error}") from error
-            raise
+    async def _opened(self, term: LeaderTerm, opening: Opening) -> TermShards:
+        """Read all databases that answer.
 
-    def _made(self, store: PostgresStore, footprint: Footprint, term: LeaderTerm) -> Serving:
+        Raises:
+            Unavailable: the first one does not, or another q leads.
+        """
+        registry = await enlisted(self._setting.connect, term, self._further)
+        first = await opening.store(self._setting, term, shards=len(registry.numbers))
+        shards = TermShards(term, first, self._further, registry, opening)
+        await shards.open()
+        return shards
+
+    def _made(self, shards: TermShards, footprint: Footprint, term: LeaderTerm) -> Serving:
         """Put together what serves in this term."""
+        first = shards.shards.stores[0]
         contents = Contents(
-            stores={Store.MEMORY: MemoryStore(footprint), Store.CLUSTER: store},
+            stores={Store.MEMORY: MemoryStore(footprint), Store.CLUSTER: first},
             footprint=footprint,
-            queues=store.queues,
-            last_queue_number=store.last_queue_number,
-            redrives=store.redrives,
-            schedules=store.schedules,
+            queues=shards.queues,
+            last_queue_number=shards.last_queue_number,
+            redrives=shards.redrives,
+            schedules=shards.schedules,
+            shards=shards.shards,
         )
         serving = Serving(self._process, contents, SteadyTimer(term.clock_offset_ns))
-        serving.watch(DatabaseCollector(store.figures, term))
+        serving.watch(DatabaseCollector(shards.databases))
         serving.broker.redriving.on_change = log_redrive
         return serving
 
-    async def _drop(self, serving: Serving, error: Unavailable) -> None:
+    async def _close(self, serving: Serving, shards: TermShards) -> None:
+        """Make durable what is under way, and let go of all databases but the first."""
+        await shards.stop()
+        await serving.close()
+        await shards.release()
+
+    async def _drop(self, serving: Serving, shards: TermShards, error: Unavailable) -> None:
         """End a term: everyone gets an answer, and nothing that was known is kept."""
-        self._serving = None
+        self._serving = self._shards = None
+        self._away_s = 0.0
         self._serve(self._idle)
         self._tell(error.message, is_led=False)
         serving.let_go(NotLeading(error.message))
-        await serving.close()
+        await self._close(serving, shards)
         # What was read had been kept from the garbage collector, being meant to stay.
         gc.unfreeze()
         gc.collect()
 
-    async def _look_after(self, store: PostgresStore, term: LeaderTerm) -> None:
-        """Say whether this q serves, by whether the database answers and has enough standbys."""
-        while True:
-            self._away_s = store.figures().away_s
-            self._lacks_standbys = term.refusal.message if term.refusal else ""
+    def _tell_there(self, there: Mapping[str, bool]) -> None:
+        """Say whether this q serves, by which databases answer and have enough standbys."""
+        if self._shards:
+            self._there = there
+            self._away_s, self._lacks_standbys = self._shards.trouble()
             self._say_health()
-            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _follow(self, sight: Sight) -> None:
         """Send calls on to whoever leads, if that is another q."""
@@ -335,6 +384,9 @@ class Cluster:
             health.set_serving(is_serving=is_serving, service=service)
         leads = is_serving and self._serving is not None
         health.set_serving(is_serving=leads, service=LEADER_SERVICE)
+        if self._further:
+            for name, is_there in self._there.items():
+                health.set_serving(is_serving=leads and is_there, service=SHARD_SERVICE + name)
 
     def _note_takeover(self, took_s: float, serving: Serving) -> None:
         self._takeovers += 1
@@ -352,3 +404,7 @@ class Cluster:
             takeovers=self._takeovers,
             takeover_s=self._takeover_s,
         )
+
+
+def _log_notice(shard: str, notice: str) -> None:
+    _log.warning("cluster", extra={"error": f"shard {shard}: {notice}"})

@@ -45,7 +45,7 @@ from qmq.server.option_kinds import (
     whole_number,
 )
 from qmq.server.option_table import Option, Table, option
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 #: The options that make q ask callers who they are.
 REMEDY = "--access FILE"
@@ -211,14 +211,16 @@ class Config(Table):
         " is no data directory.",
     )
     #: None: there is no cluster.
-    postgres: Dsn | None = option(
+    postgres: Databases | None = option(
         "--postgres",
         kind=POSTGRES,
         default_text=NO_CLUSTER,
         help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
         " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
-        " one is the primary. Better by the variable, since others may see a command line. See"
-        f" docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+        " one is the primary. Given several times, or several in the variable with spaces between"
+        " them, the queues are divided among them; each but the first has a name then,"
+        " NAME=postgresql://..., and keeps it. Better by the variable, since others may see a"
+        f" command line. See docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
     )
     #: None: as `advertised` says.
     advertise: Address | None = option(

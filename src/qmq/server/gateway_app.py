@@ -26,7 +26,7 @@ from qmq.server.shutdown import Shutdown, request_shutdown
 from qmq.server.tls import Tls
 from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import GATEWAY, SERVER
-from qmq.transport.rest import answer_unmatched
+from qmq.transport.pages import answer_without_call
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Gateway:
         else:
             while (await receive()).get("more_body"):
                 pass
-            await answer_unmatched(scope, send)
+            await answer_without_call(scope, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol."""

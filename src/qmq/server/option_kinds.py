@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from qmq.observe.audit import TO_LOG, TO_NOTHING
 from qmq.server.address import Address
-from qmq.store.postgres.dsn import Dsn
+from qmq.store.postgres.dsn import Databases
 
 #: Which callers may end q over HTTP.
 QuitFrom = Literal["loopback", "any"]
@@ -65,6 +65,9 @@ class Kind:
     toml: Literal["quoted", "bare", "either"] = "quoted"
     #: Makes of a value a text for people, with no secrets in it; None: as `format` does.
     mask: Callable[[Any], str] | None = None
+    #: Whether the option may be given several times, and be a list in a file: `parse` reads all of
+    #: them then, with spaces between them.
+    is_repeated: bool = False
 
     def show(self, value: Any) -> str:  # noqa: ANN401  # a value of the kind
         """Write a value for people: as it is told, without secrets."""
@@ -76,6 +79,8 @@ class Kind:
         Raises:
             ValueError: the file has another type there than values of this kind have.
         """
+        if self.is_repeated and isinstance(value, list):
+            return " ".join(map(self.text_of, value))
         if isinstance(value, str):
             if self.toml == "bare":
                 raise ValueError(f"write {self.placeholder} without quotes")
@@ -128,13 +133,13 @@ def _format_data(data: Path | None) -> str:
     return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
 
 
-def _parse_postgres(text: str) -> Dsn | None:
-    return None if text == NO_CLUSTER else Dsn.parse(text)
+def _parse_postgres(text: str) -> Databases | None:
+    return None if text == NO_CLUSTER else Databases.parse(text)
 
 
-def _format_postgres(dsn: Dsn | None) -> str:
-    # The server process has to know the password.
-    return NO_CLUSTER if dsn is None else dsn.secret_text
+def _format_postgres(databases: Databases | None) -> str:
+    # The server process has to know the passwords.
+    return NO_CLUSTER if databases is None else databases.secret_text
 
 
 def _parse_advertise(text: str) -> Address | None:
@@ -276,10 +281,11 @@ CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
 FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
 POSTGRES = Kind(
-    placeholder=f"DSN|{NO_CLUSTER}",
+    placeholder=f"[NAME=]DSN|{NO_CLUSTER}",
     parse=_parse_postgres,
     format=_format_postgres,
-    mask=lambda dsn: NO_CLUSTER if dsn is None else str(dsn),
+    mask=lambda databases: NO_CLUSTER if databases is None else str(databases),
+    is_repeated=True,
 )
 QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
 RATIO = Kind(

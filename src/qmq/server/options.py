@@ -147,7 +147,10 @@ def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable
             context.meta[_FILE] = error
         else:
             context.meta[_FILE] = file
-            context.default_map = dict(file.texts)
+            repeated = {row.name for row in table.options() if row.kind.is_repeated}
+            context.default_map = {
+                name: (text,) if name in repeated else text for name, text in file.texts.items()
+            }
 
     prefix = table.options()[0].prefix
     return click.option(
@@ -164,6 +167,30 @@ def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable
     )
 
 
+def together(kind: Kind) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Any]:
+    """Return what reads all texts of an option that may be given several times, as one value."""
+
+    def read(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a value of the kind
+        return Value(kind).convert(" ".join(texts), parameter, context)
+
+    return read
+
+
+def _type_of(option: Option) -> click.ParamType[Any]:
+    if option.kind.is_repeated:
+        return click.STRING
+    # Click takes its own reader of booleans and no other for a flag of two forms.
+    return click.BOOL if option.kind is BOOLEAN else Value(option.kind)
+
+
+def _default_of(option: Option) -> Any:  # noqa: ANN401  # as click has it
+    if option.kind is BOOLEAN:
+        return option.default()
+    if option.kind.is_repeated:
+        return (option.default_text,)
+    return option.make_default or option.default_text
+
+
 def _click_option(option: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
     if not option.is_flag:
         return click.argument(
@@ -178,12 +205,15 @@ def _click_option(option: Option) -> Callable[[Callable[..., None]], Callable[..
         *short,
         # So that the command line can take back what the environment says.
         f"{long}/--no-{long.removeprefix('--')}" if is_switch else long,
-        # Click takes its own reader of booleans and no other for a flag of two forms.
-        type=click.BOOL if is_switch else Value(option.kind),
+        type=_type_of(option),
         is_flag=is_switch,
+        multiple=option.kind.is_repeated,
+        callback=together(option.kind) if option.kind.is_repeated else None,
         metavar=None if is_switch else option.kind.placeholder,
-        default=option.default() if is_switch else option.make_default or option.default_text,
-        show_default=option.default_text if option.make_default else True,
+        default=_default_of(option),
+        show_default=option.default_text
+        if option.make_default or option.kind.is_repeated
+        else True,
         envvar=option.variable,
         show_envvar=True,
         help=option.help,

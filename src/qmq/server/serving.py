@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from qmq.access.granted import EVERYTHING, Rights
 from qmq.clock import SystemClock
 from qmq.engine.broker import Broker
+from qmq.engine.shards import Shards
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import QError, Unavailable
 from qmq.ids import RandomIds
@@ -37,8 +38,8 @@ from qmq.transport.grpc import Fallback, GrpcApp
 from qmq.transport.guarding import GuardedApp
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
+from qmq.transport.pages import answer_without_call
 from qmq.transport.reflection import ReflectionService
-from qmq.transport.rest import answer_unmatched
 from qmq.values import Store
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class Contents:
     last_queue_number: int = 0
     redrives: Iterable[tuple[str, str]] = ()
     schedules: Iterable[tuple[str, str]] = ()
+    #: The databases of a cluster.
+    shards: Shards | None = None
 
 
 class Serving:
@@ -103,6 +106,7 @@ class Serving:
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
+            shards=contents.shards,
         )
         self._process = process
         self._footprint = contents.footprint
@@ -198,7 +202,7 @@ def app_of(
     reflection = ReflectionService(SERVICES).stream_methods()
     shared: _Shared = {
         "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-        "fallback": answer_unmatched,
+        "fallback": answer_without_call,
         "bounds": bounds_of(config),
     }
     if process.access:

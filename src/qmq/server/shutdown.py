@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from qmq.server.admin import Admin, AdminError
+from qmq.server.systemd import (
+    READY,
+    STOPPING,
+    is_under_systemd,
+    tell_systemd,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +58,10 @@ class Shutdown:
         return thread
 
     def _wait_for_signals(self) -> None:
+        if is_under_systemd():
+            while not self.admin.is_live():
+                time.sleep(_LOOK_AGAIN_S)
+            tell_systemd(READY)
         while (number := signal.sigwait(HANDLED_SIGNALS)) == signal.SIGHUP:
             try:
                 self.reload()
@@ -59,6 +69,7 @@ class Shutdown:
                 # Whatever is wrong with it, nobody else takes the signals.
                 _log.exception("cannot reload")
         _log.info("shutting down", extra={"signal": signal.Signals(number).name})
+        tell_systemd(STOPPING)
         self._drain()
         self._exit()
 

@@ -20,6 +20,7 @@ from qmq.server.reloading import ORIGIN_VARIABLE, Origin
 from qmq.server.tls import Tls, check_name
 from qmq.store.local.directory import check_data_directory
 from qmq.transport.envoy.bootstrap import Process, server_bootstrap
+from qmq.transport.envoy.jwt import Issuer
 
 
 def start(config: Config, origin: Origin) -> NoReturn:
@@ -36,12 +37,7 @@ def start(config: Config, origin: Origin) -> NoReturn:
     )
     if config.traces_to:
         check_installed()
-    if config.access:
-        # Imported late: a q that asks nobody needs none of it.
-        from qmq.server.access import audit_of, read_policy  # noqa: PLC0415
-
-        read_policy(config.access, in_cluster=bool(config.postgres))
-        audit_of(config.audit_log)
+    issuers = _checked_access(config)
     if config.data:
         check_data_directory(config.data)
     check_name(config)
@@ -73,6 +69,7 @@ def start(config: Config, origin: Origin) -> NoReturn:
         cluster=forwarding.files if forwarding else None,
         tls=tls.server,
         leader_tls=tls.client,
+        issuers=issuers,
     )
     # With the ports that were chosen where the configuration left that open.
     claimed = replace(
@@ -82,3 +79,15 @@ def start(config: Config, origin: Origin) -> NoReturn:
     )
     environment = {CONFIG_VARIABLE: claimed.to_json(), ORIGIN_VARIABLE: origin.to_json()}
     become_envoy(bootstrap, runtime, environment)
+
+
+def _checked_access(config: Config) -> list[Issuer]:
+    """Check the access file, if there is one, and return whose JWTs are taken."""
+    if config.access is None:
+        return []
+    # Imported late: a q that asks nobody needs none of it.
+    from qmq.server.access import audit_of, issuers_of, read_policy  # noqa: PLC0415
+
+    policy = read_policy(config.access, in_cluster=bool(config.postgres))
+    audit_of(config.audit_log)
+    return issuers_of(policy, config.access)

@@ -20,4 +20,4 @@ def busy(place: str, pending: int, pending_max: int) -> Busy:
 
 def again(error: _T) -> _T:
     """Return the same for a further caller: one that is raised again grows a traceback."""
-    return type(error)(error.message)
+    return type(error)(error.message, **error.metadata)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from qmq.descriptions import BackOff, Fairness, Pause, QueueInfo, QueueSettings, Rate
+from qmq.ids import shard_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry
 from qmq.model.queue import Queue
@@ -55,6 +56,7 @@ def queue_of(row: tuple[int, str, str, int, int, str, str], store: Store) -> Que
         tags=tags_of(tags),
         settings=how,
         pause=pause,
+        shard=shard_of(id_),
     )
     queue = Queue(number, info)
     queue.purged_seq = purged_seq

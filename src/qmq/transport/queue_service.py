@@ -154,7 +154,8 @@ class QueueService:
             self._rights.covered(Right.BROWSE),
         )
         return pb.StatsResponse(
-            queues=map(stats_message, counts), next_page_token=token
+            queues=[stats_message(each, brief=request.brief) for each in counts],
+            next_page_token=token,
         ).SerializeToString()
 
     def _check_dead_letters(self, settings: pb.QueueSettings) -> None:

@@ -6,7 +6,7 @@ that is no gRPC call reaches `answer_unmatched`.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -24,6 +24,9 @@ from qmq.wire import q_pb2
 
 #: Where a request goes whose body is larger than it may be; the limit in bytes follows.
 TOO_LARGE_PATH: Final = "/body-larger-than/"
+
+#: The paths that end with a slash: the console, and the reference of the API.
+DIRECTORIES: Final = ("/console/", "/docs/")
 
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
@@ -118,22 +121,44 @@ async def answer_unmatched(scope: Scope, send: Send) -> None:
     clients that are still sending.
     """
     path, method = scope["path"], scope["method"]
-    allowed = methods_at(path)
-    headers: Headers = []
+    if allowed := methods_at(path):
+        await answer_wrong_method(scope, send, allowed)
+        return
     if (limit := path.removeprefix(TOO_LARGE_PATH)) != path and limit.isdecimal():
         status, code = 413, Code.RESOURCE_EXHAUSTED
         message = too_large(int(limit))
-    elif allowed:
-        status, code = 405, Code.UNIMPLEMENTED
-        message = f"{method} is not supported at {path}; use {' or '.join(allowed)}"
-        headers = [(b"allow", ", ".join(allowed).encode())]
     elif method == "POST" and _GRPC_PATH.fullmatch(path):
         status, code = 415, Code.INVALID_ARGUMENT
         message = "a gRPC call has the content-type application/grpc; REST is under /v1/queues"
     else:
         status, code = 404, Code.NOT_FOUND
         message = f"no such path: {path}; the API is under /v1/queues"
+    await _refuse(scope, send, status=status, code=code, message=message)
+
+
+async def answer_wrong_method(scope: Scope, send: Send, allowed: Sequence[str]) -> None:
+    """Answer a request whose path there is, but not for its method."""
+    message = f"{scope['method']} is not supported at {scope['path']}; use {' or '.join(allowed)}"
+    headers = [(b"allow", ", ".join(allowed).encode())]
+    await _refuse(
+        scope, send, status=405, code=Code.UNIMPLEMENTED, message=message, headers=headers
+    )
+
+
+async def _refuse(  # noqa: PLR0913 - What a refusal is made of.
+    scope: Scope,
+    send: Send,
+    *,
+    status: int,
+    code: Code,
+    message: str,
+    headers: Headers | None = None,
+) -> None:
     body = json.dumps({"code": code, "message": message}, separators=(",", ":")).encode()
-    headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers = [
+        *(headers or []),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -1,9 +1,10 @@
 """Between the messages of the wire and the values of q: checks come with the conversion."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
-from qmq.descriptions import GroupInfo, Pause, QueueInfo, QueueStats
+from qmq.descriptions import GroupInfo, Pause, QueueInfo, QueueSettings, QueueStats
 from qmq.envelope import encode_tags
 from qmq.errors import InvalidArgument
 from qmq.limits import (
@@ -117,8 +118,24 @@ def kept_reason(text: str) -> str:
     return text.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
 
 
-def queue_message(info: QueueInfo) -> pb.Queue:
-    """Describe a queue on the wire."""
+#: Most queues of a server have one of a few settings, and a list of queues describes them all. What
+#: is kept is copied into each message, and never changed.
+_settings_message: Final = lru_cache(maxsize=256)(settings_message)
+
+
+@lru_cache(maxsize=256)
+def _changed_settings_message(settings: QueueSettings) -> pb.QueueSettings:
+    """Describe on the wire what settings have that is not as by default."""
+    message, default = settings_message(settings), settings_message(QueueSettings())
+    for field in message.DESCRIPTOR.fields:
+        if getattr(message, field.name) == getattr(default, field.name):
+            message.ClearField(field.name)
+    return message
+
+
+def queue_message(info: QueueInfo, *, brief: bool = False) -> pb.Queue:
+    """Describe a queue on the wire; with `brief` without the settings that are as by default."""
+    settings = _changed_settings_message if brief else _settings_message
     return pb.Queue(
         meta=pb.Metadata(
             id=info.id,
@@ -127,7 +144,7 @@ def queue_message(info: QueueInfo) -> pb.Queue:
         ),
         store=pb.Queue.Store.Name(info.store),
         name=info.name,
-        settings=settings_message(info.settings),
+        settings=settings(info.settings),
         limit=info.limit,
         paused=_paused_message(info.pause) if info.pause else None,
     )
@@ -137,11 +154,11 @@ def _paused_message(pause: Pause) -> pb.PausedQueue:
     return pb.PausedQueue(since=moment_message(pause.since_ns), adds=pause.adds)
 
 
-def stats_message(stats: QueueStats) -> pb.QueueStats:
-    """Describe on the wire what a queue holds."""
+def stats_message(stats: QueueStats, *, brief: bool = False) -> pb.QueueStats:
+    """Describe on the wire what a queue holds; `brief` as in `queue_message`."""
     age_ns = stats.oldest_age_ns
     return pb.QueueStats(
-        queue=queue_message(stats.info),
+        queue=queue_message(stats.info, brief=brief),
         ready=stats.ready,
         ready_bytes=stats.ready_bytes,
         oldest_age=None if age_ns is None else duration_message(age_ns),

@@ -888,14 +888,16 @@ class StopRedriveResponse(_message.Message):
     def __init__(self, redrive: _Optional[_Union[Redrive, _Mapping]] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
-    __slots__ = ("queue_id", "page_size", "page_token")
+    __slots__ = ("queue_id", "page_size", "page_token", "brief")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BRIEF_FIELD_NUMBER: _ClassVar[int]
     queue_id: str
     page_size: int
     page_token: str
-    def __init__(self, queue_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    brief: bool
+    def __init__(self, queue_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., brief: _Optional[bool] = ...) -> None: ...
 
 class StatsResponse(_message.Message):
     __slots__ = ("queues", "next_page_token")

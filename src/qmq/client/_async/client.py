@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 
@@ -15,7 +16,7 @@ from qmq.client.decode import durability_of, metadata, queue_info, queue_stats, 
 from qmq.client.encode import queue_settings, tags_of
 from qmq.client.errors import NameTaken, QueueNotFound
 from qmq.client.on_asyncio.channel import AsyncChannel, AsyncGrpcChannel
-from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds
+from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds, tls_with
 from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
 from qmq.client.schedule_values import Schedule
 from qmq.client.values import DurabilityName, Metadata, Tags, durability_level
@@ -43,12 +44,16 @@ class AsyncClient:
     closed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - A server has as many sides.
         self,
         address: str | Sequence[str] = ":10002",
         *,
-        tls: TLS | None = None,
+        tls: TLS | bool | None = None,
+        ca: str | PathLike[str] | None = None,
+        cert: str | PathLike[str] | None = None,
+        key: str | PathLike[str] | None = None,
         token: str | None = None,
+        token_file: str | PathLike[str] | None = None,
         timeout: Duration = TIMEOUT_S,
         retry: Retry = Retry(),  # noqa: B008 - It is frozen.
     ) -> None:
@@ -57,20 +62,29 @@ class AsyncClient:
         Args:
             address: `host:port`, `[::1]:port`, or `:port` for this machine; or several of a
                 cluster, in numbers: the first that is there is asked, and the next one when
-                it has gone.
-            tls: how to speak TLS; None does not.
+                it has gone. With `https://` before it, by TLS.
+            tls: how to speak TLS; True: as it stands, with the public CAs; None: as the address
+                says, and not at all if it says nothing.
+            ca: short for `tls=TLS(ca_file=...)`, the CA of the server's certificate.
+            cert: short for its `cert_file`, the certificate that the client shows.
+            key: short for its `key_file`, the key of that certificate.
             token: sent with each call as `authorization: Bearer`. It needs TLS, except to
                 this machine.
+            token_file: the file that it is in, which is read again when it changes, so that it
+                can be replaced while the program runs.
             timeout: how many seconds a call may take, connecting and repeats included, but
                 for the time that it is asked to wait for a message.
             retry: which calls are repeated when the server is unavailable, for how long.
 
         Raises:
             AddressError: `address` is none.
-            ValueError: the token would go over a network in plain text; or see TLS, Retry.
-            OSError: a file of `tls` cannot be read.
+            ValueError: the token would go over a network in plain text, or two arguments
+                contradict each other; or see TLS, Retry.
+            OSError: a file cannot be read.
         """
-        channel = AsyncGrpcChannel(address, tls=tls, token=token)
+        channel = AsyncGrpcChannel(
+            address, tls=tls_with(tls, ca, cert, key), token=token, token_file=token_file
+        )
         self._connect(channel, seconds(timeout, "timeout"), retry)
 
     @classmethod

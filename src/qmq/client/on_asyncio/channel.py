@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from os import PathLike
 from typing import Protocol
 
 import grpc
 import grpc.aio
 
 from qmq.client import forks
-from qmq.client.address import parse_address
-from qmq.client.errors import ClientUnusable, QmqError
+from qmq.client.endpoint import Endpoint
+from qmq.client.errors import ClientUnusable, HandshakeFailed, QmqError
 from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
-from qmq.client.options import TLS, authorization
+from qmq.client.options import TLS
 from qmq.client.status import error_of
 from qmq.client.tracing import with_context
 
@@ -42,17 +43,23 @@ class AsyncGrpcChannel:
     Of several, the first that is there is asked.
 
     It connects at the first call, and belongs to the event loop of that call until that
-    loop is closed. Raises AddressError, and what `TLS.credentials` raises.
+    loop is closed. Raises what `Endpoint` raises.
     """
 
     def __init__(
-        self, address: str | Sequence[str], *, tls: TLS | None = None, token: str | None = None
+        self,
+        address: str | Sequence[str],
+        *,
+        tls: TLS | bool | None = None,
+        token: str | None = None,
+        token_file: str | PathLike[str] | None = None,
     ) -> None:
-        self.address = parse_address(address)
-        self._metadata = authorization(token, tls, self.address)
-        self._credentials = tls.credentials() if tls else None
+        self._endpoint = Endpoint(address, tls=tls, token=token, token_file=token_file)
+        self.address = self._endpoint.address
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         self._grpc: grpc.aio.Channel | None = None
+        #: Connections that were left for another one.
+        self._left: list[grpc.aio.Channel] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._generation = forks.generation
         self._opening: object = None
@@ -65,7 +72,7 @@ class AsyncGrpcChannel:
         """Call `method` once. See AsyncChannel."""
         try:
             reply: bytes = await self._method(method)(
-                request, timeout=timeout_s, metadata=with_context(self._metadata)
+                request, timeout=timeout_s, metadata=with_context(self._endpoint.metadata())
             )
         except grpc.aio.AioRpcError as error:
             raise self._translated(error, timeout_s) from error
@@ -82,8 +89,12 @@ class AsyncGrpcChannel:
         self._is_closed = True
         channel, self._grpc = self._grpc, None
         self._methods.clear()
-        if channel and self._generation == forks.generation:
-            await channel.close()
+        if self._generation != forks.generation:
+            return
+        for each in (*self._left, channel):
+            if each:
+                await each.close()
+        if channel or self._left:
             forks.end(self._opening)
 
     def _method(self, name: str) -> "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]":
@@ -109,16 +120,19 @@ class AsyncGrpcChannel:
         if not is_forked:
             forks.end(self._opening)
         self._grpc = None
+        self._left.clear()
         self._methods.clear()
         self._loop = loop
         self._generation = forks.generation
 
     def _opened(self) -> grpc.aio.Channel:
         # A thread of gRPC's serves event loops for as long as there is a channel.
-        self._opening = forks.begin()
-        if self._credentials:
+        if not self._left:
+            self._opening = forks.begin()
+        credentials = self._endpoint.credentials()
+        if credentials:
             return grpc.aio.secure_channel(
-                target(self.address), self._credentials, options=CHANNEL_OPTIONS
+                target(self.address), credentials, options=CHANNEL_OPTIONS
             )
         return grpc.aio.insecure_channel(target(self.address), options=CHANNEL_OPTIONS)
 
@@ -129,4 +143,17 @@ class AsyncGrpcChannel:
         """The client's own error for gRPC's."""
         if error.code() is grpc.StatusCode.CANCELLED and self._is_closed:
             return self._closed()
-        return error_of(error, address=self.address, timeout_s=timeout_s)
+        translated = error_of(
+            error, address=self.address, timeout_s=timeout_s, is_tls=self._endpoint.is_tls
+        )
+        if isinstance(translated, HandshakeFailed) and self._endpoint.has_new_files():
+            self._leave()
+        return translated
+
+    def _leave(self) -> None:
+        """Have the next call connect anew, with the certificates that there are now."""
+        if self._grpc:
+            # Closing it would cancel whoever else waits for it to fail.
+            self._left.append(self._grpc)
+        self._grpc = None
+        self._methods.clear()

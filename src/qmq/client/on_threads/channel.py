@@ -1,17 +1,18 @@
 """One connection to one q, for threads."""
 
 from collections.abc import Sequence
+from os import PathLike
 from threading import Lock
 from typing import Protocol
 
 import grpc
 
 from qmq.client import forks
-from qmq.client.address import parse_address
-from qmq.client.errors import ClientUnusable, QmqError
+from qmq.client.endpoint import Endpoint
+from qmq.client.errors import ClientUnusable, HandshakeFailed, QmqError
 from qmq.client.grpc_options import CHANNEL_OPTIONS, SERVICE_PATH, target
 from qmq.client.on_threads.concurrency import Ended, endable_call
-from qmq.client.options import TLS, authorization
+from qmq.client.options import TLS
 from qmq.client.status import error_of
 from qmq.client.tracing import with_context
 
@@ -41,19 +42,24 @@ class GrpcChannel:
 
     Of several, the first that is there is asked.
 
-    It connects at the first call. Threads may share it. Raises AddressError, and what
-    `TLS.credentials` raises.
+    It connects at the first call. Threads may share it. Raises what `Endpoint` raises.
     """
 
     def __init__(
-        self, address: str | Sequence[str], *, tls: TLS | None = None, token: str | None = None
+        self,
+        address: str | Sequence[str],
+        *,
+        tls: TLS | bool | None = None,
+        token: str | None = None,
+        token_file: str | PathLike[str] | None = None,
     ) -> None:
-        self.address = parse_address(address)
-        self._metadata = authorization(token, tls, self.address)
-        self._credentials = tls.credentials() if tls else None
+        self._endpoint = Endpoint(address, tls=tls, token=token, token_file=token_file)
+        self.address = self._endpoint.address
         self._lock = Lock()
         self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         self._grpc: grpc.Channel | None = None
+        #: Connections that were left for another one.
+        self._left: list[grpc.Channel] = []
         self._generation = forks.generation
         self._is_closed = False
 
@@ -67,11 +73,11 @@ class GrpcChannel:
         try:
             if endable is None:
                 return self._method(method)(
-                    request, timeout=timeout_s, metadata=with_context(self._metadata)
+                    request, timeout=timeout_s, metadata=with_context(self._endpoint.metadata())
                 )
             # This takes twice as long, but another thread can cancel it.
             future = self._method(method).future(
-                request, timeout=timeout_s, metadata=with_context(self._metadata)
+                request, timeout=timeout_s, metadata=with_context(self._endpoint.metadata())
             )
             with endable.cancelling(future.cancel):
                 return future.result()
@@ -92,8 +98,10 @@ class GrpcChannel:
             self._is_closed = True
             channel, self._grpc = self._grpc, None
             self._methods.clear()
-        if channel and self._generation == forks.generation:
-            channel.close()
+        if self._generation == forks.generation:
+            for each in (*self._left, channel):
+                if each:
+                    each.close()
 
     def _method(self, name: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
         """Return what calls the method, connected in the process that runs now."""
@@ -104,6 +112,7 @@ class GrpcChannel:
                 # The connection is the parent's.
                 self._generation = forks.generation
                 self._grpc = None
+                self._left.clear()
                 self._methods.clear()
             if name not in self._methods:
                 if self._grpc is None:
@@ -112,10 +121,9 @@ class GrpcChannel:
             return self._methods[name]
 
     def _opened(self) -> grpc.Channel:
-        if self._credentials:
-            return grpc.secure_channel(
-                target(self.address), self._credentials, options=CHANNEL_OPTIONS
-            )
+        credentials = self._endpoint.credentials()
+        if credentials:
+            return grpc.secure_channel(target(self.address), credentials, options=CHANNEL_OPTIONS)
         return grpc.insecure_channel(target(self.address), options=CHANNEL_OPTIONS)
 
     def _closed(self) -> ClientUnusable:
@@ -125,4 +133,18 @@ class GrpcChannel:
         """The client's own error for gRPC's."""
         if error.code() is grpc.StatusCode.CANCELLED and self._is_closed:
             return self._closed()
-        return error_of(error, address=self.address, timeout_s=timeout_s)
+        translated = error_of(
+            error, address=self.address, timeout_s=timeout_s, is_tls=self._endpoint.is_tls
+        )
+        if isinstance(translated, HandshakeFailed) and self._endpoint.has_new_files():
+            self._leave()
+        return translated
+
+    def _leave(self) -> None:
+        """Have the next call connect anew, with the certificates that there are now."""
+        with self._lock:
+            if self._grpc:
+                # Closing it would end whatever else waits for it to fail.
+                self._left.append(self._grpc)
+            self._grpc = None
+            self._methods.clear()

@@ -5,6 +5,7 @@ paused or gone, which would say nothing for minutes, holds nobody up.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import suppress
@@ -78,6 +79,10 @@ select pg_is_in_recovery() as is_standby,
 
 #: Hexadecimal digits of a timeline, with which the names of files of the log begin.
 _TIMELINE_DIGITS: Final = 8
+
+
+#: Parameters about TLS that are files.
+_FILES: Final = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 
 
 class _Refused(Exception):
@@ -155,6 +160,10 @@ class Connector:
 
     async def _try(self, host: Host) -> _Connection:
         dsn = self.dsn
+        for name in _FILES & dsn.tls.keys():
+            # Python's own error does not say which one it was.
+            if not os.access(dsn.tls[name], os.R_OK):
+                raise _Refused(f"was not asked: the {name} {dsn.tls[name]} cannot be read")
         connection: _Connection = await asyncpg.connect(
             # Of which only this is in it: all else is told apart, and so cannot be misread.
             f"postgresql://?{urlencode(dsn.tls)}" if dsn.tls else None,

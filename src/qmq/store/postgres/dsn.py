@@ -33,6 +33,11 @@ _TLS: Final = frozenset(
         "ssl_max_protocol_version",
     }
 )
+#: What the database is called that decides who leads, and that needs no name.
+FIRST: Final = "first"
+
+_NAME: Final = re.compile("([a-z][a-z0-9-]{0,30})=")
+
 _SECRET: Final = frozenset({"password", "sslpassword"})
 _KNOWN: Final = _TLS | {"host", "port", "dbname", "user", "password", "passfile"}
 
@@ -111,6 +116,58 @@ class Dsn:
 
     def __repr__(self) -> str:
         return f"Dsn({str(self)!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The databases of a cluster: one, or several, each but the first with a name."""
+
+    #: The one that decides who leads.
+    first: Dsn
+    #: The others, by their names.
+    further: Mapping[str, Dsn]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read DSNs with white space between them: DSN, or NAME=DSN, in any order.
+
+        Raises:
+            ValueError: one is none, or a name is missing or there twice.
+        """
+        named: dict[str, Dsn] = {}
+        for each in text.split():
+            found = _NAME.match(each)
+            name = found[1] if found else FIRST
+            if name in named:
+                raise ValueError(
+                    f"two databases are called {name}; all but the one that has been there from the"
+                    " beginning need a name: write NAME=postgresql://..."
+                    if name == FIRST
+                    else f"two databases are called {name}"
+                )
+            named[name] = Dsn.parse(each[found.end() :] if found else each)
+        if FIRST not in named:
+            raise ValueError(
+                "the first database is missing, which decides who leads: write it without a name"
+                if named
+                else f"it is empty; {_FORM}"
+            )
+        first = named.pop(FIRST)
+        return cls(first, named)
+
+    @property
+    def secret_text(self) -> str:
+        """What `parse` reads, with passwords: not to be shown."""
+        further = (f"{name}={dsn.secret_text}" for name, dsn in self.further.items())
+        return " ".join((self.first.secret_text, *further))
+
+    @property
+    def named(self) -> dict[str, Dsn]:
+        """All of them by their names, the first one first."""
+        return {FIRST: self.first, **self.further}
+
+    def __str__(self) -> str:
+        return " ".join((str(self.first), *(f"{each}={dsn}" for each, dsn in self.further.items())))
 
 
 def _parts(rest: str) -> tuple[str, str, str]:

@@ -153,7 +153,7 @@ class Journal:
             away_s = self._loop.time() - self._away_since_s
             # The first moments are none of a caller's business: most are over then.
             if away_s > _COMMIT_TIMEOUT_S:
-                raise self._away()
+                raise self._away(effect="none")
         if not only_reads and (refusal := self._term.refusal):
             raise again(refusal)
         pending = self._gathering.bytes
@@ -426,10 +426,11 @@ class Journal:
                     if not future.done():
                         future.set_exception(self._away())
 
-    def _away(self) -> DatabaseAway:
+    def _away(self, **effect: str) -> DatabaseAway:
         return DatabaseAway(
             f"the cluster's database does not answer ({self._away_reason}); q goes on by itself"
-            " when it does"
+            " when it does",
+            **effect,
         )
 
     async def _drop_connection(self) -> None:

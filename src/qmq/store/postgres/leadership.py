@@ -158,10 +158,10 @@ class Watch:
     async def _look(self) -> Sight:
         try:
             connection = self._connection or await self._connected()
-            row = await _ask(connection, connection.fetchrow(_SQL["select_leader"]))
+            row = await ask(connection, connection.fetchrow(_SQL["select_leader"]))
             refusal = None
             if self._setting.replicas_min:
-                refusal = (await _standing_of(self._setting, connection)).refusal
+                refusal = (await standing_of(self._setting, connection)).refusal
         except Unavailable as error:
             if self._connection:
                 self._connection.terminate()
@@ -189,9 +189,9 @@ class Watch:
             # Once only: a newer q may have changed the schema since, which keeps this one from
             # leading and not from looking.
             if not self._is_ready:
-                await _ask(connection, self._setting.make_ready(connection), seconds=SCHEMA_S)
+                await ask(connection, self._setting.make_ready(connection), seconds=SCHEMA_S)
                 self._is_ready = True
-            await _ask(connection, connection.add_listener(_CHANNEL, self._on_notification))
+            await ask(connection, connection.add_listener(_CHANNEL, self._on_notification))
         except BaseException:
             connection.terminate()
             raise
@@ -214,7 +214,7 @@ class LeaderTerm:
         setting: Setting,
         connection: _Connection,
         won: "Record",
-        standing: "_Standing",
+        standing: "Standing",
         *,
         sent_ns: int,
     ) -> None:
@@ -265,6 +265,11 @@ class LeaderTerm:
         return self._standing.refusal
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the database has not answered the latest renewal."""
+        return self._away is not None
+
+    @property
     def vacuum_held_s(self) -> float:
         """Seconds for which vacuum has been held back by the oldest transaction or slot."""
         return self._held.held_s
@@ -310,7 +315,7 @@ class LeaderTerm:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await self._setting.connect()
             released = self._connection.execute(_SQL["release"], *self._name, self._clock_ns())
-            await _ask(self._connection, released)
+            await ask(self._connection, released)
         if self._connection:
             await close(self._connection)
 
@@ -321,14 +326,14 @@ class LeaderTerm:
         try:
             connection = self._connection = self._connection or await setting.connect()
             ttl = timedelta(seconds=pace.ttl_s)
-            renewed = await _ask(
+            renewed = await ask(
                 connection,
                 connection.fetchval(_SQL["renew"], *self._name, ttl, self._clock_ns()),
             )
             if renewed is None:
                 self.end(NotLeading("another q leads the cluster by now; call again"))
                 return
-            self._note_standing(await _standing_of(setting, connection))
+            self._note_standing(await standing_of(setting, connection))
         except DatabaseAway as error:
             if self._connection:
                 self._connection.terminate()
@@ -349,7 +354,7 @@ class LeaderTerm:
         if (connection := self._connection) is None:
             return
         with suppress(DatabaseAway):
-            rows = await _ask(connection, connection.fetch(_SQL["select_holders"]))
+            rows = await ask(connection, connection.fetch(_SQL["select_holders"]))
             for warning in self._held.note(Holder(*row) for row in rows):
                 self._setting.on_notice(warning)
 
@@ -369,7 +374,7 @@ class LeaderTerm:
         since_ns = self._setting.passed_ns() - self._looked_ns
         return not self._looked_ns or since_ns >= self._setting.pace.vacuum_s * NS_PER_S
 
-    def _note_standing(self, standing: "_Standing") -> None:
+    def _note_standing(self, standing: "Standing") -> None:
         before, self._standing = self._standing, standing
         if (standing.refusal is None) != (before.refusal is None):
             self._setting.on_notice(
@@ -396,7 +401,7 @@ class LeaderTerm:
         news.set_result(None)
 
 
-class _Standing(NamedTuple):
+class Standing(NamedTuple):
     """How many machines a commit is on."""
 
     durability_max: Durability
@@ -429,15 +434,15 @@ async def campaign(setting: Setting, sight: Sight) -> LeaderTerm:
 
 async def _won(setting: Setting, connection: _Connection, sight: Sight) -> LeaderTerm:
     try:
-        await _ask(connection, setting.make_ready(connection))
+        await ask(connection, setting.make_ready(connection))
     except ConfigError as error:
         raise NotLeading(f"this q cannot lead any more: {error.message}") from error
-    standing = await _standing_of(setting, connection)
+    standing = await standing_of(setting, connection)
     if standing.refusal:
         raise standing.refusal
     sent_ns = setting.passed_ns()
     ttl = timedelta(seconds=setting.pace.ttl_s)
-    won = await _ask(
+    won = await ask(
         connection,
         connection.fetchrow(_SQL["campaign"], sight.epoch, sight.expires_at, setting.address, ttl),
         # As long as it may wait for the row of the journal, and then for the standbys.
@@ -448,15 +453,15 @@ async def _won(setting: Setting, connection: _Connection, sight: Sight) -> Leade
     return LeaderTerm(setting, connection, won, standing, sent_ns=sent_ns)
 
 
-async def _standing_of(setting: Setting, connection: _Connection) -> _Standing:
+async def standing_of(setting: Setting, connection: _Connection) -> Standing:
     """Find out how many machines a commit is on, and whether these are enough."""
-    row = await _ask(connection, connection.fetchrow(_SQL["standing"]))
+    row = await ask(connection, connection.fetchrow(_SQL["standing"]))
     durability_max = Durability.REPLICATED if row["has_standbys"] else Durability.FSYNC
     wanted, found = setting.replicas_min, row["standbys"]
     if not wanted:
-        return _Standing(durability_max, None)
+        return Standing(durability_max, None)
     if not row["sees_standbys"]:
-        return _Standing(
+        return Standing(
             durability_max,
             DatabaseAway(
                 "q's role may not see the standbys of the cluster's database, so that nobody knows"
@@ -464,17 +469,17 @@ async def _standing_of(setting: Setting, connection: _Connection) -> _Standing:
             ),
         )
     if found < wanted or not row["has_standbys"]:
-        return _Standing(
+        return Standing(
             durability_max,
             DatabaseAway(
                 f"the cluster's database has {found} synchronous standbys that receive, and"
                 f" --require-replicas asks for {wanted}"
             ),
         )
-    return _Standing(durability_max, None)
+    return Standing(durability_max, None)
 
 
-async def _ask(
+async def ask(
     connection: _Connection,
     question: Awaitable[_T],
     *,

@@ -5,14 +5,18 @@ which a batch has no need of, since it touches each row once.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final
 
 from qmq.store.postgres.batch import Batch
 from qmq.store.sql import load_statements
 
 _SQL = load_statements("qmq.store.postgres", "statements.sql")
+
+#: As few numbers that follow each other are as well off one by one.
+_RUN_MIN: Final = 4
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 
@@ -34,11 +38,54 @@ def statement(batch: Batch, epoch: int, number: int) -> tuple[str, list[Any]]:
     """
     parts: list[str] = []
     parameters: list[Any] = [epoch, number, batch.last_number]
-    for name, columns_of in _PARTS.items():
-        if columns := columns_of(batch):
+    for name, columns in _columns_of(batch):
+        if columns:
             parts.append(name)
             parameters += columns
     return _composed(tuple(parts)), parameters
+
+
+def _columns_of(batch: Batch) -> Iterator[tuple[str, Columns]]:
+    """Yield the parts of a statement, and the columns of each; none if it has nothing to do."""
+    for name, columns_of in _PARTS.items():
+        yield name, columns_of(batch)
+    singles, runs = divided(batch.gone)
+    yield "delete_messages", singles
+    yield "delete_message_runs", runs
+    if batch.moves:
+        singles, runs = divided(batch.gone | batch.moves.keys())
+    yield "delete_deliveries", singles
+    yield "delete_delivery_runs", runs
+
+
+def divided(seqs: Collection[int]) -> tuple[Columns, Columns]:
+    """Divide numbers of messages into those that stand alone, and runs of successive ones.
+
+    Messages that one call has added have numbers that follow each other, and mostly leave together.
+
+    Returns:
+        the former as a column; the firsts and the lasts of the runs as two. Each is empty if there
+        are none.
+    """
+    if not seqs:
+        return (), ()
+    ordered = sorted(seqs)
+    ends = [at for at, (one, next_) in enumerate(pairwise(ordered), 1) if next_ - one != 1]
+    if len(ends) * _RUN_MIN > len(ordered):
+        # Hardly any are in a run: to look for those would take longer.
+        return [ordered], ()
+    singles: list[int] = []
+    firsts: list[int] = []
+    lasts: list[int] = []
+    start = 0
+    for end in (*ends, len(ordered)):
+        if end - start < _RUN_MIN:
+            singles += ordered[start:end]
+        else:
+            firsts.append(ordered[start])
+            lasts.append(ordered[end - 1])
+        start = end
+    return [singles] if singles else (), [firsts, lasts] if firsts else ()
 
 
 @lru_cache(maxsize=256)
@@ -79,10 +126,6 @@ def _moves(batch: Batch) -> Columns:
     return _columns([(seq, *move) for seq, move in batch.moves.items()])
 
 
-def _gone_deliveries(batch: Batch) -> Columns:
-    return _keys(batch.gone | batch.moves.keys())
-
-
 def _saved_groups(batch: Batch) -> Columns:
     return _columns([(*key, *since) for key, since in batch.groups.items() if any(since)])
 
@@ -113,12 +156,10 @@ def _changed_queues(batch: Batch) -> Columns:
     return _columns([[row[name] for name in _QUEUE_CHANGES] for row in rows])
 
 
-#: The parts of a statement, and the columns of each.
+#: The parts of a statement, and the columns of each; but for what leaves, see `_columns_of`.
 _PARTS: Final[dict[str, Callable[[Batch], Columns]]] = {
     "insert_messages": _inserts,
     "move_messages": _moves,
-    "delete_messages": lambda batch: _keys(batch.gone),
-    "delete_deliveries": _gone_deliveries,
     "save_deliveries": lambda batch: _columns(batch.deliveries.values()),
     "insert_leases": lambda batch: _columns(batch.leases.values()),
     "delete_leases": lambda batch: _keys(batch.gone_leases),

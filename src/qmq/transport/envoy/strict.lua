@@ -5,8 +5,8 @@
 -- Put before this text are: ROUTES, a list of {method, pattern of the path, message type
 -- of the body or "", set of the names that the path binds, set of those that the query may
 -- give more than once}; MESSAGES, by type: the type of each field by its name, "" for what
--- has no fields of its own; BODY_BYTES_MAX; and TOO_LARGE_PATH, where requests with larger
--- bodies go.
+-- has no fields of its own; DIRECTORIES, the set of paths that may end with a slash;
+-- BODY_BYTES_MAX; and TOO_LARGE_PATH, where requests with larger bodies go.
 
 local DEPTH_MAX = 32
 
@@ -138,7 +138,7 @@ end
 
 -- Returns what is wrong with a path, or nil.
 local function path_problem(path)
-  if path ~= "/" and (sub(path, -1) == "/" or find(path, "//", 1, true)) then
+  if path ~= "/" and not DIRECTORIES[path] and (sub(path, -1) == "/" or find(path, "//", 1, true)) then
     return "no such path: " .. path .. " has an empty segment or ends with a slash"
   end
   return nil

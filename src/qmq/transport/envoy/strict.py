@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from qmq.transport.rest import TOO_LARGE_PATH, Route
+from qmq.transport.rest import DIRECTORIES, TOO_LARGE_PATH, Route
 
 #: What has no fields of its own to check: scalars, and types with a JSON of their own.
 _NO_FIELDS = ""
@@ -30,6 +30,7 @@ def strict_lua(routes: tuple[Route, ...], body_bytes_max: int) -> str:
                 for name, fields in messages.items()
             }
         ),
+        "DIRECTORIES": _set(DIRECTORIES),
         "BODY_BYTES_MAX": str(body_bytes_max),
         "TOO_LARGE_PATH": _quote(f"{TOO_LARGE_PATH}{body_bytes_max}"),
     }

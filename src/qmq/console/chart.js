@@ -1,0 +1,108 @@
+// Small charts, drawn as SVG: lines over time, with a readout under the pointer.
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
+import { duration } from "./format.js";
+
+const HEIGHT = 132;
+const TOP = 10;
+const BOTTOM = 20;
+const LEFT = 46;
+const RIGHT = 8;
+const SPARK_WIDTH = 88;
+const SPARK_HEIGHT = 22;
+
+// A round number that is no less than the greatest value.
+function ceiling(value) {
+  if (value <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
+}
+
+// `series`: [{name, tone, values}], one value for each of `times` (ms). `format` writes a value.
+export function Chart({ title, times, series, format, empty = "Nothing has been seen yet." }) {
+  const box = useRef(null);
+  const [width, setWidth] = useState(360);
+  const [at, setAt] = useState(null);
+  useLayoutEffect(() => {
+    const watcher = new ResizeObserver(([entry]) => setWidth(Math.max(200, entry.contentRect.width)));
+    watcher.observe(box.current);
+    return () => watcher.disconnect();
+  }, []);
+  useEffect(() => setAt((old) => (old !== null && old >= times.length ? null : old)), [times.length]);
+
+  const last = times.length - 1;
+  const top = ceiling(Math.max(0, ...series.flatMap((each) => each.values.filter(Number.isFinite))));
+  const x = (i) => LEFT + ((times[i] - times[0]) / Math.max(1, times[last] - times[0])) * (width - LEFT - RIGHT);
+  const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+  const shown = at ?? last;
+
+  const told = (value) => (Number.isFinite(value) ? format(value) : "–");
+  const point = (event) => {
+    const left = box.current.getBoundingClientRect().left;
+    let nearest = 0;
+    for (let i = 0; i <= last; i += 1) {
+      if (Math.abs(x(i) - (event.clientX - left)) < Math.abs(x(nearest) - (event.clientX - left))) nearest = i;
+    }
+    setAt(last >= 0 ? nearest : null);
+  };
+  const step = (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || last < 0) return;
+    event.preventDefault();
+    setAt(Math.min(last, Math.max(0, (at ?? last) + by)));
+  };
+  const spoken = last >= 0 ? series.map((each) => `${each.name} ${told(each.values[shown])}`).join(", ") : empty;
+
+  return html`<figure class="chart">
+    <figcaption>
+      <span class="chart-title">${title}</span>
+      <span class="legend">
+        ${series.map((each) => html`<span class="legend-item">
+          <i class="swatch tone-${each.tone}"></i>${each.name} <b class="num">${told(each.values[shown])}</b>
+        </span>`)}
+      </span>
+    </figcaption>
+    <div class="chart-box" ref=${box}>
+      ${last < 1
+        ? html`<p class="chart-empty">${last < 0 ? empty : "Drawn from the second look on …"}</p>`
+        : html`<svg class="plot" height=${HEIGHT} width=${width} role="img" tabindex="0" aria-label="${title}: ${spoken}"
+            onPointerMove=${point} onPointerLeave=${() => setAt(null)} onKeyDown=${step} onBlur=${() => setAt(null)}>
+            ${[0, 0.5, 1].map((share) => html`
+              <line class="grid" x1=${LEFT} x2=${width - RIGHT} y1=${y(top * share)} y2=${y(top * share)} />
+              <text class="tick" x=${LEFT - 6} y=${y(top * share) + 4} text-anchor="end">${format(top * share)}</text>`)}
+            <text class="tick" x=${LEFT} y=${HEIGHT - 4}>${duration((times[last] - times[0]) / 1000)} ago</text>
+            <text class="tick" x=${width - RIGHT} y=${HEIGHT - 4} text-anchor="end">now</text>
+            ${series.map((each) => html`<path class="line stroke-${each.tone}" d=${path(each.values, x, y)} />`)}
+            ${at !== null && html`<line class="pointer" x1=${x(at)} x2=${x(at)} y1=${TOP} y2=${HEIGHT - BOTTOM} />
+              <text class="tick" x=${Math.min(width - 40, Math.max(LEFT + 40, x(at)))} y=${HEIGHT - 4} text-anchor="middle">
+                ${duration((times[last] - times[at]) / 1000)} ago</text>
+              ${series.map((each) => Number.isFinite(each.values[at]) && html`<circle class="fill-${each.tone}" cx=${x(at)} cy=${y(each.values[at])} r="3.5" />`)}`}
+          </svg>`}
+    </div>
+  </figure>`;
+}
+
+// A line through values; where one is missing there is a gap.
+function path(values, x, y) {
+  let text = "";
+  let isDrawing = false;
+  values.forEach((value, i) => {
+    if (Number.isFinite(value)) text += `${isDrawing ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}`;
+    isDrawing = Number.isFinite(value);
+  });
+  return text;
+}
+
+// A line without axes, for a row of a table; it says nothing that the row does not say in figures.
+export function Sparkline({ values, tone = "accent" }) {
+  if (values.length < 2) return html`<svg class="spark" width=${SPARK_WIDTH} height=${SPARK_HEIGHT} aria-hidden="true" />`;
+  // What stays the same is a line in the middle rather than a block.
+  const top = Math.max(...values, 1e-9) * 1.6;
+  const x = (i) => (i / (values.length - 1)) * (SPARK_WIDTH - 4) + 2;
+  const y = (value) => SPARK_HEIGHT - 3 - (value / top) * (SPARK_HEIGHT - 6);
+  const line = path(values, x, y);
+  return html`<svg class="spark" width=${SPARK_WIDTH} height=${SPARK_HEIGHT} aria-hidden="true">
+    <path class="spark-area fill-${tone}" d=${`${line}L${x(values.length - 1)} ${SPARK_HEIGHT}L${x(0)} ${SPARK_HEIGHT}Z`} />
+    <path class="line stroke-${tone}" d=${line} />
+  </svg>`;
+}

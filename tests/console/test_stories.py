@@ -1,0 +1,252 @@
+"""What people come to the console for, done as they do it."""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+import qmq
+from tests.acceptance.running import RunningQ
+from tests.console.browser import window
+from tests.console.conftest import Open
+from tests.console.scene import Scene
+
+_QUEUES = 10_000
+
+#: Seconds in which they have to be listed while other tests run; alone it is less than one.
+_LISTED_S = 6.0
+
+
+def dialog(page: Page, title: str) -> None:
+    """Wait until the dialog of a title is open."""
+    expect(page.get_by_role("dialog", name=title)).to_be_visible()
+
+
+def press(page: Page, name: str, *, within: str = "dialog") -> None:
+    """Press the button of a name, in a dialog or in another part of the page."""
+    page.locator(within).get_by_role("button", name=name, exact=True).click()
+
+
+def test_message_fails_and_is_brought_back(open_window: Open) -> None:
+    """From a queue that is made to one that is purged and deleted, with nothing but the console."""
+    with open_window() as watched:
+        page = watched.page
+        page.goto("/console/")
+        press(page, "New queue", within="main")
+        page.get_by_label("Name", exact=True).fill("story")
+        page.get_by_label(re.compile("^With a dead-letter queue")).check()
+        press(page, "Make it")
+        expect(page.get_by_role("heading", name="story", level=1)).to_be_visible()
+
+        press(page, "Add a message", within="main")
+        page.get_by_label("Payload").fill('{"order": 7}')
+        page.get_by_label("Tags").fill("lang=en")
+        press(page, "Add it")
+        expect(page.locator(".head-of-line")).to_contain_text(
+            re.compile("nobody waits", re.IGNORECASE)
+        )
+
+        page.get_by_role("link", name=re.compile("^Messages")).click()
+        press(page, "Lease by hand", within="main")
+        press(page, "Lease")
+        expect(page.locator(".held")).to_contain_text('{"order": 7}')
+        page.get_by_role("button", name=re.compile("^Message ")).click()
+        expect(page.locator("dialog .why")).to_contain_text(
+            re.compile("leased to 'console'", re.IGNORECASE)
+        )
+        page.keyboard.press("Escape")
+        press(page, "Fail …", within=".held")
+        page.get_by_label("What becomes of it").select_option("REJECT")
+        page.get_by_label("Why").fill("ValueError: no such order")
+        press(page, "Reject")
+        expect(page.get_by_text("The queue is empty")).to_be_visible()
+
+        page.get_by_role("link", name="Dead letters").click()
+        page.get_by_role("link", name=re.compile("story.dead")).click()
+        expect(page.locator(".letter-group")).to_contain_text("ValueError")
+        press(page, "Redrive these …", within="main")
+        press(page, "Count first, move nothing")
+        expect(page.get_by_role("dialog")).to_contain_text("1 letter of 1 would be moved")
+        press(page, "Start")
+        expect(
+            page.get_by_role("region", name="Redrives").get_by_text("done").first
+        ).to_be_visible()
+
+        assert not watched.complaints
+
+    with open_window() as watched:
+        history_is_told(watched.page)
+        purge_and_delete(watched.page)
+
+        assert not watched.complaints
+
+
+def history_is_told(page: Page) -> None:
+    """What has happened to the message is still known, now that it is back."""
+    page.goto("/console/")
+    page.get_by_label("Name of a queue").fill("story")
+    page.get_by_role("link", name="story", exact=True).click()
+    page.get_by_role("link", name=re.compile("^Messages")).click()
+    page.get_by_role("button", name=re.compile("^Message ")).click()
+    expect(page.locator(".timeline")).to_contain_text("ValueError: no such order")
+    page.keyboard.press("Escape")
+
+
+def purge_and_delete(page: Page) -> None:
+    """Both want the name of the queue to be typed."""
+    press(page, "Purge", within="main")
+    purge = page.get_by_role("button", name="Remove all messages")
+    expect(purge).to_be_disabled()
+    page.get_by_label(re.compile("^Type")).fill("story")
+    purge.click()
+    expect(page.get_by_text("Removed 1 message")).to_be_visible()
+    press(page, "Delete", within="main")
+    page.get_by_label(re.compile("^Type")).fill("story")
+    press(page, "Delete it")
+    expect(page.get_by_role("heading", name="Queues", level=1)).to_be_visible()
+
+
+def test_settings_are_changed_one_by_one(open_window: Open, scene: Scene) -> None:
+    """Only what was changed is sent; what is no duration is told beside the field."""
+    queue = scene.queue("to-be-set")
+    with open_window() as watched:
+        page = watched.page
+        page.goto(f"/console/#/queues/{queue}/settings")
+        page.get_by_label("Lease lasts").fill("soon")
+        press(page, "Save", within="main")
+        expect(page.get_by_role("alert")).to_contain_text("is no duration")
+        page.get_by_label("Lease lasts").fill("1m 30s")
+        page.get_by_label("Messages at most").fill("500")
+        with page.expect_request(lambda request: request.method == "PATCH") as sent:
+            press(page, "Save", within="main")
+        expect(page.get_by_text("Settings saved")).to_be_visible()
+
+    assert sent.value.post_data_json == {"settings": {"lease_duration": "90s"}, "limit": "500"}
+    told = scene.call("GET", f"/v1/queues/{queue}")["queue"]
+    assert (told["settings"]["lease_duration"], told["limit"]) == ("90s", "500")
+
+
+def test_keys_are_enough(open_window: Open) -> None:
+    """Who has no mouse gets past the head, opens a dialog and leaves it, and is where they were."""
+    with open_window() as watched:
+        page = watched.page
+        page.goto("/console/")
+        expect(page.get_by_role("link", name="orders", exact=True)).to_be_visible()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="New queue")).to_be_focused()
+        page.keyboard.press("Enter")
+        dialog(page, "New queue")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.get_by_role("button", name="New queue")).to_be_focused()
+
+
+def test_reference_tries_a_call(open_window: Open) -> None:
+    """On the q that serves it."""
+    with open_window() as watched:
+        page = watched.page
+        page.goto("/docs/")
+        operation = page.get_by_role("article", name="GetQueue", exact=True)
+        operation.get_by_text("Try it on this q").click()
+        operation.get_by_label("queue_id").fill("orders")
+        operation.get_by_role("button", name="Send GET").click()
+        expect(operation.locator(".answer")).to_contain_text('"name": "orders"')
+
+        assert not watched.complaints
+
+
+def test_token_is_asked_for_and_sent(open_window: Open) -> None:
+    """Where q wants to know who calls: 401 shows the sign-in, 403 says which right is missing."""
+    seen: list[str] = []
+
+    def guard(route: Route) -> None:
+        shown = route.request.headers.get("authorization", "")
+        seen.append(shown)
+        if shown != "Bearer q_id_secret":
+            route.fulfill(status=401, json={"code": 16, "message": "the call has no valid token"})
+        elif "redrives" in route.request.url:
+            missing = "consumer 'me' lacks the right 'browse'"
+            route.fulfill(status=403, json={"code": 7, "message": missing})
+        else:
+            route.continue_()
+
+    with open_window() as watched:
+        page = watched.page
+        page.route("**/v1/**", guard)
+        page.goto("/console/")
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("no valid token")
+        page.get_by_label("Token").fill("q_id_secret")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("link", name="orders", exact=True)).to_be_visible()
+        assert page.evaluate("Object.keys(localStorage).length") == 0
+        press(page, "Sign out", within="header")
+        expect(page.get_by_label("Token")).to_be_visible()
+
+    assert "Bearer wrong" in seen
+
+
+def test_console_says_that_q_is_away(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """And goes on when it is back, without being loaded anew."""
+    q = RunningQ(tmp_path_factory.mktemp("leaving_q"))
+    q.start()
+    Scene(q.address).queue("mail")
+    with window(browser, q.address) as watched:
+        page = watched.page
+        page.goto("/console/")
+        expect(page.get_by_role("link", name="mail")).to_be_visible()
+        q.kill()
+        expect(page.get_by_role("alert").first).to_contain_text("q cannot be reached")
+        expect(page.get_by_role("link", name="mail")).to_be_visible()
+        q.start()
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.get_by_text("Live")).to_be_visible()
+    q.stop()
+
+
+async def make_queues(address: str) -> None:
+    """Make so many queues that no list of them is short."""
+    async with qmq.AsyncClient(address) as client:
+        names = [f"queue-{number:05}" for number in range(_QUEUES)]
+        for at in range(0, _QUEUES, 500):
+            await asyncio.gather(
+                *(client.new_queue(each, store="MEMORY") for each in names[at : at + 500])
+            )
+
+
+@pytest.fixture
+def wide_q(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningQ]:
+    """A q with very many queues. They are made before there is a browser, which has a loop too."""
+    q = RunningQ(tmp_path_factory.mktemp("wide_q"))
+    q.start()
+    asyncio.run(make_queues(q.address))
+    yield q
+    q.stop()
+
+
+def test_ten_thousand_queues_are_listed_at_once(wide_q: RunningQ, browser: Browser) -> None:
+    """From the request of the page until all can be seen; only those in view are drawn."""
+    with window(browser, wide_q.address) as watched:
+        page = watched.page
+        began = time.monotonic()
+        page.goto("/console/")
+        page.get_by_text(f"{_QUEUES:,} queues", exact=True).wait_for()
+        elapsed_s = time.monotonic() - began
+        assert page.locator(".queue-row").count() < 100
+        page.get_by_label("Name of a queue").fill("queue-09999")
+        expect(page.get_by_role("link", name="queue-09999")).to_be_visible()
+        page.get_by_label("Name of a queue").fill("")
+        page.evaluate("scrollTo(0, 1e9)")
+        expect(page.get_by_role("link", name="queue-09999")).to_be_visible()
+        watched.keep_picture("ten-thousand")
+
+    assert elapsed_s < _LISTED_S
