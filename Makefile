@@ -4,7 +4,7 @@
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
-.PHONY: damage mutants proto sync docs pictures vendor site site-serve newcomer lock lock-check dist sbom audit
+.PHONY: damage mutants proto sync docs site site-serve newcomer pictures vendor lock lock-check dist sbom audit
 .PHONY: deploy-tools manifests images clean
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 
 # Debian packages that tests and benchmarks need; h2load is in nghttp2-client. Chromium's shell is
 # what a browser is without its window.
-TEST_PACKAGES := nghttp2-client curl postgresql-15 systemd chromium-headless-shell
+TEST_PACKAGES := nghttp2-client curl postgresql-15 chromium-headless-shell systemd
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -235,7 +235,7 @@ manifests: deploy-tools ## Try Dockerfile, manifests and chart with hadolint, ku
 
 images: ## Build the images and use them; needs root, no container engine. More options: OPTIONS=...
 	@scripts/debian-packages buildah debootstrap
-	timeout -k 5 600 scripts/try-images
+	timeout -k 5 900 scripts/try-images
 
 clean: ## Remove everything that was generated outside the repository's own files
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
