@@ -235,7 +235,7 @@ manifests: deploy-tools ## Try Dockerfile, manifests and chart with hadolint, ku
 
 images: ## Build the images and use them; needs root, no container engine. More options: OPTIONS=...
 	@scripts/debian-packages buildah debootstrap
-	timeout -k 5 600 scripts/try-images
+	timeout -k 5 900 scripts/try-images
 
 clean: ## Remove everything that was generated outside the repository's own files
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -72,6 +72,15 @@ def queue(gateway: Gateway) -> str:
     return f"/v1/queues/{made.json['queue']['meta']['id']}"
 
 
+@pytest.mark.parametrize("path", ["/console/", "/console/main.js", "/docs/", "/openapi.json"])
+def test_console_is_served(gateway: Gateway, path: str) -> None:
+    """As q serves it: pages of the gateway use the gateway's API."""
+    reply = gateway("GET", path)
+
+    assert reply.status == 200
+    assert "script-src 'self'" in reply.headers["content-security-policy"]
+
+
 def test_a_message_goes_in_and_out(gateway: Gateway, queue: str) -> None:
     """By REST alone."""
     added = gateway("POST", queue, {"payload": "aGVsbG8=", "tags": [{"key": "a", "value": "b"}]})

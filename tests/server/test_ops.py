@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from qmq.access.rights import Right
+from qmq.errors import AccessDenied, QError, Unauthenticated
 from qmq.server.ops import is_loopback, ops_app
 from qmq.server.readiness import Probes
+from qmq.transport.asgi import Scope
 
 Event = MutableMapping[str, Any]
 
@@ -14,15 +17,25 @@ Event = MutableMapping[str, Any]
 class Ops:
     """The application with what it asks for, and the answers it gave."""
 
-    def __init__(self, *, quit_from_any: bool = False) -> None:
+    def __init__(self, *, quit_from_any: bool = False, error: QError | None = None) -> None:
+        """Make one; with an `error` that refuses all who have to show who they are."""
         self.quits = 0
+        #: The rights to all queues that were asked for.
+        self.asked: list[Right] = []
+        self._error = error
         self.probes = Probes(lambda: None)
         self._app = ops_app(
             render_metrics=lambda: b"up 1\n",
             probes=self.probes,
             quit_process=self._quit,
             may_any_quit=lambda: quit_from_any,
+            check=self._check if error else None,
         )
+
+    def _check(self, _: Scope, right: Right) -> None:
+        self.asked.append(right)
+        assert self._error
+        raise self._error
 
     def _quit(self) -> None:
         self.quits += 1
@@ -118,3 +131,31 @@ def test_loopback_addresses(host: str) -> None:
 def test_other_addresses(host: str) -> None:
     """A link-local neighbour is not this machine."""
     assert not is_loopback((host, 1))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(Unauthenticated("expired"), 401), (AccessDenied("no right"), 403)]
+)
+@pytest.mark.parametrize(
+    ("method", "path", "right"),
+    [("GET", "/metrics", Right.BROWSE), ("POST", "/quitquitquit", Right.ADMIN)],
+)
+async def test_who_has_no_right_is_refused(
+    error: QError, status: int, method: str, path: str, right: Right
+) -> None:
+    """Whoever `--quit-from` lets quit otherwise."""
+    ops = Ops(quit_from_any=True, error=error)
+
+    found, headers, body = await ops.request(method, path, ("192.0.2.1", 5))
+
+    assert (found, body, ops.asked) == (status, f"{error.message}\n".encode(), [right])
+    assert (headers.get(b"www-authenticate") == b"Bearer") is (status == 401)
+
+
+async def test_probes_and_quitting_from_here_need_no_right() -> None:
+    """Whoever is on this machine can end q anyway, and a load balancer has no token."""
+    ops = Ops(error=Unauthenticated())
+
+    assert (await ops.request("GET", "/healthz"))[0] != 401
+    assert (await ops.request("POST", "/quitquitquit"))[0] == 200
+    assert ops.asked == []

@@ -94,11 +94,15 @@ class Server:
         )
         self.redrive_id = ""
 
-    async def call(self, name: str, fields: dict[str, Any], *grants: tuple[str, str]) -> Any:  # noqa: ANN401
-        """Call a method as one who has these grants, and return the reply."""
+    def api(self, *grants: tuple[str, str]) -> Api:
+        """Return the service as one is served who has these grants."""
         quotas = Quotas((), self.broker.catalog, lambda: 0.0)
         one = identity("one", *grants)
-        api = Api(self.broker, Granted(one, self.broker.catalog, quotas, lambda: [one]))
+        return Api(self.broker, Granted(one, self.broker.catalog, quotas, lambda: [one]))
+
+    async def call(self, name: str, fields: dict[str, Any], *grants: tuple[str, str]) -> Any:  # noqa: ANN401
+        """Call a method as one who has these grants, and return the reply."""
+        api = self.api(*grants)
         kind = getattr(pb, f"{name}Request")
         if "redrive_id" in fields:
             fields = {"redrive_id": self.redrive_id}
@@ -287,3 +291,70 @@ async def test_a_redrive_that_there_is_not_looks_like_one_of_others(server: Serv
         await server.call("GetRedrive", {"redrive_id": ""}, ("*", "browse"))
 
     assert told[0].replace(theirs, unknown) == told[1]
+
+
+class Stream:
+    """A stream of Consume that stays open."""
+
+    def __init__(
+        self, server: Server, opened: pb.ConsumeRequest.Open, *grants: tuple[str, str]
+    ) -> None:
+        request = pb.ConsumeRequest(open=opened)
+        events = [{"body": frame(request.SerializeToString()), "more_body": True}]
+
+        async def receive() -> dict[str, Any]:
+            if not events:
+                await asyncio.Event().wait()
+            return {"type": "http.request", **events.pop()}
+
+        requests = Requests(receive, Deframer(100_000, b"identity"))
+        self._reading = asyncio.ensure_future(requests.read_all())
+        self._replies = server.api(*grants).stream_methods["/proto.Q/Consume"](requests)
+
+    async def next(self) -> list[bytes]:
+        """Wait for messages, and return their payloads."""
+        replies = map(pb.ConsumeResponse.FromString, await anext(self._replies))
+        leased = [each for reply in replies for each in reply.messages.messages]
+        return [each.message.payload for each in leased]
+
+    async def close(self) -> None:
+        """Leave."""
+        self._reading.cancel()
+        await self._replies.aclose()
+
+
+async def test_a_stream_by_selector_is_of_what_the_caller_may_consume(server: Server) -> None:
+    """Also of queues that come to be of the selector while it is open."""
+    opened = pb.ConsumeRequest.Open(selector="team=mail", credit=9)
+    stream = Stream(server, opened, ("x", "consume"))
+    waiting = asyncio.ensure_future(stream.next())
+    await asyncio.sleep(0)
+    for queue in ("other", "x"):
+        await server.broker.add_queue_tag(queue, Tag("team", "mail"))
+        await server.broker.add(queue, queue.encode())
+
+    found = await waiting
+    while len(found) < 2:
+        found += await stream.next()
+    assert found == [b"1", b"x"]
+    await stream.close()
+
+
+async def test_a_stream_ends_when_the_queue_is_somebody_elses(server: Server) -> None:
+    """By its tags; what was about to be handed out stays."""
+    await server.call("Purge", {"queue_id": "x"}, ("*", "admin"))
+    await server.broker.add_queue_tag("x", Tag("team", "mail"))
+    opened = pb.ConsumeRequest.Open(queue_id="x", credit=9)
+    stream = Stream(server, opened, ("team=mail", "consume"))
+    waiting = asyncio.ensure_future(stream.next())
+    for _ in range(9):
+        await asyncio.sleep(0)
+    await server.broker.delete_queue_tag("x", Tag("team", "mail"))
+
+    await server.broker.add("x", b"theirs")
+
+    with pytest.raises(AccessDenied):
+        await waiting
+    await stream.close()
+    popped = await server.call("Pop", {"queue_id": "x"}, ("*", "admin"))
+    assert popped.message.payload == b"theirs"

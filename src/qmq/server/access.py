@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 #: Seconds between two looks at the file, and at whose time is over.
 _LOOK_AGAIN_S: Final = 1.0
 
+#: Seconds for which it has to stay as it is before it is read.
+_SETTLES_S: Final = 0.1
+
 #: Bytes of a file that is one by mistake.
 _FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -188,8 +191,11 @@ class Access:
                 guard.end_expired()
             version = await asyncio.to_thread(self._look)
             if version != self._version:
-                self._version = version
-                await self._reload()
+                # Who writes it in place may not be done.
+                await asyncio.sleep(_SETTLES_S)
+                if await asyncio.to_thread(self._look) == version:
+                    self._version = version
+                    await self._reload()
 
     async def _reload(self) -> None:
         try:

@@ -129,6 +129,7 @@ def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
         access_logs=request_logs(debug=process.debug) if process.logs_requests else [],
         makes_request_ids=process.makes_request_ids,
         tls=tls,
+        takes_forwarded=cluster is not None,
     )
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
     # port answers until the end.

@@ -9,6 +9,7 @@ from qmq.transport.envoy.endpoint import Endpoint, socket_address
 from qmq.transport.envoy.jwt import JWT
 from qmq.transport.envoy.replies import JsonObject, local_replies
 from qmq.transport.envoy.tls import ServerTls
+from qmq.transport.forwarded import FORWARDED
 
 #: Seconds without a sign of life after which a client's connection is looked after.
 _KEEPALIVE_S: Final = 60
@@ -38,6 +39,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     routes_from: JsonObject | None = None,
     makes_request_ids: bool = False,
     tls: ServerTls | None = None,
+    takes_forwarded: bool = False,
 ) -> JsonObject:
     """Build a listener; its name is the prefix of its statistics too.
 
@@ -47,7 +49,8 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
     are told, by HTTP status, instead of what Envoy would say, and `lost_details`
     the grpc-status-details-bin of calls that could not be sent on; `routes_from` is a source of
     what `routes` builds, which counts instead of `virtual_host`; with `makes_request_ids` a request
-    whose caller gave it no id gets one; with `tls` nothing else is spoken.
+    whose caller gave it no id gets one; with `tls` nothing else is spoken; with `takes_forwarded`
+    whoever sends a request can say that it was sent on, and for whom.
     """
     connection_manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
@@ -64,7 +67,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         # Else a header of the caller's would say who the caller is.
         "use_remote_address": True,
         "skip_xff_append": True,
-        "early_header_mutation_extensions": [_mutations()],
+        "early_header_mutation_extensions": [_mutations(takes_forwarded=takes_forwarded)],
         # Only what Envoy has found out itself says whose certificate it was.
         "forward_client_cert_details": "SANITIZE_SET",
         "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
@@ -145,13 +148,15 @@ def _request_ids(*, are_made: bool) -> JsonObject:
     }
 
 
-def _mutations() -> JsonObject:
+def _mutations(*, takes_forwarded: bool) -> JsonObject:
     """Change the headers of all requests before anything looks at them.
 
     Every client takes trailers: pyvoy drops a gRPC status otherwise. gRPC demands of clients that
     they say so, but the original did not insist. And no client says what its token says. What is
-    long of the id that a client gave a request is cut off.
+    long of the id that a client gave a request is cut off. Outside of a cluster no client speaks
+    for another.
     """
+    removed = (JWT,) if takes_forwarded else (JWT, FORWARDED)
     trailers = {
         "header": {"key": "te", "value": "trailers"},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
@@ -168,6 +173,10 @@ def _mutations() -> JsonObject:
         "name": "headers",
         "typed_config": {
             "@type": f"type.googleapis.com/{extension}",
-            "mutations": [{"append": trailers}, {"append": request_id}, {"remove": JWT}],
+            "mutations": [
+                {"append": trailers},
+                {"append": request_id},
+                *({"remove": name} for name in removed),
+            ],
         },
     }
