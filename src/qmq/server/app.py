@@ -346,8 +346,7 @@ class Server:
 def _traces(config: Config) -> Traces | None:
     if config.traces_to is None:
         return None
-    provider = provider_to(config.traces_to, config.traces_sample)
-    return Traces(provider, code_of=code_of)
+    return Traces(provider_to(config.traces_to), config.traces_sample, code_of=code_of)
 
 
 def _log_damage(what: str) -> None:
