@@ -48,6 +48,9 @@ _CLIENTS: Final = 4
 _AHEAD: Final = 4
 _PAYLOAD: Final = b"x" * 64
 
+#: What is measured, in turn.
+_PARTS: Final = ("sql", "ways", "clusters", "bloat")
+
 
 def main() -> None:
     """Measure, and print tables."""
@@ -55,6 +58,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000, help="in each run")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--through", type=int, default=1_000_000, help="in the end")
+    parser.add_argument("--part", choices=_PARTS, help="only this one")
     parser.add_argument("--work", nargs=4, metavar=("WHAT", "ADDRESS", "QUEUE", "COUNT"))
     parser.add_argument("--servers", type=int, default=0, help="measure 1 to so many q")
     parser.add_argument("--shards", type=int, default=1, help="and 1 to so many databases")
@@ -74,11 +78,16 @@ def main() -> None:
         print(trio.primary.query("select version()", name)[0])
         with q_in_cluster(trio.dsn(name)) as q, grpc.insecure_channel(address_of(q)) as channel:
             server = Stub(channel)
-            compare(trio, name, q, server, arguments)
-            with q_in_cluster(trio.dsn(name)) as follower:
-                compare_ways(q, follower, server, arguments)
-            compare_databases(trio, q, server, arguments)
-            tell_bloat(trio, name, q, server, arguments.through)
+            parts = [arguments.part] if arguments.part else _PARTS
+            if "sql" in parts:
+                compare(trio, name, q, server, arguments)
+            if "ways" in parts:
+                with q_in_cluster(trio.dsn(name)) as follower:
+                    compare_ways(q, follower, server, arguments)
+            if "clusters" in parts:
+                compare_databases(trio, q, server, arguments)
+            if "bloat" in parts:
+                tell_bloat(trio, name, q, server, arguments.through)
 
 
 def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse.Namespace) -> None:
