@@ -3,7 +3,7 @@
 .PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
-.PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
+.PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer pictures vendor lock lock-check dist sbom audit
 .PHONY: deploy-tools manifests images clean
 
@@ -133,6 +133,9 @@ ROUNDS := 20
 
 soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost
 	PYTHONPATH=. $(BIN)/python soak/cluster_faults.py --rounds $(ROUNDS) $(ARGS)
+
+trace-demo: setup ## Follow a message by OpenTelemetry from add to ack, and draw its spans: docs/plots/trace.svg
+	@PYTHONPATH=. $(BIN)/python soak/trace_demo.py
 
 cluster-demo: setup cluster-packages ## Start three q over three PostgreSQL, to kill and to look at; Ctrl-C ends it
 	@PYTHONPATH=. $(BIN)/python soak/cluster_demo.py
