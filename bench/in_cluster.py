@@ -25,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +48,9 @@ _CLIENTS: Final = 4
 _AHEAD: Final = 4
 _PAYLOAD: Final = b"x" * 64
 
+#: What is measured, in turn.
+_PARTS: Final = ("sql", "ways", "clusters", "bloat")
+
 
 def main() -> None:
     """Measure, and print tables."""
@@ -55,6 +58,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000, help="in each run")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--through", type=int, default=1_000_000, help="in the end")
+    parser.add_argument("--part", choices=_PARTS, help="only this one")
     parser.add_argument("--work", nargs=4, metavar=("WHAT", "ADDRESS", "QUEUE", "COUNT"))
     parser.add_argument("--servers", type=int, default=0, help="measure 1 to so many q")
     parser.add_argument("--shards", type=int, default=1, help="and 1 to so many databases")
@@ -74,11 +78,16 @@ def main() -> None:
         print(trio.primary.query("select version()", name)[0])
         with q_in_cluster(trio.dsn(name)) as q, grpc.insecure_channel(address_of(q)) as channel:
             server = Stub(channel)
-            compare(trio, name, q, server, arguments)
-            with q_in_cluster(trio.dsn(name)) as follower:
-                compare_ways(q, follower, server, arguments)
-            compare_databases(trio, q, server, arguments)
-            tell_bloat(trio, name, q, server, arguments.through)
+            parts = [arguments.part] if arguments.part else _PARTS
+            if "sql" in parts:
+                compare(trio, name, q, server, arguments)
+            if "ways" in parts:
+                with q_in_cluster(trio.dsn(name)) as follower:
+                    compare_ways(q, follower, server, arguments)
+            if "clusters" in parts:
+                compare_databases(trio, q, server, arguments)
+            if "bloat" in parts:
+                tell_bloat(trio, name, q, server, arguments.through)
 
 
 def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse.Namespace) -> None:
@@ -194,9 +203,11 @@ def cpu_s(trio: Trio) -> float:
     """Return the processor time that all of PostgreSQL's processes have used."""
     found = 0
     for pid in (pid for node in trio.nodes for pid in node.pids()):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        # Of its own, and of those that it has started and that have ended.
-        found += sum(map(int, fields[11:15]))
+        # A worker may have ended this moment; the one that has started it counts it then.
+        with suppress(FileNotFoundError):
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+            # Of its own, and of those that it has started and that have ended.
+            found += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
     return found / os.sysconf("SC_CLK_TCK")
 
 

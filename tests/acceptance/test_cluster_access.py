@@ -42,16 +42,16 @@ class Pair:
             )
             self.servers.append(q)
 
+    def serves(self, q: RunningQ) -> bool:
+        """Tell whether one of them serves root."""
+        return self.status(q, "root", "GET", "/v1/queues") == 200
+
     def status(self, q: RunningQ, who: str, method: str, path: str, body: object = None) -> int:
         """Send a request to one of them as somebody, and return the status."""
         token = self.tokens.get(who, who)
         headers = {"content-type": "application/json"} if body is not None else {}
         shown = {"authorization": f"Bearer {token}"} if who else {}
         return rest(q.address, method, path, body, {**headers, **shown}).status
-
-    def serves(self, q: RunningQ) -> bool:
-        """Tell whether one of them serves, or knows who does."""
-        return self.status(q, "root", "GET", "/v1/queues") == 200
 
 
 @pytest.fixture

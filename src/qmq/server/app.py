@@ -246,6 +246,8 @@ class Server:
         _log.info("serving", extra={**where, **fields, "pid": os.getpid()})
         if listen != config.listen or metrics != config.metrics:
             _log.info(exposure.ON_LOOPBACK.format(remedy=REMEDY))
+        if config.access and not config.tls_cert and not exposure.is_loopback(listen):
+            _log.warning(exposure.PLAIN_TOKENS)
 
     def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
         return DiskStore.open(
