@@ -3,7 +3,7 @@
 .PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
-.PHONY: soak-backlog soak-overload soak-mixed soak-cluster cluster-demo cluster-packages simulate crash-matrix
+.PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer pictures vendor lock lock-check dist sbom audit
 .PHONY: deploy-tools manifests images clean
 
@@ -134,6 +134,9 @@ ROUNDS := 20
 soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost
 	PYTHONPATH=. $(BIN)/python soak/cluster_faults.py --rounds $(ROUNDS) $(ARGS)
 
+trace-demo: setup ## Follow a message by OpenTelemetry from add to ack, and draw its spans: docs/plots/trace.svg
+	@PYTHONPATH=. $(BIN)/python soak/trace_demo.py
+
 cluster-demo: setup cluster-packages ## Start three q over three PostgreSQL, to kill and to look at; Ctrl-C ends it
 	@PYTHONPATH=. $(BIN)/python soak/cluster_demo.py
 
@@ -235,7 +238,7 @@ manifests: deploy-tools ## Try Dockerfile, manifests and chart with hadolint, ku
 
 images: ## Build the images and use them; needs root, no container engine. More options: OPTIONS=...
 	@scripts/debian-packages buildah debootstrap
-	timeout -k 5 600 scripts/try-images
+	timeout -k 5 900 scripts/try-images
 
 clean: ## Remove everything that was generated outside the repository's own files
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

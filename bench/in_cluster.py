@@ -6,9 +6,13 @@ One q leads, the primary waits for any one of two standbys (`ANY 1`), and all of
 clients, share the machine. Four processes add batches of 64 messages, several at a time, and then
 lease and ack them in batches of 64. The direct runs are what PostgreSQL does without q: one
 connection runs the very statements of q's journal, each with as many messages as q has put into
-one on average in the run before. Runs of both take turns. After that, a second q follows the first,
+one on average in the run before. Runs of both take turns. The direct run is made twice: alone, and
+while four processes use as much processor time as the clients of q did, since those share the
+machine with q, and there are none without it. After that, a second q follows the first,
 and clients call either; and a second cluster has a database beside that of the first. In the end, a
 million messages go through, and the sizes of the tables tell whether what has left leaves room.
+
+With `--servers` and `--shards`, see `in_shards`, which is another run.
 """
 
 import argparse
@@ -21,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -37,12 +41,15 @@ from qmq.store.together import packed
 from qmq.wire import q_pb2 as pb
 from servers import Running, free_port, running
 from tests.postgres.nodes import Trio
-from together import run_together
+from together import Together
 
 _BATCH: Final = 64
 _CLIENTS: Final = 4
 _AHEAD: Final = 4
 _PAYLOAD: Final = b"x" * 64
+
+#: What is measured, in turn.
+_PARTS: Final = ("sql", "ways", "clusters", "bloat")
 
 
 def main() -> None:
@@ -51,22 +58,36 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000, help="in each run")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--through", type=int, default=1_000_000, help="in the end")
+    parser.add_argument("--part", choices=_PARTS, help="only this one")
     parser.add_argument("--work", nargs=4, metavar=("WHAT", "ADDRESS", "QUEUE", "COUNT"))
+    parser.add_argument("--servers", type=int, default=0, help="measure 1 to so many q")
+    parser.add_argument("--shards", type=int, default=1, help="and 1 to so many databases")
     arguments = parser.parse_args()
     if arguments.work:
         what, address, queue, count = arguments.work
         work(what, address, queue, int(count))
         return
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    if arguments.servers:
+        # Imported late, since it imports this.
+        from in_shards import compare_shards  # noqa: PLC0415
+
+        compare_shards(arguments)
+        return
     with Trio(durable=True) as trio, trio.primary.database() as name:
         print(trio.primary.query("select version()", name)[0])
         with q_in_cluster(trio.dsn(name)) as q, grpc.insecure_channel(address_of(q)) as channel:
             server = Stub(channel)
-            compare(trio, name, q, server, arguments)
-            with q_in_cluster(trio.dsn(name)) as follower:
-                compare_ways(q, follower, server, arguments)
-            compare_databases(trio, q, server, arguments)
-            tell_bloat(trio, name, q, server, arguments.through)
+            parts = [arguments.part] if arguments.part else _PARTS
+            if "sql" in parts:
+                compare(trio, name, q, server, arguments)
+            if "ways" in parts:
+                with q_in_cluster(trio.dsn(name)) as follower:
+                    compare_ways(q, follower, server, arguments)
+            if "clusters" in parts:
+                compare_databases(trio, q, server, arguments)
+            if "bloat" in parts:
+                tell_bloat(trio, name, q, server, arguments.through)
 
 
 def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse.Namespace) -> None:
@@ -76,7 +97,8 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
         queue = server.new_queue(pb.Queue.CLUSTER)
         for what in ("add", "lease"):
             before, log_before, cpu_before_s = commits(trio, name), log_bytes(trio), cpu_s(trio)
-            rates.setdefault(what, []).append(drive(q, what, queue, arguments.messages))
+            rate, clients_s = driven(q, what, queue, arguments.messages)
+            rates.setdefault(what, []).append(rate)
             each = arguments.messages / max(1, commits(trio, name) - before)
             logged = (log_bytes(trio) - log_before) / arguments.messages
             cpu_us = (cpu_s(trio) - cpu_before_s) / arguments.messages * 1e6
@@ -85,17 +107,22 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
                 f" {cpu_us:.1f} µs of the primary and its standbys",
                 flush=True,
             )
-            direct = directly(trio.dsn(name), what, arguments.messages, max(1, round(each)))
-            rates.setdefault(f"{what} directly", []).append(direct)
+            for beside, burnt_s in (("alone", 0.0), ("beside the clients' work", clients_s)):
+                direct = directly(
+                    trio.dsn(name), what, arguments.messages, max(1, round(each)), burnt_s
+                )
+                rates.setdefault(f"{what} directly, {beside}", []).append(direct)
     titles = {"add": "AddBatch of 64", "lease": "Lease + Ack of 64"}
     for what, title in titles.items():
-        here, bare = rates[what], rates[f"{what} directly"]
-        ratios = [one / other for one, other in zip(here, bare, strict=True)]
-        print(
-            f"{title}: q {spread(here)} messages/s, the same SQL directly {spread(bare)};"
-            f" ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-            flush=True,
-        )
+        for beside in ("alone", "beside the clients' work"):
+            here, bare = rates[what], rates[f"{what} directly, {beside}"]
+            ratios = [one / other for one, other in zip(here, bare, strict=True)]
+            print(
+                f"{title}: q {spread(here)} messages/s, the same SQL directly, {beside},"
+                f" {spread(bare)};"
+                f" ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+                flush=True,
+            )
 
 
 def compare_ways(
@@ -176,18 +203,21 @@ def cpu_s(trio: Trio) -> float:
     """Return the processor time that all of PostgreSQL's processes have used."""
     found = 0
     for pid in (pid for node in trio.nodes for pid in node.pids()):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        # Of its own, and of those that it has started and that have ended.
-        found += sum(map(int, fields[11:15]))
+        # A worker may have ended this moment; the one that has started it counts it then.
+        with suppress(FileNotFoundError):
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+            # Of its own, and of those that it has started and that have ended.
+            found += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
     return found / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def q_in_cluster(dsn: str) -> Iterator[Running]:
-    """Run a q on a cluster's database: the first one leads, and others follow."""
+def q_in_cluster(*databases: str) -> Iterator[Running]:
+    """Run a q on a cluster's databases: the first one leads, and others follow."""
     port, metrics_port = free_port(), free_port()
     command = [
-        *(sys.executable, "-m", "qmq.bin.q", "--postgres", dsn),
+        *(sys.executable, "-m", "qmq.bin.q"),
+        *(f"--postgres={each}" for each in databases),
         *("--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics_port}"),
     ]
     with running(command, port=port, probe="/v1/queues") as server:
@@ -201,29 +231,47 @@ def address_of(q: Running) -> str:
 
 def drive(q: Running, what: str, queue: str, messages: int) -> float:
     """Let clients do something with so many messages; return how many a second."""
+    rate, _ = driven(q, what, queue, messages)
+    return rate
+
+
+def driven(q: Running, what: str, queue: str, messages: int) -> tuple[float, float]:
+    """Do the same; return as well how much processor time the clients have used."""
     share = messages // _CLIENTS // _BATCH * _BATCH
     command = [sys.executable, __file__, "--work", what, address_of(q), queue, str(share)]
     cpu_s = q.cpu_s()
-    took_s = run_together(command, _CLIENTS)
+    together = Together([command] * _CLIENTS)
+    together.begin()
+    took_s = together.end()
     done = share * _CLIENTS
+    clients_s = sum(map(float, together.outputs))
     print(
         f"  {what}: {done / took_s:,.0f} messages/s,"
-        f" {(q.cpu_s() - cpu_s) / done * 1e6:.1f} µs of q each",
+        f" {(q.cpu_s() - cpu_s) / done * 1e6:.1f} µs of q each,"
+        f" {clients_s / done * 1e6:.1f} µs of the clients",
         flush=True,
     )
-    return done / took_s
+    return done / took_s, clients_s
 
 
 def work(what: str, address: str, queue: str, count: int) -> None:
     """Be one client, with several calls on their way at a time."""
+    if what == "burn":
+        burn(count / 1e6)
+        return
     with grpc.insecure_channel(address) as channel:
         grpc.channel_ready_future(channel).result(timeout=10)
         print(flush=True)
         sys.stdin.readline()
+        start_s = time.process_time()
         if what == "add":
             add(channel, queue, count)
+        elif what == "single":
+            add_singly(channel, queue, count)
         else:
             lease_and_ack(channel, queue, count)
+        if what != "single":
+            print(time.process_time() - start_s)
 
 
 def add(channel: grpc.Channel, queue: str, count: int) -> None:
@@ -238,6 +286,26 @@ def add(channel: grpc.Channel, queue: str, count: int) -> None:
             ahead.popleft().result()
     for each in ahead:
         each.result()
+
+
+def add_singly(channel: grpc.Channel, queue: str, count: int) -> None:
+    """Add messages one after the other, and print how long each took, in microseconds."""
+    message = pb.NewMessage(payload=_PAYLOAD)
+    request = pb.AddRequest(queue_id=queue, message=message).SerializeToString()
+    method: Method = channel.unary_unary("/proto.Q/Add")
+    for _ in range(count):
+        start = time.perf_counter()
+        method(request)
+        print(round((time.perf_counter() - start) * 1e6))
+
+
+def burn(seconds: float) -> None:
+    """Use so much processor time, as clients would who are waited for."""
+    print(flush=True)
+    sys.stdin.readline()
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
 
 
 def lease_and_ack(channel: grpc.Channel, queue: str, count: int) -> None:
@@ -259,12 +327,32 @@ def lease_and_ack(channel: grpc.Channel, queue: str, count: int) -> None:
         check(*each)
 
 
-def directly(dsn: str, what: str, messages: int, each: int) -> float:
-    """Return how many messages a second the statements of q's journal keep without q."""
-    return asyncio.run(_directly(dsn, what, messages, each))
+def directly(dsn: str, what: str, messages: int, each: int, burnt_s: float) -> float:
+    """Return how many messages a second the statements of q's journal keep without q.
+
+    Args:
+        dsn: the database.
+        what: "add" or "lease".
+        messages: how many.
+        each: how many in one commit.
+        burnt_s: processor time that others use meanwhile, as the clients of q do.
+    """
+    share = [
+        sys.executable,
+        __file__,
+        "--work",
+        "burn",
+        "",
+        "",
+        str(round(burnt_s / _CLIENTS * 1e6)),
+    ]
+    beside = Together([share] * _CLIENTS) if burnt_s else None
+    return asyncio.run(_directly(dsn, what, messages, each, beside))
 
 
-async def _directly(dsn: str, what: str, messages: int, each: int) -> float:
+async def _directly(
+    dsn: str, what: str, messages: int, each: int, beside: Together | None
+) -> float:
     """Write batches of `each` messages: new ones, or what Lease and Ack write of as many.
 
     The tables are others of the same kind, so that the journal of q is left alone.
@@ -291,12 +379,19 @@ async def _directly(dsn: str, what: str, messages: int, each: int) -> float:
         return batch
 
     rounds = max(1, messages // each)
+    if beside and what == "add":
+        beside.begin()
     start = time.perf_counter()
     for at in range(rounds):
         await write(added(at * each + 1))
     took_s = time.perf_counter() - start
     if what == "lease":
+        if beside:
+            beside.begin()
         took_s = await _lease_directly(write, rounds, each)
+    if beside:
+        # Whoever is done first waits for the others, as q and its clients do for each other.
+        took_s = max(took_s, beside.end())
     await connection.execute("drop schema q_direct cascade")
     await connection.close()
     return rounds * each / took_s

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import qmq
 from qmq.server.certificates import utc_now
@@ -30,6 +30,10 @@ _GOAL: Final = 0.7
 _IN_FLIGHT: Final = 64
 _PLAIN: Final = "neither"
 _METHODS: Final = ("Add", "Pop")
+
+_T = TypeVar("_T")
+#: What each repetition has shown, by kind of q and method.
+Measured: TypeAlias = dict[tuple[str, str], list[_T]]
 
 
 class Secured(NamedTuple):
@@ -45,11 +49,13 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description="What TLS and tokens cost.")
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=20_000, help="of each run")
     parser.add_argument("--store", choices=["MEMORY", "DISK"], default="MEMORY")
     arguments = parser.parse_args()
     if not shutil.which("h2load"):
         sys.exit("h2load is missing; install Debian's nghttp2-client")
-    rates: dict[tuple[str, str], list[Rate]] = {}
+    rates: Measured[Rate] = {}
+    cpu_us: Measured[float] = {}
     with scratch_directory() as scratch, contextlib.ExitStack() as stack:
         directory = Path(scratch)
         made = make(
@@ -75,21 +81,33 @@ def main() -> None:
             for method in _METHODS:
                 for name, each in servers.items():
                     body = each.bodies[method]
-                    rate = h2load(each.server, method, body, _IN_FLIGHT, each.headers)
+                    before_s = each.server.cpu_s()
+                    rate = h2load(
+                        each.server,
+                        method,
+                        body,
+                        _IN_FLIGHT,
+                        headers=each.headers,
+                        requests=arguments.requests,
+                    )
                     rates.setdefault((name, method), []).append(rate)
+                    used_us = (each.server.cpu_s() - before_s) / arguments.requests * 1e6
+                    cpu_us.setdefault((name, method), []).append(used_us)
         for name, each in servers.items():
             stats = each.queue.stats()
             # h2load sees no gRPC status.
             if stats.ready or not stats.enqueued_total:
                 raise RuntimeError(f"with {name}, not every call did what it was for: {stats}")
     print(f"{arguments.store}, {_IN_FLIGHT} requests in flight\n")
-    print("| with | Add, requests/s | Pop, requests/s | Add : without | Pop : without |")
-    print("|---|---|---|---|---|")
-    worst = min(row(name, rates) for name in kinds)
+    print(
+        "| with | Add, requests/s | Pop | Add : without | Pop : without | CPU µs an Add | a Pop |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    worst = min(row(name, rates, cpu_us) for name in kinds)
     print(f"\nthe least is {worst:.2f}; the goal is {_GOAL}")
 
 
-def row(name: str, rates: dict[tuple[str, str], list[Rate]]) -> float:
+def row(name: str, rates: Measured[Rate], cpu_us: Measured[float]) -> float:
     """Print a row of the table, and return the lesser of its ratios."""
     found = {
         (who, method): statistics.median(rate.per_s for rate in rates[who, method])
@@ -98,7 +116,8 @@ def row(name: str, rates: dict[tuple[str, str], list[Rate]]) -> float:
     }
     ratios = [found[name, method] / found[_PLAIN, method] for method in _METHODS]
     rest = (f"{found[name, method]:,.0f}" for method in _METHODS)
-    print(f"| {name} | {' | '.join(rest)} | {' | '.join(f'{each:.2f}' for each in ratios)} |")
+    used = (f"{statistics.median(cpu_us[name, method]):.0f}" for method in _METHODS)
+    print(f"| {name} | {' | '.join((*rest, *(f'{each:.2f}' for each in ratios), *used))} |")
     return min(ratios)
 
 

@@ -136,14 +136,30 @@ def write_requests(scratch: Path, queue_id: str) -> dict[str, Path]:
     return paths
 
 
-def h2load(
-    server: Running, method: str, body: Path, in_flight: int, headers: Sequence[str] = ()
+def h2load(  # noqa: PLR0913 - Others are rarely needed.
+    server: Running,
+    method: str,
+    body: Path,
+    in_flight: int,
+    *,
+    headers: Sequence[str] = (),
+    requests: int = 0,
 ) -> Rate:
-    """Send a number of equal requests, so many at a time, with more headers if there are some."""
+    """Send a number of equal requests, so many at a time.
+
+    Args:
+        server: to whom.
+        method: of the service Q.
+        body: the file with a request.
+        in_flight: how many at a time.
+        headers: more than every request has.
+        requests: how many; 0 is as many as are usual.
+    """
     connections, streams = _LOADS[in_flight]
+    requests = requests or _REQUESTS[in_flight]
     output = subprocess.run(
         [
-            *("h2load", "-t1", "-n", str(_REQUESTS[in_flight])),
+            *("h2load", "-t1", "-n", str(requests)),
             *("-c", str(connections), "-m", str(streams), "-d", str(body)),
             *("-H", "content-type: application/grpc", "-H", "te: trailers"),
             *(part for header in headers for part in ("-H", header)),
@@ -153,7 +169,7 @@ def h2load(
         text=True,
         check=True,
     ).stdout
-    if f" {_REQUESTS[in_flight]} succeeded, 0 failed, 0 errored" not in output:
+    if f" {requests} succeeded, 0 failed, 0 errored" not in output:
         raise RuntimeError(f"h2load saw failures:\n{output}")
     rate = re.search(r"([\d.]+) req/s", output)
     latency = re.search(r"time for request: +\S+ +\S+ +(\S+)", output)

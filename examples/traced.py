@@ -53,6 +53,8 @@ if __name__ == "__main__":
     trace.set_tracer_provider(provider)
     with qmq.Client(os.environ.get("QCLI_SERVER", ":10002")) as client:
         queue = client.queue(sys.argv[1])
+        # Connects, so that no trace has to.
+        queue.info()
         check_out(queue)
         pack(queue)
         check_out(queue)

@@ -163,7 +163,7 @@ class ApiPage:
             yield f"| {_link(method.name)} | {rest} | {summary} |"
 
     def _method(self, method: MethodDescriptor) -> Iterator[str]:
-        yield textwrap.fill(self._comments.of(method.full_name), _WIDTH)
+        yield textwrap.fill(self._comments.of(method.full_name), _WIDTH, break_on_hyphens=False)
         yield ""
         yield f"- gRPC: `/{SERVICE.full_name}/{method.name}`"
         bindings = [*bindings_of(method)]
@@ -205,7 +205,7 @@ class ApiPage:
         for _, type_ in sorted(found.items()):
             yield f"### {_name(type_)}"
             if comment := self._comments.of(type_.full_name):
-                yield textwrap.fill(comment, _WIDTH)
+                yield textwrap.fill(comment, _WIDTH, break_on_hyphens=False)
             yield ""
             yield from self._members(type_)
             yield ""

@@ -44,7 +44,7 @@ def _paragraphs(help_text: str) -> Iterator[str]:
         if paragraph.startswith("\b\n"):
             yield f"```text\n{textwrap.dedent(paragraph[2:])}\n```\n"
         else:
-            yield textwrap.fill(_plain(paragraph), _WIDTH) + "\n"
+            yield textwrap.fill(_plain(paragraph), _WIDTH, break_on_hyphens=False) + "\n"
 
 
 def _options(context: click.Context) -> Iterator[str]:

@@ -93,7 +93,7 @@ def section(program: str, row: Option) -> str:
     return f"""
 ### {heading(program, row)}
 
-{textwrap.fill(row.help, 100)}
+{textwrap.fill(row.help, 100, break_on_hyphens=False)}
 
 - {"Flag" if row.is_flag else "Argument"}: {flags}
 - Environment: `{row.variable}={row.kind.placeholder}`

@@ -42,6 +42,10 @@ class Pair:
             )
             self.servers.append(q)
 
+    def serves(self, q: RunningQ) -> bool:
+        """Tell whether one of them serves root."""
+        return self.status(q, "root", "GET", "/v1/queues") == 200
+
     def status(self, q: RunningQ, who: str, method: str, path: str, body: object = None) -> int:
         """Send a request to one of them as somebody, and return the status."""
         token = self.tokens.get(who, who)
@@ -56,15 +60,11 @@ def pair(tmp_path: Path, database: str, primary: Node) -> Iterator[Pair]:  # noq
     pair = Pair(tmp_path, database)
     try:
         for each in pair.servers:
-            _until(partial(_serves, pair, each))
+            _until(partial(pair.serves, each))
         yield pair
     finally:
         for each in pair.servers:
             each.kill()
-
-
-def _serves(pair: Pair, q: RunningQ) -> bool:
-    return pair.status(q, "root", "GET", "/v1/queues") == 200
 
 
 def _until(holds: Callable[[], bool]) -> None:

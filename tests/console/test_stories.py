@@ -2,14 +2,16 @@
 
 import asyncio
 import re
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 import qmq
-from tests.acceptance.running import RunningQ
+from tests.acceptance.running import RunningQ, environment, program
 from tests.console.browser import window
 from tests.console.conftest import Open
 from tests.console.scene import Scene
@@ -161,36 +163,55 @@ def test_reference_tries_a_call(open_window: Open) -> None:
         assert not watched.complaints
 
 
-def test_token_is_asked_for_and_sent(open_window: Open) -> None:
-    """Where q wants to know who calls: 401 shows the sign-in, 403 says which right is missing."""
-    seen: list[str] = []
+@pytest.fixture
+def asking_q(tmp_path: Path) -> Iterator[tuple[RunningQ, str]]:
+    """A q that wants to know who calls, and the token of somebody who may look at all queues."""
+    access = str(tmp_path / "access.toml")
+    make = (program("q"), "tokens", "make", "viewer", "--access", access)
+    may = ("--may", "browse", "--queues", "*")
+    made = subprocess.run((*make, *may), check=True, capture_output=True, env=environment())
+    q = RunningQ(tmp_path)
+    q.start("--access", access)
+    yield q, made.stdout.decode().strip()
+    q.stop()
 
-    def guard(route: Route) -> None:
-        shown = route.request.headers.get("authorization", "")
-        seen.append(shown)
-        if shown != "Bearer q_id_secret":
-            route.fulfill(status=401, json={"code": 16, "message": "the call has no valid token"})
-        elif "redrives" in route.request.url:
-            missing = "consumer 'me' lacks the right 'browse'"
-            route.fulfill(status=403, json={"code": 7, "message": missing})
-        else:
-            route.continue_()
 
-    with open_window() as watched:
+def test_token_is_asked_for_and_sent(asking_q: tuple[RunningQ, str], browser: Browser) -> None:
+    """Where q wants to know who calls; which right is missing is told, and no token is kept."""
+    q, token = asking_q
+    with window(browser, q.address) as watched:
         page = watched.page
-        page.route("**/v1/**", guard)
         page.goto("/console/")
         page.get_by_label("Token").fill("wrong")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("alert")).to_contain_text("no valid token")
-        page.get_by_label("Token").fill("q_id_secret")
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.get_by_label("Token").fill(token)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("link", name="orders", exact=True)).to_be_visible()
+        expect(page.get_by_text("There are no queues yet")).to_be_visible()
+        press(page, "New queue", within="main")
+        page.get_by_label("Name", exact=True).fill("mine")
+        press(page, "Make it")
+        refusal = page.get_by_role("dialog").get_by_role("alert")
+        expect(refusal).to_contain_text("You may not do this")
+        expect(refusal).to_contain_text("manage")
+        page.keyboard.press("Escape")
         assert page.evaluate("Object.keys(localStorage).length") == 0
         press(page, "Sign out", within="header")
         expect(page.get_by_label("Token")).to_be_visible()
 
-    assert "Bearer wrong" in seen
+        assert not watched.complaints
+
+
+def test_page_of_another_site_cannot_call(open_window: Open, scene: Scene) -> None:
+    """Not even blindly, as a page may that somebody looks at by chance."""
+    scene.queue("private")
+    scene.add("private", "kept")
+    purge = f"http://{scene.address}/v1/queues/private/messages:purge"
+    with open_window() as watched:
+        blindly = "url => fetch(url, {method: 'POST', mode: 'no-cors', body: '{}'})"
+        watched.page.evaluate(f"url => ({blindly})(url).then(() => null)", purge)
+
+    assert scene.call("GET", "/v1/queues/private/stats")["queues"][0]["ready"] == "1"
 
 
 def test_console_says_that_q_is_away(

@@ -28,7 +28,7 @@ from qmq.store.postgres.shards import check_first, check_further
 from qmq.values import Store, Tag
 from tests.postgres.installation import query
 from tests.postgres.nodes import Node
-from tests.postgres.sharded import Leader, Lines, sharded
+from tests.postgres.sharded import Leader, Line, Lines, sharded
 
 #: Seconds in which what is away is to be found out, or what is back.
 PATIENCE_S = 20.0
@@ -277,11 +277,25 @@ async def test_database_of_another_cluster_is_not_served(lines: Lines, database:
     async with sharded(strange) as leader:
         with pytest.raises(DatabaseAway, match="two is of another cluster"):
             await make(leader.broker)
-    lines.of["three"] = Lines({"": database}).of[""]
+    lines.of["three"] = Line(database)
     async with sharded(lines) as leader:
         await leader.broker.add(here, b"served")
-        with pytest.raises(DatabaseAway, match="three is shard first of its cluster"):
-            await make(leader.broker)
+        with pytest.raises(InvalidArgument, match="to live: first, two; got 'three'"):
+            await make(leader.broker, "", Tag("shard", "three"))
+
+
+async def test_new_database_that_does_not_answer_keeps_nobody_waiting(lines: Lines) -> None:
+    """It is of the cluster from the first takeover on at which it does."""
+    lines.of["two"].cut()
+    async with sharded(lines) as leader:
+        names = leader.shards.shards.names
+        await make(leader.broker)
+    lines.of["two"].mend()
+    async with sharded(lines) as leader:
+        placed = await make(leader.broker, "", *ON_TWO)
+
+    assert names == {0: "first"}
+    assert shard_of(placed) == 1
 
 
 async def test_shard_is_removed_when_it_is_empty(lines: Lines) -> None:

@@ -207,3 +207,18 @@ def test_a_faulty_file_stops_q_and_no_other_command(path: Path) -> None:
         f"{path}:2",
     ]
     assert example.exit_code == 0
+
+
+def test_the_database_to_migrate_is_that_of_the_file(path: Path) -> None:
+    """Unless it is said; what is wrong with the file is told as for q itself."""
+    path.write_text('postgres = "postgresql://q@127.0.0.1:1/q"\n', "utf-8")
+    env = {"Q_CONFIG": str(path)}
+
+    of_the_file = CliRunner().invoke(main, ["migrate", "--dry-run"], env=env)
+    path.write_text("postgress = 1\n", "utf-8")
+    faulty = CliRunner().invoke(main, ["migrate", "--dry-run"], env=env)
+    of_nobody = CliRunner().invoke(main, ["migrate", "--dry-run"])
+
+    assert "127.0.0.1:1 cannot be reached" in of_the_file.stderr
+    assert (faulty.exit_code, "did you mean postgres?" in faulty.stderr) == (2, True)
+    assert (of_nobody.exit_code, "no cluster to migrate" in of_nobody.stderr) == (2, True)

@@ -225,7 +225,7 @@ class MemoryHistory:
         assert isinstance(result, QueueInfo)
         assert result.id not in ["", *(each.id for each in self.naive.infos())]
         self.naive.new_queue(result)
-        assert {**_fields(result), "id": ""} == _fields(info)
+        assert {**_fields(result), "id": "", "shard": 0} == _fields(info)
 
     @command(
         place=places, tag=tags, verb=drawing.sampled_from(["add_queue_tag", "delete_queue_tag"])

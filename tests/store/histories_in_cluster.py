@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from qmq.engine.shards import Shards
 from qmq.values import Store
 from tests.store import drawing
 from tests.store.calls import Call, anything, several
@@ -58,7 +59,7 @@ class ClusterHistory(RestartingHistory):
 
         async def make() -> None:
             self.proxy.lose = Lose.NOTHING
-            await clusters.lead()
+            await self.take_over()
             await asyncio.gather(
                 *(each.to(self.broker) for each in made),
                 self.broker.new_queue(Store.CLUSTER, name="unanswered"),
@@ -67,9 +68,18 @@ class ClusterHistory(RestartingHistory):
             await self.broker.close()
 
         self.run(make())
-        assert len(clusters.ends) == 1
+        assert self.has_ended()
         clusters.ends.clear()
         self.start_again()
+
+    def has_ended(self) -> bool:
+        """Whether the leader has found out that it was succeeded."""
+        return self.clusters is not None and len(self.clusters.ends) == 1
+
+    async def take_over(self) -> None:
+        """Let the leader be succeeded, who does not know yet."""
+        assert self.clusters
+        await self.clusters.lead()
 
     async def close(self) -> None:
         """Leave nothing open, whichever leader went wrong."""
@@ -78,3 +88,56 @@ class ClusterHistory(RestartingHistory):
             assert not self.clusters.ends
             await self.clusters.close()
             await self.proxy.__aexit__()
+
+
+class ShardedHistory(ClusterHistory):
+    """The same, with every other queue in a second database, to which no line fails."""
+
+    #: The second database, likewise.
+    second_dsn: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.second: Clusters | None = None
+        super().__init__()
+
+    async def open_store(self) -> Mapping[str, Any]:
+        """Lead both."""
+        found = await super().open_store()
+        if self.second is None:
+            self.second = Clusters(self.second_dsn)
+            await self.second.reset()
+        two = self.store_of_second = await self.second.open(cache_bytes_max=self.cache_bytes_max)
+        shards = Shards({0: "first", 1: "two"})
+        shards.stores = {0: self.store, 1: two}
+        return {
+            "queues": sorted([*found["queues"], *two.queues], key=lambda queue: queue.number),
+            "last_queue_number": max(found["last_queue_number"], two.last_queue_number),
+            "shards": shards,
+        }
+
+    def last_numbers(self) -> dict[tuple[Store, int], int]:
+        """Return the highest numbers of the stores."""
+        return {**super().last_numbers(), (self.kept, 1): self.store_of_second.number(0, 0) - 1}
+
+    async def take_over(self) -> None:
+        """Let the leader be succeeded in both, which it finds out where it commits."""
+        await super().take_over()
+        assert self.second
+        await self.second.lead()
+
+    def has_ended(self) -> bool:
+        """Whether the leader has found out in one of them at least."""
+        return super().has_ended() or bool(self.second and self.second.ends)
+
+    def start_again(self) -> None:
+        """Start on what there is."""
+        if self.second:
+            self.second.ends.clear()
+        super().start_again()
+
+    async def close(self) -> None:
+        """Leave nothing open."""
+        await super().close()
+        if self.second:
+            assert not self.second.ends
+            await self.second.close()

@@ -44,9 +44,9 @@ class RestartingHistory(MemoryHistory):
         await broker.stats("", 0, "")
         return broker
 
-    def last_numbers(self) -> dict[Store, int]:
+    def last_numbers(self) -> dict[tuple[Store, int], int]:
         """Return the highest numbers of the stores."""
-        return {Store.MEMORY: 0, self.kept: self.store.number(0, 0) - 1}
+        return {(Store.MEMORY, 0): 0, (self.kept, 0): self.store.number(0, 0) - 1}
 
     def default_store(self) -> Store:
         """Return where a queue lives when nobody says."""

@@ -137,7 +137,7 @@ class NaiveBroker(NaiveQueues):
         if any(message.options.dedup_id for message in fresh):
             queue.forget_ids(now_ns)
         for message in fresh:
-            message.seq = self.number(queue.info.store)
+            message.seq = self.number(queue.info.home)
             queue.messages.append(message)
             queue.settle(now_ns)
             if dedup_id := message.options.dedup_id:
@@ -410,7 +410,7 @@ class NaiveBroker(NaiveQueues):
             queues.append(queue)
         if not queues:
             return InvalidArgument("acks", "")
-        if len({queue.info.store for queue in queues}) > 1:
+        if len({queue.info.home for queue in queues}) > 1:
             return StoresDiffer("")
         done: list[tuple[NaiveQueue, NaiveMessage]] = []
         for at, (queue, (_, lease_ids)) in enumerate(zip(queues, acks, strict=False)):

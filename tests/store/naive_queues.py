@@ -35,7 +35,7 @@ class NaiveQueues:
     #: When something of a message was to end by itself, ever.
     moments: set[int] = field(default_factory=set)
     #: The highest number that each store has given.
-    last: dict[Store, int] = field(default_factory=lambda: dict.fromkeys(Store, 0))
+    last: dict[tuple[Store, int], int] = field(default_factory=dict[tuple[Store, int], int])
 
     def infos(self) -> list[QueueInfo]:
         """Describe all queues."""
@@ -58,10 +58,10 @@ class NaiveQueues:
             queue.start_anew(self.timer.now_ns())
         self.pass_time()
 
-    def number(self, store: Store) -> int:
+    def number(self, home: tuple[Store, int]) -> int:
         """Return the number of a message that comes now."""
-        self.last[store] = max(self.last[store] + 1, self.timer.now_ns())
-        return self.last[store]
+        self.last[home] = max(self.last.get(home, 0) + 1, self.timer.now_ns())
+        return self.last[home]
 
     def note_moments(self) -> None:
         """Take note of when things will end."""
@@ -144,7 +144,7 @@ class NaiveQueues:
         target.messages.append(
             NaiveMessage(
                 message.payload,
-                self.number(queue.info.store),
+                self.number(queue.info.home),
                 message.size + len(suffix),
                 options=message.options,
                 dead=dead,
@@ -185,7 +185,9 @@ class NaiveQueues:
         target = self.find(settings.dead_letter_queue_id)
         if isinstance(target, QError):
             return target
-        if target.info.store is not info.store:
+        # A queue that is made goes where its dead letters go.
+        home = info.home if info.id else (info.store, target.info.shard)
+        if target.info.home != home:
             return InvalidArgument("settings.dead_letter_queue_id", "")
         while isinstance(target, NaiveQueue):
             if target.info.id == info.id:

@@ -19,9 +19,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.postgres.nodes import Node
 from tests.store.commands import Command, checks_of, commands_of
 from tests.store.histories import MemoryHistory
-from tests.store.histories_in_cluster import ClusterHistory
+from tests.store.histories_in_cluster import ClusterHistory, ShardedHistory
 from tests.store.histories_on_disk import DiskHistory
 
 #: How many times as many histories as usual are made; Q_TEST_HISTORIES=1000 for a night.
@@ -94,3 +95,17 @@ def test_cluster_is_the_naive_model_but_outlives_its_leaders(
         player(ClusterHistory),
         settings=settings(max_examples=12 * SCALE, stateful_step_count=25),
     )
+
+
+@pytest.mark.timeout(120 * SCALE)
+def test_cluster_of_two_databases_is_the_naive_model(
+    monkeypatch: pytest.MonkeyPatch, shared_database: str, primary: Node
+) -> None:
+    """Whatever is called in whatever order, on queues that are in one or the other."""
+    with primary.database() as name:
+        monkeypatch.setattr(ShardedHistory, "dsn", shared_database, raising=False)
+        monkeypatch.setattr(ShardedHistory, "second_dsn", primary.dsn(name), raising=False)
+        run_state_machine_as_test(
+            player(ShardedHistory),
+            settings=settings(max_examples=5 * SCALE, stateful_step_count=25),
+        )

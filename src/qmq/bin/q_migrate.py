@@ -6,8 +6,9 @@ import sys
 import click
 
 from qmq.errors import QError
-from qmq.server.option_kinds import POSTGRES
-from qmq.server.options import together
+from qmq.server.config import Config
+from qmq.server.option_kinds import NO_CLUSTER, POSTGRES
+from qmq.server.options import Told, together
 from qmq.store.postgres.dsn import Databases
 
 
@@ -18,10 +19,11 @@ from qmq.store.postgres.dsn import Databases
     multiple=True,
     callback=together(POSTGRES),
     metavar="[NAME=]DSN",
-    required=True,
+    default=(NO_CLUSTER,),
     envvar="Q_POSTGRES",
     show_envvar=True,
-    help="The cluster's database, or all of them, as q is given them.",
+    help="The cluster's database, or all of them, as q is given them. If this is not said, it is"
+    " what q's configuration file says: q --config FILE migrate.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option(
@@ -30,12 +32,19 @@ from qmq.store.postgres.dsn import Databases
     metavar="NAME",
     help="Take the database of that name out of the cluster, for good. It must have no queues.",
 )
-def migrate(databases: Databases | None, *, dry_run: bool, removed: str | None) -> None:
+@click.pass_obj
+def migrate(
+    told: Told[Config], databases: Databases | None, *, dry_run: bool, removed: str | None
+) -> None:
     """Bring the schema of a cluster's databases up to what this q needs.
 
     Any number of q may run on them meanwhile. Exits with status 0 if the schema of each is as this
     q needs it, and 1 if one is not, or cannot be looked at; those before it have theirs then.
     """
+    if databases is None:
+        if told.fault:
+            raise click.UsageError(told.fault.message)
+        databases = told.values["postgres"]
     if databases is None:
         raise click.UsageError("--postgres: there is no cluster to migrate")
     if removed is not None and removed not in databases.further:

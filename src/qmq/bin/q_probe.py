@@ -1,9 +1,7 @@
 """The command `q probe`."""
 
-import ssl
 import sys
-import urllib.error
-import urllib.request
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +9,9 @@ from qmq.server.address import Address
 from qmq.server.config import Config
 from qmq.server.option_kinds import ADDRESS
 from qmq.server.options import Told, Value
+
+if TYPE_CHECKING:
+    import ssl
 
 
 @click.command()
@@ -44,6 +45,10 @@ def probe(
 
     Prints what it says. Exits with status 0 if it is alive, or ready, and 1 otherwise.
     """
+    # Imported late: help and usage errors, and q itself, need none of it.
+    import urllib.error  # noqa: PLC0415
+    import urllib.request  # noqa: PLC0415
+
     config = told.config()
     where = address or config.metrics
     host = "localhost" if where.is_every_host else where.host
@@ -65,8 +70,10 @@ def probe(
         sys.exit(1)
 
 
-def _trust(config: Config) -> ssl.SSLContext:
+def _trust(config: Config) -> "ssl.SSLContext":
     """Make what TLS needs to ask a q on this machine, whatever name its certificate is for."""
+    import ssl  # noqa: PLC0415
+
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -59,7 +59,7 @@ export function Payload({ base64 }) {
       <span class="muted small">${bytes(data.length)}</span>
       <${Copy} text=${forms[form]} label="Copy the payload" />
     </div>
-    <pre tabindex="0" aria-label="Payload as ${form}">${cut(forms[form])}</pre>
+    <pre class=${form.toLowerCase()} tabindex="0" aria-label="Payload as ${form}">${cut(forms[form])}</pre>
   </div>`;
 }
 

@@ -3,7 +3,7 @@
 import { call, query } from "./api.js";
 import { html, useState } from "./html.js";
 import { Badge, Copy, Field } from "./parts.js";
-import { typeOf, Schema } from "./schema.js";
+import { prose, Schema, typeOf } from "./schema.js";
 
 const indented = (value) => JSON.stringify(value, null, 2);
 
@@ -18,16 +18,16 @@ export function Operation({ operation, document }) {
   const refusals = Object.entries(responses).filter(([status]) => /^[45]/.test(status) && !responses[status].$ref);
   return html`<article class="card operation" id=${operationId} aria-label=${operationId}>
     <header><h3>${operationId}</h3><code class="path"><span class="verb ${verb.toLowerCase()}">${verb}</span> ${path}</code></header>
-    <p>${summary}. ${description}</p>
+    <p>${prose(`${summary}. ${description ?? ""}`)}</p>
     ${parameters.length > 0 && html`<h4>Parameters</h4><dl class="members">${parameters.map((each) => html`<div>
-      <dt><code>${each.name}</code> <span class="muted small">${typeOf(each.schema)}, in the ${each.in}${each.required ? ", required" : ""}</span></dt><dd>${each.description}</dd></div>`)}</dl>`}
+      <dt><code>${each.name}</code> <span class="muted small">${typeOf(each.schema)}, in the ${each.in}${each.required ? ", required" : ""}</span></dt><dd>${prose(each.description)}</dd></div>`)}</dl>`}
     <div class="sides">
       ${body.schema && html`<div><h4>Request</h4><${Example} value=${body.example} label="Request of ${operationId}" /><${Schema} schema=${body.schema} document=${document} /></div>`}
       <div><h4>Reply</h4><${Example} value=${reply.example} label="Reply of ${operationId}" /><${Schema} schema=${reply.schema} document=${document} /></div>
     </div>
     ${refusals.length > 0 && html`<details><summary>Errors</summary><dl class="members">${refusals.map(([status, each]) => each.description.split("\n").map((line) => {
       const [, reason, text] = /^- `(\w+)`: (.*)$/.exec(line) ?? [null, "", line];
-      return html`<div><dt><code>${reason}</code> <${Badge}>${status}<//></dt><dd>${text}</dd></div>`;
+      return html`<div><dt><code>${reason}</code> <${Badge}>${status}<//></dt><dd>${prose(text)}</dd></div>`;
     }))}</dl></details>`}
     <${Trial} operation=${operation} example=${body.example} />
   </article>`;

@@ -119,6 +119,8 @@ export function Dialog({ title, onClose, wide, children }) {
   useEffect(() => {
     const before = document.activeElement;
     box.current.showModal();
+    // Where there is something to fill in, that comes before the cross.
+    box.current.querySelector("form input, form select, form textarea")?.focus();
     return () => before instanceof HTMLElement && before.focus();
   }, []);
   const cancel = (event) => {

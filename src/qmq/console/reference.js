@@ -4,6 +4,7 @@ import { get, usePoll } from "./api.js";
 import { html, render, useState } from "./html.js";
 import { Operation } from "./operation.js";
 import { Found, Icon } from "./parts.js";
+import { prose } from "./schema.js";
 import { Shell } from "./shell.js";
 import { applyTheme } from "./theme.js";
 
@@ -42,7 +43,7 @@ function Document({ document }) {
     </aside>
     <div class="operations">
       <h1>API</h1>
-      ${document.info.description.split("\n\n").map((text) => html`<p class="lead">${text}</p>`)}
+      ${document.info.description.split("\n\n").map((text) => html`<p class="lead">${prose(text)}</p>`)}
       <p class="lead">JSON over HTTP, on this port. The same methods are there by gRPC. Tools read <a href="../openapi.json">openapi.json</a> (OpenAPI ${document.openapi}).
         What is empty or 0 is left out of replies; 64-bit numbers are strings, bytes are base64, durations are seconds with an s.</p>
       ${found.map((section) => html`<section aria-label=${section.tag}><h2 class="section">${section.tag}</h2><p class="muted">${section.about}</p>

@@ -12,6 +12,11 @@ function resolved(schema, document) {
 
 const refName = (schema) => schema?.$ref?.split("/").pop() ?? "";
 
+// A text with what stands between backticks as code.
+export function prose(text = "") {
+  return text.split("`").map((part, i) => (i % 2 ? html`<code>${part}</code>` : part));
+}
+
 // What a value is, in a word or two.
 export function typeOf(schema) {
   if (!schema) return "";
@@ -44,12 +49,12 @@ function Member({ name, schema, document, depth }) {
     <dt><code>${name}</code> ${hasInner
       ? html`<button type="button" class="link small" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${typeOf(schema)} ${isOpen ? "−" : "+"}</button>`
       : html`<span class="muted small">${typeOf(schema)}</span>`}</dt>
-    <dd>${schema.description}${isOpen && html`<div class="inner"><${Members} schema=${inner} document=${document} depth=${depth + 1} /></div>`}</dd>
+    <dd>${prose(schema.description)}${isOpen && html`<div class="inner"><${Members} schema=${inner} document=${document} depth=${depth + 1} /></div>`}</dd>
   </div>`;
 }
 
 // The values of an enum, which its description lists.
 function Choices({ schema }) {
   const lines = (schema.description ?? "").split("\n").map((line) => /^- `(\w+)`: (.*)$/.exec(line)).filter(Boolean);
-  return html`<dl class="members">${lines.map(([, name, text]) => html`<div><dt><code>${name}</code></dt><dd>${text}</dd></div>`)}</dl>`;
+  return html`<dl class="members">${lines.map(([, name, text]) => html`<div><dt><code>${name}</code></dt><dd>${prose(text)}</dd></div>`)}</dl>`;
 }

@@ -87,6 +87,9 @@ class Redriving:
         queues.on_failed_again = self._count_failed_again
 
     def _take(self, jobs: Iterable[_Job]) -> None:
+        if self._queues.shards.are_several:
+            # Each shard has its own in order.
+            jobs = sorted(jobs, key=lambda job: job.redrive.started_ns)
         self._jobs = {job.redrive.id: job for job in jobs}
         ended = [job.redrive for job in self._jobs.values() if not job.redrive.is_running]
         self._ended = deque(each.id for each in sorted(ended, key=lambda each: each.ended_ns))

@@ -6,12 +6,13 @@ messages is linked to the spans in which they were added, which their tags name.
 """
 
 import importlib.util
+import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from importlib.metadata import version
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from qmq.errors import ConfigError, QError
 from qmq.wire.tracing import (
@@ -23,6 +24,7 @@ from qmq.wire.tracing import (
     asked,
     operation_kind,
     operation_name,
+    origin_of,
     span_name,
     told,
 )
@@ -41,11 +43,24 @@ BY_ENVIRONMENT: Final = "env"
 #: Seconds that a shutdown waits for the collector.
 _FLUSH_S: Final = 2.0
 
-#: The call of an ASGI request: the span of its caller, and its id.
-_CALLER: Final[ContextVar[tuple["Context | None", str]]] = ContextVar("_CALLER", default=(None, ""))
-
+_TRACEPARENT: Final = TRACEPARENT.encode()
 _REQUEST_ID: Final = b"x-request-id"
-_HEADERS: Final = frozenset({TRACEPARENT.encode(), b"tracestate", _REQUEST_ID})
+_HEADERS: Final = frozenset({_TRACEPARENT, b"tracestate", _REQUEST_ID})
+
+#: The flag of a caller's span that says that it is traced.
+_SAMPLED: Final = 1
+
+
+class _Caller(NamedTuple):
+    """Who makes a call that is traced."""
+
+    #: With the caller's span, if it has one.
+    context: "Context"
+    request_id: str
+
+
+#: Who makes the call that is answered; None if that is not traced.
+_CALLER: Final[ContextVar[_Caller | None]] = ContextVar("_CALLER", default=None)
 
 
 def check_installed() -> None:
@@ -68,11 +83,14 @@ def check_installed() -> None:
 class Traces:
     """Makes spans of calls, and sends them on, in a thread of its own."""
 
-    def __init__(self, provider: "TracerProvider", *, code_of: Callable[[QError], int]) -> None:
+    def __init__(
+        self, provider: "TracerProvider", sample: float, *, code_of: Callable[[QError], int]
+    ) -> None:
         """Trace to where a provider sends spans.
 
         Args:
             provider: of spans, as `provider_to` makes it.
+            sample: which part of the calls is traced whose callers do not say, 0 to 1.
             code_of: returns the gRPC status code of an error.
         """
         from opentelemetry import trace  # noqa: PLC0415 - It takes time, and few need it.
@@ -80,6 +98,7 @@ class Traces:
         from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
 
         self._provider = provider
+        self._sample = sample
         self._tracer = provider.get_tracer("qmq", version("qmq"))
         self._code_of = code_of
         self._trace = trace
@@ -97,20 +116,32 @@ class Traces:
         """Wrap an ASGI application, so that its calls are children of their callers' spans."""
 
         async def traced(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - As ASGI has it.
-            carrier = {
-                key.decode(): value.decode("latin-1")
-                for key, value in scope.get("headers", ())
-                if key in _HEADERS
-            }
-            caller = self._propagator.extract(carrier, self._no_caller) if carrier else None
-            request_id = carrier.get(_REQUEST_ID.decode(), "")[:TEXT_TOLD_MAX]
-            token = _CALLER.set((caller, request_id))
+            caller = self._caller(scope.get("headers", ()))
+            if caller is None:
+                await serve(scope, receive, send)
+                return
+            token = _CALLER.set(caller)
             try:
                 await serve(scope, receive, send)
             finally:
                 _CALLER.reset(token)
 
         return traced
+
+    def _caller(self, headers: Iterable[tuple[bytes, bytes]]) -> _Caller | None:
+        """Return what is known of a caller; None if its call is not to be traced."""
+        carrier = {key: value for key, value in headers if key in _HEADERS}
+        origin = origin_of(carrier.get(_TRACEPARENT, b"").decode("latin-1"))
+        is_sampled = (
+            origin.flags & _SAMPLED if origin else random.random() < self._sample  # noqa: S311 - No secret.
+        )
+        if not is_sampled:
+            return None
+        context = self._no_caller
+        if origin:
+            text = {key.decode(): value.decode("latin-1") for key, value in carrier.items()}
+            context = self._propagator.extract(text, context)
+        return _Caller(context, carrier.get(_REQUEST_ID, b"").decode("latin-1"))
 
     def watch(
         self,
@@ -141,9 +172,10 @@ class Traces:
         name = path.rpartition("/")[2]
 
         async def traced(data: bytes, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> bytes:
-            span = self._begun(name)
-            if not span.is_recording():
+            caller = _CALLER.get()
+            if caller is None:
                 return await method(data, *args, **kwargs)
+            span = self._begun(name, caller)
             try:
                 self._note_request(span, name, asked(name, data), name_of)
                 reply = await method(data, *args, **kwargs)
@@ -164,8 +196,10 @@ class Traces:
     ) -> Callable[[_Stream], AsyncGenerator[list[bytes], None]]:
         name = path.rpartition("/")[2]
 
-        async def followed(span: "Span", requests: _Stream) -> AsyncGenerator[list[bytes], None]:
-            inside = self._trace.set_span_in_context(span, self._no_caller)
+        async def followed(caller: _Caller, requests: _Stream) -> AsyncGenerator[list[bytes], None]:
+            span = self._begun(name, caller)
+            context = self._trace.set_span_in_context(span, self._no_caller)
+            inside = caller._replace(context=context)
             try:
                 async with aclosing(method(requests)) as replies:
                     async for together in replies:
@@ -176,6 +210,9 @@ class Traces:
                                 self._note_messages(part, name, each)
                             part.end()
                         yield together
+            except GeneratorExit:
+                # The client has left, or has ended it.
+                raise
             except BaseException as error:
                 self._note_error(span, error)
                 raise
@@ -183,14 +220,12 @@ class Traces:
                 span.end()
 
         def traced(requests: _Stream) -> AsyncGenerator[list[bytes], None]:
-            span = self._begun(name)
-            return followed(span, requests) if span.is_recording() else method(requests)
+            caller = _CALLER.get()
+            return followed(caller, requests) if caller else method(requests)
 
         return traced
 
-    def _begun(self, method: str, parent: "Context | None" = None) -> "Span":
-        """Begin a span, which is of no use unless it is recording."""
-        caller, request_id = _CALLER.get()
+    def _begun(self, method: str, caller: _Caller) -> "Span":
         attributes = {
             "messaging.system": "q",
             "messaging.operation.name": operation_name(method),
@@ -198,11 +233,11 @@ class Traces:
             "rpc.service": "proto.Q",
             "rpc.method": method,
         }
-        if request_id:
-            attributes["q.request.id"] = request_id
+        if caller.request_id:
+            attributes["q.request.id"] = caller.request_id[:TEXT_TOLD_MAX]
         return self._tracer.start_span(
             operation_name(method),
-            parent or caller or self._no_caller,
+            caller.context,
             self._trace.SpanKind.SERVER,
             attributes,
         )
@@ -257,7 +292,7 @@ class Traces:
             span.set_status(status)
 
 
-def provider_to(url: str, sample: float) -> "TracerProvider":
+def provider_to(url: str) -> "TracerProvider":
     """Make what sends spans to a collector, in batches.
 
     What OpenTelemetry's own environment variables say holds as well: headers, certificates, the
@@ -266,7 +301,6 @@ def provider_to(url: str, sample: float) -> "TracerProvider":
     Args:
         url: of the collector's gRPC port, such as http://localhost:4317; BY_ENVIRONMENT for
             what OTEL_EXPORTER_OTLP_ENDPOINT says.
-        sample: which part of the calls is traced whose callers do not say, 0 to 1.
     """
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - As above.
         OTLPSpanExporter,
@@ -274,14 +308,13 @@ def provider_to(url: str, sample: float) -> "TracerProvider":
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: PLC0415
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415
 
     resource = Resource.create({"service.version": version("qmq")})
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: "q"}))
-    provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(sample)), resource=resource, shutdown_on_exit=False
-    )
+    # Calls that are not to be traced do not come so far.
+    provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=None if url == BY_ENVIRONMENT else url)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider

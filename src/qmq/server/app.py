@@ -247,6 +247,8 @@ class Server:
         _log.info("serving", extra={**where, **fields, "pid": os.getpid()})
         if listen != config.listen or metrics != config.metrics:
             _log.info(exposure.ON_LOOPBACK.format(remedy=REMEDY))
+        if config.access and not config.tls_cert and not exposure.is_loopback(listen):
+            _log.warning(exposure.PLAIN_TOKENS)
 
     def _open_disk(self, data: Path, footprint: Footprint) -> DiskStore:
         return DiskStore.open(
@@ -344,8 +346,7 @@ class Server:
 def _traces(config: Config) -> Traces | None:
     if config.traces_to is None:
         return None
-    provider = provider_to(config.traces_to, config.traces_sample)
-    return Traces(provider, code_of=code_of)
+    return Traces(provider_to(config.traces_to), config.traces_sample, code_of=code_of)
 
 
 def _log_damage(what: str) -> None:

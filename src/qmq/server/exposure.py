@@ -16,6 +16,12 @@ ON_LOOPBACK: Final = (
     " give {remedy}, or --insecure to let everyone do everything"
 )
 
+#: What the log says where tokens are asked for, and could be read on their way.
+PLAIN_TOKENS: Final = (
+    "tokens come as plain text, which whoever is on the way can read: give --tls-cert and"
+    " --tls-key, unless something in front of q speaks TLS"
+)
+
 
 def is_loopback(address: Address) -> bool:
     """Tell whether an address to listen on is on loopback, as far as it can be told by itself.

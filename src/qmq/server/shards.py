@@ -98,11 +98,8 @@ class TermShards:
         self._stores: dict[int, PostgresStore] = {FIRST: first}
         self._terms: dict[int, LeaderTerm | ShardTerm] = {FIRST: term}
         self._tasks: list[asyncio.Task[None]] = []
-        for name in settings.keys() - registry.numbers.keys():
-            _log.warning(
-                "cluster",
-                extra={"error": f"shard {name} was removed; take it from --postgres"},
-            )
+        for name in settings.keys() & registry.removed:
+            settings[name].on_notice("it was removed; take it from --postgres")
 
     async def open(self) -> None:
         """Read all that are there; why one cannot be read is in `Shards.missing`."""

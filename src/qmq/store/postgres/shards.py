@@ -39,6 +39,8 @@ class Registry(NamedTuple):
     cluster: str
     #: The number of each, by its name; that of the first is 0.
     numbers: Mapping[str, int]
+    #: The names of those that were there once.
+    removed: Collection[str]
 
 
 async def check_first(connection: _Connection, names: Collection[str]) -> None:
@@ -96,13 +98,16 @@ async def check_further(connection: _Connection, name: str) -> None:
         )
 
 
-async def enlisted(connect: Connect, term: Term, names: Collection[str]) -> Registry:
-    """Read which databases there are, and number those that are new.
+async def enlisted(connect: Connect, term: Term, settings: Mapping[str, Setting]) -> Registry:
+    """Read which databases there are, and number those that are new and answer.
+
+    One that does not has no number yet: nobody has to wait for what can be in none. It is asked
+    again at the next takeover.
 
     Args:
         connect: opens connections to the first one.
         term: the leadership.
-        names: those of the others that this q was given.
+        settings: how the others are reached that this q was given, by their names.
 
     Raises:
         DatabaseAway: the first one does not answer.
@@ -117,14 +122,31 @@ async def enlisted(connect: Connect, term: Term, names: Collection[str]) -> Regi
         cluster: str = rows[0]["cluster"]
         numbers = {row["name"]: row["number"] for row in rows if not row["is_removed"]}
         removed = {row["name"] for row in rows if row["is_removed"]}
-        for name in sorted(set(names) - numbers.keys() - removed):
+        for name in sorted(settings.keys() - numbers.keys() - removed):
+            if not await _is_new(name, settings[name]):
+                continue
             added = connection.fetchval(_SQL["register"], term.epoch, name, cluster)
             if (number := await ask(connection, added)) is None:
                 raise NotLeading("another q leads the cluster by now; call again")
             numbers[name] = number
-        return Registry(cluster, numbers)
+        return Registry(cluster, numbers, removed)
     finally:
         await close(connection)
+
+
+async def _is_new(name: str, setting: Setting) -> bool:
+    """Whether a database answers, and may become a further one of a cluster."""
+    try:
+        connection = await setting.connect()
+        try:
+            await ask(connection, setting.make_ready(connection), seconds=SCHEMA_S)
+            await ask(connection, check_further(connection, name))
+        finally:
+            await close(connection)
+    except (ConfigError, DatabaseAway) as error:
+        setting.on_notice(f"it is not of the cluster yet, and takes no queues: {error.message}")
+        return False
+    return True
 
 
 class ShardTerm:
