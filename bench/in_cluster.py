@@ -25,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -203,9 +203,11 @@ def cpu_s(trio: Trio) -> float:
     """Return the processor time that all of PostgreSQL's processes have used."""
     found = 0
     for pid in (pid for node in trio.nodes for pid in node.pids()):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        # Of its own, and of those that it has started and that have ended.
-        found += sum(map(int, fields[11:15]))
+        # A worker may have ended this moment; the one that has started it counts it then.
+        with suppress(FileNotFoundError):
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+            # Of its own, and of those that it has started and that have ended.
+            found += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
     return found / os.sysconf("SC_CLK_TCK")
 
 

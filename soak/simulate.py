@@ -9,7 +9,7 @@ and a server with a data directory ends, also by a crash, and starts again; the 
 cluster is succeeded by another, and loses its connection to a real PostgreSQL. After each step all
 that the server holds is compared with the naive model (tests/store/naive.py). What differs ends
 the program with status 1, and it tells the seed and the step, which come again from the same
-seed, and the last commands.
+seed, and the last commands. SHARDS is a cluster with two databases.
 
 With `--concurrent` it plays worlds instead (tests/world/). A world is some hundred calls and
 streams of clients that know nothing of each other, on queues that have anything that goes
@@ -31,7 +31,7 @@ from typing import Final
 
 from tests.postgres.nodes import Node
 from tests.store.histories import MemoryHistory
-from tests.store.histories_in_cluster import ClusterHistory
+from tests.store.histories_in_cluster import ClusterHistory, ShardedHistory
 from tests.store.histories_on_disk import DiskHistory
 from tests.store.simulation import Simulation, WentWrong
 from tests.world.world import World
@@ -41,6 +41,7 @@ KINDS: Final[Mapping[str, type[MemoryHistory]]] = {
     "MEMORY": MemoryHistory,
     "DISK": DiskHistory,
     "CLUSTER": ClusterHistory,
+    "SHARDS": ShardedHistory,
 }
 
 _BETWEEN_LINES_S: Final = 10.0
@@ -156,10 +157,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return play_worlds(seed, asked.steps)
     stores = asked.store or list(KINDS)
     with ExitStack() as stack:
-        if "CLUSTER" in stores:
+        if {"CLUSTER", "SHARDS"} & set(stores):
             node = stack.enter_context(Node.new())
             node.start()
             ClusterHistory.dsn = node.dsn(stack.enter_context(node.database()))
+            ShardedHistory.second_dsn = node.dsn(stack.enter_context(node.database()))
         return simulate(stores, seed, asked.steps)
 
 
