@@ -17,6 +17,9 @@ from typing import Any, Final
 
 import yaml
 
+from qmq.server.config import Config
+from qmq.server.config_file import FaultyFile, check_config_file
+
 DEPLOY: Final = Path(__file__).parent.parent / "deploy"
 
 #: The oldest version of Kubernetes that is asked, and the newest one of which the tools know.
@@ -89,6 +92,26 @@ def charted(tools: Tools, mode: str) -> list[dict[str, Any]]:
     return documents(tools.run("helm", "template", "q", str(DEPLOY / "helm/q"), *options))
 
 
+def check_configuration(manifests: list[dict[str, Any]], scratch: Path) -> None:
+    """Have q read what its pods are told, by file and variables; end the program if it refuses."""
+    found = {(each["kind"], each["metadata"]["name"]): each for each in map(normal, manifests)}
+    file = scratch / "q.toml"
+    file.write_text(found["ConfigMap", "q-config"]["data"]["q.toml"], "utf-8")
+    (container,) = found["StatefulSet", "q"]["spec"]["template"]["spec"]["containers"]
+    variables = {
+        # What comes from a secret is any database.
+        each["name"]: each.get("value", "postgresql://q@db/q").replace("$(POD)", "q-0")
+        for each in container["env"]
+    }
+    texts = {
+        row.name: variables[row.variable] for row in Config.options() if row.variable in variables
+    }
+    try:
+        Config.from_texts({**check_config_file(file, Config).texts, **texts})
+    except (FaultyFile, ValueError) as error:
+        sys.exit(f"q would refuse its configuration: {error}")
+
+
 def check_kinds(tools: Tools, manifests: list[dict[str, Any]], scratch: Path) -> None:
     """Have each manifest checked against what versions of Kubernetes take."""
     file = scratch / "manifests.yaml"
@@ -140,6 +163,7 @@ def main(directory: str) -> None:
         ours, theirs = kustomized(tools, overlay, scratch / overlay), charted(tools, overlay)
         for manifests in (ours, theirs):
             check_kinds(tools, manifests, scratch)
+            check_configuration(manifests, scratch)
         if faults := list(differences(ours, theirs)):
             sys.exit(f"{overlay}: Kustomize and Helm differ:\n" + "\n".join(faults))
         print(f"{overlay}: {len(ours)} manifests are sound, and the chart has the same")

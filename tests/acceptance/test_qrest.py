@@ -191,6 +191,11 @@ def test_pages_of_every_origin_may_call(gateway: Gateway) -> None:
         assert reply.headers["vary"] == "Origin"
 
 
+def test_pages_of_other_sites_are_what_it_is_for(gateway: Gateway) -> None:
+    """Those that q itself refuses."""
+    assert gateway("GET", "/v1/queues", sec_fetch_site="cross-site").status == 200
+
+
 def test_a_preflight_names_the_methods(gateway: Gateway) -> None:
     """And the headers that were asked for."""
     reply = gateway(

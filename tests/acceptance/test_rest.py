@@ -243,6 +243,21 @@ def test_request_without_body_is_refused(
     assert call(method, path).refusal == refusal
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/queues"), ("GET", "/v1/queues/a/pop")])
+def test_call_of_another_sites_page_is_refused(
+    shared_q: RunningQ, method: str, path: str, site: str
+) -> None:
+    """Browsers send some for any page that somebody looks at; a page's own calls are served."""
+    body = b"{}" if method == "POST" else None
+
+    refused = rest(shared_q.address, method, path, body, {"sec-fetch-site": site})
+    assert refused.status == 403
+    assert "another site" in refused.json["message"]
+    own = rest(shared_q.address, method, path, body, {"sec-fetch-site": "same-origin"})
+    assert own.status != 403
+
+
 def test_error_has_details(call: Call) -> None:
     """Details are those of gRPC, as JSON."""
     details = call("GET", "/v1/queues/bogus").json["details"]

@@ -202,6 +202,18 @@ def test_token_is_asked_for_and_sent(asking_q: tuple[RunningQ, str], browser: Br
         assert not watched.complaints
 
 
+def test_page_of_another_site_cannot_call(open_window: Open, scene: Scene) -> None:
+    """Not even blindly, as a page may that somebody looks at by chance."""
+    scene.queue("private")
+    scene.add("private", "kept")
+    purge = f"http://{scene.address}/v1/queues/private/messages:purge"
+    with open_window() as watched:
+        blindly = "url => fetch(url, {method: 'POST', mode: 'no-cors', body: '{}'})"
+        watched.page.evaluate(f"url => ({blindly})(url).then(() => null)", purge)
+
+    assert scene.call("GET", "/v1/queues/private/stats")["queues"][0]["ready"] == "1"
+
+
 def test_console_says_that_q_is_away(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

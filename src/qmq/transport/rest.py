@@ -25,6 +25,9 @@ from qmq.wire import q_pb2
 #: Where a request goes whose body is larger than it may be; the limit in bytes follows.
 TOO_LARGE_PATH: Final = "/body-larger-than/"
 
+#: Where a call goes that a page of another site has made; see strict.lua.
+FOREIGN_PATH: Final = "/from-another-site"
+
 #: The paths that end with a slash: the console, and the reference of the API.
 DIRECTORIES: Final = ("/console/", "/docs/")
 
@@ -127,6 +130,9 @@ async def answer_unmatched(scope: Scope, send: Send) -> None:
     if (limit := path.removeprefix(TOO_LARGE_PATH)) != path and limit.isdecimal():
         status, code = 413, Code.RESOURCE_EXHAUSTED
         message = too_large(int(limit))
+    elif path == FOREIGN_PATH:
+        status, code = 403, Code.PERMISSION_DENIED
+        message = "a page of another site may not call q; qrest serves such pages"
     elif method == "POST" and _GRPC_PATH.fullmatch(path):
         status, code = 415, Code.INVALID_ARGUMENT
         message = "a gRPC call has the content-type application/grpc; REST is under /v1/queues"

@@ -232,7 +232,7 @@ def gateway_bootstrap(  # noqa: PLR0913 - As above.
         [
             filters.vary_by_origin(),
             filters.cors(),
-            *_api_filters(process),
+            *_api_filters(process, for_every_site=True),
             *map(filters.unless_grpc, _application(app, process)),
             filters.router(),
         ],
@@ -314,15 +314,15 @@ def _application(app: str, process: Process) -> list[JsonObject]:
 
 def _before_application(process: Process) -> list[JsonObject]:
     """Build the filters that a request to q passes before the application gets it."""
-    return [*_api_filters(process), filters.text_paths()]
+    return [*_api_filters(process, for_every_site=False), filters.text_paths()]
 
 
-def _api_filters(process: Process) -> list[JsonObject]:
+def _api_filters(process: Process, *, for_every_site: bool) -> list[JsonObject]:
     """Build the filters that make gRPC of gRPC-Web and REST."""
     body_bytes_max = json_request_bytes_max(process.message_bytes_max)
     return [
         filters.grpc_web(),
-        filters.strict_rest(body_bytes_max),
+        filters.strict_rest(body_bytes_max, for_every_site=for_every_site),
         filters.transcoder(
             request_body_bytes_max=body_bytes_max, response_body_bytes_max=_JSON_REPLY_BYTES_MAX
         ),

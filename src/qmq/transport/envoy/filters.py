@@ -54,14 +54,15 @@ def router() -> JsonObject:
     return _filter("envoy.filters.http.router", "router.v3.Router", suppress_envoy_headers=True)
 
 
-def strict_rest(body_bytes_max: int) -> JsonObject:
+def strict_rest(body_bytes_max: int, *, for_every_site: bool) -> JsonObject:
     """Build the filter that refuses REST requests the transcoder would bend; see strict.lua."""
+    source = strict_lua(ROUTES, body_bytes_max, for_every_site=for_every_site)
     # gRPC calls are the hot path: they do not even enter the filter.
     return unless_grpc(
         _filter(
             "envoy.filters.http.lua",
             "lua.v3.Lua",
-            default_source_code={"inline_string": strict_lua(ROUTES, body_bytes_max)},
+            default_source_code={"inline_string": source},
         )
     )
 

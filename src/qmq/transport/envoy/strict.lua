@@ -6,7 +6,8 @@
 -- of the body or "", set of the names that the path binds, set of those that the query may
 -- give more than once}; MESSAGES, by type: the type of each field by its name, "" for what
 -- has no fields of its own; DIRECTORIES, the set of paths that may end with a slash;
--- BODY_BYTES_MAX; and TOO_LARGE_PATH, where requests with larger bodies go.
+-- BODY_BYTES_MAX; TOO_LARGE_PATH, where requests with larger bodies go; FOR_EVERY_SITE, and
+-- FOREIGN_PATH, where calls of other sites' pages go otherwise.
 
 local DEPTH_MAX = 32
 
@@ -163,6 +164,14 @@ local function query_problem(query, route)
   return nil
 end
 
+-- Tells whether a page of another site makes a call. Browsers send some calls for any page that
+-- somebody looks at, and q on this machine knows nobody: it would do what they say. Programs do
+-- not send this header, and no page can leave it out or make it up.
+local function is_foreign(headers)
+  local site = headers:get("sec-fetch-site")
+  return site == "cross-site" or site == "same-site"
+end
+
 function envoy_on_request(request)
   local headers = request:headers()
   local full_path = headers:get(":path")
@@ -173,6 +182,11 @@ function envoy_on_request(request)
     return
   end
   local route = route_of(headers:get(":method"), path)
+  if route and not FOR_EVERY_SITE and is_foreign(headers) then
+    -- The application refuses it, after the whole of its body has come.
+    headers:replace(":path", FOREIGN_PATH)
+    return
+  end
   problem = query_problem(query, route)
   if problem then
     request:respond({[":status"] = "400"}, problem)

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from qmq.transport.rest import DIRECTORIES, TOO_LARGE_PATH, Route
+from qmq.transport.rest import DIRECTORIES, FOREIGN_PATH, TOO_LARGE_PATH, Route
 
 #: What has no fields of its own to check: scalars, and types with a JSON of their own.
 _NO_FIELDS = ""
@@ -16,8 +16,13 @@ _NO_BODY = ""
 _WELL_KNOWN = "google.protobuf."
 
 
-def strict_lua(routes: tuple[Route, ...], body_bytes_max: int) -> str:
-    """Return the Lua source of the filter for the given REST routes."""
+def strict_lua(
+    routes: tuple[Route, ...], body_bytes_max: int, *, for_every_site: bool = True
+) -> str:
+    """Return the Lua source of the filter for the given REST routes.
+
+    Unless it is `for_every_site`, calls are refused that a page of another site makes.
+    """
     messages: dict[str, dict[str, str]] = {}
     for route in routes:
         if route.body_type:
@@ -32,6 +37,8 @@ def strict_lua(routes: tuple[Route, ...], body_bytes_max: int) -> str:
         ),
         "DIRECTORIES": _set(DIRECTORIES),
         "BODY_BYTES_MAX": str(body_bytes_max),
+        "FOR_EVERY_SITE": str(for_every_site).lower(),
+        "FOREIGN_PATH": _quote(FOREIGN_PATH),
         "TOO_LARGE_PATH": _quote(f"{TOO_LARGE_PATH}{body_bytes_max}"),
     }
     head = "".join(f"local {name} = {value}\n" for name, value in constants.items())
