@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.console.node import PACKAGES, ROOT
 
@@ -16,8 +16,9 @@ PICTURES: Final = ROOT / "build" / "screenshots"
 #: Debian's package chromium-headless-shell.
 CHROMIUM: Final = Path("/usr/bin/chromium-headless-shell")
 
-#: Seconds that a page may take, beside whatever else the machine does.
-PATIENCE_MS: Final = 20_000.0
+#: Milliseconds that a page may take, beside whatever else the machine does.
+PATIENCE_MS: Final = 40_000.0
+expect.set_options(timeout=PATIENCE_MS)
 
 WIDE: Final = 1280
 NARROW: Final = 360

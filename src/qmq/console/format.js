@@ -1,6 +1,7 @@
 // Values as people read them.
 
 const SHORT_FROM = 1_000_000;
+/** @type {[number, string][]} */
 const SHORT_UNITS = [[1e12, "T"], [1e9, "B"], [1e6, "M"]];
 
 const UNITS_S = { d: 86400, h: 3600, m: 60, min: 60, s: 1, ms: 0.001 };

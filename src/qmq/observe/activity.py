@@ -27,14 +27,19 @@ class Activity(NamedTuple):
 class ActivityCollector(Collector):
     """How much there is to do, when that is asked for."""
 
-    def __init__(self, activity: Callable[[], Activity], version: str) -> None:
-        """Ask `activity` for that; `version` is that of q."""
+    def __init__(self, activity: Callable[[], Activity]) -> None:
+        """Ask `activity` for that."""
         self._activity = activity
-        self._version = version
+        self._version = ""
 
     def collect(self) -> Iterable[Metric]:
         """Return all of it."""
         activity = self._activity()
+        if not self._version:
+            # Imported late: it takes time, which a start has not.
+            from importlib.metadata import version  # noqa: PLC0415
+
+            self._version = version("qmq")
         yield InfoMetricFamily("q", "Which q this is.", value={"version": self._version})
         yield GaugeMetricFamily(
             "q_calls_active",

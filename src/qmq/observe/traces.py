@@ -10,7 +10,6 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
-from importlib.metadata import version
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
@@ -93,7 +92,9 @@ class Traces:
             sample: which part of the calls is traced whose callers do not say, 0 to 1.
             code_of: returns the gRPC status code of an error.
         """
-        from opentelemetry import trace  # noqa: PLC0415 - It takes time, and few need it.
+        from importlib.metadata import version  # noqa: PLC0415 - It takes time, and few need it.
+
+        from opentelemetry import trace  # noqa: PLC0415
         from opentelemetry.context import Context  # noqa: PLC0415
         from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
 
@@ -302,7 +303,9 @@ def provider_to(url: str) -> "TracerProvider":
         url: of the collector's gRPC port, such as http://localhost:4317; BY_ENVIRONMENT for
             what OTEL_EXPORTER_OTLP_ENDPOINT says.
     """
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - As above.
+    from importlib.metadata import version  # noqa: PLC0415 - As above.
+
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
     )
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415

@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +88,7 @@ class Server:
         self._watching: asyncio.Future[None] | None = None
         self._registry = self._process.registry
         self._registry.register(self._process.calls)
-        self._registry.register(ActivityCollector(self._activity, version("qmq")))
+        self._registry.register(ActivityCollector(self._activity))
         if self._process.access:
             self._registry.register(AccessCollector(self._process.access.figures))
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -5,10 +5,10 @@ costs to ask whether it may do what it asks for.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from weakref import WeakSet
 
 from qmq.access.granted import Granted
@@ -173,6 +173,8 @@ class Guard:
         self._known: dict[bytes, dict[bytes, KnownCaller]] = {
             name: {} for name in (AUTHORIZATION, CERTIFICATE, JWT)
         }
+        #: Those of tokens, at hand.
+        self._known_tokens = self._known[AUTHORIZATION]
         #: Those, and others who have calls under way.
         self._callers: WeakSet[KnownCaller] = WeakSet()
 
@@ -187,14 +189,13 @@ class Guard:
         Raises:
             Unauthenticated: nobody knows.
         """
-        name = AUTHORIZATION
-        if self._takes_jwts or AUTHORIZATION not in headers:
+        name, known = AUTHORIZATION, self._known_tokens
+        value = headers.get(AUTHORIZATION)
+        if value is None or self._takes_jwts:
             proof = proof_of(headers, takes_jwts=self._takes_jwts)
             if proof is None:
                 raise Unauthenticated("no token")
-            name = proof
-        value = headers[name]
-        known = self._known[name]
+            name, known, value = proof, self._known[proof], headers[proof]
         caller = known.get(value)
         if caller is None:
             caller = self._prove(name, value)
@@ -330,7 +331,7 @@ class GuardedApp(GrpcApp):
             unary: methods of one request and one reply that are served to anybody, by path.
             streams: the same that are streams.
             guard: finds out who calls, and what that one is served.
-            guarded: the methods that are served so only, by path; none of the others.
+            guarded: the methods that are served so only, by path.
             noted: those of them in which `CALL` is to be known.
             request_bytes_max: as in `GrpcApp`.
             fallback: likewise.
@@ -345,35 +346,47 @@ class GuardedApp(GrpcApp):
             bounds=bounds,
         )
         self.guard = guard
-        self._guarded = frozenset(guarded)
-        self._noted = frozenset(noted)
+        #: The methods that are only served so, by path, and whether `CALL` is to be known in them.
+        self._guarded = dict.fromkeys(guarded, False) | dict.fromkeys(noted, True)
 
-    async def __call__(
+    def __call__(
         self, scope: Scope, receive: Receive, send: Send, caller: Caller | None = None
-    ) -> None:
-        """Serve one request."""
-        path = scope["path"]
+    ) -> Coroutine[Any, Any, None]:
+        """Serve one request; what is returned does it when it is awaited.
+
+        There is no coroutine around that of the base: each step of a call would go through it.
+        """
+        is_noted = self._guarded.get(scope["path"])
         headers = dict(scope["headers"])
-        if path not in self._guarded or not headers.get(b"content-type", b"").startswith(
+        if is_noted is None or not headers.get(b"content-type", b"").startswith(
             b"application/grpc"
         ):
-            await super().__call__(scope, receive, send, caller)
-            return
+            return super().__call__(scope, receive, send, caller)
         try:
             found = self.guard.find(headers)
-            use = found.use
-            if use is not None:
-                use.begin(connection(scope))
         except QError as error:
-            self.guard.note_refusal(scope, error)
-            await send_end(send, refusal_headers(error))
-            return
-        if path in self._noted:
+            return self._refuse(scope, send, error)
+        if is_noted:
             CALL.set((scope, found))
-        if use is None:
-            await super().__call__(scope, receive, send, found)
+        if found.use is not None:
+            return self._serve_within(found.use, scope, receive, send, found)
+        return super().__call__(scope, receive, send, found)
+
+    async def _refuse(self, scope: Scope, send: Send, error: QError) -> None:
+        self.guard.note_refusal(scope, error)
+        await send_end(send, refusal_headers(error))
+
+    async def _serve_within(
+        self, use: Use, scope: Scope, receive: Receive, send: Send, caller: KnownCaller
+    ) -> None:
+        """Serve a request of one who may not have any number in hand."""
+        client = connection(scope)
+        try:
+            use.begin(client)
+        except QError as error:
+            await self._refuse(scope, send, error)
             return
         try:
-            await super().__call__(scope, receive, send, found)
+            await super().__call__(scope, receive, send, caller)
         finally:
-            use.end(connection(scope))
+            use.end(client)
