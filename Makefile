@@ -1,6 +1,6 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-monitoring packages lint fmt bench peers bench-compare bench-report
+.PHONY: help setup run test test-pages test-monitoring packages browser lint fmt bench peers bench-compare bench-report
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
@@ -12,9 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# Debian packages that tests and benchmarks need; h2load is in nghttp2-client. Chromium's shell is
-# what a browser is without its window.
-TEST_PACKAGES := nghttp2-client curl postgresql-15 chromium-headless-shell systemd
+# Debian packages that tests and benchmarks need; h2load is in nghttp2-client.
+TEST_PACKAGES := nghttp2-client curl postgresql-15 systemd
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,18 +32,27 @@ run: setup ## Run q with its data in ./data; more flags: make run ARGS="--debug"
 # it: every process, and every program that a test starts, would compile all that it imports.
 WORKERS := 4
 
+# What needs a browser or a Prometheus, or takes long, has targets of its own, which CI runs as well.
+APART := tests/console tests/monitoring tests/site
+
 test: setup packages lint ## Pass every check; tests of one file: make test ARGS=tests/test_tidy.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
-		$(or $(ARGS),--numprocesses=$(WORKERS) --dist=worksteal)
+		$(or $(ARGS),--numprocesses=$(WORKERS) --dist=worksteal $(APART:%=--ignore=%))
 
 packages: setup
 	@scripts/debian-packages $(TEST_PACKAGES)
+
+# Chromium's shell is what a browser is without its window.
+browser: packages
+	@scripts/debian-packages chromium-headless-shell
 	@scripts/node-packages
 
-# Apart from `make test`: Debian's Prometheus takes a hundred megabytes, and starts a server.
+test-pages: browser ## Use the console and the API's reference in a browser, and make the site
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses=2 --dist=loadscope tests/console tests/site
+
 test-monitoring: setup ## Check dashboard and alerts with a real Prometheus
 	@scripts/debian-packages prometheus
-	Q_TEST_MONITORING=true $(BIN)/pytest tests/acceptance/test_monitoring.py
+	$(BIN)/pytest tests/monitoring
 
 lint: setup ## Check style, types, imports between rooms, generated files
 	$(BIN)/ruff check
@@ -190,7 +198,7 @@ PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header
 LOCK := $(PINS) pyproject.toml
 
-pictures: setup packages ## Take README's pictures of the console anew
+pictures: browser ## Take README's pictures of the console anew
 	$(BIN)/python -m tests.console.pictures docs/pictures
 
 vendor: setup ## Copy what the console has of npm, from requirements/node/package-lock.json

@@ -1,5 +1,6 @@
 """Fixtures of the tests that look at q with a browser."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -9,9 +10,20 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.acceptance.running import RunningQ
 from tests.console.browser import CHROMIUM, Watched, window
+from tests.console.node import PACKAGES
 from tests.console.scene import Scene
 
 Open = Callable[..., AbstractContextManager[Watched]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    """Skip where there is no browser or no package of npm, but in CI."""
+    if not (CHROMIUM.exists() and PACKAGES.exists()):
+        missing = "a browser and packages of npm are needed: make test-pages installs them"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
 
 
 @pytest.fixture
