@@ -1,6 +1,7 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-monitoring packages browser lint fmt bench peers bench-compare bench-report
+.PHONY: help setup run test test-apart test-pages test-packages test-monitoring packages browser lint fmt
+.PHONY: bench peers bench-compare bench-report
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
@@ -32,12 +33,15 @@ run: setup ## Run q with its data in ./data; more flags: make run ARGS="--debug"
 # it: every process, and every program that a test starts, would compile all that it imports.
 WORKERS := 4
 
-# What needs a browser or a Prometheus, or takes long, has targets of its own, which CI runs as well.
-APART := tests/console tests/monitoring tests/site
+# What needs a browser or a Prometheus, or few changes can break, has targets of its own, which CI runs
+# as well.
+APART := tests/console tests/monitoring tests/packages tests/site
 
-test: setup packages lint ## Pass every check; tests of one file: make test ARGS=tests/test_tidy.py
+test: setup packages lint ## Lint and test; tests of one file: make test ARGS=tests/test_tidy.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
 		$(or $(ARGS),--numprocesses=$(WORKERS) --dist=worksteal $(APART:%=--ignore=%))
+
+test-apart: test-pages test-packages test-monitoring ## Pass those checks that `make test` leaves out
 
 packages: setup
 	@scripts/debian-packages $(TEST_PACKAGES)
@@ -49,6 +53,9 @@ browser: packages
 
 test-pages: browser ## Use the console and the API's reference in a browser, and make the site
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses=2 --dist=loadscope tests/console tests/site
+
+test-packages: packages ## Install the wheel and the source distribution in empty environments, and use them
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/packages
 
 test-monitoring: setup ## Check dashboard and alerts with a real Prometheus
 	@scripts/debian-packages prometheus

@@ -15,7 +15,7 @@ from tests.store.clusters import Clusters, emptied
 
 #: Of each test that Hypothesis draws for: others each time, so that they add up over the runs.
 #: A longer search: Q_TEST_EXAMPLES=5000 make test ARGS=tests/model
-_EXAMPLES: Final = int(os.environ.get("Q_TEST_EXAMPLES", "40"))
+_EXAMPLES: Final = int(os.environ.get("Q_TEST_EXAMPLES", "25"))
 
 # On a machine that does other work too, one example may take long for no fault of ours.
 settings.register_profile("q", deadline=None, max_examples=_EXAMPLES)

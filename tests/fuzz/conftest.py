@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from tests.acceptance.running import RunningQ
 
 #: Examples of each test; a longer search: FUZZ_EXAMPLES=20000 make test ARGS=tests/fuzz
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 
 settings.register_profile(
     "fuzz",
