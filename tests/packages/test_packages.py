@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("dist")
     uv("build", "--no-build-isolation", f"--python={sys.executable}", f"--out-dir={directory}")
     return directory
+
+
+@pytest.fixture
+def serving_q(tmp_path: Path) -> Iterator[RunningQ]:
+    """A q that serves."""
+    q = RunningQ(tmp_path)
+    q.start()
+    yield q
+    q.stop()
 
 
 class Installed:
@@ -84,13 +94,13 @@ def test_packages_hold_what_is_needed_and_no_more(built: Path) -> None:
 
 
 def test_the_client_and_qcli_are_installed_alone(
-    tmp_path: Path, built: Path, shared_q: RunningQ
+    tmp_path: Path, built: Path, serving_q: RunningQ
 ) -> None:
     """Without the server, or what that needs; they talk to one."""
     installed = Installed(tmp_path / "cli", built, "cli")
     use = f"""
 import qmq
-with qmq.Client({shared_q.address!r}) as client:
+with qmq.Client({serving_q.address!r}) as client:
     queue = client.new_queue()
     queue.add("from a wheel")
     print(queue.pop().text)
@@ -98,7 +108,7 @@ with qmq.Client({shared_q.address!r}) as client:
 """
 
     client = installed.run("python", "-c", use)
-    qcli = installed.run("qcli", "--server", shared_q.address, "list")
+    qcli = installed.run("qcli", "--server", serving_q.address, "list")
     q = installed.run("q", "--data=none")
 
     assert (client.stdout, client.stderr) == ("from a wheel\n", "")
