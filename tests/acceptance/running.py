@@ -1,12 +1,16 @@
 """The real programs, started as a user starts them."""
 
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 #: Seconds that q may take, beside whatever else the machine does: no test is about them.
@@ -36,16 +40,31 @@ def environment(**variables: str) -> dict[str, str]:
     return {**clean, "XDG_CONFIG_HOME": "/nonexistent", **variables}
 
 
+def _ports() -> Iterator[int]:
+    """Go round the ports of this process, beginning anywhere.
+
+    They are below those that systems give to whoever asks for any, a client that connects among
+    them; and of the processes that share the tests, each has a thousand of its own.
+    """
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw19").removeprefix("gw")
+    first = 12_000 + int(number) % 20 * 1_000
+    begin = random.randrange(1_000)
+    return cycle(first + (begin + at) % 1_000 for at in range(1_000))
+
+
+_PORTS = _ports()
+
+
 def free_ports(count: int) -> list[int]:
     """TCP ports of 127.0.0.1 that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    found: list[int] = []
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def cpu_s(pid: int) -> float:
