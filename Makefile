@@ -1,6 +1,6 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-apart test-pages test-packages test-monitoring packages browser lint fmt
+.PHONY: help setup run test test-again test-apart test-pages test-packages test-monitoring packages browser lint fmt
 .PHONY: bench peers bench-compare bench-report
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
@@ -40,6 +40,11 @@ APART := tests/console tests/monitoring tests/packages tests/site
 test: setup packages lint ## Lint and test; tests of one file: make test ARGS=tests/test_tidy.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
 		$(or $(ARGS),--numprocesses=$(WORKERS) --dist=worksteal $(APART:%=--ignore=%))
+
+# What fails beside others, on a machine with other work, and passes by itself is told apart from
+# what is broken. If nothing has failed, there is nothing to run, and that is a failure too.
+test-again: setup ## Run what failed the last time once more, one by one
+	$(BIN)/pytest --last-failed --last-failed-no-failures=none
 
 test-apart: test-pages test-packages test-monitoring ## Pass those checks that `make test` leaves out
 

@@ -166,10 +166,11 @@ def test_dead_letters_go_elsewhere(qcli: Qcli, queue: str, dead: str) -> None:
 
 def test_a_redrive_is_stopped(shared_q: RunningQ, qcli: Qcli, queue: str, dead: str) -> None:
     """Ctrl-C ends looking at it, and not the redrive."""
-    bury(qcli, queue, ["1", "2", "3"])
+    bury(qcli, queue, ["1", "2", "3", "4"])
     slow = ["--rate", "0.5", "--follow"]
     with running_qcli(shared_q.address, "redrive", "start", dead, *slow) as running:
-        until(lambda: stats(qcli, queue)["ready"])
+        # The second one is moved two seconds after the first: by then it is looked at.
+        until(lambda: stats(qcli, queue)["ready"] > 1)
         status, said = running.end(signal.SIGINT)
 
     found = re.fullmatch(r"qcli: the redrive goes on; to stop it: qcli redrive stop (\S+)\n", said)
@@ -183,7 +184,7 @@ def test_a_redrive_is_stopped(shared_q: RunningQ, qcli: Qcli, queue: str, dead: 
         "STOPPED",
         "STOPPED",
     ]
-    assert stats(qcli, dead)["ready"] + stats(qcli, queue)["ready"] == 3
+    assert stats(qcli, dead)["ready"] + stats(qcli, queue)["ready"] == 4
 
 
 def test_a_person_sees_how_far_a_redrive_is(

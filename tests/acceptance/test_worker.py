@@ -18,7 +18,7 @@ PATIENCE_S = 80.0
 PATIENT = qmq.Retry(duration=PATIENCE_S)
 
 #: Seconds that leases last: longer than a restart takes, as a rule.
-LEASE_S = 4.0
+LEASE_S = 10.0
 
 
 class Work:
