@@ -41,19 +41,17 @@ from qmq.server.serving import (
 )
 from qmq.server.shards import SHARD_SERVICE, Opening, TermShards
 from qmq.store.local.memory import MemoryStore
-from qmq.store.postgres.connecting import Connector, close
+from qmq.store.postgres.connecting import Connector
 from qmq.store.postgres.dsn import FIRST
 from qmq.store.postgres.leadership import (
-    SCHEMA_S,
     LeaderTerm,
     Setting,
     Sight,
     Watch,
-    ask,
     campaign,
 )
 from qmq.store.postgres.migrating import make_ready
-from qmq.store.postgres.shards import check_first, check_further, enlisted
+from qmq.store.postgres.shards import check_first, enlisted, make_further_ready
 from qmq.transport.following import Following
 from qmq.transport.grpc import GrpcApp
 from qmq.values import Store
@@ -237,14 +235,8 @@ class Cluster:
         Raises:
             ConfigError: it is another one, or of another version.
         """
-        setting = self._further[name]
         with suppress(DatabaseAway):
-            connection = await setting.connect()
-            try:
-                await ask(connection, setting.make_ready(connection), seconds=SCHEMA_S)
-                await ask(connection, check_further(connection, name))
-            finally:
-                await close(connection)
+            await make_further_ready(name, self._further[name])
 
     async def _lead(self, term: LeaderTerm) -> None:
         """Read everything, and serve until the term has ended.

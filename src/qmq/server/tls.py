@@ -63,15 +63,8 @@ class Tls:
     def of(cls, config: Config, runtime: Path) -> Self:
         """Return that of a q."""
         secrets = Secrets(runtime / _DIRECTORY)
-        server = client = None
-        if config.tls_cert and config.tls_key:
-            server = ServerTls(
-                cert=config.tls_cert.absolute(),
-                key=config.tls_key.absolute(),
-                client_ca=config.tls_client_ca and config.tls_client_ca.absolute(),
-                requires_client_cert=config.tls_client_cert == "required",
-                secrets=secrets,
-            )
+        server = _server_tls(config, secrets, is_required=config.tls_client_cert == "required")
+        client = None
         if config.tls_peer_ca:
             client = ClientTls(ca=config.tls_peer_ca.absolute(), secrets=secrets)
         options = {"server_ca": "--tls-peer-ca"}
@@ -85,14 +78,8 @@ class Tls:
             ConfigError: there is nothing to know its server by.
         """
         secrets = Secrets(runtime / _DIRECTORY)
-        server = client = None
-        if config.tls_cert and config.tls_key:
-            server = ServerTls(
-                cert=config.tls_cert.absolute(),
-                key=config.tls_key.absolute(),
-                client_ca=config.tls_client_ca and config.tls_client_ca.absolute(),
-                secrets=secrets,
-            )
+        server = _server_tls(config, secrets, is_required=True)
+        client = None
         if config.server.is_tls:
             client = ClientTls(
                 ca=config.ca.absolute() if config.ca else system_ca("--ca"),
@@ -102,6 +89,21 @@ class Tls:
             )
         options = {"server_ca": "--ca", "client": "--cert", "client_key": "--key"}
         return cls(secrets=secrets, server=server, client=client, options=options)
+
+
+def _server_tls(
+    config: Config | GatewayConfig, secrets: Secrets, *, is_required: bool
+) -> ServerTls | None:
+    """Return what the ports of a process speak TLS with, if they do."""
+    if not (config.tls_cert and config.tls_key):
+        return None
+    return ServerTls(
+        cert=config.tls_cert.absolute(),
+        key=config.tls_key.absolute(),
+        client_ca=config.tls_client_ca and config.tls_client_ca.absolute(),
+        requires_client_cert=is_required,
+        secrets=secrets,
+    )
 
 
 def check_name(config: Config) -> None:

@@ -134,15 +134,25 @@ async def enlisted(connect: Connect, term: Term, settings: Mapping[str, Setting]
         await close(connection)
 
 
+async def make_further_ready(name: str, setting: Setting) -> None:
+    """Have a further database hold what q needs, and see that it is the one of that name.
+
+    Raises:
+        ConfigError: it is another one, or of another version.
+        DatabaseAway: it does not answer.
+    """
+    connection = await setting.connect()
+    try:
+        await ask(connection, setting.make_ready(connection), seconds=SCHEMA_S)
+        await ask(connection, check_further(connection, name))
+    finally:
+        await close(connection)
+
+
 async def _is_new(name: str, setting: Setting) -> bool:
     """Whether a database answers, and may become a further one of a cluster."""
     try:
-        connection = await setting.connect()
-        try:
-            await ask(connection, setting.make_ready(connection), seconds=SCHEMA_S)
-            await ask(connection, check_further(connection, name))
-        finally:
-            await close(connection)
+        await make_further_ready(name, setting)
     except (ConfigError, DatabaseAway) as error:
         setting.on_notice(f"it is not of the cluster yet, and takes no queues: {error.message}")
         return False
