@@ -110,15 +110,8 @@ class Broker:
             footprint=footprint or Footprint(),
         )
         self.catalog = self._queues.catalog
-        self._messages = Messages(self._queues)
-        # The commands that nearly all calls are about, at hand.
-        self.add = self._messages.add
-        self.add_with = self._messages.add_with
-        self.add_batch = self._messages.add_batch
-        self.add_batch_with = self._messages.add_batch_with
-        self.pop = self._messages.pop
-        self.pop_batch = self._messages.pop_batch
-        self.peek = self._messages.peek
+        self._rates = RateSampler(self.catalog, timer)
+        self._take_at_hand(Messages(self._queues), Overview(self._queues, self._rates))
         #: Commands about messages on lease.
         self.leasing = Leasing(self._queues)
         #: Commands on the queues that a selector matches.
@@ -131,13 +124,22 @@ class Broker:
         self.grouping = Grouping(self._queues)
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
-        self._rates = RateSampler(self.catalog, timer)
-        overview = Overview(self._queues, self._rates)
-        # Commands that describe queues and count what they hold.
+        self._last_queue_number = last_queue_number
+
+    def _take_at_hand(self, messages: Messages, overview: Overview) -> None:
+        """Let commands be the broker's own that have a room of their own."""
+        # Those that nearly all calls are about.
+        self.add = messages.add
+        self.add_with = messages.add_with
+        self.add_batch = messages.add_batch
+        self.add_batch_with = messages.add_batch_with
+        self.pop = messages.pop
+        self.pop_batch = messages.pop_batch
+        self.peek = messages.peek
+        # Those that describe queues and count what they hold.
         self.get_queue = overview.get_queue
         self.list_queues = overview.list_queues
         self.stats = overview.stats
-        self._last_queue_number = last_queue_number
 
     def start(self) -> None:
         """Let time pass for the queues that the stores held already.
