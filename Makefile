@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-again test-apart test-pages test-packages test-monitoring test-howtos packages browser lint fmt
 .PHONY: bench peers bench-compare bench-report
-.PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
+.PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-scaling bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer pictures vendor lock lock-check dist sbom audit
@@ -120,6 +120,9 @@ bench-leases: setup ## Measure Lease and Ack in batches, at depth, and memory a 
 bench-cluster: setup cluster-packages ## Measure a cluster over PostgreSQL beside the same SQL without q
 	PYTHONPATH=. $(BIN)/python bench/in_cluster.py $(ARGS)
 
+bench-scaling: setup cluster-packages ## Measure 1 to 3 q over 1 and 2 databases; the tables of docs/scaling.md: ARGS=--write
+	PYTHONPATH=. $(BIN)/python bench/scaling.py $(ARGS)
+
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)
 
@@ -135,7 +138,7 @@ bench-tls: setup packages ## Measure q with TLS and tokens and without, by turns
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)
 
-ROUNDS := 500
+soak-kills: ROUNDS := 500
 
 soak-kills: setup ## Kill q ROUNDS=500 times under load; nothing is lost, doubled or made up; draws how long starts take
 	PYTHONPATH=. $(BIN)/python soak/kills.py --rounds $(ROUNDS) $(ARGS)
@@ -156,10 +159,11 @@ MINUTES := 30
 soak-mixed: setup ## Mix all kinds of calls for MINUTES=30: memory and open files must stay flat, see the plot
 	$(BIN)/python soak/mixed.py --minutes $(MINUTES) $(ARGS)
 
-ROUNDS := 20
+soak-cluster: ROUNDS := 20
+SHARDS := 1
 
-soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost
-	PYTHONPATH=. $(BIN)/python soak/cluster_faults.py --rounds $(ROUNDS) $(ARGS)
+soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost; SHARDS=2
+	PYTHONPATH=. $(BIN)/python soak/$(if $(filter 1,$(SHARDS)),cluster,shard)_faults.py --rounds $(ROUNDS) $(ARGS)
 
 trace-demo: setup ## Follow a message by OpenTelemetry from add to ack, and draw its spans: docs/plots/trace.svg
 	@PYTHONPATH=. $(BIN)/python soak/trace_demo.py
