@@ -74,6 +74,10 @@ METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "ListSchedules": ({"queue_id": "x"}, "browse"),
     "DeleteSchedule": ({"queue_id": "x", "name": "s"}, "manage"),
     "Stats": ({"queue_id": "x"}, "browse"),
+    "GetIdentity": ({"queue_id": "x"}, ""),
+    "ListIdentities": ({}, "admin"),
+    "MakeToken": ({"identity": "one"}, "admin"),
+    "RevokeToken": ({"identity": "one", "token_id": "a"}, "admin"),
 }
 
 #: Those that are about all queues, and show those that the caller may browse.
@@ -163,7 +167,7 @@ def test_no_method_is_forgotten() -> None:
 def needed(name: str) -> list[tuple[str, str]]:
     """Return exactly the grants that a method needs."""
     own, _, target = METHODS[name][1].partition("+")
-    which = "x*" if name == "NewQueue" else "x"
+    which = "*" if own == "admin" else "x*" if name == "NewQueue" else "x"
     return [(which, own), *([("dead", target)] if target else [])]
 
 

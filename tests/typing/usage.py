@@ -211,6 +211,20 @@ async def schedules(client: qmq.AsyncClient, orders: qmq.AsyncQueue[str]) -> Non
     await orders.delete_schedule("daily")
 
 
+async def access(client: qmq.AsyncClient) -> None:
+    """Who calls, who may, and tokens."""
+    caller = await client.identity("orders")
+    assert_type(caller, qmq.Caller)
+    assert_type(caller.may(qmq.Right.PRODUCE), bool)
+    assert_type(caller.expires_at, datetime | None)
+    for identity in await client.identities():
+        assert_type(identity.rights, tuple[qmq.Grant, ...])
+        assert_type([token.used for token in identity.tokens], list[datetime | None])
+    made = await client.make_token("worker", ttl=timedelta(days=90), note="cron")
+    assert_type(made.text, str)
+    await client.revoke_token("worker", made.token.id)
+
+
 async def messages(queue: qmq.AsyncQueue[bytes | str]) -> None:
     """Messages without a codec."""
     added = await queue.add("text", tags=[("k", "v"), qmq.Tag("k", "w")])

@@ -50,6 +50,10 @@ ADDED_METHODS = [
     Method("ListSchedules", "get", "/v1/schedules"),
     Method("DeleteSchedule", "delete", "/v1/queues/{queue_id}/schedules/{name}"),
     Method("Stats", "get", "/v1/stats"),
+    Method("GetIdentity", "get", "/v1/identity"),
+    Method("ListIdentities", "get", "/v1/identities"),
+    Method("MakeToken", "post", "/v1/identities/{identity}/tokens", "*"),
+    Method("RevokeToken", "delete", "/v1/identities/{identity}/tokens/{token_id}"),
 ]
 #: Those that are streams both ways, and have no REST mapping.
 ADDED_STREAMS = ["Consume"]
@@ -397,8 +401,63 @@ ADDED_MESSAGES = {
         "4 leased int64",
     ],
     "proto.ConsumerStats": ["1 consumer string", "2 leased int64"],
+    "proto.GetIdentityRequest": ["1 queue_id string"],
+    "proto.GetIdentityResponse": [
+        "1 asked bool",
+        "2 identity proto.Identity",
+        "3 proof string",
+        "4 expires_at google.protobuf.Timestamp",
+        "5 rights repeated proto.Right.Kind",
+    ],
+    "proto.Right": [],
+    "proto.Identity": [
+        "1 name string",
+        "2 rights repeated proto.Grant",
+        "3 limits proto.IdentityLimits",
+        "4 tokens repeated proto.Token",
+        "5 certificates repeated string",
+        "6 jwts repeated proto.JwtRule",
+    ],
+    "proto.Grant": ["1 queues string", "2 selector string", "3 may repeated proto.Right.Kind"],
+    "proto.IdentityLimits": [
+        "1 calls_per_second int64",
+        "2 calls_max int64",
+        "3 connections_max int64",
+    ],
+    "proto.JwtRule": [
+        "1 issuer string",
+        "2 subject string",
+        "3 claims repeated proto.JwtRule.ClaimsEntry",
+    ],
+    "proto.JwtRule.ClaimsEntry": ["1 key string", "2 value string"],
+    "proto.Token": [
+        "1 id string",
+        "2 created google.protobuf.Timestamp",
+        "3 expires_at google.protobuf.Timestamp",
+        "4 note string",
+        "5 used google.protobuf.Timestamp",
+    ],
+    "proto.ListIdentitiesRequest": [],
+    "proto.ListIdentitiesResponse": ["1 identities repeated proto.Identity"],
+    "proto.MakeTokenRequest": [
+        "1 identity string",
+        "2 ttl google.protobuf.Duration",
+        "3 expires_at google.protobuf.Timestamp",
+        "4 note string",
+    ],
+    "proto.MakeTokenResponse": ["1 text string", "2 token proto.Token"],
+    "proto.RevokeTokenRequest": ["1 identity string", "2 token_id string"],
+    "proto.RevokeTokenResponse": [],
 }
 ADDED_ENUMS = {
+    "proto.Right.Kind": {
+        "UNKNOWN": 0,
+        "PRODUCE": 1,
+        "CONSUME": 2,
+        "BROWSE": 3,
+        "MANAGE": 4,
+        "ADMIN": 5,
+    },
     "proto.Attempt.Outcome": {
         "UNKNOWN": 0,
         "RELEASED": 1,

@@ -2,6 +2,7 @@
 
 import click
 
+from qmq.cli.access_commands import show_identity, token
 from qmq.cli.arguments import complete_command
 from qmq.cli.call import (
     Action,
@@ -188,4 +189,5 @@ qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_me
 qcli.add_section("Groups", group)
 qcli.add_section("Dead letters", redrive)
 qcli.add_section("Schedules", schedule)
+qcli.add_section("Access", show_identity, token)
 qcli.add_section("Itself", show_config, show_help)

@@ -130,6 +130,18 @@ EXAMPLES: Final = {
     "schedule delete": ("qcli schedule delete reports nightly",),
     "schedule pause": ("qcli schedule pause reports nightly",),
     "schedule resume": ("qcli schedule resume reports nightly",),
+    "identity": ("qcli identity", "qcli identity jobs -o jsonl | jq -r '.rights[]'"),
+    "token": (
+        "qcli token list",
+        "qcli token make worker --ttl 90d --note cron > worker.token",
+        "qcli token revoke worker k3f9w7x2ab",
+    ),
+    "token list": ("qcli token list", "qcli token list | jq -r '.tokens[]?.id'"),
+    "token make": (
+        "qcli token make worker --ttl 90d --note cron > worker.token",
+        "qcli token make worker -o json | jq -r .token.id",
+    ),
+    "token revoke": ("qcli token revoke worker k3f9w7x2ab",),
     "stats": ("qcli stats", "qcli stats jobs | jq .ready", "qcli stats -o table"),
     "top": (
         "qcli top",

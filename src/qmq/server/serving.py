@@ -140,7 +140,7 @@ class Serving:
     def _made(self, rights: Rights) -> Methods:
         """Make the methods that callers of some rights are served."""
         process = self._process
-        service = Api(self.broker, rights)
+        service = Api(self.broker, rights, process.access)
         unary = process.calls.watch(service.methods)
         waiting = process.calls.watch(service.waiting_methods)
         if process.config.debug:

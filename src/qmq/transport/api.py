@@ -4,6 +4,7 @@ from typing import Protocol
 
 from qmq.access.granted import EVERYTHING, Rights
 from qmq.engine.broker import Broker
+from qmq.transport.access_service import AccessFile, AccessService
 from qmq.transport.browse_service import BrowseService
 from qmq.transport.consume_service import ConsumeService
 from qmq.transport.group_service import GroupService
@@ -35,7 +36,16 @@ class Part(Protocol):
 class Api:
     """The service Q on top of a broker, for callers of some rights."""
 
-    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+    def __init__(
+        self, broker: Broker, rights: Rights = EVERYTHING, access: AccessFile | None = None
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            broker: what they are about.
+            rights: what the callers may do.
+            access: who may call; None where nobody is asked.
+        """
         parts: tuple[Part, ...] = (
             QueueService(broker, rights),
             MessageService(broker, rights),
@@ -45,6 +55,7 @@ class Api:
             ConsumeService(broker, rights),
             BrowseService(broker, rights),
             GroupService(broker, rights),
+            AccessService(access, rights),
         )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}

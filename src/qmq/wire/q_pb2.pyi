@@ -1184,3 +1184,150 @@ class DeleteScheduleRequest(_message.Message):
 class DeleteScheduleResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class GetIdentityRequest(_message.Message):
+    __slots__ = ("queue_id",)
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    def __init__(self, queue_id: _Optional[str] = ...) -> None: ...
+
+class GetIdentityResponse(_message.Message):
+    __slots__ = ("asked", "identity", "proof", "expires_at", "rights")
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    asked: bool
+    identity: Identity
+    proof: str
+    expires_at: _timestamp_pb2.Timestamp
+    rights: _containers.RepeatedScalarFieldContainer[Right.Kind]
+    def __init__(self, asked: _Optional[bool] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., proof: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rights: _Optional[_Iterable[_Union[Right.Kind, str]]] = ...) -> None: ...
+
+class Right(_message.Message):
+    __slots__ = ()
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Right.Kind]
+        PRODUCE: _ClassVar[Right.Kind]
+        CONSUME: _ClassVar[Right.Kind]
+        BROWSE: _ClassVar[Right.Kind]
+        MANAGE: _ClassVar[Right.Kind]
+        ADMIN: _ClassVar[Right.Kind]
+    UNKNOWN: Right.Kind
+    PRODUCE: Right.Kind
+    CONSUME: Right.Kind
+    BROWSE: Right.Kind
+    MANAGE: Right.Kind
+    ADMIN: Right.Kind
+    def __init__(self) -> None: ...
+
+class Identity(_message.Message):
+    __slots__ = ("name", "rights", "limits", "tokens", "certificates", "jwts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    JWTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    rights: _containers.RepeatedCompositeFieldContainer[Grant]
+    limits: IdentityLimits
+    tokens: _containers.RepeatedCompositeFieldContainer[Token]
+    certificates: _containers.RepeatedScalarFieldContainer[str]
+    jwts: _containers.RepeatedCompositeFieldContainer[JwtRule]
+    def __init__(self, name: _Optional[str] = ..., rights: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ..., limits: _Optional[_Union[IdentityLimits, _Mapping]] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ..., certificates: _Optional[_Iterable[str]] = ..., jwts: _Optional[_Iterable[_Union[JwtRule, _Mapping]]] = ...) -> None: ...
+
+class Grant(_message.Message):
+    __slots__ = ("queues", "selector", "may")
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    MAY_FIELD_NUMBER: _ClassVar[int]
+    queues: str
+    selector: str
+    may: _containers.RepeatedScalarFieldContainer[Right.Kind]
+    def __init__(self, queues: _Optional[str] = ..., selector: _Optional[str] = ..., may: _Optional[_Iterable[_Union[Right.Kind, str]]] = ...) -> None: ...
+
+class IdentityLimits(_message.Message):
+    __slots__ = ("calls_per_second", "calls_max", "connections_max")
+    CALLS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    CALLS_MAX_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_MAX_FIELD_NUMBER: _ClassVar[int]
+    calls_per_second: int
+    calls_max: int
+    connections_max: int
+    def __init__(self, calls_per_second: _Optional[int] = ..., calls_max: _Optional[int] = ..., connections_max: _Optional[int] = ...) -> None: ...
+
+class JwtRule(_message.Message):
+    __slots__ = ("issuer", "subject", "claims")
+    class ClaimsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    subject: str
+    claims: _containers.ScalarMap[str, str]
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., claims: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Token(_message.Message):
+    __slots__ = ("id", "created", "expires_at", "note", "used")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    created: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    note: str
+    used: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ..., used: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListIdentitiesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListIdentitiesResponse(_message.Message):
+    __slots__ = ("identities",)
+    IDENTITIES_FIELD_NUMBER: _ClassVar[int]
+    identities: _containers.RepeatedCompositeFieldContainer[Identity]
+    def __init__(self, identities: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ...) -> None: ...
+
+class MakeTokenRequest(_message.Message):
+    __slots__ = ("identity", "ttl", "expires_at", "note")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    ttl: _duration_pb2.Duration
+    expires_at: _timestamp_pb2.Timestamp
+    note: str
+    def __init__(self, identity: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class MakeTokenResponse(_message.Message):
+    __slots__ = ("text", "token")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    token: Token
+    def __init__(self, text: _Optional[str] = ..., token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
+
+class RevokeTokenRequest(_message.Message):
+    __slots__ = ("identity", "token_id")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    token_id: str
+    def __init__(self, identity: _Optional[str] = ..., token_id: _Optional[str] = ...) -> None: ...
+
+class RevokeTokenResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

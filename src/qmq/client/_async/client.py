@@ -6,6 +6,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 
+from qmq.client._async.access import AsyncAccess
 from qmq.client._async.connection import AsyncConnection
 from qmq.client._async.lease import AsyncLeasedMessage, lease_of
 from qmq.client._async.queue import AsyncQueue
@@ -36,7 +37,7 @@ Adds: TypeAlias = (
 )
 
 
-class AsyncClient:
+class AsyncClient(AsyncAccess):
     """A client of one q.
 
     It connects at the first call, and again after the server was away. Close it with

@@ -7,6 +7,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 
+from qmq.client._sync.access import Access
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.lease import LeasedMessage, lease_of
 from qmq.client._sync.queue import Queue
@@ -35,7 +36,7 @@ StoreName: TypeAlias = Store | Literal["MEMORY", "DISK", "CLUSTER"]
 Adds: TypeAlias = tuple[Queue[Any], Iterable[Any]] | tuple[Queue[Any], Iterable[Any], Tags]
 
 
-class Client:
+class Client(Access):
     """A client of one q.
 
     It connects at the first call, and again after the server was away. Close it with
