@@ -54,6 +54,7 @@ _TAGS: Final = {
         "Messages that come by themselves.",
         "PutSchedule GetSchedule ListSchedules DeleteSchedule",
     ),
+    "Server": ("How the server does.", "GetServer"),
 }
 _TAG_OF: Final = {name: tag for tag, (_, names) in _TAGS.items() for name in names.split()}
 

@@ -100,6 +100,18 @@ if TYPE_CHECKING:
         RedriveState,
     )
     from qmq.client.schedule_values import Missed, Schedule
+    from qmq.client.server_values import (
+        ClusterInfo,
+        CommitStep,
+        CommitTimes,
+        DatabaseInfo,
+        DiskInfo,
+        NodeInfo,
+        ServerInfo,
+        ServerWarning,
+        StandbyInfo,
+        StoreContents,
+    )
     from qmq.client.values import (
         Attempt,
         BrowsedMessage,
@@ -118,8 +130,10 @@ if TYPE_CHECKING:
         NackKind,
         Outcome,
         Overflow,
+        ServerRole,
         Store,
         Tag,
+        WarningLevel,
     )
 
 __all__ = [
@@ -145,17 +159,22 @@ __all__ = [
     "CallsExceeded",
     "Client",
     "ClientUnusable",
+    "ClusterInfo",
     "Codec",
+    "CommitStep",
+    "CommitTimes",
     "ConnectionLost",
     "Consumer",
     "ConsumerStats",
     "DataLoss",
     "DatabaseAway",
+    "DatabaseInfo",
     "DeadLetter",
     "DeadLetterReason",
     "DeadlineExceeded",
     "DedupFull",
     "DiskFull",
+    "DiskInfo",
     "Durability",
     "DurabilityNotReached",
     "Explanation",
@@ -183,6 +202,7 @@ __all__ = [
     "NameTaken",
     "NewMessage",
     "NoDeadLetterQueue",
+    "NodeInfo",
     "NotLeading",
     "NotSent",
     "Outcome",
@@ -217,9 +237,14 @@ __all__ = [
     "Selection",
     "SelectionsFull",
     "ServerBusy",
+    "ServerInfo",
     "ServerNotReached",
+    "ServerRole",
     "ServerShuttingDown",
+    "ServerWarning",
+    "StandbyInfo",
     "Store",
+    "StoreContents",
     "StoreFailed",
     "StoreNotConfigured",
     "StoresDiffer",
@@ -229,6 +254,7 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "UnknownStore",
+    "WarningLevel",
     "Worker",
 ]
 
@@ -326,6 +352,18 @@ _NAMES: Final = {
         "RedriveState",
     },
     "qmq.client.schedule_values": {"Missed", "Schedule"},
+    "qmq.client.server_values": {
+        "ClusterInfo",
+        "CommitStep",
+        "CommitTimes",
+        "DatabaseInfo",
+        "DiskInfo",
+        "NodeInfo",
+        "ServerInfo",
+        "ServerWarning",
+        "StandbyInfo",
+        "StoreContents",
+    },
     "qmq.client.values": {
         "Attempt",
         "BrowsedMessage",
@@ -344,8 +382,10 @@ _NAMES: Final = {
         "NackKind",
         "Outcome",
         "Overflow",
+        "ServerRole",
         "Store",
         "Tag",
+        "WarningLevel",
     },
 }
 

@@ -18,6 +18,8 @@ IMPORT_RATIO_MAX = 2.0
 NAMES = set(
     """
     AccessChanged AccessDenied CallsExceeded QuotaReached Unauthenticated
+    ClusterInfo CommitStep CommitTimes DatabaseInfo DiskInfo NodeInfo ServerInfo ServerRole
+    ServerWarning StandbyInfo StoreContents WarningLevel
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncSelection AsyncWorker Attempt
     BackOff BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer

@@ -74,7 +74,11 @@ METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "ListSchedules": ({"queue_id": "x"}, "browse"),
     "DeleteSchedule": ({"queue_id": "x", "name": "s"}, "manage"),
     "Stats": ({"queue_id": "x"}, "browse"),
+    "GetServer": ({}, "browse"),
 }
+
+#: Those that are about the server as a whole: rights to some queues do not do.
+ABOUT_ALL = ("GetServer",)
 
 #: Those that are about all queues, and show those that the caller may browse.
 LISTING = ("ListQueues", "ListRedrives", "ListSchedules", "Stats")
@@ -163,7 +167,7 @@ def test_no_method_is_forgotten() -> None:
 def needed(name: str) -> list[tuple[str, str]]:
     """Return exactly the grants that a method needs."""
     own, _, target = METHODS[name][1].partition("+")
-    which = "x*" if name == "NewQueue" else "x"
+    which = "*" if name in ABOUT_ALL else "x*" if name == "NewQueue" else "x"
     return [(which, own), *([("dead", target)] if target else [])]
 
 

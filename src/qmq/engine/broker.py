@@ -12,6 +12,7 @@ from qmq.engine.browsing import Browsing
 from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
+from qmq.engine.overseeing import Overseeing
 from qmq.engine.places import Scope
 from qmq.engine.queues import Queues, random_chance
 from qmq.engine.rates import RateSampler
@@ -134,10 +135,10 @@ class Broker:
         self.redriving = Redriving(self._queues, redrives)
         #: Commands about schedules.
         self.scheduling = Scheduling(self._queues, schedules)
-        #: Commands about groups of messages.
+        #: Commands about groups of messages, those that show messages, and how the server does.
         self.grouping = Grouping(self._queues)
-        #: Commands that show messages.
         self.browsing = Browsing(self._queues)
+        self.overseeing = Overseeing(self._queues)
         self._rates = RateSampler(self.catalog, timer)
         self._last_queue_number = last_queue_number
 

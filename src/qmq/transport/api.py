@@ -13,6 +13,7 @@ from qmq.transport.message_service import MessageService
 from qmq.transport.queue_service import QueueService
 from qmq.transport.redrive_service import RedriveService
 from qmq.transport.schedule_service import ScheduleService
+from qmq.transport.server_service import Oversee, ServerService
 from qmq.transport.streams import StreamMethod
 
 
@@ -35,7 +36,16 @@ class Part(Protocol):
 class Api:
     """The service Q on top of a broker, for callers of some rights."""
 
-    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+    def __init__(
+        self, broker: Broker, rights: Rights = EVERYTHING, oversee: Oversee | None = None
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            broker: carries out what is asked for.
+            rights: those of the callers.
+            oversee: tells how the server does; None if nobody knows more than the broker.
+        """
         parts: tuple[Part, ...] = (
             QueueService(broker, rights),
             MessageService(broker, rights),
@@ -45,6 +55,7 @@ class Api:
             ConsumeService(broker, rights),
             BrowseService(broker, rights),
             GroupService(broker, rights),
+            ServerService(oversee or broker.overseeing.condition, rights),
         )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}

@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 import apsw
 
-from qmq.durations import Durations
+from qmq.durations import LongestToo
 from qmq.errors import DataLoss, DiskFull, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
@@ -111,7 +111,7 @@ class Journal:
         self._offered: deque[Batch] = deque(maxlen=1)
         #: Batches that were offered and whose waiters were not told yet, oldest first.
         self._under_way: deque[Batch] = deque()
-        self._commits = Durations()
+        self._commits = LongestToo()
         #: What the connection's `synchronous` is.
         self._synchronous = _FULL
         #: Whether all that was committed is on disk. The writer's while it works.
@@ -181,6 +181,7 @@ class Journal:
             checkpoint_stop_s=checkpointer.writer_seconds,
             rows_left=self._sweeper.count,
             damaged=self._damaged,
+            checkpoint_ns=checkpointer.ended_ns,
             under_way=len(self._under_way),
             pending_bytes=sum(each.bytes for each in (*self._under_way, self._gathering)),
         )
