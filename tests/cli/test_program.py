@@ -21,7 +21,7 @@ SECTIONS = {
     "Queues": [
         *("list", "get", "new", "update", "delete", "tag", "untag", "pause", "resume", "purge"),
     ],
-    "What there is": ["stats", "top", "browse", "explain"],
+    "What there is": ["stats", "top", "browse", "explain", "server"],
     "Dead letters": ["redrive"],
     "Schedules": ["schedule"],
     "Access": ["identity", "token"],

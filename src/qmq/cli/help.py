@@ -148,6 +148,7 @@ EXAMPLES: Final = {
         "qcli top --sort rate --interval 5",
         "qcli top --once --selector team=mail",
     ),
+    "server": ("qcli server", "qcli server -o json | jq -r '.server.warnings[]?.message'"),
     "config": ("qcli config", "qcli --server q.example:10002 config"),
     "help": ("qcli help new", "qcli help redrive start"),
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
 
 from qmq.client._async.access import AsyncAccess
 from qmq.client._async.connection import AsyncConnection
@@ -24,6 +24,9 @@ from qmq.client.values import DurabilityName, Metadata, Tags, durability_level, 
 from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
+
+if TYPE_CHECKING:
+    from qmq.client.server_values import ServerInfo
 
 T = TypeVar("T")
 
@@ -363,6 +366,23 @@ class AsyncClient(AsyncAccess):
     async def schedules(self) -> list[Schedule[bytes | str]]:
         """Return the schedules of all queues, in order of their creation and of their names."""
         return await schedules_of(self._connection, "", AS_IS)
+
+    async def server(self) -> "ServerInfo":
+        """Tell how the server does, and what of it is worth a look.
+
+        In a cluster the q that leads answers, for all of it.
+
+        Raises:
+            AccessDenied: the caller may not browse all queues.
+            Unimplemented: the server is of a version that cannot tell.
+        """
+        # Imported late: to make so many classes takes time, and few programs ask.
+        from qmq.client.server import server_info  # noqa: PLC0415
+
+        reply = await self._connection.ask(
+            "GetServer", pb.GetServerRequest(), pb.GetServerResponse, repeatable=True
+        )
+        return server_info(reply.server)
 
 
 def _new_queue_request(
