@@ -117,6 +117,7 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "ListIdentities": (errors.AccessFixed,),
     "MakeToken": (errors.InvalidArgument, errors.IdentityNotFound, errors.AccessFixed),
     "RevokeToken": (errors.InvalidArgument, errors.AccessFixed, errors.LastAdmin),
+    "GetServer": (),
 }
 
 #: As google.rpc.Code maps them, and Envoy with it. Only gRPC calls meet the others.

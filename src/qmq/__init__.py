@@ -113,6 +113,18 @@ if TYPE_CHECKING:
         RedriveState,
     )
     from qmq.client.schedule_values import Missed, Schedule
+    from qmq.client.server_values import (
+        ClusterInfo,
+        CommitStep,
+        CommitTimes,
+        DatabaseInfo,
+        DiskInfo,
+        NodeInfo,
+        ServerInfo,
+        ServerWarning,
+        StandbyInfo,
+        StoreContents,
+    )
     from qmq.client.values import (
         Attempt,
         BrowsedMessage,
@@ -131,8 +143,10 @@ if TYPE_CHECKING:
         NackKind,
         Outcome,
         Overflow,
+        ServerRole,
         Store,
         Tag,
+        WarningLevel,
     )
 
 __all__ = [
@@ -160,17 +174,22 @@ __all__ = [
     "CallsExceeded",
     "Client",
     "ClientUnusable",
+    "ClusterInfo",
     "Codec",
+    "CommitStep",
+    "CommitTimes",
     "ConnectionLost",
     "Consumer",
     "ConsumerStats",
     "DataLoss",
     "DatabaseAway",
+    "DatabaseInfo",
     "DeadLetter",
     "DeadLetterReason",
     "DeadlineExceeded",
     "DedupFull",
     "DiskFull",
+    "DiskInfo",
     "Durability",
     "DurabilityNotReached",
     "Explanation",
@@ -205,6 +224,7 @@ __all__ = [
     "NewMessage",
     "NewToken",
     "NoDeadLetterQueue",
+    "NodeInfo",
     "NotLeading",
     "NotSent",
     "Outcome",
@@ -240,9 +260,14 @@ __all__ = [
     "Selection",
     "SelectionsFull",
     "ServerBusy",
+    "ServerInfo",
     "ServerNotReached",
+    "ServerRole",
     "ServerShuttingDown",
+    "ServerWarning",
+    "StandbyInfo",
     "Store",
+    "StoreContents",
     "StoreFailed",
     "StoreNotConfigured",
     "StoresDiffer",
@@ -253,6 +278,7 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "UnknownStore",
+    "WarningLevel",
     "Worker",
 ]
 
@@ -363,6 +389,18 @@ _NAMES: Final = {
         "RedriveState",
     },
     "qmq.client.schedule_values": {"Missed", "Schedule"},
+    "qmq.client.server_values": {
+        "ClusterInfo",
+        "CommitStep",
+        "CommitTimes",
+        "DatabaseInfo",
+        "DiskInfo",
+        "NodeInfo",
+        "ServerInfo",
+        "ServerWarning",
+        "StandbyInfo",
+        "StoreContents",
+    },
     "qmq.client.values": {
         "Attempt",
         "BrowsedMessage",
@@ -381,8 +419,10 @@ _NAMES: Final = {
         "NackKind",
         "Outcome",
         "Overflow",
+        "ServerRole",
         "Store",
         "Tag",
+        "WarningLevel",
     },
 }
 

@@ -32,7 +32,7 @@ STORY = (
     *("StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause", "Resume", "Purge"),
     *("PauseGroup", "ListGroups", "ResumeGroup", "SkipGroup"),
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
-    *("AddBatch", "Lease", "Complete", "AddBatch", "Consume", "DeleteQueue"),
+    *("AddBatch", "Lease", "Complete", "AddBatch", "Consume", "GetServer", "DeleteQueue"),
 )
 
 #: The same where q asks who calls, told by root.
@@ -44,8 +44,12 @@ WITHOUT_QCLI = {
     *("Nack", "Ack", "StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause"),
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
     *("Resume", "Purge", "Complete", "Consume"),
-    *("ListGroups", "PauseGroup", "ResumeGroup", "SkipGroup"),
+    *("ListGroups", "PauseGroup", "ResumeGroup", "SkipGroup", "GetServer"),
 }
+
+#: Methods whose reply is made of figures of the moment: the page shows all that it may have.
+OF_THE_MOMENT = {"GetServer"}
+
 STREAMS = {"Consume"}
 
 #: Methods whose example says that the reply looks like another's.
@@ -94,6 +98,15 @@ def without_chance(value: object) -> Any:  # noqa: ANN401 - JSON
     return json.loads(re.sub(TIME, "TIME", text))
 
 
+def fields_of(value: object, path: str = "") -> set[str]:
+    """Return the paths of all fields in JSON, whatever they hold."""
+    if isinstance(value, list):
+        return set().union(*(fields_of(each, path) for each in value))
+    if not isinstance(value, dict):
+        return {path.removeprefix(".")}
+    return set().union(*(fields_of(each, f"{path}.{name}") for name, each in value.items()))
+
+
 def stream_of(client: StockClient, method: str) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
     """Return a function from the requests of a stream to its replies."""
     call: Callable[..., Iterator[bytes]] = client.channel.stream_stream(f"/proto.Q/{method}")
@@ -118,7 +131,10 @@ class Story:
         reply = self._reply(method, program)
         while method in UNTIL_ENDED and '"RUNNING"' in json.dumps(reply):
             reply = self._reply(method, program)
-        self._compare(reply, documented)
+        if method in OF_THE_MOMENT:
+            assert "server.disk.contents.queues" in fields_of(reply) <= fields_of(documented)
+        else:
+            self._compare(reply, documented)
 
     def _reply(self, method: str, program: str) -> object:
         outputs = [self._run(command) for command in example(method, program)]

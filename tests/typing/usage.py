@@ -367,6 +367,15 @@ def errors(queue: qmq.Queue[bytes | str]) -> None:
         assert_type((error.code, error.reason, error.message), tuple[str, str, str])
 
 
+def server(client: qmq.Client) -> None:
+    """What a server tells of itself."""
+    found = client.server()
+    assert_type(found.role, qmq.ServerRole | None)
+    assert_type(found.warnings, tuple[qmq.ServerWarning, ...])
+    if found.cluster:
+        assert_type(found.cluster.databases[0].standbys[0].lag, timedelta)
+
+
 async def tests() -> None:
     """What tests of programs use."""
     async with running_broker(seed=1) as (client, clock):

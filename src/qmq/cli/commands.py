@@ -49,6 +49,7 @@ from qmq.cli.view_commands import (
     browse_queue,
     explain_message,
     show_config,
+    show_server,
     show_stats,
     show_top,
 )
@@ -185,7 +186,7 @@ qcli.add_section(
     resume_queue,
     purge_queue,
 )
-qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message)
+qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message, show_server)
 qcli.add_section("Groups", group)
 qcli.add_section("Dead letters", redrive)
 qcli.add_section("Schedules", schedule)

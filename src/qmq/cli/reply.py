@@ -29,10 +29,12 @@ from qmq.cli.reply_tables import (
     stats_table,
 )
 from qmq.cli.schedule_reply import schedule_records, schedule_table
+from qmq.cli.server_reply import server_record, server_text
 from qmq.cli.table import numbers, table
 from qmq.client.codecs import AS_IS
 from qmq.client.decode import explanation, group_info, queue_info, queue_stats, redrive
 from qmq.client.queue_values import QueueInfo
+from qmq.client.server import server_info
 from qmq.descriptions import QueueInfo as Described
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
@@ -148,6 +150,8 @@ def _records(reply: Message) -> Iterator[Record]:  # noqa: C901 - One for each k
     match reply:
         case pb.StatsResponse():
             yield from (stats_record(queue_stats(each)) for each in reply.queues)
+        case pb.GetServerResponse():
+            yield server_record(server_info(reply.server))
         case pb.PurgeResponse():
             yield {"removed": reply.removed}
         case pb.ExplainResponse():
@@ -177,6 +181,8 @@ def _table(  # noqa: C901, PLR0911 - One for each kind.
     match reply:
         case pb.StatsResponse():
             return stats_table([queue_stats(each) for each in reply.queues])
+        case pb.GetServerResponse():
+            return server_text(server_info(reply.server))
         case pb.PurgeResponse():
             return table([numbers("REMOVED", [reply.removed])])
         case pb.ExplainResponse():

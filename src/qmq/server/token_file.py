@@ -180,7 +180,7 @@ def _edited(path: Path, check: Check | None = None) -> Iterator[_Edit]:
         try:
             edit = _Edit(tomlkit.parse(text))
         except TOMLKitError as error:
-            raise ConfigError(f"{path}: is no TOML: {error}") from None
+            raise ConfigError(f"{path}: is not valid TOML: {error}") from None
         yield edit
         changed = tomlkit.dumps(edit.document)
         after = _parsed(path, changed)

@@ -14,6 +14,7 @@ from qmq.transport.message_service import MessageService
 from qmq.transport.queue_service import QueueService
 from qmq.transport.redrive_service import RedriveService
 from qmq.transport.schedule_service import ScheduleService
+from qmq.transport.server_service import Oversee, ServerService
 from qmq.transport.streams import StreamMethod
 
 
@@ -37,14 +38,19 @@ class Api:
     """The service Q on top of a broker, for callers of some rights."""
 
     def __init__(
-        self, broker: Broker, rights: Rights = EVERYTHING, access: AccessFile | None = None
+        self,
+        broker: Broker,
+        rights: Rights = EVERYTHING,
+        access: AccessFile | None = None,
+        oversee: Oversee | None = None,
     ) -> None:
         """Put the parts together.
 
         Args:
-            broker: what they are about.
-            rights: what the callers may do.
+            broker: carries out what is asked for.
+            rights: those of the callers.
             access: who may call; None where nobody is asked.
+            oversee: tells how the server does; None if nobody knows more than the broker.
         """
         parts: tuple[Part, ...] = (
             QueueService(broker, rights),
@@ -56,6 +62,7 @@ class Api:
             BrowseService(broker, rights),
             GroupService(broker, rights),
             AccessService(access, rights),
+            ServerService(oversee or broker.overseeing.condition, rights),
         )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}
