@@ -85,6 +85,12 @@ EXAMPLES: Final = (
         "billing-worker may produce, but not consume, on queue 'mail'", right="consume"
     ),
     errors.AccessChanged("billing-worker"),
+    errors.IdentityNotFound("billing-worker"),
+    errors.AccessFixed(
+        "q was started without --access, and asks nobody who they are: make an access file with"
+        " `q tokens make`, and start q with --access FILE"
+    ),
+    errors.LastAdmin("k3f9a1b2", "operator"),
     errors.ShuttingDown("q is shutting down; the call had no effect"),
     errors.Busy(
         "33554433 bytes wait for the disk, more than journal_pending_bytes_max of 33554432",

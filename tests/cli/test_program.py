@@ -21,9 +21,10 @@ SECTIONS = {
     "Queues": [
         *("list", "get", "new", "update", "delete", "tag", "untag", "pause", "resume", "purge"),
     ],
-    "What there is": ["stats", "top", "browse", "explain"],
+    "What there is": ["stats", "top", "browse", "explain", "server"],
     "Dead letters": ["redrive"],
     "Schedules": ["schedule"],
+    "Access": ["identity", "token"],
     "Itself": ["config", "help"],
 }
 COMMANDS = [
@@ -31,6 +32,7 @@ COMMANDS = [
     *("redrive start", "redrive list", "redrive show", "redrive stop"),
     *("schedule put", "schedule list", "schedule show", "schedule delete"),
     *("schedule pause", "schedule resume"),
+    *("token list", "token make", "token revoke"),
 ]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
