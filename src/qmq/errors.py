@@ -213,6 +213,40 @@ class AccessDenied(QError):
     reason = "PERMISSION_DENIED"
 
 
+class IdentityNotFound(QError):
+    """The access file names nobody of the name."""
+
+    reason = "IDENTITY_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the access file has no identity {name[:120]!r}; `q tokens make` makes one, with what"
+            " it may do",
+            identity=name,
+        )
+
+
+class AccessFixed(QError):
+    """There is no access file, or this q cannot change it; the message says what to do."""
+
+    reason = "ACCESS_FIXED"
+
+
+class LastAdmin(QError):
+    """With the token would go the last way to administer q by calls."""
+
+    reason = "LAST_ADMIN"
+
+    def __init__(self, token_id: str, identity: str) -> None:
+        super().__init__(
+            f"token {token_id} is the last thing by which anybody can show the right to admin every"
+            " queue: make another one first, or revoke it on the machine of the access file, with"
+            f" `q tokens revoke {token_id}`",
+            identity=identity,
+            token_id=token_id,
+        )
+
+
 class StoresDiffer(QError):
     """Queues of one atomic step live in different stores."""
 

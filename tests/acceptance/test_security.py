@@ -65,6 +65,7 @@ def _filled(fortress: Fortress, text: str) -> str:
     return (
         text.replace("{root}", root)
         .replace("{root:cut}", root[:-1])
+        .replace("{root:id}", kept.id)
         .replace("{mixed}", f"q_{kept.id}_{worker.split('_', 2)[2]}")
         .replace("{hash}", f"q_{kept.id}_{kept.sha256[:43]}")
         .replace("{id:secret}", fortress.ids["secret"])
@@ -392,6 +393,49 @@ def test_what_is_open_ends_when_the_token_is_revoked(
     # Others find the worker as it was.
     _until(lambda: fortress.call("worker", "GET", f"{OURS}/peek").status == 403)
     assert fortress.call("root", "DELETE", "/v1/queues/empty").status == 200
+
+
+def test_a_token_is_made_and_revoked_by_calls(fortress: Fortress, client: StockClient) -> None:
+    """It counts from the answer on, and no more from the other; a stream by it ends."""
+    before = fortress.path.read_text()
+    made = fortress.call("root", "POST", "/v1/identities/worker/tokens", {"note": "by call"})
+    fortress.tokens["made"] = made.json["text"]
+    token_id = made.json["token"]["id"]
+    who = fortress.call("made", "GET", "/v1/identity?queue_id=billing.a").json
+    opened = pb.ConsumeRequest(open=pb.ConsumeRequest.Open(queue_id="billing.a", credit=1))
+    consume: _Stream = client.channel.stream_stream("/proto.Q/Consume")
+    ended: Future[None] = Future()
+
+    def requests() -> Iterator[bytes]:
+        yield opened.SerializeToString()
+        ended.result()
+
+    stream = consume(requests(), metadata=tuple(fortress.headers("made").items()), timeout=50)
+    next(stream)
+    path = f"/v1/identities/worker/tokens/{token_id}"
+    revoked = fortress.call("root", "DELETE", path)
+    after = fortress.call("made", "GET", "/v1/identity")
+
+    assert who["identity"]["name"] == "worker"
+    assert (who["proof"], who["rights"]) == (f"token {token_id}", ["PRODUCE", "CONSUME"])
+    assert revoked.status == 200
+    assert after.status == 401
+    assert _code(lambda: list(stream)) is grpc.StatusCode.UNAUTHENTICATED
+    ended.set_result(None)
+    assert fortress.call("root", "DELETE", path).status == 200
+    listed = fortress.call("root", "GET", "/v1/identities").body.decode()
+    assert not any(kept.sha256 in listed for kept in fortress.kept.values())
+    assert fortress.path.read_text().count("sha256") == before.count("sha256")
+    lines = [json.loads(line) for line in fortress.audit.read_text().splitlines()]
+    noted = [
+        (line["identity"], line["method"], line["whose"])
+        for line in lines
+        if line.get("token") == token_id
+    ]
+    assert noted == [
+        ("root", "MakeToken", "worker"),
+        *[("root", "RevokeToken", "worker")] * 2,
+    ]
 
 
 def test_a_faulty_file_changes_nothing(fortress: Fortress) -> None:

@@ -37,6 +37,8 @@ from qmq.server.config import REMEDY, Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
+from qmq.server.overseen_disk import OverseenDisk
+from qmq.server.overseer import Part
 from qmq.server.readiness import DiskLook, Probes
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.serving import (
@@ -201,10 +203,13 @@ class Server:
                 SystemClock(), timer, disk.clock_offset_ns, disk.keep_clock_offset
             )
             self._clock_offset.start()
-        serving = self._serving = Serving(self._process, contents, timer)
+        part: Part | None = None
         if disk and config.data:
+            backups = self._offer_backups(disk, config.data)
+            part = OverseenDisk(disk, config.data, lambda: backups.last_ns)
+        serving = self._serving = Serving(self._process, contents, timer, part)
+        if disk:
             self._watch(disk, serving.broker)
-            self._offer_backups(disk, config.data)
         serving.broker.redriving.on_change = log_redrive
         serving.start()
         self._serve_by(serving.app)
@@ -225,6 +230,7 @@ class Server:
     def _watch_certificates(self) -> None:
         """Follow the files with certificates, and tell when those expire."""
         expiries = Tls.of(self._config, self._runtime).watch()
+        self._process.expiries = expiries
         self._registry.register(CertificateCollector(expiries))
 
     def _serve_by(self, app: GrpcApp) -> None:
@@ -259,11 +265,12 @@ class Server:
             footprint=footprint,
         )
 
-    def _offer_backups(self, disk: DiskStore, data: Path) -> None:
+    def _offer_backups(self, disk: DiskStore, data: Path) -> Backups:
         backups = self._backups = Backups(
             data, hold_file=disk.hold_file, let_go_of_file=disk.let_go_of_file
         )
         self._registry.register(BackupCollector(lambda: (backups.count, backups.last_ns)))
+        return backups
 
     def _await_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -71,6 +71,8 @@ READING: Final = frozenset(
         "Stats",
         "ListSchedules",
         "ListRedrives",
+        "GetIdentity",
+        "ListIdentities",
     )
 )
 

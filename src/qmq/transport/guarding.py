@@ -56,6 +56,8 @@ class Counts:
         self.by_identity: defaultdict[str, Tally] = defaultdict(Tally)
         #: Refused calls by the reason of their error.
         self.refused: defaultdict[str, int] = defaultdict(int)
+        #: When tokens were last used, by their ids, in seconds since the Unix epoch.
+        self.used_s: dict[str, float] = {}
 
 
 class Notes(Protocol):
@@ -99,6 +101,10 @@ class KnownCaller:
     streams: Mapping[str, StreamMethod]
     notes: Notes
     counts: Counts
+    #: Of the token, if it calls by one.
+    token_id: str = ""
+    #: Whether it has called since that was last noted.
+    has_called: bool = False
     open_streams: set[Requests] = field(default_factory=set)
     #: Why it is served no more.
     error: QError | None = None
@@ -206,11 +212,12 @@ class Guard:
             self._end(caller, Unauthenticated("expired"))
             raise Unauthenticated("expired")
         caller.tally.calls += 1
+        caller.has_called = True
         return caller
 
     def _prove(self, name: bytes, value: bytes) -> KnownCaller:
         try:
-            identity, by, expires_s = prove(self._policy, name, value, self._now_s())
+            identity, by, expires_s, token_id = prove(self._policy, name, value, self._now_s())
         except Unproven as error:
             raise Unauthenticated(str(error)) from None
         principal = self._principals.get(identity.name)
@@ -232,6 +239,7 @@ class Guard:
             streams=principal.offer.streams,
             notes=self._notes,
             counts=self._counts,
+            token_id=token_id,
         )
         self._callers.add(caller)
         return caller
@@ -295,6 +303,18 @@ class Guard:
         for caller in list(self._callers):
             if caller.expires_s is not None and caller.expires_s <= now_s:
                 self._end(caller, Unauthenticated("expired"))
+
+    def note_use(self) -> None:
+        """Take note of which tokens were used since this was last called, a second or so ago.
+
+        So that a call need not ask what time it is.
+        """
+        now_s = self._now_s()
+        for caller in list(self._callers):
+            if caller.has_called:
+                caller.has_called = False
+                if caller.token_id:
+                    self._counts.used_s[caller.token_id] = now_s
 
     def note_refusal(self, scope: Scope, error: QError) -> None:
         """Take note that a call was refused before it began."""

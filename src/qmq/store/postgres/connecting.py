@@ -127,6 +127,8 @@ class Connector:
         self._timeout_s = timeout_s
         #: The highest that a primary was seen with; each promotion begins a new one.
         self._timeline = 0
+        #: The one that took writes when a connection was opened last; None if none did yet.
+        self.primary: Host | None = None
 
     async def __call__(self) -> _Connection:
         """Open a connection to the server that takes writes; who asks closes it.
@@ -150,6 +152,7 @@ class Connector:
                 except _Refused as error:
                     reasons[tries[each]] = str(error)
                 else:
+                    self.primary = tries[each]
                     return chosen
         finally:
             await _give_up(tries, chosen)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from qmq.durations import Durations
+from qmq.durations import LongestToo
 from qmq.errors import DatabaseAway, DataLoss, NotLeading, Unavailable
 from qmq.model.changes import Changes
 from qmq.model.index import seqs_of
@@ -118,7 +118,7 @@ class Journal:
         #: Since when the database has not answered, and what came of the latest try.
         self._away_since_s: float | None = None
         self._away_reason = ""
-        self._commits = Durations()
+        self._commits = LongestToo()
         self._reconnects = 0
         self._writer = self._loop.create_task(self._commit_for_ever())
 
@@ -131,6 +131,7 @@ class Journal:
             pending_bytes=self._pending_bytes,
             reconnects=self._reconnects,
             away_s=0.0 if away_since_s is None else self._loop.time() - away_since_s,
+            away_reason="" if away_since_s is None else self._away_reason,
             rows_left=len(self._left),
         )
 
