@@ -3,7 +3,6 @@
 import asyncio
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +17,18 @@ from tests.console.scene import Scene
 
 _QUEUES = 10_000
 
-#: Seconds in which they have to be listed while other tests run; alone it is one to two, the first
-#: of them after less than half a second.
-_LISTED_S = 10.0
+#: Milliseconds in which they have to be listed while other tests run; alone it takes half a second.
+_LISTED_MS = 10_000
+
+#: Notes in the page when a text is first shown there, in milliseconds from the request of the page:
+#: whoever asks from without does so a few times a second.
+_NOTE_LISTED = """
+new MutationObserver(() => {
+  if (window.listedAt || !document.body?.textContent.includes("10,000 queues")) return;
+  window.listedAt = true;
+  requestAnimationFrame(() => setTimeout(() => { window.listedAt = performance.now(); }));
+}).observe(document, {subtree: true, childList: true, characterData: true});
+"""
 
 
 def dialog(page: Page, title: str) -> None:
@@ -258,10 +266,9 @@ def test_ten_thousand_queues_are_listed_at_once(wide_q: RunningQ, browser: Brows
     """From the request of the page until all can be seen; only those in view are drawn."""
     with window(browser, wide_q.address) as watched:
         page = watched.page
-        began = time.monotonic()
+        page.add_init_script(_NOTE_LISTED)
         page.goto("/console/")
         page.get_by_text(f"{_QUEUES:,} queues", exact=True).wait_for()
-        elapsed_s = time.monotonic() - began
         assert page.locator(".queue-row").count() < 100
         page.get_by_label("Name of a queue").fill("queue-09999")
         expect(page.get_by_role("link", name="queue-09999")).to_be_visible()
@@ -270,4 +277,4 @@ def test_ten_thousand_queues_are_listed_at_once(wide_q: RunningQ, browser: Brows
         expect(page.get_by_role("link", name="queue-09999")).to_be_visible()
         watched.keep_picture("ten-thousand")
 
-    assert elapsed_s < _LISTED_S
+        assert page.evaluate("listedAt") < _LISTED_MS
