@@ -455,7 +455,8 @@ class Session(asyncio.Transport):
     def notify(self) -> None:
         """Carry a notification that PostgreSQL sends."""
         backend = self._backend
-        if self._listens and backend and not backend.is_closed and not self._waits:
+        # Who is in the middle of something gets it with the end of the answer.
+        if self._listens and backend and backend.is_idle and not backend.is_closed:
             self._tell(backend.until(b"A"))
 
     def _set(self, name: str, value: str) -> None:

@@ -88,6 +88,8 @@ class Backend:
         self.pid = 0
         #: Whether it is in no transaction (I), in one (T), or in one that has failed (E).
         self.status = b"I"
+        #: Whether it waits for what comes next, and is in the middle of nothing.
+        self.is_idle = False
         self.is_closed = False
         #: What the server has said to the first packet; an error if it was not let in.
         self.startup = self.answer()
@@ -122,6 +124,7 @@ class Backend:
 
     def send(self, data: bytes) -> None:
         """Send something; that the server has closed the connection shows in the answer."""
+        self.is_idle = False
         try:
             self._socket.sendall(data)
         except OSError:
@@ -172,6 +175,7 @@ class Backend:
     def _note(self, frame: Frame) -> None:
         if frame.kind == b"Z":
             self.status = frame.body
+            self.is_idle = True
         elif frame.kind == b"K":
             (self.pid,) = _LENGTH.unpack_from(frame.body)
 
