@@ -3,7 +3,6 @@
 import asyncio
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +17,18 @@ from tests.console.scene import Scene
 
 _QUEUES = 10_000
 
-#: Seconds in which they have to be listed while other tests run; alone it is one to two, the first
-#: of them after less than half a second.
-_LISTED_S = 10.0
+#: Milliseconds in which they have to be listed while other tests run; alone it takes half a second.
+_LISTED_MS = 10_000
+
+#: Notes in the page when a text is first shown there, in milliseconds from the request of the page:
+#: whoever asks from without does so a few times a second.
+_NOTE_LISTED = """
+new MutationObserver(() => {
+  if (window.listedAt || !document.body?.textContent.includes("10,000 queues")) return;
+  window.listedAt = true;
+  requestAnimationFrame(() => setTimeout(() => { window.listedAt = performance.now(); }));
+}).observe(document, {subtree: true, childList: true, characterData: true});
+"""
 
 
 def dialog(page: Page, title: str) -> None:
@@ -189,13 +197,12 @@ def test_token_is_asked_for_and_sent(asking_q: tuple[RunningQ, str], browser: Br
         page.get_by_label("Token").fill(token)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_text("There are no queues yet")).to_be_visible()
-        press(page, "New queue", within="main")
-        page.get_by_label("Name", exact=True).fill("mine")
-        press(page, "Make it")
-        refusal = page.get_by_role("dialog").get_by_role("alert")
-        expect(refusal).to_contain_text("You may not do this")
-        expect(refusal).to_contain_text("manage")
-        page.keyboard.press("Escape")
+        expect(page.locator("header .who")).to_have_text("viewer")
+        new = page.get_by_role("button", name="New queue")
+        expect(new).to_be_disabled()
+        # It tells why, also to who presses it.
+        new.click(force=True)
+        expect(page.get_by_role("status").get_by_text("You may not make queues")).to_be_visible()
         assert page.evaluate("Object.keys(localStorage).length") == 0
         press(page, "Sign out", within="header")
         expect(page.get_by_label("Token")).to_be_visible()
@@ -259,10 +266,9 @@ def test_ten_thousand_queues_are_listed_at_once(wide_q: RunningQ, browser: Brows
     """From the request of the page until all can be seen; only those in view are drawn."""
     with window(browser, wide_q.address) as watched:
         page = watched.page
-        began = time.monotonic()
+        page.add_init_script(_NOTE_LISTED)
         page.goto("/console/")
         page.get_by_text(f"{_QUEUES:,} queues", exact=True).wait_for()
-        elapsed_s = time.monotonic() - began
         assert page.locator(".queue-row").count() < 100
         page.get_by_label("Name of a queue").fill("queue-09999")
         expect(page.get_by_role("link", name="queue-09999")).to_be_visible()
@@ -271,4 +277,4 @@ def test_ten_thousand_queues_are_listed_at_once(wide_q: RunningQ, browser: Brows
         expect(page.get_by_role("link", name="queue-09999")).to_be_visible()
         watched.keep_picture("ten-thousand")
 
-    assert elapsed_s < _LISTED_S
+        assert page.evaluate("listedAt") < _LISTED_MS
