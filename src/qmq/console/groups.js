@@ -11,7 +11,7 @@ const PAGE_SIZE = 200;
 const STATES = ["READY", "LEASED", "DELAYED", "PAUSED", "PARKED"];
 const TONES = { PAUSED: "note", PARKED: "bad" };
 
-export function Groups({ id }) {
+export function Groups({ id, lacks }) {
   const [state, setState] = useState("");
   const [skipping, setSkipping] = useState("");
   const poll = usePoll((signal) => get(ofQueue(id, `/groups${query({ page_size: PAGE_SIZE, states: state })}`), { signal }), [id, state], LOOK_MS);
@@ -32,9 +32,9 @@ export function Groups({ id }) {
             <td><${Badge} tone=${TONES[group.state]}>${(group.state ?? "").toLowerCase()}<//> ${group.since && html`<span class="muted small">${ago(group.since)}</span>`}</td>
             <td class="num">${count(group.waiting)}</td><td class="num">${count(group.leased)}</td>
             <td class="row-actions">${group.state === "PAUSED" || group.state === "PARKED"
-              ? html`<${Button} icon="play" ask=${act("resume", group.group_id, "The group goes on")}>Resume<//>`
-              : html`<${Button} icon="pause" ask=${act("pause", group.group_id, "The group is paused")}>Pause<//>`}
-              <${Button} ask=${async () => setSkipping(group.group_id)}>Skip …<//></td></tr>`)}
+              ? html`<${Button} icon="play" lacks=${lacks("MANAGE")} ask=${act("resume", group.group_id, "The group goes on")}>Resume<//>`
+              : html`<${Button} icon="pause" lacks=${lacks("MANAGE")} ask=${act("pause", group.group_id, "The group is paused")}>Pause<//>`}
+              <${Button} lacks=${lacks("MANAGE")} ask=${async () => setSkipping(group.group_id)}>Skip …<//></td></tr>`)}
         <//>${more && html`<p class="muted small">Those are the first ${PAGE_SIZE}.</p>`}`}
     <//>
     ${skipping && html`<${Skip} id=${id} group=${skipping} onClose=${() => {

@@ -1,5 +1,6 @@
 // The console: which page is shown at which address.
 
+import { AccessPage } from "./access.js";
 import { DeadLetters } from "./dead_letters.js";
 import { html, render, useEffect } from "./html.js";
 import { Overview } from "./overview.js";
@@ -19,6 +20,7 @@ function pageAt([name = "queues", id, tab], step) {
   if (name === "dead-letters") return html`<${DeadLetters} key=${id} id=${id} />`;
   if (name === "schedules") return html`<${SchedulesPage} />`;
   if (name === "server") return html`<${ServerPage} />`;
+  if (name === "access") return html`<${AccessPage} />`;
   return html`<${Empty} title="There is no such page">The <a href="#/">queues</a> are a good place to start.<//>`;
 }
 

@@ -14,7 +14,7 @@ const PAGE_SIZE = 50;
 const STATES = ["READY", "LEASED", "DELAYED"];
 const SHOWN_MAX = 2000;
 
-export function Messages({ id, figures }) {
+export function Messages({ id, figures, lacks }) {
   const start = route.value.query;
   const [filters, setFilters] = useState({ state: start.state ?? "", tag: start.tag ?? "", selector: start.selector ?? "", group: start.group ?? "", fairKey: start.fairKey ?? "" });
   const [opened, setOpened] = useState(start.message ? { id: start.message } : null);
@@ -35,7 +35,7 @@ export function Messages({ id, figures }) {
       <${FindById} open=${(message) => setOpened({ id: message })} />
       <div class="actions">
         <${Button} icon="refresh" ask=${pages.reload}>Look again<//>
-        <${Button} ask=${() => setLeasing(true)}>Lease by hand<//>
+        <${Button} lacks=${lacks("CONSUME")} ask=${() => setLeasing(true)}>Lease by hand<//>
       </div>
     </div>
     <${Held} id=${id} changed=${pages.reload} />

@@ -30,11 +30,16 @@ export function Icon({ name }) {
 }
 
 // A button; `kind` is "", "primary" or "danger". `ask` is what it does, and it is busy until then.
-export function Button({ icon, kind = "", label, ask, disabled, children, ...rest }) {
+// With a reason why the reader may not, it tells that instead.
+export function Button({ icon, kind = "", label, ask, disabled, lacks, children, ...rest }) {
   const [busy, setBusy] = useState(false);
   const isThere = useRef(true);
   useEffect(() => () => (isThere.current = false), []);
   const press = async () => {
+    if (lacks) {
+      say(lacks, "bad");
+      return;
+    }
     setBusy(true);
     try {
       await ask();
@@ -45,7 +50,7 @@ export function Button({ icon, kind = "", label, ask, disabled, children, ...res
     }
   };
   return html`<button type="button" class="button ${kind} ${children ? "" : "bare"}" onClick=${ask && press}
-    disabled=${disabled || busy} aria-busy=${busy} aria-label=${label} title=${label} ...${rest}>
+    disabled=${disabled || busy} aria-disabled=${lacks ? "true" : undefined} aria-busy=${busy} aria-label=${label} title=${lacks || label} ...${rest}>
     ${icon && html`<${Icon} name=${icon} />`}${children && html`<span>${children}</span>`}
   </button>`;
 }
@@ -113,8 +118,9 @@ export function Field({ label, hint, error, wide, children }) {
   </div>`;
 }
 
-// A modal dialog, open as long as it is there. Escape and its cross call `onClose`.
-export function Dialog({ title, onClose, wide, children }) {
+// A modal dialog, open as long as it is there. Escape and its cross call `onClose`, unless it
+// `isLocked`: then what is in it does.
+export function Dialog({ title, onClose, wide, isLocked, children }) {
   const box = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -125,12 +131,12 @@ export function Dialog({ title, onClose, wide, children }) {
   }, []);
   const cancel = (event) => {
     event.preventDefault();
-    onClose();
+    if (!isLocked) onClose();
   };
   return html`<dialog ref=${box} class=${wide ? "wide" : ""} aria-label=${title} onCancel=${cancel}
-    onClick=${(event) => event.target === box.current && onClose()}>
+    onClick=${(event) => event.target === box.current && !isLocked && onClose()}>
     <div class="dialog-body">
-      <header><h2>${title}</h2><${Button} icon="close" label="Close" ask=${onClose} /></header>
+      <header><h2>${title}</h2>${!isLocked && html`<${Button} icon="close" label="Close" ask=${onClose} />`}</header>
       ${children}
     </div>
   </dialog>`;

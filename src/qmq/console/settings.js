@@ -78,7 +78,7 @@ function put(target, path, value) {
   names.reduce((inner, name) => (inner[name] ??= {}), target)[last] = value;
 }
 
-export function Settings({ id, figures, reload }) {
+export function Settings({ id, figures, reload, lacks }) {
   const all = GROUPS.flatMap(([, settings]) => settings);
   const [changed, setChanged] = useState({});
   const [weightEdits, setWeightEdits] = useState(new Map());
@@ -111,8 +111,10 @@ export function Settings({ id, figures, reload }) {
       setError(failure);
     }
   };
+  const isShut = Boolean(lacks("MANAGE"));
   return html`<form class="settings" onSubmit=${save}>
-    ${GROUPS.map(([title, settings]) => html`<fieldset class="card"><legend>${title}</legend>
+    ${isShut && html`<p class="muted">${lacks("MANAGE")}: its settings are there to be looked at.</p>`}
+    ${GROUPS.map(([title, settings]) => html`<fieldset class="card" disabled=${isShut}><legend>${title}</legend>
       <div class="fields">${settings.map((setting) => html`<${Setting} key=${setting[0]} setting=${setting} isChanged=${paths.includes(setting[0])}
         value=${changed[setting[0]] ?? shownOf(figures, setting)} onChange=${(value) => setChanged({ ...changed, [setting[0]]: value })} />`)}</div>
     </fieldset>`)}

@@ -60,6 +60,7 @@ from qmq.transport.asgi import App, Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
+from qmq.transport.hosts import Hosts, called_by
 from qmq.transport.status import code_of
 from qmq.values import Store
 
@@ -130,6 +131,10 @@ class Server:
         if app is None:
             return Activity(0, calls_max, 0, {})
         return Activity(app.active, calls_max, app.open_streams, app.streams_ended)
+
+    def hosts(self) -> Hosts | None:
+        """Return the names by which the metrics port is called; None for any."""
+        return _hosts_of(self._process.config)
 
     def may_any_quit(self) -> bool:
         """Tell whether callers on other machines may end q."""
@@ -236,9 +241,13 @@ class Server:
     def _serve_by(self, app: GrpcApp) -> None:
         """Have an application serve the API port: as it is, unless more is to be told of calls."""
         serve: App = app
+        config = self._process.config
+        # With a token, or a certificate of q's, a browser does nothing for the pages of others.
+        if hosts := None if config.access else _hosts_of(config):
+            serve = called_by(hosts, serve, takes_forwarded=bool(config.postgres))
         if self._process.traces:
             serve = self._process.traces.app(serve)
-        if self._process.config.debug:
+        if config.debug:
             serve = identified(serve)
         self._app, self._serve = app, serve
 
@@ -349,6 +358,15 @@ class Server:
         disk.on_recovery = self._on_store_recovery
 
 
+def _hosts_of(config: Config) -> Hosts | None:
+    """Return the names by which browsers call q; None where TLS sees to that."""
+    if config.tls_cert:
+        return None
+    own = (config.listen, config.metrics, *([config.advertise] if config.advertise else []))
+    names = (*config.allow_host, *(each.host for each in own))
+    return Hosts(names, only_browsers=config.is_open)
+
+
 def _traces(config: Config) -> Traces | None:
     if config.traces_to is None:
         return None
@@ -385,4 +403,5 @@ ops = ops_app(
     quit_process=request_shutdown,
     may_any_quit=_server.may_any_quit,
     check=_server.check,
+    hosts=_server.hosts,
 )
