@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -188,7 +189,7 @@ def queue_info(queue: pb.Queue) -> QueueInfo:
         known(Store, queue.store) or Store.UNKNOWN,
         meta.created_ns,
         meta.tags,
-        _settings(queue.settings),
+        _settings(queue.settings.SerializeToString()),
         queue.limit,
         Pause(moment_ns(queue.paused.since), queue.paused.adds)
         if queue.HasField("paused")
@@ -196,7 +197,10 @@ def queue_info(queue: pb.Queue) -> QueueInfo:
     )
 
 
-def _settings(settings: pb.QueueSettings) -> QueueSettings:
+@lru_cache(maxsize=256)
+def _settings(encoded: bytes) -> QueueSettings:
+    # Most queues of a server have one of a few, and lists describe all queues.
+    settings = pb.QueueSettings.FromString(encoded)
     back_off, fairness = settings.back_off, settings.fairness
     return QueueSettings(
         lease_duration=span_of(settings.lease_duration),

@@ -14,7 +14,7 @@ import asyncpg
 
 from qmq.engine.broker import Broker
 from qmq.engine.shards import FIRST, Shards
-from qmq.errors import ConfigError, DatabaseAway, QError, Unavailable
+from qmq.errors import DatabaseAway, QError, Unavailable
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.observe.cluster import Database
@@ -29,6 +29,10 @@ from qmq.values import Store
 #: does not.
 _LOOK_AGAIN_S: Final = 0.5
 _TRY_AGAIN_S: Final = 1.0
+
+#: Seconds that a q that takes over waits for a database to take note of it, before it serves what
+#: the others have: one that is stopped lets it in, and says nothing more.
+_BEGIN_S: Final = 2.0
 
 #: Under these names health tells whether a shard's database answers.
 SHARD_SERVICE: Final = "qmq.shard."
@@ -61,6 +65,7 @@ class Opening(NamedTuple):
                 footprint=self.footprint,
                 on_end=self.on_end,
                 on_progress=self.on_progress,
+                random=setting.random,
             )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             if is_passing(error):
@@ -211,12 +216,11 @@ class TermShards:
         term: ShardTerm | None = None
         try:
             setting = self._settings[name]
-            term = await ShardTerm.begin(name, setting, self._first_term, self._registry)
-            opened = self._opening.store(setting, term, shards=len(self.shards.names))
-            self._stores[number] = await opened
+            term = await self._begun(name, setting)
+            self._stores[number] = await self._read(setting, term)
             self._terms[number] = term
-        except (Unavailable, ConfigError, asyncpg.PostgresError) as error:
-            reason = error.message if isinstance(error, QError) else str(error)
+        except Exception as error:  # noqa: BLE001 - Whatever it is, the others are to be served.
+            reason = error.message if isinstance(error, QError) else repr(error)
             away = DatabaseAway(
                 f"shard {name} of the cluster could not be read since this q took over"
                 f" ({reason}); q tries again by itself",
@@ -231,6 +235,36 @@ class TermShards:
         finally:
             if term and number not in self._terms:
                 await term.release()
+
+    async def _begun(self, name: str, setting: Setting) -> ShardTerm:
+        """Have one take the commits of this leader.
+
+        Raises:
+            QError: it does not, or not in time.
+        """
+        try:
+            async with asyncio.timeout(_BEGIN_S):
+                return await ShardTerm.begin(name, setting, self._first_term, self._registry)
+        except TimeoutError:
+            raise DatabaseAway(f"it has not answered within {_BEGIN_S:g} seconds") from None
+
+    async def _read(self, setting: Setting, term: ShardTerm) -> PostgresStore:
+        """Read what one holds, for as long as it answers others.
+
+        Raises:
+            DatabaseAway: it does not.
+        """
+        opened = self._opening.store(setting, term, shards=len(self.shards.names))
+        reading = asyncio.ensure_future(opened)
+        try:
+            while not reading.done():
+                await asyncio.wait((reading,), timeout=_LOOK_AGAIN_S)
+                if term.is_silent and not reading.done():
+                    raise DatabaseAway("it has stopped to answer while it was read")
+            return reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     async def _try_again(self, broker: Broker, number: int) -> None:
         """Read one that was away when this q took over, as soon as that can be."""

@@ -19,7 +19,7 @@ from qmq.access.quotas import Quotas
 from qmq.errors import AccessChanged, QError, Unauthenticated
 from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.forwarded import connection
-from qmq.transport.grpc import Caller, Fallback, GrpcApp, UnaryMethod, UnaryMethods
+from qmq.transport.grpc import Caller, Fallback, GrpcApp, UnaryMethod, UnaryMethods, is_grpc
 from qmq.transport.in_hand import Bounds
 from qmq.transport.sending import send_end
 from qmq.transport.status import refusal_headers
@@ -378,10 +378,8 @@ class GuardedApp(GrpcApp):
         """
         is_noted = self._guarded.get(scope["path"])
         headers = dict(scope["headers"])
-        if is_noted is None or not headers.get(b"content-type", b"").startswith(
-            b"application/grpc"
-        ):
-            return super().__call__(scope, receive, send, caller)
+        if is_noted is None or not is_grpc(headers):
+            return self._serve(scope, headers, receive, send, caller)
         try:
             found = self.guard.find(headers)
         except QError as error:
@@ -389,15 +387,21 @@ class GuardedApp(GrpcApp):
         if is_noted:
             CALL.set((scope, found))
         if found.use is not None:
-            return self._serve_within(found.use, scope, receive, send, found)
-        return super().__call__(scope, receive, send, found)
+            return self._serve_within(found.use, scope, headers, receive, send, found)
+        return self._serve(scope, headers, receive, send, found)
 
     async def _refuse(self, scope: Scope, send: Send, error: QError) -> None:
         self.guard.note_refusal(scope, error)
         await send_end(send, refusal_headers(error))
 
-    async def _serve_within(
-        self, use: Use, scope: Scope, receive: Receive, send: Send, caller: KnownCaller
+    async def _serve_within(  # noqa: PLR0913, PLR0917 - As `_serve`, and what it is within.
+        self,
+        use: Use,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        caller: KnownCaller,
     ) -> None:
         """Serve a request of one who may not have any number in hand."""
         client = connection(scope)
@@ -407,6 +411,6 @@ class GuardedApp(GrpcApp):
             await self._refuse(scope, send, error)
             return
         try:
-            await super().__call__(scope, receive, send, caller)
+            await self._serve(scope, headers, receive, send, caller)
         finally:
             use.end(client)
