@@ -28,6 +28,8 @@ function Console() {
   const { path, step } = useSignal(route);
   useEffect(() => {
     scrollTo(0, 0);
+    // Where the link was that was followed, there is nothing any more: who has no mouse goes on here.
+    if (step > 1 && document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
     if (path[0] !== "queues" || !path[1]) document.title = `${PAGES.find((page) => page.name === (path[0] ?? "queues"))?.title ?? "Console"} · q`;
   }, [path.join("/")]);
   return html`<${Shell} current=${path[0] ?? "queues"}>${pageAt(path, step)}<//>`;

@@ -2,6 +2,7 @@
 
 import { alertsOf, KINDS } from "./alerts.js";
 import { get, query } from "./api.js";
+import { Commands } from "./commands.js";
 import { briefly, count, duration, plural, rate, shortId } from "./format.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
 import { identity, lacksNewQueues } from "./identity.js";
@@ -52,6 +53,8 @@ export function Overview() {
     <div class="page-head">
       <h1>Queues</h1>
       <${Freshness} />
+      <${Commands} lines=${[["These queues", ["list", selector && "--selector", selector], `v1/queues${query({ selector })}`],
+        ["What they hold, looked at again and again", ["top", selector && "--selector", selector], "v1/stats?brief=true&page_size=1000"]]} />
       <${Button} kind="primary" icon="add" lacks=${lacksNewQueues(who)} ask=${() => setMaking(true)}>New queue<//>
     </div>
     <${Totals} rows=${rows} />
