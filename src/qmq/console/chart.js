@@ -82,12 +82,12 @@ export function Chart({ title, times, series, format, empty = "Nothing has been 
   </figure>`;
 }
 
-// A line through values; where one is missing there is a gap.
+// A line through values; where one is missing there is a gap, and one alone is a dot.
 function path(values, x, y) {
   let text = "";
   let isDrawing = false;
   values.forEach((value, i) => {
-    if (Number.isFinite(value)) text += `${isDrawing ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}`;
+    if (Number.isFinite(value)) text += `${isDrawing ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}${isDrawing ? "" : "h0"}`;
     isDrawing = Number.isFinite(value);
   });
   return text;
