@@ -143,7 +143,7 @@ def test_settings_are_changed_one_by_one(open_window: Open, scene: Scene) -> Non
 def test_weights_of_fair_keys_are_named_changed_and_forgotten(
     open_window: Open, scene: Scene
 ) -> None:
-    """Only the keys that differ are sent, whatever their names; what is no weight is told at once."""
+    """Only keys that differ are sent, whatever their names; what is no weight is told at once."""
     fairness = {"weights": {"acme": 3, "gone": 2, "kept": 5}}
     queue = scene.queue("weighed", fairness=fairness)
     with open_window() as watched:
