@@ -201,8 +201,8 @@ class Unauthenticated(QError):
     def __init__(self, why: str = "") -> None:
         """Make one; `why` is for the log, and not told."""
         super().__init__(
-            "q does not know who calls: send a token that it takes, as authorization: Bearer"
-            " TOKEN, or a certificate"
+            "q does not know who is calling: send a valid token, as authorization: Bearer TOKEN, or"
+            " a certificate"
         )
         self.why = why
 
