@@ -140,6 +140,41 @@ def test_settings_are_changed_one_by_one(open_window: Open, scene: Scene) -> Non
     assert (told["settings"]["lease_duration"], told["limit"]) == ("90s", "500")
 
 
+def test_weights_of_fair_keys_are_named_changed_and_forgotten(
+    open_window: Open, scene: Scene
+) -> None:
+    """Only keys that differ are sent, whatever their names; what is no weight is told at once."""
+    fairness = {"weights": {"acme": 3, "gone": 2, "kept": 5}}
+    queue = scene.queue("weighed", fairness=fairness)
+    with open_window() as watched:
+        page = watched.page
+        page.goto(f"/console/#/queues/{queue}/settings")
+        weights = page.get_by_role("region", name="Weights of fair keys")
+        weights.get_by_label("Fair key").fill("__proto__")
+        weights.get_by_label("Weight", exact=True).fill("1001")
+        weights.get_by_role("button", name="Name it").click()
+        expect(weights.get_by_role("alert")).to_contain_text("from 1 to 1,000")
+        weights.get_by_label("Weight", exact=True).fill("7")
+        weights.get_by_label("Weight", exact=True).press("Enter")
+        expect(weights.get_by_label("Weight of __proto__")).to_have_value("7")
+        weights.get_by_role("button", name="Forget gone").click()
+        weights.get_by_label("Weight of acme").fill("4.5")
+        press(page, "Save", within="main")
+        expect(page.get_by_role("alert")).to_contain_text("“acme”")
+        weights.get_by_label("Weight of acme").fill("4")
+        expect(page.get_by_text("3 settings changed")).to_be_visible()
+        with page.expect_request(lambda request: request.method == "PATCH") as sent:
+            press(page, "Save", within="main")
+        expect(page.get_by_text("Settings saved")).to_be_visible()
+
+        assert not watched.complaints
+
+    changed = {"acme": 4, "gone": 0, "__proto__": 7}
+    assert sent.value.post_data_json == {"settings": {"fairness": {"weights": changed}}}
+    told = scene.call("GET", f"/v1/queues/{queue}")["queue"]["settings"]["fairness"]["weights"]
+    assert told == {"acme": 4, "kept": 5, "__proto__": 7}
+
+
 def test_keys_are_enough(open_window: Open) -> None:
     """Who has no mouse gets past the head, opens a dialog and leaves it, and is where they were."""
     with open_window() as watched:

@@ -111,7 +111,7 @@ function Group({ group, isOpen, toggle, open, lacks, redrive }) {
     ${isOpen && html`<${Table} label="Letters" columns=${[{ title: "Id" }, { title: "Payload" }, { title: "What the last consumer said" }, { title: "Delivered", num: true }, { title: "Moved", num: true }]}>
       ${group.letters.slice(0, EXAMPLES_MAX).map(({ message }) => html`<tr key=${message.meta.id}>
         <td><button type="button" class="link mono" aria-label="Message ${message.meta.id}" onClick=${() => open(message)}>${shortId(message.meta.id)}</button></td>
-        <td class="payload-cell"><span class="mono">${preview(message.payload)}</span></td>
+        <td class="payload-cell"><bdi class="mono">${preview(message.payload)}</bdi></td>
         <td class="reason-cell">${message.dead_letter?.text}</td>
         <td class="num">${message.dead_letter?.delivery_count ?? 0}×</td>
         <td class="num nowrap">${ago(message.dead_letter?.moved)}</td></tr>`)}<//>

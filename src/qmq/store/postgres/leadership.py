@@ -233,9 +233,8 @@ class LeaderTerm:
         self._setting = setting
         self._connection: _Connection | None = connection
         self._epoch: int = won["epoch"]
-        #: By how much the clock by which moments of messages are told is ahead of the machine's.
-        #: It goes on from the latest moment that the database or a leader before knew.
-        self.clock_offset_ns: int = won["clock_ns"] - setting.clock.now_ns()
+        #: The clock by which moments of messages are told goes on from the latest moment that the
+        #: database or a leader before knew.
         self._clock_start_ns: int = won["clock_ns"] - setting.passed_ns()
         self._certain_until_ns = self._end_ns(sent_ns)
         self._standing = standing
@@ -256,6 +255,14 @@ class LeaderTerm:
     def epoch(self) -> int:
         """Its number; that of each later one is higher."""
         return self._epoch
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """By how much the clock by which moments of messages are told is ahead of the machine's.
+
+        That is so at this moment: somebody may set the machine's while all messages are read.
+        """
+        return self._clock_ns() - self._setting.clock.now_ns()
 
     @property
     def durability_max(self) -> Durability:
