@@ -55,6 +55,11 @@ def varint(n: int) -> bytes:
     return bytes((*low, high)) if high < 128 else bytes(low) + varint(high)  # noqa: PLR2004
 
 
+def field_1(data: bytes) -> bytes:
+    """Encode bytes, or a message that is encoded, as the field 1 of another message."""
+    return b"%b%b%b" % (_LEN_1, varint(len(data)), data)
+
+
 def encode_tags(tags: Iterable[Tag]) -> bytes:
     """Encode tags as they stand in a `proto.Metadata`: the repeated field 3.
 

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from qmq.model.browse import look, state_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry, seq_of
+from qmq.model.nacking import end_undone
 from qmq.values import MessageState, NackKind
 from tests.model.queues import queue
 
@@ -64,7 +65,8 @@ class Looks(RuleBasedStateMachine):
         if how == "ack":
             self.queue.ack(delivery)
             return
-        self.queue.nack(
+        end_undone(
+            self.queue,
             delivery,
             NackKind.RELEASE,
             now_ns=self.now_ns,

@@ -10,6 +10,7 @@ from qmq.descriptions import Fairness, QueueSettings, Rate
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry, seq_of
+from qmq.model.nacking import end_undone
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
@@ -71,7 +72,7 @@ def give_back(
     now_ns: int = START_NS,
 ) -> None:
     """Nack a message; the queue must be sound after that."""
-    q.nack(delivery, kind, now_ns=now_ns, delay_ns=delay_ns, reason="", chance=0.0)
+    end_undone(q, delivery, kind, now_ns=now_ns, delay_ns=delay_ns, reason="", chance=0.0)
     assert problems_of(q) == []
 
 

@@ -14,6 +14,7 @@ from qmq.limits import MOMENTS_AT_ONCE_MAX
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery
 from qmq.model.index import entry
+from qmq.model.nacking import end_undone
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, NackKind
@@ -35,7 +36,7 @@ def changed(q: Queue, **settings: Any) -> None:  # noqa: ANN401 - As the setting
 
 def release(q: Queue, delivery: Delivery) -> None:
     """Give a message back."""
-    q.nack(delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0.0)
+    end_undone(q, delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0.0)
 
 
 def test_no_more_are_leased_than_may_be() -> None:
@@ -65,7 +66,7 @@ def acked(q: Queue, delivery: Delivery) -> None:
 
 def kept_back(q: Queue, delivery: Delivery) -> None:
     """End a lease with a delay."""
-    q.nack(delivery, NackKind.FAIL, now_ns=START_NS, delay_ns=5, reason="", chance=0.0)
+    end_undone(q, delivery, NackKind.FAIL, now_ns=START_NS, delay_ns=5, reason="", chance=0.0)
 
 
 def run_out(q: Queue, delivery: Delivery) -> None:

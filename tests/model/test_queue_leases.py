@@ -9,6 +9,7 @@ from qmq.errors import AddsPaused, NoDeadLetterQueue, QueueEmpty, QueueFull, Que
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entries, entry
+from qmq.model.nacking import end_undone
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
@@ -35,7 +36,9 @@ def nack(
     chance: float = 0.0,
 ) -> DeadLetterReason | None:
     """Give a message back."""
-    return q.nack(delivery, kind, now_ns=START_NS, delay_ns=delay_ns, reason="why", chance=chance)
+    return end_undone(
+        q, delivery, kind, now_ns=START_NS, delay_ns=delay_ns, reason="why", chance=chance
+    )
 
 
 def test_acked_message_is_gone() -> None:

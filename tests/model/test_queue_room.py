@@ -11,7 +11,9 @@ from qmq.descriptions import Pause, QueueSettings
 from qmq.errors import AddsPaused, QueueFull
 from qmq.model.check import problems_of
 from qmq.model.delivery import Delivery, State
+from qmq.model.displacing import displace
 from qmq.model.index import entry, seq_of, size_of
+from qmq.model.nacking import end_undone
 from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
@@ -52,18 +54,18 @@ def in_every_state(q: Queue) -> list[Delivery]:
     deliveries = leased(q, 4)
     for delivery, delay_ns in zip(deliveries[:2], (0, 10**9), strict=True):
         kind = NackKind.FAIL
-        q.nack(delivery, kind, now_ns=START_NS, delay_ns=delay_ns, reason="", chance=0.0)
+        end_undone(q, delivery, kind, now_ns=START_NS, delay_ns=delay_ns, reason="", chance=0.0)
     return deliveries
 
 
 def give_back(q: Queue, delivery: Delivery) -> None:
     """Release a message that is on lease."""
-    q.nack(delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=None, reason="", chance=0.0)
+    end_undone(q, delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=None, reason="", chance=0.0)
 
 
 def displaced(q: Queue, *sizes: int) -> list[int]:
     """Let messages make room for others, and return their numbers."""
-    return [each.seq for each in q.displace(sizes)]
+    return [each.seq for each in displace(q, sizes)]
 
 
 def test_bytes_are_those_of_all_messages_in_whatever_state() -> None:
@@ -217,7 +219,7 @@ def test_oldest_is_who_came_first_whatever_its_priority() -> None:
     q.add_batch(2, [SIZE] * 2)
     known(q, 4, priority=1)
     (delivery,) = leased(q)
-    q.nack(delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0.0)
+    end_undone(q, delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0.0)
     known(q, 5, priority=200)
 
     assert [displaced(q, SIZE, *[SIZE] * at) for at in range(3)] == [[1], [2], [3]]
@@ -228,9 +230,9 @@ def test_displaced_message_takes_what_is_known_of_it_along() -> None:
     """For its flight recorder; of one that just stood in the line, there is nothing."""
     q = limited(2, limit=2, overflow=DROP)
     (delivery,) = leased(q)
-    q.nack(delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="no", chance=0.0)
+    end_undone(q, delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="no", chance=0.0)
 
-    first, second = q.displace([SIZE, SIZE])
+    first, second = displace(q, [SIZE, SIZE])
 
     assert first is delivery
     assert [each.reason for each in first.attempts] == ["no"]
@@ -339,7 +341,7 @@ def test_sizes_of_what_is_displaced_are_those_of_the_messages() -> None:
     q = limited(0, bytes_limit=100, overflow=DROP)
     q.add_batch(1, [10, 20, 30, 40])
 
-    gone = q.displace([35])
+    gone = displace(q, [35])
 
     assert [(each.seq, size_of(each.entry)) for each in gone] == [(1, 10), (2, 20), (3, 30)]
     assert [seq_of(each) for each in q.ready] == [4]

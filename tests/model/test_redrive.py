@@ -6,6 +6,7 @@ from qmq.envelope import encode_dead_letter
 from qmq.errors import LeaseLost
 from qmq.limits import ATTEMPTS_MAX
 from qmq.model.index import entry
+from qmq.model.nacking import end_undone
 from qmq.model.redrive import (
     Match,
     RedriveRequest,
@@ -202,8 +203,14 @@ def test_history_of_the_dead_letter_queue_is_part_of_it() -> None:
     """A dead letter that was handed out there has these attempts too, the last ones of all."""
     world = World([letter(attempts=ATTEMPTS_MAX)], wanting())
     (delivery,) = leased(world.dead, consumer="repair")
-    world.dead.nack(
-        delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="later", chance=0
+    end_undone(
+        world.dead,
+        delivery,
+        NackKind.RELEASE,
+        now_ns=START_NS,
+        delay_ns=0,
+        reason="later",
+        chance=0,
     )
 
     world.step()
@@ -220,7 +227,9 @@ def test_leases_of_before_are_nobody_s() -> None:
     world = World([letter(attempts=3)], wanting())
     (before,) = leased(world.dead)
     old_seq, old_fence = before.seq, before.fence
-    world.dead.nack(before, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0)
+    end_undone(
+        world.dead, before, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0
+    )
     world.step()
     (after,) = leased(world.jobs)
 
@@ -253,7 +262,9 @@ def test_message_that_came_back_meanwhile_is_moved() -> None:
     world = World([letter(b"1"), letter(b"2")], wanting())
     looked = world.look()
     (delivery,) = leased(world.dead)
-    world.dead.nack(delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0)
+    end_undone(
+        world.dead, delivery, NackKind.RELEASE, now_ns=START_NS, delay_ns=0, reason="", chance=0
+    )
 
     step = world.step(looked)
 

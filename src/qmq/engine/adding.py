@@ -15,6 +15,7 @@ from qmq.limits import AHEAD_S_MAX, DEDUP_IDS_MAX, MOMENTS_AT_ONCE_MAX
 from qmq.model.changes import Changes
 from qmq.model.dedup import Known
 from qmq.model.delivery import Delivery, State
+from qmq.model.displacing import displace
 from qmq.model.footprint import freed_by
 from qmq.model.index import entry
 from qmq.model.queue import Queue
@@ -241,7 +242,7 @@ class Adding:
         overflow = queue.info.settings.overflow
         if overflow is Overflow.REJECT:
             return
-        for delivery in queue.displace(prepared.sizes):
+        for delivery in displace(queue, prepared.sizes):
             if overflow is Overflow.DEAD_LETTER_OLDEST:
                 self._queues.bury(queue, delivery, DeadLetterReason.OVERFLOW, changes)
             else:

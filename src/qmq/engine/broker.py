@@ -1,18 +1,18 @@
 """The broker: finds the queue that a call is about and lets its store carry it out."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from qmq.clock import Clock
-from qmq.descriptions import Pause, QueueInfo, QueueSettings, QueueStats
+from qmq.descriptions import Pause, QueueInfo, QueueSettings
 from qmq.engine.browsing import Browsing
 from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
-from qmq.engine.places import Scope
+from qmq.engine.overseeing import Overseeing
+from qmq.engine.overview import Overview
 from qmq.engine.queues import Queues, random_chance
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
@@ -30,15 +30,12 @@ from qmq.errors import (
     UnknownStore,
 )
 from qmq.ids import RandomIds, on_shard
-from qmq.limits import MESSAGE_BYTES_MAX, PAGE_SIZE_MAX, QUEUES_MAX
-from qmq.model.catalog import check_page_size
+from qmq.limits import MESSAGE_BYTES_MAX, QUEUES_MAX
 from qmq.model.changes import Changes
 from qmq.model.dead_letters import check_dead_letter_queue
 from qmq.model.durability import check_durability_min, durability_of, durability_reached
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
-from qmq.model.selector import Selector, parse
-from qmq.model.stats import stats_of
 from qmq.model.tags import with_tag, without_tag
 from qmq.store.base import QueueStore
 from qmq.values import UNBOUNDED, Durability, Overflow, Store, Tag
@@ -57,9 +54,6 @@ _MISSING: Final = {
 _NOT_SHARED: Final = (
     "DISK belongs to one machine and this server is one of a cluster; use CLUSTER, or MEMORY"
 )
-
-#: The number of the last queue of the page before; empty before the first.
-_PAGE_TOKEN = re.compile(r"[0-9]{0,18}", re.ASCII)
 
 
 class Broker:
@@ -117,15 +111,8 @@ class Broker:
             footprint=footprint or Footprint(),
         )
         self.catalog = self._queues.catalog
-        self._messages = Messages(self._queues)
-        # The commands that nearly all calls are about, at hand.
-        self.add = self._messages.add
-        self.add_with = self._messages.add_with
-        self.add_batch = self._messages.add_batch
-        self.add_batch_with = self._messages.add_batch_with
-        self.pop = self._messages.pop
-        self.pop_batch = self._messages.pop_batch
-        self.peek = self._messages.peek
+        self._rates = RateSampler(self.catalog, timer)
+        self._take_at_hand(Messages(self._queues), Overview(self._queues, self._rates))
         #: Commands about messages on lease.
         self.leasing = Leasing(self._queues)
         #: Commands on the queues that a selector matches.
@@ -138,8 +125,24 @@ class Broker:
         self.grouping = Grouping(self._queues)
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
-        self._rates = RateSampler(self.catalog, timer)
+        #: Tells how the server does.
+        self.overseeing = Overseeing(self._queues)
         self._last_queue_number = last_queue_number
+
+    def _take_at_hand(self, messages: Messages, overview: Overview) -> None:
+        """Let commands be the broker's own that have a room of their own."""
+        # Those that nearly all calls are about.
+        self.add = messages.add
+        self.add_with = messages.add_with
+        self.add_batch = messages.add_batch
+        self.add_batch_with = messages.add_batch_with
+        self.pop = messages.pop
+        self.pop_batch = messages.pop_batch
+        self.peek = messages.peek
+        # Those that describe queues and count what they hold.
+        self.get_queue = overview.get_queue
+        self.list_queues = overview.list_queues
+        self.stats = overview.stats
 
     def start(self) -> None:
         """Let time pass for the queues that the stores held already.
@@ -376,115 +379,6 @@ class Broker:
         self._queues.leave_to_itself(store.commit(changes))
         await purged
         return count
-
-    async def get_queue(self, reference: str) -> QueueInfo:
-        """Describe a queue."""
-        queue = await self._queues.find(reference)
-        info = queue.info
-        await self._queues.home(*info.home).settle()
-        return info
-
-    async def list_queues(
-        self,
-        page_size: int,
-        page_token: str,
-        selector: str = "",
-        *,
-        scope: Scope | None = None,
-    ) -> tuple[list[QueueInfo], str]:
-        """Describe queues in order of creation.
-
-        Args:
-            page_size: how many at most; 0 for all.
-            page_token: what the call before returned; empty for the first page.
-            selector: only those whose tags it matches, see `qmq.model.selector`; empty for
-                all. A page is full then, too, unless it is the last one.
-            scope: among which queues; None stands for all.
-
-        Returns:
-            The queues, and the token of the next page or "".
-
-        Raises:
-            InvalidArgument: page_size is out of range, page_token is none of ours, or selector
-                is none.
-        """
-        wanted = parse(selector) if selector else None
-        queues, next_token = await self._select(wanted, scope, page_size, page_token)
-        infos = [queue.info for queue in queues]
-        await self._queues.settle()
-        return infos, next_token
-
-    async def _select(
-        self, selector: Selector | None, scope: Scope | None, page_size: int, page_token: str
-    ) -> tuple[list[Queue], str]:
-        """Find queues of a scope that a selector matches; the arguments are as in `list_queues`."""
-        if selector is None and scope is None:
-            return self._page(page_size, page_token)
-        check_page_size(page_size)
-        found: list[Queue] = []
-        last_number, token = 0, page_token
-        while True:
-            queues, token = self._page(PAGE_SIZE_MAX, token)
-            for queue in queues:
-                if selector and not selector.matches(queue.info.tags):
-                    continue
-                if scope and not scope.covers(queue.info):
-                    continue
-                # Only one that is left over tells that there is another page.
-                if page_size and len(found) == page_size:
-                    return found, str(last_number)
-                found.append(queue)
-                last_number = queue.number
-            if not token:
-                return found, ""
-            # Others have their turn: there may be a hundred thousand queues.
-            await asyncio.sleep(0)
-
-    async def stats(
-        self, reference: str, page_size: int, page_token: str, scope: Scope | None = None
-    ) -> tuple[list[QueueStats], str]:
-        """Count the messages of one queue or, with an empty reference, of all.
-
-        Args:
-            reference: the queue's id or name, or "".
-            page_size: how many queues at most, as in `list_queues`.
-            page_token: as in `list_queues`.
-            scope: among which queues, if it is of all; None stands for all.
-
-        Returns:
-            The counts, and the token of the next page or "".
-
-        Raises:
-            InvalidArgument: page_size is out of range, or page_token is none of ours.
-        """
-        if reference:
-            queue = await self._queues.find(reference)
-            queues, next_token = [queue], ""
-        else:
-            found, next_token = await self._select(None, scope, page_size, page_token)
-            # Others had their turn while it was looked for them.
-            queues = [each for each in found if self.catalog.get(each.info.id) is each]
-        for queue in queues:
-            self._queues.pass_time(queue)
-        now_ns = self._queues.steady_ns()
-        counts = [
-            stats_of(
-                queue,
-                now_ns,
-                waiting=self._queues.waiting.count(queue),
-                rates=self._rates.of(queue),
-                with_top=bool(reference),
-            )
-            for queue in queues
-        ]
-        await self._queues.settle()
-        return counts, next_token
-
-    def _page(self, page_size: int, page_token: str) -> tuple[list[Queue], str]:
-        if not _PAGE_TOKEN.fullmatch(page_token):
-            raise InvalidArgument("page_token", "must be a next_page_token from an earlier reply")
-        queues, more_after = self.catalog.page(page_size, int(page_token or 0))
-        return queues, "" if more_after is None else str(more_after)
 
     async def delete_queue(self, reference: str) -> None:
         """Delete a queue and its messages.

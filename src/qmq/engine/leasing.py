@@ -31,6 +31,7 @@ from qmq.model.delivery import (
 )
 from qmq.model.durability import durability_reached
 from qmq.model.leases import Holder
+from qmq.model.nacking import end_undone
 from qmq.model.queue import Queue
 from qmq.values import Durability, NackKind
 
@@ -192,7 +193,8 @@ class Leasing:
 
         def nack(queue: Queue, lease_id: str) -> None:
             delivery = self._find(queue, lease_id)
-            dead = queue.nack(
+            dead = end_undone(
+                queue,
                 delivery,
                 kind,
                 now_ns=now_ns,

@@ -7,7 +7,6 @@ from qmq.descriptions import QueueInfo
 from qmq.envelope import REPLY_OVERHEAD_BYTES
 from qmq.errors import (
     AddsPaused,
-    NoDeadLetterQueue,
     QueueEmpty,
     QueuePaused,
 )
@@ -19,7 +18,7 @@ from qmq.model.index import entries, seq_of, size_of
 from qmq.model.leases import Leases
 from qmq.model.ready import Ready
 from qmq.model.room import Held, room_within_limits
-from qmq.values import DURABILITY_MAX, UNBOUNDED, DeadLetterReason, NackKind, Outcome, Overflow
+from qmq.values import DURABILITY_MAX, UNBOUNDED, DeadLetterReason, Overflow
 
 
 class Ended(NamedTuple):
@@ -318,36 +317,6 @@ class Queue:
             size += self.ready_bytes - (gone.bytes - held.bytes)
         return Held(count, size)
 
-    def displace(self, sizes: Sequence[int]) -> list[Delivery]:
-        """Take out the oldest messages that are ready, as many as have to make room.
-
-        Args:
-            sizes: what each of the messages takes, in bytes, that `room_for` has let in.
-        """
-        count_max, bytes_max = self.info.limit, self.info.settings.bytes_limit
-        count, size = self.message_count + len(sizes), self.bytes + sum(sizes)
-        displaced: list[Delivery] = []
-        while count > count_max != UNBOUNDED or size > bytes_max > 0:
-            oldest = self._take_oldest()
-            if oldest is None:
-                break
-            count -= 1
-            size -= size_of(oldest.entry)
-            displaced.append(oldest)
-        self.overflowed_total += len(displaced)
-        return displaced
-
-    def _take_oldest(self) -> Delivery | None:
-        """Take the message that came first, of those that are ready, wherever it stands."""
-        known, fresh = self.leases.oldest_ready(), self.ready.oldest_fresh()
-        if fresh is not None and (known is None or fresh < known.entry):
-            known = Delivery(self.ready.take_fresh())
-            if self.lines.is_active:
-                self.lines.plain_changed()
-        elif known:
-            self.leases.forget(known)
-        return known
-
     def take_in(self, entry: int) -> None:
         """Put a message at the end, whatever the limit: one from a store or another queue."""
         self.ready.append(entry)
@@ -501,49 +470,6 @@ class Queue:
             return None
         self.acked_total += len(held)
         return self.leases.forget_all(held)
-
-    def nack(  # noqa: PLR0913 - What a nack says, and the moment and chance.
-        self,
-        delivery: Delivery,
-        kind: NackKind,
-        *,
-        now_ns: int,
-        delay_ns: int | None,
-        reason: str,
-        chance: float,
-    ) -> DeadLetterReason | None:
-        """End a lease whose work is not done.
-
-        Args:
-            delivery: the message.
-            kind: what the consumer says.
-            now_ns: the moment.
-            delay_ns: how long the message is kept back; None leaves that to the queue.
-            reason: what the consumer says why.
-            chance: 0 to 1, for the jitter of the back-off.
-
-        Returns:
-            Why the message is to be moved to the dead-letter queue, if it is; it is in
-            nobody's hands until then.
-
-        Raises:
-            NoDeadLetterQueue: it was rejected, and there is none.
-        """
-        settings = self.info.settings
-        if kind is NackKind.REJECT:
-            if not settings.dead_letter_queue_id:
-                raise NoDeadLetterQueue(self.info.id)
-            delivery.end(Outcome.REJECTED, now_ns, reason)
-            return DeadLetterReason.REJECTED
-        if kind is NackKind.FAIL and 0 < settings.delivery_count_max <= delivery.count:
-            delivery.end(Outcome.FAILED, now_ns, reason)
-            return DeadLetterReason.DELIVERY_COUNT_MAX
-        if delay_ns is None:
-            delay_ns = 0
-            if kind is NackKind.FAIL:
-                delay_ns = settings.back_off.delay_ns(delivery.count, chance)
-        self.leases.give_back(delivery, kind, now_ns, delay_ns, reason)
-        return None
 
     def nothing_ends(self, now_ns: int) -> bool:
         """Take note that nothing has ended by now; return whether more can be handed out."""

@@ -10,12 +10,10 @@ sync is one of all that was committed before.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from time import perf_counter
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import apsw
 
-from qmq.durations import Durations
 from qmq.errors import DataLoss, DiskFull, StoreFailed
 from qmq.model.changes import Changes
 from qmq.model.index import entry, seq_of, seqs_of
@@ -23,12 +21,12 @@ from qmq.store.done import Done
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.failing import failed, full
 from qmq.store.local.figures import DiskFigures
-from qmq.store.local.holding import FileHold
 from qmq.store.local.room import is_for_want_of_room
 from qmq.store.local.shrinking import Shrinker
 from qmq.store.local.sweeping import Piece, Sweeper
-from qmq.store.local.transaction import Batch, commit
+from qmq.store.local.transaction import Batch
 from qmq.store.local.workers import Hire, WorkerThread
+from qmq.store.local.writing import Found, Writer
 from qmq.store.refusing import again, busy
 from qmq.store.rows import DeliveryRow
 from qmq.store.sql import load_statements
@@ -38,11 +36,6 @@ from qmq.values import Durability
 #: Bytes of memory that a delivery takes at least while it waits for the disk: nobody has to
 #: wait for it, and a lease can be extended without end.
 _DELIVERY_BYTES: Final = 500
-
-#: What SQLite calls the levels of its pragma `synchronous`: sync the log at each commit, or
-#: only when that is written back into the database.
-_FULL: Final = 2
-_NORMAL: Final = 1
 
 _T = TypeVar("_T")
 
@@ -64,8 +57,6 @@ class Journal:
 
     #: How many messages turned out to be damaged on disk.
     _damaged = 0
-    #: Whether rows of some that have left cannot be removed. The writer's.
-    _keeps_gone = False
 
     def __init__(  # noqa: PLR0913 - What it is made of, each by name.
         self,
@@ -98,7 +89,6 @@ class Journal:
         self._connection = connection
         self._page_bytes: int = connection.pragma("page_size")
         self._checkpointer = checkpointer
-        self._shrinker = shrinker
         self._on_failure = on_failure
         self._on_damage = on_damage
         self._pending_bytes_max = pending_bytes_max
@@ -107,15 +97,8 @@ class Journal:
         self._gathering = Batch()
         self._is_offered = False
         self._offer_is_scheduled = False
-        #: The batch on offer, if the writer has not taken it. Both threads take from it.
-        self._offered: deque[Batch] = deque(maxlen=1)
         #: Batches that were offered and whose waiters were not told yet, oldest first.
         self._under_way: deque[Batch] = deque()
-        self._commits = Durations()
-        #: What the connection's `synchronous` is.
-        self._synchronous = _FULL
-        #: Whether all that was committed is on disk. The writer's while it works.
-        self._is_synced = True
         self._sweeper = sweeper
         #: Looks now and then whether there is time to sweep, as long as there is anything.
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -132,16 +115,23 @@ class Journal:
         self._last_kept = 0
         #: Why nothing is acknowledged any more, once that is so.
         self._failure: StoreFailed | DiskFull | None = None
-        self._file_hold = FileHold(checkpointer, self._call_writer)
-        checkpointer.start(connection, self._call_writer)
-        self._writer = hire("journal", self._take_turn, lambda: shrinker.wait_s)
+        self._writer = Writer(
+            connection,
+            checkpointer=checkpointer,
+            shrinker=shrinker,
+            on_commit=self._release,
+            on_failure=self._fail,
+            hire=hire,
+        )
+        #: The batch on offer, if the writer has not taken it. Both threads take from it.
+        self._offered = self._writer.offered
         if self._sweeps and not sweeper.is_empty():
             self._watch_for_idleness()
 
     def go_on_after(self, before: Self) -> None:
         """Go on with the numbers of a journal that has failed. To be called first of all."""
         self.last_number = max(self.last_number, before.last_number)
-        self._commits = before._commits
+        self._writer.commits = before._writer.commits
         self._checkpointer.go_on_after(before._checkpointer)
 
     @property
@@ -174,13 +164,14 @@ class Journal:
         """How the disk does, at this moment."""
         checkpointer = self._checkpointer
         return DiskFigures(
-            commits=self._commits,
+            commits=self._writer.commits,
             log_bytes=checkpointer.log_pages * self._page_bytes,
             checkpoints=checkpointer.count,
             checkpoint_s=checkpointer.seconds,
             checkpoint_stop_s=checkpointer.writer_seconds,
             rows_left=self._sweeper.count,
             damaged=self._damaged,
+            checkpoint_ns=checkpointer.ended_ns,
             under_way=len(self._under_way),
             pending_bytes=sum(each.bytes for each in (*self._under_way, self._gathering)),
         )
@@ -189,7 +180,7 @@ class Journal:
     def is_idle(self) -> bool:
         """Whether nothing is under way, be it to commit or to see to the files."""
         is_offering = self._offer_is_scheduled or self._under_way or self._gathering.has_work()
-        return not (is_offering or self._checkpointer.is_asked or self._shrinker.is_cutting)
+        return not (is_offering or self._writer.sees_to_files)
 
     @property
     def is_swept(self) -> bool:
@@ -315,7 +306,7 @@ class Journal:
             future: asyncio.Future[_T] = self._loop.create_future()
             latest.waiters.append((future, result))
             return future
-        if needs_sync and (latest or not self._is_synced):
+        if needs_sync and (latest or not self._writer.is_synced):
             return self._wait_for(batch, result, durability)
         return None
 
@@ -331,11 +322,11 @@ class Journal:
         """
         if pending := self.settled(None, Durability.OS):
             await pending
-        await self._file_hold.begin()
+        await self._writer.file_hold.begin()
 
     def let_go_of_file(self) -> None:
         """Write the log back into the file as ever."""
-        self._file_hold.end()
+        self._writer.file_hold.end()
 
     async def close(self) -> None:
         """Commit and sync what is under way and end the writer."""
@@ -420,7 +411,7 @@ class Journal:
             self._is_offered = True
             self._under_way.append(batch)
             self._offered.append(batch)
-            self._call_writer()
+            self._writer.call()
 
     def _keep_last_number(self, batch: Batch) -> None:
         """Have a batch keep the highest number, unless that is of a message that it writes."""
@@ -467,66 +458,7 @@ class Journal:
         if self._idle_timer:
             self._idle_timer.cancel()
 
-    def _call_writer(self) -> None:
-        self._writer.call()
-
-    def _take_turn(self) -> bool:
-        """Commit the batch on offer, in the writer thread; return whether to go on."""
-        try:
-            self._write_offered()
-            self._see_to_files()
-        except Exception as error:  # noqa: BLE001 - Whatever failed, nothing is known to be on disk.
-            # Nor is what was written back from the log, which is to be there for the restart:
-            # to close the connection would write it back once more, and delete it.
-            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            self._loop.call_soon_threadsafe(self._fail, error)
-            # Nothing may be written after that.
-            return False
-        return True
-
-    def _see_to_files(self) -> None:
-        """Do what keeps the log and the database's file small, between commits."""
-        self._file_hold.do_orders()
-        checkpointer, shrinker = self._checkpointer, self._shrinker
-        may_begin = not (checkpointer.is_asked or checkpointer.is_held)
-        if shrinker.proceed(may_begin=may_begin):
-            checkpointer.has_committed()
-        if not shrinker.is_cutting:
-            checkpointer.proceed()
-
-    def _write_offered(self) -> None:
-        """Commit the batch on offer, if there is one, and have all who wait for it told."""
-        try:
-            batch = self._offered.popleft()
-        except IndexError:
-            # It was taken already, here, or there to let more join it.
-            return
-        start = perf_counter()
-        found = self._write(batch)
-        self._commits.note(perf_counter() - start)
-        self._checkpointer.has_committed()
-        self._shrinker.has_committed()
-        self._loop.call_soon_threadsafe(self._release, batch, found)
-
-    def _write(self, batch: Batch) -> list[tuple[asyncio.Future[Any], Any]]:
-        """Commit a batch, synced if need be; return what was asked for, for whom."""
-        connection = self._connection
-        synchronous = _FULL if batch.needs_sync else _NORMAL
-        if synchronous != self._synchronous:
-            connection.pragma("synchronous", synchronous)
-            self._synchronous = synchronous
-        changes = connection.total_changes()
-        if batch.piece and self._keeps_gone:
-            batch.piece = batch.piece._replace(through=0)
-        found = commit(connection, batch, is_synced=self._is_synced)
-        self._keeps_gone |= batch.keeps_gone
-        if batch.needs_sync:
-            self._is_synced = True
-        elif connection.total_changes() != changes:
-            self._is_synced = False
-        return found
-
-    def _release(self, batch: Batch, found: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _release(self, batch: Batch, found: Found) -> None:
         """Tell everyone that a batch is committed."""
         self._under_way.popleft()
         if batch is self._gathering:
@@ -575,7 +507,7 @@ class Journal:
         for batch in {id(batch): batch for batch in (*self._under_way, self._gathering)}.values():
             self._refuse(batch)
             self._count(batch)
-        self._file_hold.fail(again(self._failure))
+        self._writer.file_hold.fail(again(self._failure))
         self._under_way.clear()
         self._offered.clear()
         self._is_offered = False

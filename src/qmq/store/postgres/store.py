@@ -1,6 +1,7 @@
 """The CLUSTER store: in PostgreSQL before the reply, for the q that leads."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Self
 
 from qmq.errors import Unavailable
@@ -40,6 +41,7 @@ class PostgresStore(JournalledStore[Journal]):
         footprint: Footprint | None = None,
         on_end: Callable[[Unavailable], None],
         on_progress: Callable[[int, int], None] = _tell_nobody,
+        random: Random | None = None,
     ) -> Self:
         """Read what the database holds, in the event loop that will use the store.
 
@@ -52,6 +54,7 @@ class PostgresStore(JournalledStore[Journal]):
             on_end: called once, with the reason, when the store will take nothing any more.
             on_progress: called now and then with how many messages were read, and about how
                 many there are.
+            random: spreads tries to reach the database that fail; any if it is left out.
 
         Raises:
             DatabaseAway: the database does not answer.
@@ -72,6 +75,7 @@ class PostgresStore(JournalledStore[Journal]):
             number=loaded.batch,
             on_end=on_end,
             pending_bytes_max=pending_bytes_max,
+            random=random or Random(),  # noqa: S311 - It spreads load, and protects nothing.
         )
         found = loaded.found
         journal.last_number = found.last_number
