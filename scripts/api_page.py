@@ -113,6 +113,11 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "ListSchedules": _ABOUT_A_QUEUE,
     "DeleteSchedule": (*_ABOUT_A_QUEUE, errors.ScheduleNotFound),
     "Stats": _ABOUT_A_QUEUE,
+    "GetIdentity": (),
+    "ListIdentities": (errors.AccessFixed,),
+    "MakeToken": (errors.InvalidArgument, errors.IdentityNotFound, errors.AccessFixed),
+    "RevokeToken": (errors.InvalidArgument, errors.AccessFixed, errors.LastAdmin),
+    "GetServer": (),
 }
 
 #: As google.rpc.Code maps them, and Envoy with it. Only gRPC calls meet the others.

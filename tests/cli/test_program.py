@@ -21,9 +21,10 @@ SECTIONS = {
     "Queues": [
         *("list", "get", "new", "update", "delete", "tag", "untag", "pause", "resume", "purge"),
     ],
-    "What there is": ["stats", "top", "browse", "explain"],
+    "What there is": ["stats", "top", "browse", "explain", "server"],
     "Dead letters": ["redrive"],
     "Schedules": ["schedule"],
+    "Access": ["identity", "token"],
     "Itself": ["config", "help"],
 }
 COMMANDS = [
@@ -31,6 +32,7 @@ COMMANDS = [
     *("redrive start", "redrive list", "redrive show", "redrive stop"),
     *("schedule put", "schedule list", "schedule show", "schedule delete"),
     *("schedule pause", "schedule resume"),
+    *("token list", "token make", "token revoke"),
 ]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -113,6 +115,13 @@ def test_the_version_is_one_line() -> None:
             "Try 'qcli pop --help' for help.",
         ),
         (["bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
+        (["push"], "No such command 'push': it is add here.", "Try 'qcli --help' for help."),
+        (["rm", "jobs"], "No such command 'rm': it is delete here.", "Try 'qcli --help' for help."),
+        (
+            ["add", "my jobs", "it's", "late"],
+            """a payload comes from standard input: printf 'it'"'"'s late' | qcli add 'my jobs'""",
+            "Try 'qcli add --help' for help.",
+        ),
         (["help", "bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
         (["help", "redrive", "x"], "No such command 'x'.", "Try 'qcli redrive --help' for help."),
         (["help", "pop", "x"], "qcli pop has no commands", "Try 'qcli pop --help' for help."),

@@ -324,6 +324,18 @@ async def test_clock_of_messages_begins_with_the_databases(database: str) -> Non
         assert -NS_PER_S < term.clock_offset_ns <= 0
 
 
+async def test_clock_of_messages_is_not_set_with_the_machines(database: str) -> None:
+    """Nor is that so between winning and serving, while all messages are read."""
+    machine, steady = ManualClock(), ManualClock()
+    of = setting(database, passed=steady.now_ns)._replace(clock=machine)
+    async with leading(of) as term:
+        told_ns = term.clock_offset_ns + machine.now_ns()
+        machine.advance(60)
+        steady.advance(1)
+
+        assert term.clock_offset_ns + machine.now_ns() == told_ns + NS_PER_S
+
+
 async def test_epoch_is_never_used_twice(database: str) -> None:
     """Not even where the database was put back to before: the one that it forgot may still run."""
     async with leading(setting(database)) as forgotten:

@@ -1,6 +1,7 @@
 // One message: where it is and why, what is in it, and what has happened to it.
 
 import { get, ofQueue, query, usePoll } from "./api.js";
+import { Commands } from "./commands.js";
 import { ago, bytes, count, duration, moment, plural, seconds, shortId, whyDead } from "./format.js";
 import { html, useState } from "./html.js";
 import { live } from "./live.js";
@@ -16,7 +17,8 @@ export function MessageDialog({ queueId, messageId, created, onClose }) {
     [queueId, messageId], LOOK_MS);
   const isGone = poll.error?.reason === "MESSAGE_NOT_FOUND";
   return html`<${Dialog} title="Message ${shortId(messageId)}" onClose=${onClose} wide>
-    <p class="facts"><span class="mono">${messageId}</span><${Copy} text=${messageId} label="Copy the id" /></p>
+    <p class="facts"><span class="mono">${messageId}</span><${Copy} text=${messageId} label="Copy the id" />
+      <${Commands} lines=${[["This message, and why it is where it is", ["explain", queueId, messageId], ofQueue(queueId, `/messages/${messageId}`)]]} /></p>
     ${isGone && html`<${Empty} title=${poll.data ? "The message has left the queue" : "The queue holds no such message"}>
       It was acked or popped, has expired, was moved to a dead-letter queue, or never was here. ${poll.data && "What follows is what was known of it last."}<//>`}
     ${poll.error && !isGone && html`<${Problem} error=${poll.error} reload=${poll.reload} />`}
@@ -59,7 +61,7 @@ export function Payload({ base64 }) {
       <span class="muted small">${bytes(data.length)}</span>
       <${Copy} text=${forms[form]} label="Copy the payload" />
     </div>
-    <pre class=${form.toLowerCase()} tabindex="0" aria-label="Payload as ${form}">${cut(forms[form])}</pre>
+    <pre class=${form.toLowerCase()} dir=${form === "Text" ? "auto" : "ltr"} tabindex="0" aria-label="Payload as ${form}">${cut(forms[form])}</pre>
   </div>`;
 }
 

@@ -2,8 +2,10 @@
 
 import { alertsOf, KINDS } from "./alerts.js";
 import { get, query } from "./api.js";
+import { Commands } from "./commands.js";
 import { briefly, count, duration, plural, rate, shortId } from "./format.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
+import { identity, lacksNewQueues } from "./identity.js";
 import { DEPTH, live } from "./live.js";
 import { NewQueue } from "./new_queue.js";
 import { Badge, Button, Empty, Icon, Loading, Problem, Tags } from "./parts.js";
@@ -26,6 +28,7 @@ const COLUMNS = [
 
 export function Overview() {
   useSignal(live);
+  const who = useSignal(identity);
   useEffect(() => live.watch(), []);
   const start = route.value.query;
   const [name, setName] = useState(start.name ?? "");
@@ -50,7 +53,9 @@ export function Overview() {
     <div class="page-head">
       <h1>Queues</h1>
       <${Freshness} />
-      <${Button} kind="primary" icon="add" ask=${() => setMaking(true)}>New queue<//>
+      <${Commands} lines=${[["These queues", ["list", selector && "--selector", selector], `v1/queues${query({ selector })}`],
+        ["What they hold, looked at again and again", ["top", selector && "--selector", selector], "v1/stats?brief=true&page_size=1000"]]} />
+      <${Button} kind="primary" icon="add" lacks=${lacksNewQueues(who)} ask=${() => setMaking(true)}>New queue<//>
     </div>
     <${Totals} rows=${rows} />
     <${Attention} rows=${rows} kind=${kind} setKind=${setKind} />

@@ -6,7 +6,7 @@ could not be read when this q took over is read when it is there again.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -18,6 +18,7 @@ from qmq.errors import DatabaseAway, QError, Unavailable
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.observe.cluster import Database
+from qmq.store.postgres.figures import ClusterFigures
 from qmq.store.postgres.leadership import LeaderTerm, Setting
 from qmq.store.postgres.shards import Registry, ShardTerm
 from qmq.store.postgres.store import PostgresStore
@@ -70,6 +71,19 @@ class Opening(NamedTuple):
             if is_passing(error):
                 raise DatabaseAway(f"the cluster's database was lost: {error}") from error
             raise
+
+
+class Overseen(NamedTuple):
+    """What is to be told of one of them to those who look after it."""
+
+    number: int
+    name: str
+    #: None of one that could not be read yet.
+    figures: ClusterFigures | None
+    term: LeaderTerm | ShardTerm | None
+    is_there: bool
+    #: Why its queues cannot be served or changed; empty if they can.
+    refusal: str
 
 
 class TermShards:
@@ -155,6 +169,22 @@ class TermShards:
             else None
             for number, name in self.shards.names.items()
         }
+
+    def overseen(self) -> Iterator[Overseen]:
+        """Yield how each does at this moment, the first one first."""
+        for number, name in sorted(self.shards.names.items()):
+            store, term = self._stores.get(number), self._terms.get(number)
+            if store is None or term is None:
+                error = self.shards.missing.get(number)
+                why = error.message if error else f"shard {name} was not read yet"
+                yield Overseen(number, name, None, None, is_there=False, refusal=why)
+                continue
+            figures = store.figures()
+            is_there = not (figures.away_s or term.is_silent)
+            why = term.refusal.message if term.refusal else ""
+            if not is_there:
+                why = why or f"database {name} does not answer ({figures.away_reason or 'silent'})"
+            yield Overseen(number, name, figures, term, is_there, why)
 
     def serve(self, broker: Broker, tell: Callable[[Mapping[str, bool]], None]) -> None:
         """Look after all of them from now on.

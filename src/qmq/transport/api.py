@@ -4,6 +4,7 @@ from typing import Protocol
 
 from qmq.access.granted import EVERYTHING, Rights
 from qmq.engine.broker import Broker
+from qmq.transport.access_service import AccessFile, AccessService
 from qmq.transport.browse_service import BrowseService
 from qmq.transport.consume_service import ConsumeService
 from qmq.transport.group_service import GroupService
@@ -13,6 +14,7 @@ from qmq.transport.message_service import MessageService
 from qmq.transport.queue_service import QueueService
 from qmq.transport.redrive_service import RedriveService
 from qmq.transport.schedule_service import ScheduleService
+from qmq.transport.server_service import Oversee, ServerService
 from qmq.transport.streams import StreamMethod
 
 
@@ -35,7 +37,21 @@ class Part(Protocol):
 class Api:
     """The service Q on top of a broker, for callers of some rights."""
 
-    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        rights: Rights = EVERYTHING,
+        access: AccessFile | None = None,
+        oversee: Oversee | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            broker: carries out what is asked for.
+            rights: those of the callers.
+            access: who may call; None where nobody is asked.
+            oversee: tells how the server does; None if nobody knows more than the broker.
+        """
         parts: tuple[Part, ...] = (
             QueueService(broker, rights),
             MessageService(broker, rights),
@@ -45,6 +61,8 @@ class Api:
             ConsumeService(broker, rights),
             BrowseService(broker, rights),
             GroupService(broker, rights),
+            AccessService(access, rights),
+            ServerService(oversee or broker.overseeing.condition, rights),
         )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}

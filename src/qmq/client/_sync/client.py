@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
 
+from qmq.client._sync.access import Access
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.lease import LeasedMessage, lease_of
 from qmq.client._sync.queue import Queue
@@ -20,10 +21,13 @@ from qmq.client.on_threads.channel import Channel, GrpcChannel
 from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds, tls_with
 from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
 from qmq.client.schedule_values import Schedule
-from qmq.client.values import DurabilityName, Metadata, Tags, durability_level
+from qmq.client.values import DurabilityName, Metadata, Tags, durability_level, member
 from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
+
+if TYPE_CHECKING:
+    from qmq.client.server_values import ServerInfo
 
 T = TypeVar("T")
 
@@ -35,7 +39,7 @@ StoreName: TypeAlias = Store | Literal["MEMORY", "DISK", "CLUSTER"]
 Adds: TypeAlias = tuple[Queue[Any], Iterable[Any]] | tuple[Queue[Any], Iterable[Any], Tags]
 
 
-class Client:
+class Client(Access):
     """A client of one q.
 
     It connects at the first call, and again after the server was away. Close it with
@@ -207,17 +211,25 @@ class Client:
 
         Args:
             name: unique on the server.
-            store: for a new queue, as in `new_queue`.
-            limit: likewise.
+            store: as in `new_queue`; where it is given, a queue of that name is to live there.
+            limit: for a new queue, as in `new_queue`.
             tags: likewise.
             settings: likewise.
 
         Raises:
             QmqError: what `new_queue` raises, but NameTaken.
+            ValueError: there is one of that name, and it lives in another store.
         """
         queue = self.queue(name)
         try:
-            queue.info()
+            found = (queue.info()).store
+            wanted = Store.UNKNOWN if store is None else member(Store, store, "store")
+            if Store.UNKNOWN not in (wanted, found) and wanted is not found:
+                # Whoever asks for DISK must not be served from memory, and not know.
+                raise ValueError(
+                    f"queue {name!r} is there already, and lives in {found.name}; leave store out"
+                    " to use it as it is, or take another name"
+                )
         except QueueNotFound:
             request = _new_queue_request(name, store, limit, tags, settings)
             # Somebody may be faster, or it may be repeated after its answer was lost.
@@ -350,6 +362,23 @@ class Client:
         """Return the schedules of all queues, in order of their creation and of their names."""
         return schedules_of(self._connection, "", AS_IS)
 
+    def server(self) -> "ServerInfo":
+        """Tell how the server does, and what of it is worth a look.
+
+        In a cluster the q that leads answers, for all of it.
+
+        Raises:
+            AccessDenied: the caller may not browse all queues.
+            Unimplemented: the server is of a version that cannot tell.
+        """
+        # Imported late: to make so many classes takes time, and few programs ask.
+        from qmq.client.server import server_info  # noqa: PLC0415
+
+        reply = self._connection.ask(
+            "GetServer", pb.GetServerRequest(), pb.GetServerResponse, repeatable=True
+        )
+        return server_info(reply.server)
+
 
 def _new_queue_request(
     name: str,
@@ -358,7 +387,7 @@ def _new_queue_request(
     tags: Tags,
     settings: QueueSettings | None,
 ) -> pb.NewQueueRequest:
-    kind = Store[store] if isinstance(store, str) else store or Store.UNKNOWN
+    kind = Store.UNKNOWN if store is None else member(Store, store, "store")
     return pb.NewQueueRequest(
         name=name,
         store=pb.Queue.Store.Name(kind),

@@ -140,6 +140,8 @@ class Connector:
         self._timeout_s = timeout_s
         #: The highest that a primary was seen with; each promotion begins a new one.
         self._timeline = 0
+        #: The one that took writes when a connection was opened last; None if none did yet.
+        self.primary: Host | None = None
 
     async def __call__(self) -> _Connection:
         """Open a connection to the server that takes writes; who asks closes it.
@@ -165,6 +167,7 @@ class Connector:
                 except Exception as error:  # noqa: BLE001 - What a server that is none says.
                     reasons[tries[each]] = f"cannot be used: {type(error).__name__}: {error}"
                 else:
+                    self.primary = tries[each]
                     return chosen
         finally:
             await _give_up(tries, chosen)

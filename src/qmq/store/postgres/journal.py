@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from qmq.durations import Durations
+from qmq.durations import LongestToo
 from qmq.errors import DatabaseAway, DataLoss, NotLeading, Unavailable
 from qmq.model.changes import Changes
 from qmq.model.index import seqs_of
@@ -123,7 +123,7 @@ class Journal:
         self._away_since_s: float | None = None
         self._away_reason = ""
         self._tries = Tries(random)
-        self._commits = Durations()
+        self._commits = LongestToo()
         self._reconnects = 0
         self._writer = self._loop.create_task(self._commit_for_ever())
 
@@ -136,6 +136,7 @@ class Journal:
             pending_bytes=self._pending_bytes,
             reconnects=self._reconnects,
             away_s=0.0 if away_since_s is None else self._loop.time() - away_since_s,
+            away_reason="" if away_since_s is None else self._away_reason,
             rows_left=len(self._left),
         )
 
@@ -170,7 +171,7 @@ class Journal:
     ) -> Awaitable[None]:
         """Keep a message."""
         batch = self._gathering
-        batch.inserts[seq] = (queue_number, envelope)
+        batch.inserts[seq] = (seq, queue_number, envelope)
         batch.bytes += len(envelope)
         return self._wait_for(None, durability)
 

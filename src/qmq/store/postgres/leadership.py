@@ -21,6 +21,7 @@ import asyncpg
 from qmq.clock import Clock
 from qmq.errors import ConfigError, DatabaseAway, NotLeading, Unavailable
 from qmq.store.postgres.connecting import ANSWER_S, asked, close, reason_of
+from qmq.store.postgres.surroundings import NAME_SESSION, Surroundings, session_name
 from qmq.store.postgres.term import Connect
 from qmq.store.postgres.tries import Tries
 from qmq.store.postgres.vacuum import HeldVacuum, Holder
@@ -77,6 +78,8 @@ class Setting(NamedTuple):
     make_ready: Callable[[_Connection], Awaitable[None]]
     #: How many synchronous standbys there must be for changes.
     replicas_min: int = 0
+    #: The version of this q, which the others are told.
+    version: str = ""
     #: Told what an operator should know, in a sentence.
     on_notice: Callable[[str], None] = lambda _: None
     pace: Pace = Pace()
@@ -189,6 +192,8 @@ class Watch:
             if not self._is_ready:
                 await ask(connection, self._setting.make_ready(connection), seconds=SCHEMA_S)
                 self._is_ready = True
+            name = session_name(self._setting.version, self._setting.address)
+            await ask(connection, connection.execute(NAME_SESSION, name))
             await ask(connection, connection.add_listener(_CHANNEL, self._on_notification))
         except BaseException:
             connection.terminate()
@@ -228,13 +233,15 @@ class LeaderTerm:
         self._setting = setting
         self._connection: _Connection | None = connection
         self._epoch: int = won["epoch"]
-        #: By how much the clock by which moments of messages are told is ahead of the machine's.
-        #: It goes on from the latest moment that the database or a leader before knew.
-        self.clock_offset_ns: int = won["clock_ns"] - setting.clock.now_ns()
+        #: The clock by which moments of messages are told goes on from the latest moment that the
+        #: database or a leader before knew.
         self._clock_start_ns: int = won["clock_ns"] - setting.passed_ns()
         self._certain_until_ns = self._end_ns(sent_ns)
         self._standing = standing
         self._held = HeldVacuum(setting.passed_ns)
+        #: Who is connected to the database, and since when this leadership lasts.
+        self.surroundings = Surroundings(setting.passed_ns)
+        self.won_ns = setting.clock.now_ns()
         self._looked_ns = 0
         #: Done, with the reason, when it has ended.
         self.ended: asyncio.Future[NotLeading] = asyncio.get_running_loop().create_future()
@@ -248,6 +255,14 @@ class LeaderTerm:
     def epoch(self) -> int:
         """Its number; that of each later one is higher."""
         return self._epoch
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """By how much the clock by which moments of messages are told is ahead of the machine's.
+
+        That is so at this moment: somebody may set the machine's while all messages are read.
+        """
+        return self._clock_ns() - self._setting.clock.now_ns()
 
     @property
     def durability_max(self) -> Durability:
@@ -271,6 +286,11 @@ class LeaderTerm:
     def vacuum_held_s(self) -> float:
         """Seconds for which vacuum has been held back by the oldest transaction or slot."""
         return self._held.held_s
+
+    @property
+    def vacuum_holder(self) -> str:
+        """Say what that is; empty if nothing holds it back."""
+        return self._held.oldest
 
     @property
     def is_certain(self) -> bool:
@@ -347,6 +367,12 @@ class LeaderTerm:
                 self._certain_until_ns = self._end_ns(sent_ns)
         self._tell_news()
 
+    async def look_around(self) -> None:
+        """Find out who is connected to the database. That it cannot be known is no failure."""
+        if connection := self._connection:
+            with suppress(DatabaseAway):
+                await ask(connection, self.surroundings.look(connection))
+
     async def look_at_vacuum(self) -> None:
         """Warn of what keeps vacuum from its work. That it cannot be known is no failure."""
         self._looked_ns = self._setting.passed_ns()
@@ -362,8 +388,11 @@ class LeaderTerm:
         try:
             while not self.ended.done():
                 await self.renew()
-                if not self._away and self._is_time_to_look():
+                is_time = self._is_time_to_look()
+                if not self._away and is_time:
                     await self.look_at_vacuum()
+                if not self._away and (is_time or self.surroundings.is_wanted):
+                    await self.look_around()
                 pause_s = self._tries.pause_s()
                 await asyncio.sleep(pause_s or pace.renew_s * setting.random.uniform(0.8, 1))
         except Exception as error:  # noqa: BLE001 - Nobody may wait for news that never come.
