@@ -113,6 +113,8 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "ListSchedules": _ABOUT_A_QUEUE,
     "DeleteSchedule": (*_ABOUT_A_QUEUE, errors.ScheduleNotFound),
     "Stats": _ABOUT_A_QUEUE,
+    "DeleteMessages": _ABOUT_A_QUEUE,
+    "MoveMessages": (*_ABOUT_A_QUEUE, errors.StoresDiffer),
 }
 
 #: As google.rpc.Code maps them, and Envoy with it. Only gRPC calls meet the others.

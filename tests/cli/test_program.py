@@ -22,6 +22,7 @@ SECTIONS = {
         *("list", "get", "new", "update", "delete", "tag", "untag", "pause", "resume", "purge"),
     ],
     "What there is": ["stats", "top", "browse", "explain"],
+    "Single messages": ["message"],
     "Dead letters": ["redrive"],
     "Schedules": ["schedule"],
     "Itself": ["config", "help"],
@@ -31,6 +32,7 @@ COMMANDS = [
     *("redrive start", "redrive list", "redrive show", "redrive stop"),
     *("schedule put", "schedule list", "schedule show", "schedule delete"),
     *("schedule pause", "schedule resume"),
+    *("message delete", "message move"),
 ]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -182,6 +184,8 @@ def test_a_server_that_is_not_there_is_one_line(
         ["extend", "ID", "a-1"],
         ["browse", "ID"],
         ["explain", "ID", "MESSAGE"],
+        ["message", "delete", "ID", "MESSAGE"],
+        ["message", "move", "ID", "MESSAGE", "--to", "ID"],
         ["work", "ID", "--", "true"],
         ["redrive", "start", "ID"],
         ["redrive", "start", "ID", "--dry-run"],

@@ -74,6 +74,11 @@ METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "ListSchedules": ({"queue_id": "x"}, "browse"),
     "DeleteSchedule": ({"queue_id": "x", "name": "s"}, "manage"),
     "Stats": ({"queue_id": "x"}, "browse"),
+    "DeleteMessages": ({"queue_id": "x", "message_ids": ["a"]}, "manage"),
+    "MoveMessages": (
+        {"queue_id": "x", "message_ids": ["a"], "target_queue_id": "dead"},
+        "manage+produce",
+    ),
 }
 
 #: Those that are about all queues, and show those that the caller may browse.

@@ -12,6 +12,7 @@ from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
 from qmq.engine.overview import Overview
+from qmq.engine.picking import Picking
 from qmq.engine.queues import Queues, random_chance
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
@@ -124,6 +125,8 @@ class Broker:
         self.grouping = Grouping(self._queues)
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
+        #: Commands about messages by their ids.
+        self.picking = Picking(self._queues)
         self._last_queue_number = last_queue_number
 
     def _take_at_hand(self, messages: Messages, overview: Overview) -> None:

@@ -26,6 +26,7 @@ MANAGING: Final = frozenset(
         *("NewQueue", "UpdateQueue", "DeleteQueue", "AddQueueTag", "DeleteQueueTag"),
         *("Purge", "Pause", "Resume", "PauseGroup", "ResumeGroup", "SkipGroup"),
         *("StartRedrive", "StopRedrive", "PutSchedule", "DeleteSchedule"),
+        *("DeleteMessages", "MoveMessages"),
     )
 )
 

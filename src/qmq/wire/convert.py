@@ -187,6 +187,9 @@ def stats_message(stats: QueueStats, *, brief: bool = False) -> pb.QueueStats:
         groups_paused=stats.groups_paused,
         groups_parked=stats.groups_parked,
         fair_keys=stats.fair_keys,
+        deleted_total=stats.deleted_total,
+        moved_in_total=stats.moved_in_total,
+        moved_out_total=stats.moved_out_total,
         top_fair_keys=map(_fair_key_message, stats.top_fair_keys),
     )
 
