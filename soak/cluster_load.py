@@ -30,7 +30,7 @@ _LEASED_MAX: Final = 50
 _WORK_S_MAX: Final = 0.2
 
 #: What says that an answer was lost, or that nobody could answer at the time.
-_NO_ANSWER: Final = (qmq.Unavailable, qmq.DeadlineExceeded)
+NO_ANSWER: Final = (qmq.Unavailable, qmq.DeadlineExceeded)
 
 
 class Client(threading.Thread):
@@ -69,14 +69,18 @@ class Client(threading.Thread):
     def _step(self, client: qmq.Client) -> None:
         raise NotImplementedError
 
+    def _note_unanswered(self) -> None:
+        """Take note that there was no answer, and wait a moment."""
+        self.unanswered += 1
+        time.sleep(_PAUSE_S)
+
     def _until_answered(self, call: Callable[[], R]) -> R:
         """Make a call until there is an answer, or a stop, whatever becomes of it then."""
         while True:
             try:
                 result = call()
-            except _NO_ANSWER:
-                self.unanswered += 1
-                time.sleep(_PAUSE_S)
+            except NO_ANSWER:
+                self._note_unanswered()
             else:
                 self.answers.append(time.monotonic())
                 return result
@@ -125,9 +129,8 @@ class Consumer(Client):
         queue = client.queue(self._queue)
         try:
             leased = queue.lease(_LEASED_MAX, wait=_WAIT_S, consumer=self.name)
-        except _NO_ANSWER:
-            self.unanswered += 1
-            time.sleep(_PAUSE_S)
+        except NO_ANSWER:
+            self._note_unanswered()
             return
         self.answers.append(time.monotonic())
         noted = [self._note(message) for message in leased]

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -108,6 +108,20 @@ def check(added: set[str], maybe_added: int, deliveries: list[Delivery]) -> Repo
         report.delivered_again += len(of_message) > 1
         report.faults += _faults_of(message_id, of_message)
     return report
+
+
+def stored_twice(names: Mapping[str, str]) -> list[str]:
+    """Find what was added once and is stored as several messages.
+
+    Args:
+        names: under which name each was added, by the id of the message.
+    """
+    first: dict[str, str] = {}
+    return [
+        f"what was added as {name} is stored twice: {first[name]}, {message}"
+        for message, name in names.items()
+        if first.setdefault(name, message) != message
+    ]
 
 
 def _faults_of(message_id: str, deliveries: list[Delivery]) -> list[str]:

@@ -88,17 +88,19 @@ class Seen(NamedTuple):
 class Node(processes.Program):
     """One PostgreSQL, and the Patroni that looks after it."""
 
-    def __init__(self, name: str, directory: Path, etcd: str) -> None:
+    def __init__(self, name: str, scope: str, directory: Path, etcd: str) -> None:
         """Describe it.
 
         Args:
             name: its name.
+            scope: what those are called together that replace each other.
             directory: an `owned_directory`.
             etcd: where etcd listens, as host:port.
         """
         super().__init__(directory / f"{name}.log")
         self.name = name
         self.port, self.rest_port = free_ports(2)
+        self._scope = scope
         self._data = directory / name
         self._configuration = directory / f"{name}.json"
         self._configuration.write_text(json.dumps(self._settings(directory, etcd), indent=2))
@@ -107,7 +109,7 @@ class Node(processes.Program):
         user = {"username": SUPERUSER}
         trust = [f"{kind} all 127.0.0.1/32 trust" for kind in ("host all", "host replication")]
         return {
-            "scope": "q",
+            "scope": self._scope,
             "name": self.name,
             "restapi": {"listen": f"127.0.0.1:{self.rest_port}"},
             # Not etcd3: with that interface, Debian 12's Patroni (3.0.2) lets a primary that was
@@ -169,10 +171,14 @@ class Node(processes.Program):
 
 
 class Cluster:
-    """The nodes n1, n2, n3 and etcd. Ended, with all that they have, on leaving its `with`."""
+    """Three nodes and etcd. Ended, with all that they have, on leaving its `with`."""
 
-    def __init__(self) -> None:
+    def __init__(self, letter: str = "n", etcd: str = "") -> None:
         """Start them, and wait until there are a primary and two standbys.
+
+        Args:
+            letter: what their names begin with, before 1, 2 and 3.
+            etcd: that of another cluster; a further one is not needed then.
 
         Raises:
             Failed: something is not installed, or did not start in time.
@@ -183,8 +189,10 @@ class Cluster:
         self._stack = ExitStack()
         try:
             directory = self._stack.enter_context(owned_directory())
-            etcd = self._start_etcd(directory)
-            self.nodes = [Node(name, directory, etcd) for name in ("n1", "n2", "n3")]
+            #: Where etcd listens, as host:port.
+            self.etcd = etcd or self._start_etcd(directory)
+            names = [f"{letter}{number}" for number in (1, 2, 3)]
+            self.nodes = [Node(name, f"q{letter}", directory, self.etcd) for name in names]
             for node in self.nodes:
                 self._stack.callback(node.kill)
             self.nodes[0].start()

@@ -38,7 +38,7 @@ class Pair:
         self.databases = databases
         self.servers = []
         for name in ("one", "other"):
-            (directory / name).mkdir()
+            (directory / name).mkdir(parents=True)
             self.servers.append(RunningQ(directory / name))
 
     def start(self) -> None:
@@ -57,7 +57,7 @@ class Pair:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             for each in self.servers:
-                if each.is_running and _is(each, "leader"):
+                if each.is_running and is_(each, "leader"):
                     return each
             assert time.monotonic() < deadline, [each.log for each in self.servers]
             time.sleep(0.05)
@@ -67,7 +67,7 @@ class Pair:
         leader = self.leader()
         [follower] = [each for each in self.servers if each is not leader]
         deadline = time.monotonic() + PATIENCE_S
-        while not _is(follower, "led"):
+        while not is_(follower, "led"):
             assert time.monotonic() < deadline, follower.log
             time.sleep(0.05)
         return leader, follower
@@ -154,7 +154,7 @@ def test_a_leader_that_is_shut_down_hands_over_at_once(pair: Pair) -> None:
         popped: SimpleQueue[bytes] = SimpleQueue()
         waiting = threading.Thread(target=lambda: popped.put(jobs.pop(wait=PATIENCE_S).payload))
         waiting.start()
-        _until(lambda: jobs.stats().waiting == 1)
+        until(lambda: jobs.stats().waiting == 1)
 
         os.kill(leader.pid, signal.SIGTERM)
         start = time.monotonic()
@@ -190,7 +190,7 @@ def test_messages_stream_through_a_follower(pair: Pair) -> None:
 
         stream.cancel()
 
-        _until(lambda: jobs.stats().leased == 0)
+        until(lambda: jobs.stats().leased == 0)
         assert jobs.stats().ready == 1
 
 
@@ -207,7 +207,7 @@ def test_a_leader_that_was_stopped_too_long_comes_back_as_a_follower(pair: Pair)
         finally:
             os.kill(leader.pid, signal.SIGCONT)
 
-        _until(lambda: not _is(leader, "leader"))
+        until(lambda: not is_(leader, "leader"))
         assert pair.leader() is follower
         stale.queue("stopped").add("after")
         for q in (stale, client):
@@ -224,11 +224,13 @@ def documented() -> set[str]:
     return names - {"q_cluster_commit_seconds"}
 
 
-def _is(q: RunningQ, what: str) -> bool:
+def is_(q: RunningQ, what: str) -> bool:
+    """Tell whether a q says of itself that it is the leader, or is led."""
     return samples(q)[f"q_cluster_is_{what}", frozenset()] == 1
 
 
-def _until(holds: Callable[[], Any]) -> None:
+def until(holds: Callable[[], Any]) -> None:
+    """Look again and again until something holds."""
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.rest import rest
 from tests.acceptance.running import RunningQ
-from tests.acceptance.test_cluster import TAKEOVER_S, Pair, client_of
+from tests.acceptance.test_cluster import TAKEOVER_S, Pair, client_of, is_, until
 from tests.acceptance.test_metrics_port import only, samples
 from tests.postgres.nodes import Node
 
@@ -29,6 +30,23 @@ def test_database_that_is_added_and_lost(tmp_path: Path, second: Node, database:
             _story(pair, second, f"two={second.dsn(name)}")
         finally:
             pair.close()
+
+
+def test_many_that_start_at_once_on_new_databases(tmp_path: Path, primary: Node) -> None:
+    """One makes all that is needed, in each; none finds half of it, and one leads."""
+    with primary.database() as one, primary.database() as two:
+        databases = (primary.dsn(one), f"two={primary.dsn(two)}")
+        pairs = [Pair(tmp_path / name, *databases) for name in ("a", "b")]
+        servers = [each for pair in pairs for each in pair.servers]
+        try:
+            with ThreadPoolExecutor(len(servers)) as pool:
+                list(pool.map(pairs[0].start_one, servers))
+            until(lambda: [is_(each, "leader") for each in servers].count(True) == 1)
+            until(lambda: all(is_(each, "led") for each in servers))
+            assert "critical" not in "".join(each.log for each in servers)
+        finally:
+            for pair in pairs:
+                pair.close()
 
 
 def _story(pair: Pair, second: Node, further: str) -> None:

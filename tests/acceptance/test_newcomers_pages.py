@@ -1,6 +1,7 @@
 """What pages for newcomers tell people to paste does what they say.
 
-What stands under "Before" is about another queue, and only read; so is what has a prompt.
+What stands under "Before" and "Move over" is about another queue, and only read here: it is run in
+tests/howtos. What has a prompt is only read, too.
 """
 
 import ast
@@ -22,12 +23,13 @@ PAGES = [f"docs/from-{name}.md" for name in ("redis", "sqs", "beanstalkd", "cele
 def test_page_can_be_pasted(path: str, bare_q: RunningQ) -> None:
     """From the top to the bottom, on one server; what prints something prints what is said."""
     text = page(path)
-    before = blocks(section(text, "Before")) if path in PAGES else []
+    elsewhere = ("Before", "Move over") if path in PAGES else ()
+    theirs = [block for heading in elsewhere for block in blocks(section(text, heading))]
     namespace: dict[str, object] = {"__name__": "__main__"}
     told = 0
     for block in blocks(text):
         match block:
-            case Block("python") if block in before:
+            case Block("python") if block in theirs:
                 ast.parse(block.text)
             case Block("python"):
                 expected = PYTHON_PRINTS.findall(block.text)
@@ -66,10 +68,11 @@ def test_worker_of_another_language(bare_q: RunningQ, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_page_tells_what_one_loses(path: str) -> None:
-    """Each has what is called what, what is different, and what there is only elsewhere."""
+    """Each has what maps to what, how to move, what is different, and what is only elsewhere."""
     text = page(path)
 
     assert blocks(section(text, "Before"))
-    assert section(text, "What is called what").count("\n| ") > 10
-    assert section(text, "What is different").count("\n- **") >= 4
-    assert section(text, "What you lose").count("\n- **") >= 3
+    assert "Without downtime" in section(text, "Move over")
+    assert section(text, "What maps to what").count("\n| ") > 10
+    assert section(text, "What will surprise you").count("\n- **") >= 4
+    assert section(text, "What has no counterpart").count("\n- **") >= 3

@@ -265,7 +265,8 @@ def test_files_that_cannot_be_used_are_named_before_q_serves(made: Made, tmp_pat
     expired.private_key_pem.write_to_path(tmp_path / "expired-key.pem")
 
     assert refusal(f"--tls-cert={missing}", key) == (
-        f"--tls-cert {missing}: No such file or directory; who runs q is to read it"
+        f"--tls-cert {missing}: No such file or directory;"
+        " the user that runs q must be able to read it"
     )
     assert refusal(f"--tls-cert={text}", key).startswith(f"--tls-cert {text} holds no certificate")
     assert refusal(cert, f"--tls-key={text}").startswith(f"--tls-key {text} holds no private key")

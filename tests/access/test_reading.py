@@ -80,9 +80,12 @@ def test_an_empty_file_is_about_nobody() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("identity = [", "is no TOML: Invalid value (at end of document)"),
+        ("identity = [", "is not valid TOML: Invalid value (at end of document)"),
         ("[[identty]]", "line 1: identty: unknown key 'identty'; did you mean identity?"),
-        ("[identity]\nname='x'", "line 1: identity: must be a list; got a table"),
+        (
+            "[identity]\nname='x'",
+            "line 1: identity: must be a list; got a table; write [[identity]], in double brackets",
+        ),
         (
             '[[identity]]\nname = "a"\nright = []',
             "line 3: identity[1].right: unknown key 'right'; did you mean rights?",

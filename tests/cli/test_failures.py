@@ -7,6 +7,7 @@ from qmq.client.errors import (
     QmqError,
     QueueEmpty,
     QueueFull,
+    QueueNotFound,
     ServerNotReached,
 )
 
@@ -39,6 +40,14 @@ def test_what_holds_messages_back_is_told_with_the_time_to_ask_again() -> None:
     assert held.message == "cannot pop: NOT_FOUND: it is held back (retry after 0.25 s)"
     assert empty.message == "cannot pop: NOT_FOUND: it is empty"
     assert held.exit_code == empty.exit_code == 3
+
+
+def test_who_finds_no_queue_is_told_how_to_find_or_make_one() -> None:
+    """A typo is seen in the list."""
+    assert line(QueueNotFound("there is none")) == (
+        'cannot add: NOT_FOUND: there is none; "qcli list" shows what queues there are,'
+        ' "qcli new" makes one'
+    )
 
 
 def test_who_finds_no_server_is_told_how_to_start_one() -> None:

@@ -115,6 +115,13 @@ def test_the_version_is_one_line() -> None:
             "Try 'qcli pop --help' for help.",
         ),
         (["bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
+        (["push"], "No such command 'push': it is add here.", "Try 'qcli --help' for help."),
+        (["rm", "jobs"], "No such command 'rm': it is delete here.", "Try 'qcli --help' for help."),
+        (
+            ["add", "my jobs", "it's", "late"],
+            """a payload comes from standard input: printf 'it'"'"'s late' | qcli add 'my jobs'""",
+            "Try 'qcli add --help' for help.",
+        ),
         (["help", "bogus"], "No such command 'bogus'.", "Try 'qcli --help' for help."),
         (["help", "redrive", "x"], "No such command 'x'.", "Try 'qcli redrive --help' for help."),
         (["help", "pop", "x"], "qcli pop has no commands", "Try 'qcli pop --help' for help."),

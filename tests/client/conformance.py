@@ -100,6 +100,24 @@ class QueuesConformance:
         assert (await again.pop()).text == "kept"
         assert (await again.stats()).limit in {3, 4, 5}
 
+    async def test_ensure_tells_of_a_queue_in_another_store(self, client: qmq.AsyncClient) -> None:
+        """Who counts on the disk must not be given memory; who names no store takes any."""
+        name = a_name()
+        await client.new_queue(name, store="MEMORY")
+
+        with pytest.raises(ValueError, match=f"queue '{name}' is there already, and lives in MEM"):
+            await client.ensure_queue(name, store="DISK")
+        for store in (qmq.Store.MEMORY, None):
+            assert (await client.ensure_queue(name, store=store)).queue_id == name
+
+    async def test_a_text_is_no_batch(self, client: qmq.AsyncClient) -> None:
+        """Its characters are not messages."""
+        queue = await client.ensure_queue(a_name(), store="MEMORY")
+
+        with pytest.raises(TypeError, match="a single one is for add"):
+            await queue.add_batch("abc")
+        assert (await queue.stats()).ready == 0
+
     @pytest.mark.parametrize("queue_id", [UNKNOWN_ID, "no-such-queue", "nor this one"])
     async def test_each_call_on_no_queue_says_so(
         self, client: qmq.AsyncClient, queue_id: str

@@ -175,7 +175,7 @@ class GroupsConformance:
             with pytest.raises(qmq.InvalidArgument) as refusal:
                 await call
             assert refusal.value.field == field
-        with pytest.raises(KeyError):
+        with pytest.raises(ValueError, match="must be one of"):
             await ids(queue.groups(states=["BUSY"]))  # type: ignore[list-item]
 
     async def test_groups_of_no_queue_are_not_found(self, client: qmq.AsyncClient) -> None:

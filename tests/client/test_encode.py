@@ -1,5 +1,6 @@
 """Requests with many messages are what the protobuf library makes of them."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -80,6 +81,26 @@ def test_a_batch_is_encoded_as_by_the_library(
     assert [has_dedup_id(record) for record in records] == [
         bool(message.dedup_id) for message in messages
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "refusal"),
+    [
+        ({"priority": "high"}, "priority must be int; got 'high'"),
+        ({"dedup_id": 17}, "dedup_id must be str; got 17"),
+        ({"delay": "5s"}, "delay must be a number of seconds, or a timedelta; got '5s'"),
+    ],
+)
+def test_an_option_of_another_type_is_named(told: dict[str, Any], refusal: str) -> None:
+    """With what was given in its place."""
+    with pytest.raises(TypeError, match=re.escape(refusal)):
+        options_of(qmq.NewMessage(b"", **told))
+
+
+def test_settings_are_no_dict() -> None:
+    """They have a class, whose names an editor knows."""
+    with pytest.raises(TypeError, match="settings must be QueueSettings"):
+        queue_settings({"ttl": 5})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 import qmq
 from qmq.client.options import seconds
-from qmq.client.values import tag_pairs
+from qmq.client.values import durability_level, member, tag_pairs
 
 MESSAGE = qmq.Message(
     "some-id",
@@ -71,6 +71,23 @@ def test_tags_are_written_in_several_ways(tags: object) -> None:
     assert tag_pairs(pair for pair in [("a", "1")]) == (("a", "1"),)
 
 
+@pytest.mark.parametrize("tags", [["kind"], {"number": 1}, "kind=greeting", [("a", "b", "c")]])
+def test_what_is_no_tags_is_refused(tags: object) -> None:
+    """With what was found in their place."""
+    with pytest.raises(TypeError, match="tags are str to str, such as "):
+        tag_pairs(tags)  # type: ignore[arg-type]
+
+
+def test_names_that_stand_for_nothing_are_refused() -> None:
+    """With those that there are."""
+    with pytest.raises(ValueError, match="store must be one of MEMORY, DISK, CLUSTER; got 'disk'"):
+        member(qmq.Store, "disk", "store")
+    with pytest.raises(ValueError, match="durability must be one of MEMORY, OS, FSYNC"):
+        durability_level("SYNC")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="overflow must be one of "):
+        qmq.QueueSettings(overflow="DROP")  # type: ignore[arg-type]
+
+
 def test_durations_are_seconds_or_timedeltas() -> None:
     """Negative ones, and what is no number, are refused by name."""
     assert seconds(1.5, "wait") == seconds(timedelta(milliseconds=1500), "wait") == 1.5
@@ -78,6 +95,9 @@ def test_durations_are_seconds_or_timedeltas() -> None:
     for duration in (-1, float("nan"), timedelta(days=-1)):
         with pytest.raises(ValueError, match="wait must be 0 seconds or more"):
             seconds(duration, "wait")
+    for other in ("5", None, [5]):
+        with pytest.raises(TypeError, match="wait must be a number of seconds, or a timedelta"):
+            seconds(other, "wait")  # type: ignore[arg-type]
 
 
 async def test_durations_are_checked_where_they_are_given() -> None:
@@ -160,9 +180,9 @@ def test_settings_are_checked_where_they_are_given() -> None:
     ):
         with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
             make()
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="must be one of"):
         qmq.QueueSettings(durability_min="PAPER")  # type: ignore[arg-type]
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="must be one of"):
         qmq.QueueSettings(overflow="BURN")  # type: ignore[arg-type]
 
 
@@ -171,10 +191,10 @@ def test_a_level_of_durability_is_checked_where_it_is_given() -> None:
     queue = qmq.Client(":1").queue("mail")
 
     for call in (queue.add, queue.ack):
-        with pytest.raises(KeyError, match="PAPER"):
+        with pytest.raises(ValueError, match="PAPER"):
             call("x", durability="PAPER")  # type: ignore[arg-type]
     for make in (queue.producer, queue.popping, queue.consume, queue.worker):
-        with pytest.raises(KeyError, match="PAPER"):
+        with pytest.raises(ValueError, match="PAPER"):
             make(durability="PAPER")  # type: ignore[arg-type]
 
 

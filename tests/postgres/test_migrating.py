@@ -1,7 +1,10 @@
 """The schema is made once, changed step by step, and never guessed at."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from click.testing import CliRunner
 
@@ -19,6 +22,35 @@ TWO = (
     Migration(2, "alter table q.thing add column m int"),
 )
 BROKEN = (*TWO, Migration(3, "create table q.half (n int); select 1 / 0"))
+
+
+#: The second step waits here until the test lets it go on; the number is nobody else's.
+GATE = 4711
+SLOW = (TWO[0], Migration(2, f"{TWO[1].script}; select pg_advisory_xact_lock({GATE})"))
+
+
+@asynccontextmanager
+async def gate_shut(dsn: str) -> AsyncIterator[None]:
+    """Let nobody through, until the end of the block."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("select pg_advisory_lock($1)", GATE)
+        yield
+    finally:
+        await connection.close()
+
+
+async def waiting(dsn: str, *, at_gate: bool) -> list[str]:
+    """Wait until somebody waits there, or for the turn to migrate; return the sessions."""
+    pids = (
+        "select pid from pg_locks join pg_database on pg_database.oid = database"
+        " where locktype = 'advisory' and not granted and datname = current_database()"
+        f" and objid {'=' if at_gate else '<>'} {GATE}"
+    )
+    async with asyncio.timeout(20):
+        while not (found := query(dsn, pids)):  # noqa: ASYNC110 - What it waits for is elsewhere.
+            await asyncio.sleep(0.01)
+    return found
 
 
 def connector(dsn: str) -> Connector:
@@ -48,6 +80,33 @@ async def test_first_ones_to_start_make_the_schema_together(database: str) -> No
     assert query(database, "select epoch, batch from q.journal") == ["0|0"]
 
 
+async def test_schema_that_is_new_is_made_as_a_whole(database: str) -> None:
+    """Whoever looks meanwhile finds nothing of it; one that ends in the midst leaves nothing."""
+    async with gate_shut(database):
+        maker = asyncio.create_task(ready(database, *SLOW))
+        [pid] = await waiting(database, at_gate=True)
+        others = [asyncio.create_task(ready(database, *SLOW)) for _ in range(5)]
+        await waiting(database, at_gate=False)
+        assert query(database, "select to_regnamespace('q') is null") == ["t"]
+
+        query(database, f"select pg_terminate_backend({pid})")
+        with pytest.raises((asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
+            await maker
+    await asyncio.gather(*others)
+
+    assert versions(database) == ["1", "2"]
+
+
+async def test_many_that_start_on_new_databases_find_them_whole(primary: Node) -> None:
+    """Each makes sure of all databases of a cluster, in rounds, since it is about moments."""
+    for _ in range(3):
+        with primary.database() as one, primary.database() as two:
+            dsns = (primary.dsn(one), primary.dsn(two))
+            await asyncio.gather(*(ready(dsn, *MIGRATIONS) for dsn in dsns * 10))
+            for dsn in dsns:
+                assert versions(dsn) == [str(step.version) for step in MIGRATIONS]
+
+
 async def test_several_that_migrate_make_each_step_once(database: str) -> None:
     """Whoever is second has nothing to do."""
     await ready(database, TWO[0])
@@ -71,6 +130,20 @@ async def test_older_schema_is_refused_until_somebody_migrates(database: str) ->
     await ready(database, *TWO)
 
 
+async def test_who_starts_while_somebody_migrates_waits(database: str) -> None:
+    """It does not end for want of a step that is being made, nor of the one after that."""
+    await ready(database, TWO[0])
+    three = (*SLOW, Migration(3, "create table q.more (n int)"))
+    async with gate_shut(database):
+        migrating = asyncio.create_task(migrate(connector(database), migrations=three))
+        await waiting(database, at_gate=True)
+        starting = asyncio.create_task(ready(database, *three))
+        await waiting(database, at_gate=False)
+
+    assert await migrating == list(three[1:])
+    await starting
+
+
 async def test_newer_schema_is_refused(database: str) -> None:
     """Nobody knows what is different in it."""
     await ready(database, *TWO)
@@ -82,7 +155,12 @@ async def test_newer_schema_is_refused(database: str) -> None:
 
 
 async def test_step_that_fails_leaves_nothing(database: str) -> None:
-    """Those before it stay, so that it can be tried again."""
+    """Those before it stay, so that it can be tried again; where it is new, there are none."""
+    with pytest.raises(Exception, match="division by zero"):
+        await migrate(connector(database), migrations=BROKEN)
+    assert query(database, "select to_regnamespace('q') is null") == ["t"]
+
+    await ready(database, TWO[0])
     with pytest.raises(Exception, match="division by zero"):
         await migrate(connector(database), migrations=BROKEN)
 

@@ -84,7 +84,7 @@ def test_everything_wrong_is_told_at_once_with_its_line(path: Path) -> None:
     assert faults(path, FAULTY) == [
         "1: listn: there is no such option; did you mean listen?",
         "2: debug: write true|false without quotes",
-        "3: this is no TOML: expected '=' after a key in a key/value pair",
+        "3: this is not valid TOML: expected '=' after a key in a key/value pair",
         "4: queues_max: '1.5' is not a whole number from 1 to 10000000",
         "5: drain-timeout: there is no such option; did you mean drain_timeout?",
         f"6: {EXCLUDED}",
@@ -98,9 +98,16 @@ def test_everything_wrong_is_told_at_once_with_its_line(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('debug = true\nlisten = """:1\n', "2: this is no TOML: unterminated string"),
-        ("debug = true\ndebug = true\n", "2: this is no TOML: cannot overwrite a value"),
-        ("\n\n]\n", "3: this is no TOML: invalid statement"),
+        ('debug = true\nlisten = """:1\n', "2: this is not valid TOML: unterminated string"),
+        ("debug = true\ndebug = true\n", "2: this is not valid TOML: cannot overwrite a value"),
+        (
+            "listen = :1\n",
+            (
+                "1: this is not valid TOML: invalid value;"
+                " anything but numbers, true and false is in quotes"
+            ),
+        ),
+        ("\n\n]\n", "3: this is not valid TOML: invalid statement"),
     ],
 )
 def test_what_is_no_toml_is_told_by_its_line(path: Path, text: str, told: str) -> None:

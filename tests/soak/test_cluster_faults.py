@@ -2,8 +2,9 @@
 
 import pytest
 
-from cluster_faults import Round, stored_twice, table
+from cluster_faults import Round, table
 from cluster_load import Producer
+from history import stored_twice
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from qmq.engine.broker import Broker
 from qmq.errors import Busy, DatabaseAway, NotLeading, Unavailable
 from qmq.ids import RandomIds
 from qmq.store.postgres import journal
+from qmq.store.postgres.migrating import MIGRATIONS, migrate
 from qmq.store.postgres.store import PostgresStore
+from qmq.store.sql import Migration
 from qmq.testing import START_NS, ManualClock
 from qmq.values import NS_PER_S, Durability, NackKind, Store
 from tests.leased import leased_messages
@@ -234,6 +236,29 @@ async def test_refused_commit_ends_the_leadership(clusters: Clusters) -> None:
 
     assert len(clusters.ends) == 1
     assert await envelopes(clusters) == []
+
+
+async def test_leader_goes_on_while_somebody_migrates(clusters: Clusters) -> None:
+    """It is of the old version, and a step that locks its tables is over in a moment."""
+    store = await clusters.open(cache_bytes_max=0)
+    queue = make_queue(1)
+    await store.new_queue(queue)
+    later = tuple(
+        Migration(len(MIGRATIONS) + number, f"alter table q.message add column later_{number} text")
+        for number in (1, 2)
+    )
+
+    migrating = asyncio.create_task(
+        migrate(clusters.connect, migrations=(*MIGRATIONS, *later)), name="q migrate"
+    )
+    count = 0
+    while not migrating.done() or count < 20:
+        await store.add(queue, b"%d" % count, START_NS)
+        assert await store.pop(queue) == b"%d" % count
+        count += 1
+
+    assert await migrating == list(later)
+    assert not clusters.ends
 
 
 async def test_next_leader_finds_all_there_is(clusters: Clusters) -> None:

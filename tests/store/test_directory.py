@@ -146,7 +146,7 @@ def test_directory_that_cannot_be_made_is_refused(closed_directory: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"), [("file", "File exists"), ("file/data", "Not a directory")]
+    ("path", "reason"), [("file", "it is a file"), ("file/data", "Not a directory")]
 )
 def test_file_is_no_directory(tmp_path: Path, path: str, reason: str) -> None:
     """Neither is anything below one."""

@@ -94,7 +94,8 @@ def test_larger_message_is_refused_by_its_head_alone() -> None:
         deframer().feed(head)
 
     assert refusal.value.message == (
-        "the request message takes 1001 bytes or more, more than request_bytes_max of 1000"
+        "the request message takes 1001 bytes or more, more than request_bytes_max of 1000;"
+        " send less in one call, or start q with a higher --message-bytes-max"
     )
     assert refusal.value.metadata == {
         "limit": "request_bytes_max",

@@ -63,7 +63,9 @@ class _At(NamedTuple):
     def items(self) -> list["_At"]:
         """Take it for a list."""
         if not isinstance(self.value, list):
-            raise self.fault(f"must be a list; got {_shown(self.value)}")
+            is_table = isinstance(self.value, dict) and len(self.path) == 1
+            advice = f"; write [[{self.path[0]}]], in double brackets" if is_table else ""
+            raise self.fault(f"must be a list; got {_shown(self.value)}{advice}")
         return [_At(value, (*self.path, at)) for at, value in enumerate(self.value)]
 
     def text(self, pattern: re.Pattern[str] | None = None, rule: str = "") -> str:
@@ -101,7 +103,7 @@ def parse_policy(text: str) -> Policy:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is no TOML: {error}") from None
+        raise ConfigError(f"is not valid TOML: {error}") from None
     try:
         return _policy(_At(found, ()))
     except _Fault as fault:

@@ -12,6 +12,7 @@ from qmq.client.errors import (
     LimitReached,
     QmqError,
     QueueEmpty,
+    QueueNotFound,
     ServerNotReached,
     Unavailable,
 )
@@ -29,6 +30,7 @@ REFUSED: Final = 5
 #: As a shell reports a program that Ctrl-C ended.
 INTERRUPTED: Final = 130
 
+_MAKE_A_QUEUE: Final = '"qcli list" shows what queues there are, "qcli new" makes one'
 _START_A_SERVER: Final = 'start one with "q", or name another with --server or QCLI_SERVER'
 
 
@@ -57,6 +59,8 @@ def failure_of(what: str, error: QmqError | AddressError, more: str = "") -> Fai
         message += f" (retry after {error.retry_after_s:g} s)"
     if isinstance(error, ServerNotReached) and not isinstance(error, HandshakeFailed):
         message += f"; {_START_A_SERVER}"
+    if isinstance(error, QueueNotFound):
+        message += f"; {_MAKE_A_QUEUE}"
     if more:
         message += f"; {more}"
     return Failure(message, _status_of(error))

@@ -154,6 +154,23 @@ EXAMPLES: Final = {
 }
 
 
+#: Commands by the names that other queues have for them.
+OTHER_NAMES: Final = {
+    **dict.fromkeys(("enqueue", "produce", "publish", "push", "put", "send"), "add"),
+    **dict.fromkeys(("dequeue", "get-message", "read", "take"), "pop, or lease"),
+    **dict.fromkeys(("fetch", "receive", "reserve"), "lease"),
+    **dict.fromkeys(("consume", "run", "worker"), "work"),
+    **dict.fromkeys(("bury", "release"), "nack"),
+    **dict.fromkeys(("touch", "renew"), "extend"),
+    **dict.fromkeys(("kick", "requeue", "retry"), "redrive"),
+    **dict.fromkeys(("create", "declare", "make"), "new"),
+    **dict.fromkeys(("ls", "queues"), "list"),
+    **dict.fromkeys(("drop", "remove", "rm"), "delete"),
+    **dict.fromkeys(("clear", "empty", "flush"), "purge"),
+    **dict.fromkeys(("count", "info", "len", "status"), "stats"),
+}
+
+
 class CommandWithExamples(click.Command):
     """A command whose help ends with its examples."""
 
@@ -181,6 +198,17 @@ class CommandsInSections(CommandsInOrder):
     def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - As of a group.
         super().__init__(*arguments, **attributes)
         self._sections: dict[str, list[str]] = {}
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one is meant."""
+        name = args[0]
+        if name in OTHER_NAMES and name not in self.commands and not ctx.resilient_parsing:
+            raise click.UsageError(
+                f"No such command {name!r}: it is {OTHER_NAMES[name]} here.", ctx
+            )
+        return super().resolve_command(ctx, args)
 
     def add_section(self, title: str, *commands: click.Command) -> None:
         """Add commands under a heading, after those that are there."""

@@ -1,5 +1,6 @@
 """The commands about messages: what each accepts, and what it stands for."""
 
+import shlex
 from typing import Unpack
 
 import click
@@ -26,7 +27,8 @@ from qmq.cli.standard_input import read_payload
 from qmq.values import Durability
 
 
-@click.command("add", cls=CommandWithExamples)
+# What follows the queue is looked at below, for a better word than that it is too much.
+@click.command("add", cls=CommandWithExamples, context_settings={"allow_extra_args": True})
 @queue_argument
 @tags_option
 @click.option("--lines", "is_lines", is_flag=True, help="Each line is a message.")
@@ -68,6 +70,11 @@ def add_message(  # noqa: PLR0913 - One for each option.
     line what options say of all. Both print nothing, and if they fail say how many lines are
     stored.
     """
+    if extra := click.get_current_context().args:
+        raise click.UsageError(
+            f"a payload comes from standard input: printf {shlex.quote(' '.join(extra))}"
+            f" | qcli add {shlex.quote(queue_id)}"
+        )
     exclusive(lines=is_lines, jsonl=is_jsonl)
     needs("--lines", is_given=is_lines, keep_ends=keep_ends, null=is_null)
     needs("--lines or --jsonl", is_given=is_lines or is_jsonl, skip=skip)

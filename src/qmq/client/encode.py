@@ -24,6 +24,7 @@ from qmq.client.values import (
     NewMessage,
     TagPairs,
     Tags,
+    member,
     tag_pairs,
 )
 from qmq.envelope import varint
@@ -74,14 +75,17 @@ def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
     """Encode what `Queue.add` is told besides payload and tags; None if it is told nothing.
 
     Raises:
-        ValueError: a duration is negative or no number, a moment has no time zone, or the
-            priority is no number of 32 bits.
+        ValueError: a duration is negative, a moment has no time zone, or the priority is no
+            number of 32 bits.
+        TypeError: something is of another type than it must be.
     """
     has_durations = delay is not None or ttl is not None
     has_moments = available_at is not None or expires_at is not None
     has_others = priority or dedup_id or group_id or fair_key
     if not (has_others or has_durations or has_moments):
         return None
+    _must_be(int, priority=priority)
+    _must_be(str, dedup_id=dedup_id, group_id=group_id, fair_key=fair_key)
     return pb.MessageOptions(
         delay=_duration(delay, "delay"),
         available_at=_timestamp(available_at, "available_at"),
@@ -191,7 +195,8 @@ def tags_of(tags: Tags) -> list[pb.Tag]:
 
 
 def queue_settings(settings: QueueSettings) -> pb.QueueSettings:
-    """Encode settings of a queue; what is None is left out."""
+    """Encode settings of a queue; what is None is left out. Raises TypeError if they are none."""
+    _must_be(QueueSettings, settings=settings)
     level, overflow = settings.durability_min, settings.overflow
     return pb.QueueSettings(
         lease_duration=_span(settings.lease_duration),
@@ -231,7 +236,7 @@ def browse_request(  # noqa: PLR0913 - All that it may ask for, each by name.
         queue_id=queue_id,
         page_size=page_size,
         states=[
-            pb.BrowseRequest.State.Name(MessageState[each] if isinstance(each, str) else each)
+            pb.BrowseRequest.State.Name(member(MessageState, each, "each of states"))
             for each in states
         ],
         tags=tags_of(tags),
@@ -263,7 +268,7 @@ def redrive_request(  # noqa: PLR0913 - As above.
         target_queue_id=target_queue_id,
         tags=tags_of(tags),
         reasons=[
-            pb.DeadLetter.Reason.Name(DeadLetterReason[each] if isinstance(each, str) else each)
+            pb.DeadLetter.Reason.Name(member(DeadLetterReason, each, "each of reasons"))
             for each in reasons
         ],
         text=text,
@@ -274,6 +279,13 @@ def redrive_request(  # noqa: PLR0913 - As above.
         failed_again_max=failed_again_max,
         dry_run=dry_run,
     )
+
+
+def _must_be(kind: type, **values: object) -> None:
+    """Raise TypeError if a value is of another type, and name it."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be {kind.__name__}; got {value!r}")
 
 
 def _back_off(back_off: BackOff) -> pb.BackOff:

@@ -21,9 +21,16 @@ def seconds(duration: Duration, name: str) -> float:
     """Return a duration in seconds.
 
     Raises:
-        ValueError: it is negative or no number; `name` says which one.
+        ValueError: it is negative; `name` says which one.
+        TypeError: it is neither a number nor a timedelta.
     """
-    value = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    if isinstance(duration, timedelta):
+        value = duration.total_seconds()
+    elif hasattr(duration, "__float__"):  # A text has none, and float() would take some of them.
+        value = float(duration)
+    else:
+        message = f"{name} must be a number of seconds, or a timedelta; got {duration!r}"
+        raise TypeError(message)
     if not value >= 0:  # So that nan is refused too.
         message = f"{name} must be 0 seconds or more; got {value:g}"
         raise ValueError(message)

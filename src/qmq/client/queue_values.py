@@ -11,6 +11,7 @@ from qmq.client.values import (
     DurabilityName,
     durability_level,
     first_value,
+    member,
     moment,
     set_fields,
     span,
@@ -216,8 +217,8 @@ class QueueSettings:
             weight: 1 to 1,000.
 
         Raises:
-            ValueError: a duration is negative or no number.
-            KeyError: there is no such level of durability, or no such overflow.
+            ValueError: a duration is negative, or there is no such level of durability or
+                overflow.
         """
         set_fields(
             self,
@@ -232,7 +233,7 @@ class QueueSettings:
             dedup_window=span(dedup_window, "dedup_window"),
             priority_ageing=span(priority_ageing, "priority_ageing"),
             bytes_limit=bytes_limit,
-            overflow=Overflow[overflow] if isinstance(overflow, str) else overflow,
+            overflow=None if overflow is None else member(Overflow, overflow, "overflow"),
             leased_max=leased_max,
             rate=rate,
             park_after=park_after,

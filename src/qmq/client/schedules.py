@@ -7,7 +7,7 @@ from qmq.client.decode import moment_ns
 from qmq.client.encode import message_of, options_of
 from qmq.client.options import Duration
 from qmq.client.schedule_values import Missed, MissedName, Schedule
-from qmq.client.values import NewMessage, span
+from qmq.client.values import NewMessage, member, span
 from qmq.wire import q_pb2 as pb
 
 T = TypeVar("T")
@@ -26,12 +26,11 @@ def schedule_message(  # noqa: PLR0913 - What `Queue.put_schedule` is told, each
     """Encode what `Queue.put_schedule` is told.
 
     Raises:
-        ValueError: a duration is negative or no number.
-        KeyError: there is no such policy.
+        ValueError: a duration is negative, or there is no such policy.
     """
     if not isinstance(message, NewMessage):
         message = NewMessage(message)
-    policy = Missed[missed] if isinstance(missed, str) else missed
+    policy = member(Missed, missed, "missed")
     schedule = pb.Schedule(
         cron=cron,
         time_zone=time_zone,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from qmq.client.codecs import Codec
@@ -12,6 +13,7 @@ from qmq.values import DeadLetterReason, Durability, MessageState, NackKind, Out
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+E = TypeVar("E", bound=Enum)
 
 #: Tags as a program writes them: {"kind": "greeting"}, or pairs where a key repeats.
 Tags: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str] | Tag]
@@ -32,23 +34,57 @@ DurabilityName: TypeAlias = Durability | Literal["MEMORY", "OS", "FSYNC", "REPLI
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def member(kind: type[E], value: E | str, name: str) -> E:
+    """Return what a name stands for, such as the store called `"DISK"`.
+
+    Args:
+        kind: what is named, such as Store.
+        value: a member of it, or the name of one.
+        name: what that was given as, for the error.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return kind[value]
+    except KeyError:
+        names = ", ".join(each for each in kind.__members__ if each != "UNKNOWN")
+        raise ValueError(f"{name} must be one of {names}; got {value!r}") from None
+
+
 def durability_level(durability: DurabilityName | None) -> Durability:
     """Return a level of durability, however it was written; None is UNKNOWN, which asks for none.
 
     Raises:
-        KeyError: there is no such level.
+        ValueError: there is no such level.
     """
     if durability is None:
         return Durability.UNKNOWN
-    return Durability[durability] if isinstance(durability, str) else durability
+    return member(Durability, durability, "durability")
 
 
 def tag_pairs(tags: Tags) -> TagPairs:
-    """Return tags, however they were written, as pairs of key and value."""
+    """Return tags, however they were written, as pairs of key and value.
+
+    Raises:
+        TypeError: they are something else, or a key or a value is no str.
+    """
     if not tags:
         return ()
     pairs = tags.items() if isinstance(tags, Mapping) else tags
-    return tuple((tag.key, tag.value) if isinstance(tag, Tag) else tag for tag in pairs)
+    found = tuple((tag.key, tag.value) if isinstance(tag, Tag) else tag for tag in pairs)
+    for pair in found:
+        match pair:
+            case [str(), str()]:
+                pass
+            case _:
+                raise TypeError(
+                    "tags are str to str, such as {'kind': 'greeting'}, or pairs of them;"
+                    f" got {pair!r}"
+                )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

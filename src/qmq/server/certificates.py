@@ -249,7 +249,9 @@ def _read(path: Path, option: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{option} {path}: {error.strerror}; who runs q is to read it") from error
+        raise ConfigError(
+            f"{option} {path}: {error.strerror}; the user that runs q must be able to read it"
+        ) from error
 
 
 def _certificates(path: Path, option: str) -> list[x509.Certificate]:

@@ -100,7 +100,7 @@ def _read(path: Path, rows: Mapping[str, Option]) -> tuple[ConfigFile, list[Faul
 
 
 def _parse(lines: list[str]) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
-    """Return the values, the lines in which they begin, and what is no TOML.
+    """Return the values, the lines in which they begin, and what is not valid TOML.
 
     A line that is none is left out, so that what follows it is looked at as well.
     """
@@ -113,7 +113,9 @@ def _parse(lines: list[str]) -> tuple[dict[str, Any], dict[str, int], list[Fault
             position = _POSITION.search(str(error))
             number = int(position[1]) if position else _last_begun(lines)
             what = _POSITION.sub("", str(error)).removesuffix(_AT_END)
-            faults.append(Fault(number, f"this is no TOML: {what[:1].lower()}{what[1:]}"))
+            if what == "Invalid value":
+                what += "; anything but numbers, true and false is in quotes"
+            faults.append(Fault(number, f"this is not valid TOML: {what[:1].lower()}{what[1:]}"))
             if not "".join(lines[number - 1 :]):
                 return {}, {}, faults
             # What does not end may have swallowed all that follows it.

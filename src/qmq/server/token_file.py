@@ -112,7 +112,7 @@ def _edited(path: Path) -> Iterator[tomlkit.TOMLDocument]:
         try:
             document = tomlkit.parse(text)
         except TOMLKitError as error:
-            raise ConfigError(f"{path}: is no TOML: {error}") from None
+            raise ConfigError(f"{path}: is not valid TOML: {error}") from None
         yield document
         changed = tomlkit.dumps(document)
         _parsed(path, changed)

@@ -33,7 +33,8 @@ def parse_timeout(value: bytes) -> float:
 def too_large(size: int, most: int) -> TooLarge:
     """Make the error for a request message over the limit; `size` may be a lower bound."""
     return TooLarge(
-        f"the request message takes {size} bytes or more, more than request_bytes_max of {most}",
+        f"the request message takes {size} bytes or more, more than request_bytes_max of {most};"
+        " send less in one call, or start q with a higher --message-bytes-max",
         "request_bytes_max",
         most,
         size,

@@ -30,6 +30,7 @@ from qmq.client.values import (
     NewMessage,
     Tags,
     durability_level,
+    member,
     tag_pairs,
 )
 from qmq.values import Durability, NackKind
@@ -49,7 +50,7 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
     Each call raises QueueNotFound if there is none, and may raise Unavailable and its kin,
     DeadlineExceeded and ClientUnusable; the docstrings name what else. One that has a
     `durability` raises DurabilityNotReached, and does nothing, if the queue's store cannot be
-    as durable as that, and KeyError if there is no level of that name.
+    as durable as that, and ValueError if there is no level of that name.
     """
 
     def __init__(self, connection: AsyncConnection, queue_id: str, codec: Codec[T]) -> None:
@@ -180,7 +181,11 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
             MemoryFull: the messages of all queues take as much memory as they may.
             InvalidArgument: there are more than 1,000, or a tag or an option breaks a rule.
             MessageTooLarge: one message, or all of them together, are too large.
+            TypeError: a single text or bytes was given.
         """
+        if isinstance(payloads, str | bytes):
+            # Else each of its characters would be a message.
+            raise TypeError("add_batch takes a list of payloads; a single one is for add")
         ids = made_ids() if self._connection.makes_dedup_ids else None
         level = durability_level(durability)
         with adding("AddBatch", self.queue_id) as traced:
@@ -356,7 +361,7 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
         Returns:
             For each, in order, None, or LeaseLost, NoDeadLetterQueue or InvalidArgument.
         """
-        kind = NackKind[kind] if isinstance(kind, str) else kind
+        kind = member(NackKind, kind, "kind")
         delay_s = duration_s_of(delay, "delay")
         ending = Ending(kind, delay_s, reason, durability_level(durability))
         return await self._end(list(messages), ending)

@@ -60,7 +60,7 @@ class AsyncScheduling(Generic[T]):
             LimitReached: the queue or the server has as many schedules as it may.
             MessageTooLarge: the message is larger than a schedule keeps.
             ValueError: the interval is negative or no number.
-            KeyError: there is no such policy for missed ticks.
+            ValueError: there is no such policy for missed ticks.
         """
         request = pb.PutScheduleRequest(
             queue_id=self.queue_id,

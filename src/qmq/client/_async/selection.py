@@ -13,7 +13,7 @@ from qmq.client.codecs import Codec
 from qmq.client.endings import Ending
 from qmq.client.errors import QmqError, QueueNotFound
 from qmq.client.options import Duration, duration_s_of, wait_s_of
-from qmq.client.values import DurabilityName, Message, NackKindName, durability_level
+from qmq.client.values import DurabilityName, Message, NackKindName, durability_level, member
 from qmq.values import NackKind
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class AsyncSelection(AsyncLeasable[T]):
     Each call raises InvalidArgument if the selector is none, and SelectionsFull if very many
     different ones are in use; it may raise Unavailable and its kin, DeadlineExceeded and
     ClientUnusable. One that has a `durability` raises DurabilityNotReached, and does nothing,
-    if the queue whose turn it is cannot be as durable as that, and KeyError if there is no
+    if the queue whose turn it is cannot be as durable as that, and ValueError if there is no
     level of that name.
     """
 
@@ -116,7 +116,7 @@ class AsyncSelection(AsyncLeasable[T]):
         Returns:
             For each, in order, None, or LeaseLost, NoDeadLetterQueue or QueueNotFound.
         """
-        kind = NackKind[kind] if isinstance(kind, str) else kind
+        kind = member(NackKind, kind, "kind")
         level = durability_level(durability)
         return await self._end(messages, Ending(kind, duration_s_of(delay, "delay"), reason, level))
 

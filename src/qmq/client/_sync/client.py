@@ -20,7 +20,7 @@ from qmq.client.on_threads.channel import Channel, GrpcChannel
 from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds, tls_with
 from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
 from qmq.client.schedule_values import Schedule
-from qmq.client.values import DurabilityName, Metadata, Tags, durability_level
+from qmq.client.values import DurabilityName, Metadata, Tags, durability_level, member
 from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
@@ -207,17 +207,25 @@ class Client:
 
         Args:
             name: unique on the server.
-            store: for a new queue, as in `new_queue`.
-            limit: likewise.
+            store: as in `new_queue`; where it is given, a queue of that name is to live there.
+            limit: for a new queue, as in `new_queue`.
             tags: likewise.
             settings: likewise.
 
         Raises:
             QmqError: what `new_queue` raises, but NameTaken.
+            ValueError: there is one of that name, and it lives in another store.
         """
         queue = self.queue(name)
         try:
-            queue.info()
+            found = (queue.info()).store
+            wanted = Store.UNKNOWN if store is None else member(Store, store, "store")
+            if Store.UNKNOWN not in (wanted, found) and wanted is not found:
+                # Whoever asks for DISK must not be served from memory, and not know.
+                raise ValueError(
+                    f"queue {name!r} is there already, and lives in {found.name}; leave store out"
+                    " to use it as it is, or take another name"
+                )
         except QueueNotFound:
             request = _new_queue_request(name, store, limit, tags, settings)
             # Somebody may be faster, or it may be repeated after its answer was lost.
@@ -358,7 +366,7 @@ def _new_queue_request(
     tags: Tags,
     settings: QueueSettings | None,
 ) -> pb.NewQueueRequest:
-    kind = Store[store] if isinstance(store, str) else store or Store.UNKNOWN
+    kind = Store.UNKNOWN if store is None else member(Store, store, "store")
     return pb.NewQueueRequest(
         name=name,
         store=pb.Queue.Store.Name(kind),

@@ -7,6 +7,7 @@ from typing import TypeVar
 from qmq.client._sync.scheduling import Scheduling
 from qmq.client.decode import group_info
 from qmq.client.queue_values import GroupInfo, GroupStateName
+from qmq.client.values import member
 from qmq.values import GroupState
 from qmq.wire import q_pb2 as pb
 
@@ -34,14 +35,13 @@ class Grouping(Scheduling[T]):
 
         Raises:
             InvalidArgument: `page_size` is out of range.
-            KeyError: there is no such state.
+            ValueError: there is no such state.
         """
         request = pb.ListGroupsRequest(
             queue_id=self.queue_id,
             page_size=page_size,
             states=[
-                pb.Group.State.Name(GroupState[each] if isinstance(each, str) else each)
-                for each in states
+                pb.Group.State.Name(member(GroupState, each, "each of states")) for each in states
             ],
         )
         while True:

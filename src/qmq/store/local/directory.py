@@ -54,8 +54,9 @@ class DataDirectory:
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise _no_room(path) from error
+            reason = "it is a file" if path.is_file() else error.strerror or error
             raise DataDirectoryError(
-                f"cannot use data directory {path}: {error.strerror or error};"
+                f"cannot use data directory {path}: {reason};"
                 " give a directory that this user can write, by --data DIR"
             ) from error
 
