@@ -107,8 +107,8 @@ def destination_of(picked: Picked, envelope: bytes, target_id: str) -> Destinati
     """
     found = dead_letter_of(envelope)
     if target_id:
-        attempts = attempts_in(envelope, found[1]) if found else ()
-        return Destination(target_id, as_added(envelope), attempts)
+        added = as_added(envelope)
+        return Destination(target_id, added, attempts_in(envelope, len(added)))
     if found is None:
         raise NoDeadLetter(picked.id)
     dead, at = found
