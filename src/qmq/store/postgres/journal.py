@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from qmq.durations import LongestToo
+from qmq.durations import FineDurations
 from qmq.errors import DatabaseAway, DataLoss, NotLeading, Unavailable
 from qmq.model.changes import Changes
 from qmq.model.index import seqs_of
@@ -123,7 +123,7 @@ class Journal:
         self._away_since_s: float | None = None
         self._away_reason = ""
         self._tries = Tries(random)
-        self._commits = LongestToo()
+        self._commits = FineDurations()
         self._reconnects = 0
         self._writer = self._loop.create_task(self._commit_for_ever())
 
