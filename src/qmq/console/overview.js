@@ -55,7 +55,7 @@ export function Overview() {
       <h1>Queues</h1>
       <${Freshness} />
       <${Commands} lines=${[["These queues", ["list", selector && "--selector", selector], `v1/queues${query({ selector })}`],
-        ["What they hold, looked at again and again", ["top", selector && "--selector", selector], "v1/stats?brief=true&page_size=1000"]]} />
+        ["What they hold, looked at again and again", ["top", selector && "--selector", selector], selector ? "" : "v1/stats?brief=true"]]} />
       <${Button} kind="primary" icon="add" lacks=${lacksNewQueues(who)} ask=${() => setMaking(true)}>New queue<//>
     </div>
     <${Totals} rows=${rows} />
