@@ -64,6 +64,9 @@ def test_messages_are_had_elsewhere_as_they_are_shown(
         page = watched.page
         page.goto(f"/console/#/queues/{long_queue}/messages")
         page.get_by_label("Group", exact=True).fill(GROUP)
+        # What is not yet sent stays while the page goes on looking at the queue.
+        for _ in range(2):
+            page.wait_for_event("response", lambda reply: reply.url.endswith("/stats"))
         page.get_by_label("Group", exact=True).press("Enter")
         expect(page.get_by_role("button", name=re.compile("^Message "))).to_have_count(2)
         with page.expect_download() as saved:
