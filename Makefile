@@ -202,6 +202,7 @@ docs: setup ## Generate the reference pages in docs, and the OpenAPI file
 	$(BIN)/python scripts/python_page.py docs/python.md
 	$(BIN)/python scripts/life_diagram.py docs/diagrams/life-of-a-message.svg
 	$(BIN)/python -m scripts.api_page docs/api.md
+	$(BIN)/python -m scripts.errors_page docs/errors.md
 	$(BIN)/python -m scripts.openapi src/qmq/wire/openapi.json
 
 site: setup ## Make the site of the documentation, build/site; warnings are errors

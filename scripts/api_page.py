@@ -113,6 +113,11 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "ListSchedules": _ABOUT_A_QUEUE,
     "DeleteSchedule": (*_ABOUT_A_QUEUE, errors.ScheduleNotFound),
     "Stats": _ABOUT_A_QUEUE,
+    "GetIdentity": (),
+    "ListIdentities": (errors.AccessFixed,),
+    "MakeToken": (errors.InvalidArgument, errors.IdentityNotFound, errors.AccessFixed),
+    "RevokeToken": (errors.InvalidArgument, errors.AccessFixed, errors.LastAdmin),
+    "GetServer": (),
     "DeleteMessages": _ABOUT_A_QUEUE,
     "MoveMessages": (*_ABOUT_A_QUEUE, errors.StoresDiffer),
 }

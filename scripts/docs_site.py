@@ -45,6 +45,7 @@ _CONFIGURATION: Final[dict[str, object]] = {
     "html_title": f"q {version('qmq')}",
     "html_static_path": [str(ROOT / "scripts" / "site")],
     "html_css_files": ["q.css"],
+    "html_js_files": [("copy.js", {"defer": "defer"})],
     "html_copy_source": False,
     "html_show_copyright": False,
     "html_show_sphinx": False,

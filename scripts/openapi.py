@@ -57,6 +57,11 @@ _TAGS: Final = {
         "Messages that come by themselves.",
         "PutSchedule GetSchedule ListSchedules DeleteSchedule",
     ),
+    "Access": (
+        "Who calls, who may, and the tokens by which they show that.",
+        "GetIdentity ListIdentities MakeToken RevokeToken",
+    ),
+    "Server": ("How the server does.", "GetServer"),
 }
 _TAG_OF: Final = {name: tag for tag, (_, names) in _TAGS.items() for name in names.split()}
 

@@ -2,6 +2,7 @@
 
     make simulate SEED=7 STEPS=100000
     python -m soak.simulate --seed 7 --steps 100000 --store DISK
+    python -m soak.simulate --concurrent --store CLUSTER
 
 Each step is a command, or several calls at once: messages are added with all options, leased,
 acked and nacked, queues and their settings change, groups are paused and skipped, time passes,
@@ -15,11 +16,14 @@ With `--concurrent` it plays worlds instead (tests/world/). A world is some hund
 streams of clients that know nothing of each other, on queues that have anything that goes
 together, to a server that is killed, or loses its power and with it the last bytes that it wrote,
 and whose disk is full for a time, slow or broken; requests and replies are lost, and clocks are
-set. All that clients were told is judged then. What is wrong ends the program likewise, with the
-end of the history and the seed that plays the same one again.
+set. Worlds of a CLUSTER have two q, of which one leads, and one database or two: what is on its
+way to a real PostgreSQL is lost or late, commits are refused, databases go away, and q are killed,
+stand still or are cut off. All that clients were told is judged then. What is wrong ends the
+program likewise, with the end of the history and the seed that plays the same one again.
 """
 
 import argparse
+import logging
 import random
 import sys
 import time
@@ -27,6 +31,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from tests.postgres.nodes import Node
@@ -34,6 +39,8 @@ from tests.store.histories import MemoryHistory
 from tests.store.histories_in_cluster import ClusterHistory, ShardedHistory
 from tests.store.histories_on_disk import DiskHistory
 from tests.store.simulation import Simulation, WentWrong
+from tests.world.cluster import ClusterWorld
+from tests.world.play import Play
 from tests.world.world import World
 
 #: What is simulated, by the store that a queue lives in if nobody says.
@@ -103,13 +110,16 @@ def simulate(
     return 0
 
 
-def play_worlds(seed: int, steps: int, make: Callable[[int], World] = World) -> int:
+def play_worlds(
+    seed: int, steps: int, make: Callable[[int], Play] = World, store: str = "DISK"
+) -> int:
     """Play worlds, each with a seed by one higher than that of the one before.
 
     Args:
         seed: that of the first one.
         steps: how many calls there are in all of them, at least.
         make: makes a world of a seed.
+        store: where they keep their queues, as the command has it.
 
     Returns:
         The status to exit with: 1 if something went wrong.
@@ -129,16 +139,17 @@ def play_worlds(seed: int, steps: int, make: Callable[[int], World] = World) -> 
             print(f"The last {_LINES} lines of the history:")
             print("\n".join(line[:_LINE_CHARS] for line in world.history.last(_LINES)))
             print("\n".join(problems))
-            print(f"went wrong; again: make simulate ARGS=--concurrent SEED={seed} STEPS=1")
+            arguments = f"ARGS='--concurrent --store {store}'"
+            print(f"went wrong; again: make simulate {arguments} SEED={seed} STEPS=1")
             return 1
         calls += len(world.history.ops)
         faults += world.faults
         seed += 1
         if time.monotonic() - told_s >= _BETWEEN_LINES_S:
             told_s = time.monotonic()
-            print(f"{calls:,} of {steps:,} calls, {seed - first:,} worlds", flush=True)
+            print(f"{store}: {calls:,} of {steps:,} calls, {seed - first:,} worlds", flush=True)
     told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(faults.items()))
-    print(f"all {calls:,} calls in {seed - first:,} worlds were right; {told}")
+    print(f"{store}: all {calls:,} calls in {seed - first:,} worlds were right; {told}")
     return 0
 
 
@@ -153,16 +164,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     asked = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
-    if asked.concurrent:
-        return play_worlds(seed, asked.steps)
     stores = asked.store or list(KINDS)
+    # What is wrong is told by the worlds and histories.
+    logging.disable(logging.WARNING)
     with ExitStack() as stack:
+        addresses: list[tuple[int, str]] = []
         if {"CLUSTER", "SHARDS"} & set(stores):
             node = stack.enter_context(Node.new())
             node.start()
-            ClusterHistory.dsn = node.dsn(stack.enter_context(node.database()))
-            ShardedHistory.second_dsn = node.dsn(stack.enter_context(node.database()))
-        return simulate(stores, seed, asked.steps)
+            addresses = [(node.port, stack.enter_context(node.database())) for _ in range(2)]
+            ClusterHistory.dsn, ShardedHistory.second_dsn = (
+                node.dsn(name) for _, name in addresses
+            )
+        if not asked.concurrent:
+            return simulate(stores, seed, asked.steps)
+        status = 0
+        if {"MEMORY", "DISK"} & set(stores):
+            status = play_worlds(seed, asked.steps)
+        if addresses and not status:
+            status = play_worlds(
+                seed, asked.steps, partial(ClusterWorld, addresses), store="CLUSTER"
+            )
+        return status
 
 
 if __name__ == "__main__":

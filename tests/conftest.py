@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +71,13 @@ def shared_database(primary: Node) -> Iterator[str]:
     """The address (DSN) of a database for all tests that make what they need in it anew."""
     with primary.database() as name:
         yield primary.dsn(name)
+
+
+@pytest.fixture(scope="module")
+def addresses(primary: Node) -> Iterator[Sequence[tuple[int, str]]]:
+    """Where two databases of a module are: their server's port, and what each is called."""
+    with primary.database() as first, primary.database() as second:
+        yield [(primary.port, first), (primary.port, second)]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ ROOMS: Final = frozenset(
 LEAVES: Final = frozenset(
     {
         "clock",
+        "condition",
         "descriptions",
         "durations",
         "envelope",

@@ -5,6 +5,7 @@ part of the time in which it is imported.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from qmq.values import (
     NS_PER_S,
@@ -137,7 +138,7 @@ class Pause:
     adds: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class QueueInfo:
     """What a queue is, apart from the messages in it."""
 
@@ -158,6 +159,10 @@ class QueueInfo:
     #: all queues have that are not CLUSTER.
     shard: int = 0
 
+    def __hash__(self) -> int:
+        """Hash the id alone: who goes through all queues looks up what is known of each."""
+        return hash(self.id)
+
     @property
     def home(self) -> tuple[Store, int]:
         """Where it lives: what one step is to change has to live in the same."""
@@ -177,8 +182,7 @@ class GroupInfo:
     since_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStats:
+class QueueStats(NamedTuple):
     """What a queue holds, and what went through it since the server started."""
 
     info: QueueInfo

@@ -55,6 +55,11 @@ def varint(n: int) -> bytes:
     return bytes((*low, high)) if high < 128 else bytes(low) + varint(high)  # noqa: PLR2004
 
 
+def field_1(data: bytes) -> bytes:
+    """Encode bytes, or a message that is encoded, as the field 1 of another message."""
+    return b"%b%b%b" % (_LEN_1, varint(len(data)), data)
+
+
 def encode_tags(tags: Iterable[Tag]) -> bytes:
     """Encode tags as they stand in a `proto.Metadata`: the repeated field 3.
 
@@ -121,6 +126,8 @@ class Sealer:
         created = b"\x12" + _SHORT[len(head)] + head
         size = 2 + ID_BYTES + len(created)
         untagged = _LEN_1 + varint(size) + b"\x0a\x24"
+        # Messages that come together are mostly of the same few sizes.
+        heads: dict[int, bytes] = {0: b""}
         envelopes, metas = [], []
         for id_text, (tags, payload) in zip(ids, messages, strict=True):
             if tags:
@@ -133,9 +140,11 @@ class Sealer:
             else:
                 meta = untagged + id_text + created
             metas.append(meta)
-            envelopes.append(
-                b"%b\x12%b%b" % (meta, varint(len(payload)), payload) if payload else meta
-            )
+            length = len(payload)
+            before = heads.get(length)
+            if before is None:
+                before = heads[length] = _LEN_2 + varint(length)
+            envelopes.append(meta + before + payload)
         return envelopes, metas
 
     def _timestamp(self, created_ns: int) -> bytes:

@@ -228,8 +228,8 @@ class Unauthenticated(QError):
     def __init__(self, why: str = "") -> None:
         """Make one; `why` is for the log, and not told."""
         super().__init__(
-            "q does not know who calls: send a token that it takes, as authorization: Bearer"
-            " TOKEN, or a certificate"
+            "q does not know who is calling: send a valid token, as authorization: Bearer TOKEN, or"
+            " a certificate"
         )
         self.why = why
 
@@ -238,6 +238,40 @@ class AccessDenied(QError):
     """The caller is known, and has no right to what it asks for."""
 
     reason = "PERMISSION_DENIED"
+
+
+class IdentityNotFound(QError):
+    """The access file names nobody of the name."""
+
+    reason = "IDENTITY_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the access file has no identity {name[:120]!r}; `q tokens make` makes one, with what"
+            " it may do",
+            identity=name,
+        )
+
+
+class AccessFixed(QError):
+    """There is no access file, or this q cannot change it; the message says what to do."""
+
+    reason = "ACCESS_FIXED"
+
+
+class LastAdmin(QError):
+    """With the token would go the last way to administer q by calls."""
+
+    reason = "LAST_ADMIN"
+
+    def __init__(self, token_id: str, identity: str) -> None:
+        super().__init__(
+            f"token {token_id} is the last thing by which anybody can show the right to admin every"
+            " queue: make another one first, or revoke it on the machine of the access file, with"
+            f" `q tokens revoke {token_id}`",
+            identity=identity,
+            token_id=token_id,
+        )
 
 
 class StoresDiffer(QError):

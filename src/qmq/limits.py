@@ -148,6 +148,13 @@ CRON_CHARS_MAX: Final = 250
 #: Seconds for which one call waits for a message; a client asks again after that.
 WAIT_S_MAX: Final = 60
 
+#: Seconds for which a token holds that is made by a call, at least, unless it holds until it is
+#: revoked: less would pass on the way to whom it is for.
+TOKEN_S_MIN: Final = 60
+
+#: Bytes of the note to a token, UTF-8: a line for people.
+NOTE_BYTES_MAX: Final = 200
+
 #: Queues in one page of ListQueues when the caller pages.
 PAGE_SIZE_MAX: Final = 1_000
 

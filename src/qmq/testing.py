@@ -25,6 +25,7 @@ from qmq.engine.broker import Broker
 from qmq.ids import RandomIds
 from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.check import problems_of
+from qmq.model.footprint import Footprint
 from qmq.store.local.memory import MemoryStore
 from qmq.transport.api import Api
 from qmq.transport.asgi import Event, Scope, Send
@@ -167,12 +168,17 @@ class _InProcess:
     address = ADDRESS
 
     def __init__(self, clock: ManualClock, seed: int, message_bytes_max: int) -> None:
+        footprint = Footprint()
         self._broker = Broker(
-            {Store.MEMORY: MemoryStore(), Store.DISK: MemoryStore(durability_max=Durability.FSYNC)},
+            {
+                Store.MEMORY: MemoryStore(footprint),
+                Store.DISK: MemoryStore(footprint, durability_max=Durability.FSYNC),
+            },
             clock=clock,
             timer=clock,
             new_id=seeded_ids(seed),
             message_bytes_max=message_bytes_max,
+            footprint=footprint,
         )
         service = Api(self._broker)
         self._app = GrpcApp(

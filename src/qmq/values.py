@@ -49,6 +49,28 @@ DURABILITY_MAX: Final = {
 }
 
 
+class ServerRole(IntEnum):
+    """What a q does; the numbers are those of the wire."""
+
+    #: It shares its queues with nobody.
+    ALONE = 1
+    #: Of a cluster: it serves all queues.
+    LEADER = 2
+    #: Of a cluster: it sends calls on to the leader.
+    FOLLOWER = 3
+
+
+class WarningLevel(IntEnum):
+    """How bad it is what a server warns of; the numbers are those of the wire."""
+
+    #: Good to know: it may be meant.
+    NOTE = 1
+    #: It will do harm, or keeps what was promised from being true, unless somebody does something.
+    WARNING = 2
+    #: Calls fail for it.
+    CRITICAL = 3
+
+
 class Outcome(IntEnum):
     """How a lease ended; the numbers are those of the wire."""
 

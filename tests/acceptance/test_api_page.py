@@ -14,6 +14,7 @@ import pytest
 from google.protobuf import json_format
 
 from qmq.limits import REDRIVES_RUNNING_MAX
+from qmq.server import token_file
 from qmq.transport.status import Code
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.rest import rest
@@ -32,8 +33,11 @@ STORY = (
     *("PauseGroup", "ListGroups", "ResumeGroup", "SkipGroup"),
     *("AddBatch", "MoveMessages", "DeleteMessages"),
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
-    *("AddBatch", "Lease", "Complete", "AddBatch", "Consume", "DeleteQueue"),
+    *("AddBatch", "Lease", "Complete", "AddBatch", "Consume", "GetServer", "DeleteQueue"),
 )
+
+#: The same where q asks who calls, told by root.
+STORY_OF_ACCESS = ("GetIdentity", "MakeToken", "ListIdentities", "RevokeToken")
 
 #: Methods whose example is for curl alone, or for neither since they are streams.
 WITHOUT_QCLI = {
@@ -41,8 +45,13 @@ WITHOUT_QCLI = {
     *("Nack", "Ack", "StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause"),
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
     *("Resume", "Purge", "Complete", "Consume"),
-    *("ListGroups", "PauseGroup", "ResumeGroup", "SkipGroup", "DeleteMessages", "MoveMessages"),
+    *("ListGroups", "PauseGroup", "ResumeGroup", "SkipGroup", "GetServer"),
+    *("DeleteMessages", "MoveMessages"),
 }
+
+#: Methods whose reply is made of figures of the moment: the page shows all that it may have.
+OF_THE_MOMENT = {"GetServer"}
+
 STREAMS = {"Consume"}
 
 #: Methods whose example says that the reply looks like another's.
@@ -62,8 +71,9 @@ UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 UNKNOWN_LEASE = "0000000000000001-00000001"
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LEASE_ID = r"[0-9a-f]{16}-[0-9a-f]{8}"
+OF_A_TOKEN = r"(?:q_)?[2-9a-km-z]{10}"  # noqa: S105 - It is a pattern.
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"
-ID = re.compile(f"{UUID}|{LEASE_ID}")
+ID = re.compile(f'{UUID}|{LEASE_ID}|(?<=")[2-9a-km-z]{{10}}(?=")|(?<=tokens/)[2-9a-km-z]{{10}}')
 
 
 def example(method: str, program: str) -> list[str]:
@@ -81,11 +91,22 @@ def documented_json(method: str) -> list[Any]:
 def without_chance(value: object) -> Any:  # noqa: ANN401 - JSON
     """Replace in JSON what differs from run to run: ids, times and what comes of them."""
     text = re.sub(UUID, "ID", json.dumps(value, sort_keys=True))
+    text = re.sub(rf"{OF_A_TOKEN}_[A-Za-z0-9_-]{{43}}", "TEXT", text)
+    text = re.sub(rf'"(token )?{OF_A_TOKEN}"', r'"\1TOKEN"', text)
     text = re.sub(LEASE_ID, "LEASE", text)
     # How many bytes a message takes depends on the time that it holds.
     text = re.sub(r'("(?:oldest_)?age"|"(?:ready_)?bytes"): "[0-9.]+s?"', r'\1: "SOME"', text)
     text = re.sub(r'("added_per_second"): [0-9.e-]+', r'\1: "SOME"', text)
     return json.loads(re.sub(TIME, "TIME", text))
+
+
+def fields_of(value: object, path: str = "") -> set[str]:
+    """Return the paths of all fields in JSON, whatever they hold."""
+    if isinstance(value, list):
+        return set().union(*(fields_of(each, path) for each in value))
+    if not isinstance(value, dict):
+        return {path.removeprefix(".")}
+    return set().union(*(fields_of(each, f"{path}.{name}") for name, each in value.items()))
 
 
 def stream_of(client: StockClient, method: str) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
@@ -97,8 +118,9 @@ def stream_of(client: StockClient, method: str) -> Callable[[Iterator[bytes]], I
 class Story:
     """The examples, one after the other, with the ids that a q has made for those of the page."""
 
-    def __init__(self, q: RunningQ) -> None:
+    def __init__(self, q: RunningQ, token: str = "") -> None:
         self._q = q
+        self._token = token
         self._path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         #: By those of the page.
         self._ids: dict[str, str] = {}
@@ -111,7 +133,10 @@ class Story:
         reply = self._reply(method, program)
         while method in UNTIL_ENDED and '"RUNNING"' in json.dumps(reply):
             reply = self._reply(method, program)
-        self._compare(reply, documented)
+        if method in OF_THE_MOMENT:
+            assert "server.disk.contents.queues" in fields_of(reply) <= fields_of(documented)
+        else:
+            self._compare(reply, documented)
 
     def _reply(self, method: str, program: str) -> object:
         outputs = [self._run(command) for command in example(method, program)]
@@ -120,7 +145,7 @@ class Story:
     def _run(self, command: str) -> str:
         return subprocess.run(
             ["bash", "-c", self._with_ids(command).replace("localhost:10002", self._q.address)],
-            env=environment(QCLI_SERVER=self._q.address, PATH=self._path),
+            env=environment(QCLI_SERVER=self._q.address, PATH=self._path, TOKEN=self._token),
             capture_output=True,
             text=True,
             timeout=60,
@@ -164,9 +189,41 @@ def test_examples_answer_as_shown(bare_q: RunningQ, program: str) -> None:
             story.tell(method, program)
 
 
+ACCESS = """
+[[identity]]
+name = "root"
+rights = [{ queues = "*", may = ["admin"] }]
+
+[[identity]]
+name = "worker"
+rights = [{ queues = "billing.*", may = ["produce", "consume"] }]
+calls_per_second = 1000
+"""
+
+
+def test_examples_of_access_answer_as_shown(q_server: RunningQ, tmp_path: Path) -> None:
+    """To who may administer q; the ways in which these calls fail as well."""
+    path = tmp_path / "access.toml"
+    path.write_text(ACCESS)
+    token = token_file.make(path, "root", expires=None, note="", grants=[]).text
+    for call in FAILING_WHERE_NOBODY_IS_ASKED:
+        assert_fails(q_server, call)
+    q_server.stop()
+    q_server.start(f"--access={path}")
+
+    story = Story(q_server, token)
+    for method in STORY_OF_ACCESS:
+        story.tell(method, "curl")
+    for call in FAILING_WHERE_SOMEBODY_IS_ASKED:
+        named = call._replace(path=call.path.replace("ROOT", token.split("_")[1]))
+        assert_fails(q_server, named, token)
+
+
 def test_every_method_has_an_example() -> None:
-    """The story above tells of each."""
-    assert {*STORY} == {*re.findall(r"^\| \[(\w+)\]", section(PAGE, "API"), re.MULTILINE)}
+    """The stories above tell of each."""
+    assert {*STORY, *STORY_OF_ACCESS} == {
+        *re.findall(r"^\| \[(\w+)\]", section(PAGE, "API"), re.MULTILINE)
+    }
 
 
 class Failing(NamedTuple):
@@ -303,6 +360,21 @@ FAILING = (
     ),
 )
 
+#: Of a q without an access file.
+FAILING_WHERE_NOBODY_IS_ASKED = (
+    Failing("ListIdentities", "ACCESS_FIXED", "GET", "/v1/identities"),
+    Failing("MakeToken", "ACCESS_FIXED", "POST", "/v1/identities/worker/tokens", {}),
+    Failing("RevokeToken", "ACCESS_FIXED", "DELETE", "/v1/identities/worker/tokens/a"),
+)
+
+#: Of one with `ACCESS`, in which ROOT stands for the id of root's only token.
+FAILING_WHERE_SOMEBODY_IS_ASKED = (
+    Failing("MakeToken", "IDENTITY_NOT_FOUND", "POST", "/v1/identities/nobody/tokens", {}),
+    Failing("MakeToken", "INVALID_ARGUMENT", "POST", "/v1/identities/root/tokens", {"ttl": "1s"}),
+    Failing("RevokeToken", "INVALID_ARGUMENT", "DELETE", "/v1/identities/worker/tokens/ROOT"),
+    Failing("RevokeToken", "LAST_ADMIN", "DELETE", "/v1/identities/root/tokens/ROOT"),
+)
+
 #: Of a q without a data directory that has as many queues as it may.
 FAILING_WHERE_Q_IS_SMALL = (
     Failing("NewQueue", "STORE_NOT_CONFIGURED", "POST", "/v1/queues", {"store": "DISK"}),
@@ -316,9 +388,10 @@ def documented_statuses() -> dict[str, tuple[int, int]]:
     return {reason: (int(http_status), Code[code]) for reason, code, http_status in rows}
 
 
-def assert_fails(q: RunningQ, call: Failing) -> None:
-    """Make the call; it fails as the page says."""
-    reply = rest(q.address, call.verb, call.path, call.body)
+def assert_fails(q: RunningQ, call: Failing, token: str = "") -> None:
+    """Make the call, with a token if there is one; it fails as the page says."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    reply = rest(q.address, call.verb, call.path, call.body, headers)
 
     assert reply.json["details"][0]["reason"] == call.reason, call
     assert (reply.status, reply.json["code"]) == documented_statuses()[call.reason], call
@@ -424,12 +497,18 @@ def test_every_documented_failure_is_tried() -> None:
     """The calls above are all that the page tells of."""
     documented = {
         (method, reason)
-        for method in STORY
+        for method in (*STORY, *STORY_OF_ACCESS)
         for line in re.findall(r"^- Errors: (.*)$", section(PAGE, method), re.MULTILINE)
         for reason in re.findall(r"`(\w+)`", line)
     }
 
-    calls = (*FAILING, *FAILING_WHERE_Q_IS_SMALL, *FAILING_WHERE_Q_IS_BUSY)
+    calls = (
+        *FAILING,
+        *FAILING_WHERE_Q_IS_SMALL,
+        *FAILING_WHERE_Q_IS_BUSY,
+        *FAILING_WHERE_NOBODY_IS_ASKED,
+        *FAILING_WHERE_SOMEBODY_IS_ASKED,
+    )
     tried = {(call.method, call.reason) for call in calls}
     assert tried | {*FAILING_STREAMS} == documented - TOO_MUCH_TO_TRY
 

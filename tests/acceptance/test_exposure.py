@@ -5,10 +5,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from qmq.server.token_file import make as make_token
+from tests.acceptance.rest import rest
 from tests.acceptance.running import RunningQ, environment, program
 from tests.acceptance.serving import PATIENCE_S
 from tests.acceptance.test_shutdown import address_of_this_machine
@@ -87,3 +89,50 @@ def test_everyone_is_not_let_in_by_mistake(name: str, options: list[str]) -> Non
     assert done.returncode == 2
     assert "--listen 0.0.0.0:0 would let everyone who reaches it do everything" in done.stderr
     assert "--insecure" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers"),
+    [
+        ("GET", "/v1/queues", None, {}),
+        ("GET", "/v1/queues/a/pop", None, {"user-agent": "curl/8.0"}),
+        ("POST", "/v1/queues", {}, {"content-type": "application/json"}),
+        ("GET", "/console/", None, {}),
+        ("POST", "/proto.Q/ListQueues", bytes(5), {"content-type": "application/grpc"}),
+        ("POST", "/proto.Q/ListQueues", bytes(5), {"content-type": "application/grpc-web"}),
+    ],
+)
+def test_a_name_of_another_site_leads_nowhere(
+    shared_q: RunningQ, method: str, path: str, body: object, headers: dict[str, str]
+) -> None:
+    """Whatever it may be made to stand for: by no way of HTTP/1.1 that there is."""
+    port = shared_q.address.rpartition(":")[2]
+    evil = {"host": f"evil.example:{port}", "origin": f"http://evil.example:{port}"}
+
+    foreign = rest(shared_q.address, method, path, body, {**headers, **evil})
+    own = rest(shared_q.address, method, path, body, {**headers, "host": f"localhost:{port}"})
+
+    text = unquote(f"{foreign.body.decode()}{foreign.headers.get('grpc-message', '')}")
+    assert "--allow-host" in text
+    assert (foreign.status, foreign.headers.get("grpc-status")) in {(403, None), (200, "7")}
+    assert own.status in {200, 400}
+    assert own.headers.get("grpc-status") in {None, "0"}
+
+
+def test_a_name_that_is_q_s_own_is_served(q: RunningQ) -> None:
+    """Others are not, and are not told what the metrics port says either."""
+    q.start("--allow-host=q.example")
+
+    for name, status in (("q.example", 200), ("evil.example", 403)):
+        assert rest(q.address, "GET", "/v1/queues", headers={"host": name}).status == status
+        assert rest(q.metrics_address, "GET", "/healthz", headers={"host": name}).status == status
+        assert rest(q.metrics_address, "GET", "/metrics", headers={"host": name}).status == status
+    evil = {"host": "evil.example"}
+    assert rest(q.metrics_address, "POST", "/quitquitquit", headers=evil).status == 403
+    q.stop()
+
+    q.start("--insecure")
+    by_name = {"host": "q.default.svc.cluster.local"}
+    assert rest(q.address, "GET", "/v1/queues", headers=by_name).status == 200
+    of_a_page = {**by_name, "origin": "http://q.default.svc.cluster.local"}
+    assert rest(q.address, "GET", "/v1/queues", headers=of_a_page).status == 403

@@ -9,7 +9,9 @@ from urllib.error import HTTPError
 
 import pytest
 
+from qmq.server import token_file
 from tests.acceptance.running import RunningQ
+from tests.transport.test_envoy_identity import Signer
 
 DESCRIPTION = json.loads(
     (Path(__file__).parents[2] / "src" / "qmq" / "wire" / "openapi.json").read_text()
@@ -31,7 +33,13 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def answer_of(
-    q: RunningQ, operation_id: str, body: object = None, query: str = "", /, **path_values: str
+    q: RunningQ,
+    operation_id: str,
+    body: object = None,
+    query: str = "",
+    token: str = "",
+    /,
+    **path_values: str,
 ) -> tuple[int, Any]:
     """Do what the description says of an operation; the answer is as described, or it fails."""
     from openapi_schema_validator import OAS31Validator  # noqa: PLC0415 - Every process that tests would load it.
@@ -47,7 +55,10 @@ def answer_of(
         f"http://{q.address}{path.format(**path_values)}{query}",
         method=verb.upper(),
         data=None if body is None else json.dumps(body).encode(),
-        headers={"content-type": "application/json"},
+        headers={
+            "content-type": "application/json",
+            **({"authorization": f"Bearer {token}"} if token else {}),
+        },
     )
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
@@ -79,11 +90,51 @@ def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
     call_about_messages_by_id(call)
     call("DeleteQueue", queue_id="o")
 
-    assert {*answers} == {
+    assert {*answers, *OF_ACCESS} == {
         operation["operationId"]
         for verbs in DESCRIPTION["paths"].values()
         for operation in verbs.values()
     }
+
+
+#: What only a q has that asks who calls.
+OF_ACCESS = ("GetIdentity", "ListIdentities", "MakeToken", "RevokeToken")
+
+ACCESS = """
+[[identity]]
+name = "root"
+rights = [{ queues = "*", may = ["admin"] }, { selector = "a=b", may = ["browse"] }]
+certificates = ["CN=root"]
+jwt = [{ issuer = "https://idp.example", subject = "root", claims = { group = "q" } }]
+calls_max = 1000
+
+[[issuer]]
+issuer = "https://idp.example"
+audiences = ["q"]
+jwks_file = "keys.json"
+"""
+
+
+def test_what_is_about_access_answers_as_described(q_server: RunningQ, tmp_path: Path) -> None:
+    """To root, with all that an identity may have."""
+    path = tmp_path / "access.toml"
+    path.write_text(ACCESS)
+    (tmp_path / "keys.json").write_text(Signer().jwks)
+    token = token_file.make(path, "root", expires=None, note="", grants=[]).text
+    q_server.stop()
+    q_server.start(f"--access={path}")
+
+    def call(operation: str, body: object = None, /, **path: str) -> Any:  # noqa: ANN401
+        status, answer = answer_of(q_server, operation, body, "", token, **path)
+        assert status == 200
+        return answer
+
+    assert call("GetIdentity")["identity"]["name"] == "root"
+    made = call("MakeToken", {"ttl": "60s", "note": "n"}, identity="root")
+    (root,) = call("ListIdentities")["identities"]
+    assert root["jwts"][0]["claims"] == {"group": "q"}
+    assert root["tokens"][1] == made["token"]
+    assert call("RevokeToken", identity="root", token_id=made["token"]["id"]) == {}
 
 
 #: Calls an operation with a body, a query, and the values of the path.
@@ -105,6 +156,7 @@ def call_about_queues(call: Call) -> None:
     call("Peek", queue_id="o")
     call("Stats", None, "?page_size=1")
     assert call("Stats2", queue_id="o")["queues"][0]["ready"] == "1"
+    assert call("GetServer")["server"]["disk"]["contents"]["messages"] == "1"
     popped = call("Pop", None, "?wait=1s", queue_id="o")
     assert popped["message"]["payload"] == new_message["payload"]
     call("AddBatch", {"messages": [new_message, {}], "partial": True}, queue_id="o")

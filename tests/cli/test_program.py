@@ -21,10 +21,11 @@ SECTIONS = {
     "Queues": [
         *("list", "get", "new", "update", "delete", "tag", "untag", "pause", "resume", "purge"),
     ],
-    "What there is": ["stats", "top", "browse", "explain"],
+    "What there is": ["stats", "top", "browse", "explain", "server"],
     "Single messages": ["message"],
     "Dead letters": ["redrive"],
     "Schedules": ["schedule"],
+    "Access": ["identity", "token"],
     "Itself": ["config", "help"],
 }
 COMMANDS = [
@@ -32,6 +33,7 @@ COMMANDS = [
     *("redrive start", "redrive list", "redrive show", "redrive stop"),
     *("schedule put", "schedule list", "schedule show", "schedule delete"),
     *("schedule pause", "schedule resume"),
+    *("token list", "token make", "token revoke"),
     *("message delete", "message move"),
 ]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})

@@ -262,6 +262,21 @@ class OversightConformance:
         assert stats.consumers == (("ann", 1), ("ben", 2))
         assert (stats.consumers[0].consumer, stats.consumers[0].leased) == ("ann", 1)
 
+    async def test_a_server_tells_how_it_does(self, client: qmq.AsyncClient, queue: Queue) -> None:
+        """What there is to be known of any: others share the server of these tests."""
+        await queue.add("a message")
+
+        server = await client.server()
+
+        assert server.version
+        assert server.role is qmq.ServerRole.ALONE
+        assert server.contents.queues >= 2
+        assert server.contents.messages >= 1
+        assert server.contents.bytes > 0
+        assert server.in_memory.queues <= server.contents.queues <= server.queues_max
+        assert server.memory_bytes > 0
+        assert server.cluster is None
+
 
 class RedriveConformance:
     """Moving dead letters back."""

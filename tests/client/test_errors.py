@@ -64,6 +64,8 @@ def made(kind: type[server_errors.QError]) -> server_errors.QError:
         server_errors.SelectionsFull: (3, 3, 2.5),
         server_errors.MemoryFull: (1_000, 990, 20),
         server_errors.Unauthenticated: (),
+        server_errors.IdentityNotFound: ("mail",),
+        server_errors.LastAdmin: ("k3f9", "mail"),
         server_errors.CallsExceeded: ("mail", "calls_max", 4, 4, 0.5),
         server_errors.QuotaReached: ("mail.*", "messages_max", 4, 4),
         server_errors.AccessChanged: ("mail",),

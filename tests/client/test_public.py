@@ -18,6 +18,10 @@ IMPORT_RATIO_MAX = 2.0
 NAMES = set(
     """
     AccessChanged AccessDenied CallsExceeded QuotaReached Unauthenticated
+    AccessFixed Caller Grant Identity IdentityLimits IdentityNotFound JwtRule LastAdmin NewToken
+    Right Token
+    ClusterInfo CommitStep CommitTimes DatabaseInfo DiskInfo NodeInfo ServerInfo ServerRole
+    ServerWarning StandbyInfo StoreContents WarningLevel
     AddressError AddsFailed AddsPaused AsyncClient AsyncConsumer AsyncLeasedMessage
     AsyncPendingAdd AsyncPopping AsyncProducer AsyncQueue AsyncSelection AsyncWorker Attempt
     BackOff BrowsedMessage BytesCodec Client ClientUnusable Codec ConnectionLost Consumer

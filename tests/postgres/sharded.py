@@ -1,5 +1,6 @@
 """A q that leads a cluster of several databases, in the hands of a test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Self
@@ -34,11 +35,15 @@ class Line:
         self._connect = setting(dsn).connect
         self._connections: list[Connection[Record]] = []
         self._is_cut = False
+        #: Whether who asks for a connection never gets an answer.
+        self.hangs = False
 
     async def __call__(self) -> "Connection[Record]":
         """Open a connection."""
         if self._is_cut:
             raise DatabaseAway("it is away, says the test")
+        if self.hangs:
+            await asyncio.Event().wait()
         connection = await self._connect()
         self._connections.append(connection)
         return connection

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -98,6 +99,80 @@ async def test_server_that_is_read_only_is_refused(primary: Node) -> None:
             await connector(primary.dsn(name))()
 
 
+async def without_settings(
+    client: asyncio.StreamReader, to_client: asyncio.StreamWriter, node: Node
+) -> None:
+    """Pass on all but what a session is to be set to, as a pooler does that shares sessions."""
+    database, to_database = await asyncio.open_connection("127.0.0.1", node.port)
+    size = int.from_bytes(await client.readexactly(4))
+    head = (await client.readexactly(size - 4)).split(b"\0database\0")[0]
+    name = head[4:].split(b"\0")
+    user, of = name[name.index(b"user") + 1], b"postgres"
+    body = b"\0\3\0\0" + b"user\0%b\0database\0%b\0\0" % (user, of)
+    to_database.write((len(body) + 4).to_bytes(4) + body)
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    await asyncio.gather(pass_on(client, to_database), pass_on(database, to_client))
+
+
+async def test_pooler_that_takes_no_settings_is_refused(primary: Node) -> None:
+    """Nothing that q relies on would hold: no bound for locks, perhaps no wait for a sync."""
+
+    async def take(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        await without_settings(client, to_client, primary)
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(DatabaseAway, match="lock_timeout 0, though q asks for 2s; is there a"):
+            await connector(f"postgresql://q@127.0.0.1:{port}/postgres?sslmode=disable")()
+
+
+async def test_database_that_cannot_keep_all_texts_is_refused(primary: Node) -> None:
+    """The first one that it cannot keep would end a leadership, and that of the next leader."""
+    primary.query("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+
+    with pytest.raises(DatabaseAway, match="has the encoding LATIN1, which cannot keep all texts"):
+        await connector(primary.dsn("latin"))()
+
+
+async def test_what_is_no_postgresql_is_refused() -> None:
+    """Whatever it says, q goes on to look for one."""
+
+    async def talk(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        await client.read(65536)
+        to_client.write(b"Z\0\0\0\5I" * 3)
+        to_client.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(DatabaseAway, match="cannot be used"):
+            await connector(f"postgresql://q@127.0.0.1:{port}/q?sslmode=disable")()
+
+
+async def test_password_file_is_read_for_each_connection(postgres: None, tmp_path: Path) -> None:
+    """So a password is replaced while q runs."""
+    del postgres
+    file = tmp_path / "pgpass"
+    file.touch(mode=0o600)
+    with Node.new("with_passwords") as node:
+        rules = "host all postgres 127.0.0.1/32 trust\nhost all q 127.0.0.1/32 scram-sha-256\n"
+        (node.data / "pg_hba.conf").write_text(rules)
+        node.start()
+        connect = connector(f"{node.dsn()}?passfile={file}")
+        for password in ("old", "new"):
+            node.query(f"ALTER ROLE q PASSWORD '{password}'")
+            with pytest.raises(DatabaseAway, match="password"):
+                await connect()
+
+            file.write_text(f"*:*:*:q:{password}\n")
+
+            await close(await connect())
+
+
 async def test_question_without_an_answer_ends_with_its_connection(primary: Node) -> None:
     """In time, and so that nobody takes the connection for one that can be used."""
     connection = await connector(primary.dsn())()
@@ -119,6 +194,18 @@ async def test_session_that_was_ended_is_the_database_away(primary: Node) -> Non
 
     with pytest.raises(DatabaseAway):
         await asked(connection, connection.fetchval("select 1"), 2)
+    assert connection.is_closed()
+
+
+async def test_driver_that_has_lost_its_way_is_the_database_away(primary: Node) -> None:
+    """A connection that cannot be asked any more is given up, as one that was lost."""
+    connection = await connector(primary.dsn())()
+
+    async def ask() -> None:
+        raise asyncpg.InternalClientError("another operation is in progress")
+
+    with pytest.raises(DatabaseAway, match="another operation is in progress"):
+        await asked(connection, ask(), 2)
     assert connection.is_closed()
 
 

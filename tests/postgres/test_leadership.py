@@ -84,6 +84,13 @@ def certain(term: LeaderTerm) -> bool:
     return term.is_certain
 
 
+async def still_certain(term: LeaderTerm) -> None:
+    """Return as soon as it is certain no more, as who asks for it in vain."""
+    while True:
+        await term.make_certain()
+        await asyncio.sleep(0.02)
+
+
 def refused(term: LeaderTerm) -> str:
     """Tell why a leader may change nothing now; empty if it may."""
     return term.refusal.message if term.refusal else ""
@@ -112,6 +119,39 @@ async def test_first_q_leads_an_empty_database(database: str) -> None:
         assert term.refusal is None
         assert await commit(database, term.epoch)
         assert not await commit(database, term.epoch - 1)
+
+
+async def test_clock_that_is_put_forward_takes_nothing_from_the_leader(database: str) -> None:
+    """By the server's, it was due long ago; by those that nobody sets, it was just renewed."""
+    async with leading(setting(database)) as term, watching(setting(database, "q2:1")) as watch:
+        query(database, "update q.leader set expires_at = expires_at - interval '1 day'")
+
+        assert not (await watch.next()).is_vacant
+        assert certain(term)
+
+
+async def test_leader_that_cannot_even_try_to_renew_has_ended(database: str) -> None:
+    """Whatever the reason: who waits to be certain is told, rather than let wait for ever."""
+    of = setting(database)
+    faults: list[Exception] = []
+
+    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
+        if faults:
+            raise faults[0]
+        return await of.connect()
+
+    async with leading(of._replace(connect=connect)) as term:
+        faults.append(RuntimeError("not foreseen"))
+        query(
+            database,
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        term.start()
+
+        with pytest.raises(NotLeading, match="RuntimeError: not foreseen"):
+            await asyncio.wait_for(still_certain(term), 20)
+        faults.clear()
 
 
 async def test_one_of_many_wins(database: str) -> None:
@@ -282,6 +322,18 @@ async def test_clock_of_messages_begins_with_the_databases(database: str) -> Non
     """On one machine, that is its own."""
     async with leading(setting(database)) as term:
         assert -NS_PER_S < term.clock_offset_ns <= 0
+
+
+async def test_clock_of_messages_is_not_set_with_the_machines(database: str) -> None:
+    """Nor is that so between winning and serving, while all messages are read."""
+    machine, steady = ManualClock(), ManualClock()
+    of = setting(database, passed=steady.now_ns)._replace(clock=machine)
+    async with leading(of) as term:
+        told_ns = term.clock_offset_ns + machine.now_ns()
+        machine.advance(60)
+        steady.advance(1)
+
+        assert term.clock_offset_ns + machine.now_ns() == told_ns + NS_PER_S
 
 
 async def test_epoch_is_never_used_twice(database: str) -> None:

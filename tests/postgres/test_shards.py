@@ -217,6 +217,22 @@ async def test_shard_that_is_away_at_a_takeover_is_read_when_it_is_back(lines: L
     assert [each.id for each in listed] == [here, there, again]
 
 
+async def test_shard_that_hangs_at_a_takeover_holds_up_nobody_else(lines: Lines) -> None:
+    """It lets this q in, and says nothing more."""
+    async with sharded(lines) as leader:
+        await make(leader.broker, "here", *ON_FIRST)
+        there = await make(leader.broker, "there", *ON_TWO)
+
+    lines.of["two"].hangs = True
+    async with asyncio.timeout(PATIENCE_S), sharded(lines) as leader:
+        await leader.broker.add("here", b"x")
+        with pytest.raises(DatabaseAway, match="has not answered within 2 seconds"):
+            await leader.broker.add(there, b"x")
+        lines.of["two"].hangs = False
+        await comes_true(leader, "two", is_there=True)
+        await leader.broker.add(there, b"x")
+
+
 async def test_former_leader_changes_nothing_on_any_shard(lines: Lines) -> None:
     """Each database takes the commits of the latest leader only."""
     ends: list[Unavailable] = []

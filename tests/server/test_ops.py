@@ -1,6 +1,6 @@
 """The metrics port: who gets what."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from qmq.errors import AccessDenied, QError, Unauthenticated
 from qmq.server.ops import is_loopback, ops_app
 from qmq.server.readiness import Probes
 from qmq.transport.asgi import Scope
+from qmq.transport.hosts import Hosts
 
 Event = MutableMapping[str, Any]
 
@@ -30,6 +31,7 @@ class Ops:
             quit_process=self._quit,
             may_any_quit=lambda: quit_from_any,
             check=self._check if error else None,
+            hosts=lambda: Hosts([], only_browsers=False),
         )
 
     def _check(self, _: Scope, right: Right) -> None:
@@ -41,7 +43,11 @@ class Ops:
         self.quits += 1
 
     async def request(
-        self, method: str, path: str, client: tuple[str, int] | None = ("127.0.0.1", 5)
+        self,
+        method: str,
+        path: str,
+        client: tuple[str, int] | None = ("127.0.0.1", 5),
+        headers: Mapping[bytes, bytes] = {},
     ) -> tuple[int, dict[bytes, bytes], bytes]:
         """Return status, headers and body of the answer to a request."""
         events: list[Event] = []
@@ -54,7 +60,14 @@ class Ops:
             assert self.quits == 0
             events.append(event)
 
-        scope = {"type": "http", "method": method, "path": path, "client": client}
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "client": client,
+            "headers": [*headers.items()],
+        }
         await self._app(scope, receive, send)
         start, *bodies = events
         return (
@@ -159,3 +172,17 @@ async def test_probes_and_quitting_from_here_need_no_right() -> None:
     assert (await ops.request("GET", "/healthz"))[0] != 401
     assert (await ops.request("POST", "/quitquitquit"))[0] == 200
     assert ops.asked == []
+
+
+async def test_a_page_of_another_site_does_not_quit() -> None:
+    """Neither as itself, nor by having its name stand for this machine."""
+    ops = Ops(quit_from_any=True)
+
+    for headers in (
+        {b"sec-fetch-site": b"cross-site"},
+        {b"host": b"evil.example:10003"},
+    ):
+        status, _, body = await ops.request("POST", "/quitquitquit", headers=headers)
+        assert status == 403
+        assert b"site" in body
+    assert ops.quits == 0

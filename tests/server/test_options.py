@@ -46,6 +46,7 @@ def test_every_option_is_a_flag() -> None:
         "--require-replicas=0", "--postgres-unsynced", "--request-log=stdout",
         "--traces-to=env", "--traces-sample=1", "--insecure", "--tls-cert=c", "--tls-key=k",
         "--tls-client-ca=a", "--tls-client-cert=optional", "--tls-peer-ca=none",
+        "--allow-host=q.example", "--allow-host=*.Example.com",
     )  # fmt: skip
 
     assert config == Config.from_texts(
@@ -75,6 +76,7 @@ def test_every_option_is_a_flag() -> None:
             "tls_client_ca": "a",
             "tls_client_cert": "optional",
             "tls_peer_ca": "none",
+            "allow_host": "q.example *.example.com",
         }
     )
 
@@ -112,6 +114,7 @@ def test_every_option_is_an_environment_variable() -> None:
         "Q_TLS_CLIENT_CA": "a",
         "Q_TLS_CLIENT_CERT": "optional",
         "Q_TLS_PEER_CA": "none",
+        "Q_ALLOW_HOST": "q.example",
     }
 
     config = config_of(env=texts)

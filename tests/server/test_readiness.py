@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from qmq.durations import Durations
+from qmq.durations import LongestToo
 from qmq.errors import QError, StoreFailed
 from qmq.server.readiness import DiskLook, Probe, Probes
 from qmq.store.local.figures import DiskFigures
@@ -24,7 +24,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.refusal: QError | None = None
-        self.commits = Durations()
+        self.commits = LongestToo()
         self.under_way = 0
 
     def figures(self) -> DiskFigures:

@@ -1,5 +1,6 @@
-"""The site of the documentation is made without a warning, whole, and asks nobody else."""
+"""The site of the documentation: made without a warning, whole, asking no one else, readable."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.console.browser import CHROMIUM, NARROW
 from tests.documents import ROOT, pages
 
 #: Where a browser looks for more by itself: in a page, and in a style sheet.
@@ -20,6 +23,38 @@ _FETCHED_BY_STYLE = re.compile(r"(?:url\(|@import)\s*[\"']?([^\"')]+)")
 #: What leads to a place in the site.
 _LINK = re.compile(r"<a\b[^>]*?\bhref=\"([^\"]*)\"")
 _ANCHOR = re.compile(r"\b(?:id|name)=\"([^\"]*)\"")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the site, which has been made without a warning."""
+    directory = tmp_path_factory.mktemp("made") / "site"
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.docs_site", str(directory)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return directory
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser; where there is none, the test is skipped, but in CI."""
+    if not CHROMIUM.exists():
+        missing = "a browser is needed: make test-pages installs it"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        # As root, Chromium has no sandbox; what it is shown here is our own.
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
 
 
 def fetched_from_elsewhere(text: str, *, is_style: bool = False) -> list[str]:
@@ -42,17 +77,8 @@ def broken_links(texts: dict[Path, str]) -> Iterator[tuple[str, str]]:
                 yield path.name, link
 
 
-def test_site_is_whole_and_asks_no_other_host(tmp_path: Path) -> None:
-    """No warning when it is made, no link that leads nowhere, nothing from elsewhere; a search."""
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.docs_site", str(tmp_path / "site")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    site = tmp_path / "site"
+def test_site_is_whole_and_asks_no_other_host(site: Path) -> None:
+    """No link that leads nowhere, nothing from elsewhere; a search."""
     texts = {path: path.read_text("utf-8") for path in site.rglob("*.html")}
     styles = [path.read_text("utf-8") for path in site.rglob("*.css")]
 
@@ -86,3 +112,37 @@ def test_broken_links_are_found(tmp_path: Path) -> None:
     page.write_text('<a href="b.html">x</a><a href="#none">x</a><a href="#here" id="here">x</a>')
 
     assert {*broken_links({page: page.read_text()})} == {("a.html", "b.html"), ("a.html", "#none")}
+
+
+def test_pages_fit_a_small_screen(browser: Browser, site: Path) -> None:
+    """What is wider than it, such as a table, is scrolled by itself; pictures have words, too."""
+    page = browser.new_page(viewport={"width": NARROW, "height": 800})
+    paths = [site / "index.html", *sorted((site / "docs").glob("*.html"))]
+    too_wide, wordless = [], []
+    for path in paths:
+        page.goto(path.as_uri())
+        if page.evaluate("document.documentElement.scrollWidth") > NARROW:
+            too_wide.append(path.name)
+        wordless += page.locator("img:not([alt]), img[alt='']").all()
+
+    assert len(paths) > 30
+    assert not too_wide
+    assert not wordless
+
+
+def test_code_is_copied_without_what_was_not_typed(browser: Browser, site: Path) -> None:
+    """Of a session in a terminal, the commands; of all else, everything."""
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+
+    def copied(name: str, text: str) -> str:
+        page.goto((site / "docs" / f"{name}.html").as_uri())
+        block = page.locator(".highlight").filter(has_text=text).first
+        block.hover()
+        block.get_by_role("button", name="Copy").click()
+        expect(block.get_by_role("button")).to_have_text("Copied")
+        return str(page.evaluate("navigator.clipboard.readText()"))
+
+    assert copied("quickstart", "activate") == ". .venv/bin/activate\n"
+    assert copied("other-languages", "$ node") == "node worker.mjs\n"
+    assert copied("from-redis", "redis-cli").startswith("redis-cli --raw RPOP")

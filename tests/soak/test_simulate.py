@@ -1,6 +1,8 @@
 """Simulations go on for a while, play the same again, and find what goes wrong."""
 
 import random
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -8,6 +10,7 @@ from simulate import main, play_worlds, simulate
 from tests.store.histories import MemoryHistory
 from tests.store.histories_in_cluster import ClusterHistory
 from tests.store.simulation import Simulation
+from tests.world.cluster import ClusterWorld
 from tests.world.world import World
 
 #: Takes a second or two a store; `make simulate` goes on for longer.
@@ -85,11 +88,23 @@ def test_what_clients_of_a_world_are_told_is_right(seed: int) -> None:
     assert play_worlds(seed, 1) == 0
 
 
+#: One in which commits fail and nobody else notices, and any with one database and with two.
+_CLUSTERS = {"commits fail": 4, "one database": 2 * _ANY, "two databases": 2 * _ANY + 1}
+
+
+@pytest.mark.parametrize("seed", _CLUSTERS.values(), ids=_CLUSTERS)
+def test_what_clients_of_a_cluster_are_told_is_right(
+    addresses: Sequence[tuple[int, str]], seed: int
+) -> None:
+    """Whatever befalls its q, its databases, and what is between them."""
+    assert play_worlds(seed, 1, partial(ClusterWorld, addresses), store="CLUSTER") == 0
+
+
 def test_worlds_are_played_until_there_were_so_many_calls(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """And it is told what has befallen the servers."""
-    assert main(["--concurrent", "--seed", "1", "--steps", "1"]) == 0
+    assert main(["--concurrent", "--store", "DISK", "--seed", "1", "--steps", "1"]) == 0
 
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "seed 1"
@@ -109,4 +124,5 @@ def test_wrong_world_is_told_with_the_command_that_plays_it_again(
     assert told[0] == told[1]
     assert "counts_add_up: " in told[0]
     assert " ok" in told[0]
-    assert told[0].splitlines()[-1].endswith("make simulate ARGS=--concurrent SEED=3 STEPS=1")
+    again = "make simulate ARGS='--concurrent --store DISK' SEED=3 STEPS=1"
+    assert told[0].splitlines()[-1].endswith(again)

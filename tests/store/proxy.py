@@ -27,6 +27,8 @@ class Proxy:
         self.lose = Lose.NOTHING
         #: How often something was lost.
         self.lost = 0
+        #: Bytes a second that reach the database at most; None for as many as come.
+        self.rate: int | None = None
 
     async def __aenter__(self) -> Self:
         """Begin to listen."""
@@ -71,6 +73,8 @@ class Proxy:
                     self.lose = Lose.NOTHING
                     self.lost += 1
                     break
+                if self.rate and lost is Lose.REQUEST:
+                    await asyncio.sleep(len(data) / self.rate)
                 writer.write(data)
         except OSError:
             pass

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from qmq.descriptions import MessageOptions, QueueStats
+from qmq.descriptions import MessageOptions, QueueSettings, QueueStats
 from qmq.engine.broker import Broker
 from qmq.errors import Busy, DatabaseAway, NotLeading, Unavailable
 from qmq.ids import RandomIds
-from qmq.store.postgres import journal
+from qmq.store.postgres import journal, loading
 from qmq.store.postgres.migrating import MIGRATIONS, migrate
 from qmq.store.postgres.store import PostgresStore
 from qmq.store.sql import Migration
@@ -19,6 +19,8 @@ from tests.leased import leased_messages
 from tests.store.clusters import Clusters
 from tests.store.conformance import make_queue
 from tests.store.proxy import Lose, Proxy
+
+HOUR = 3600 * NS_PER_S
 
 pytestmark = pytest.mark.usefixtures("postgres")
 
@@ -208,6 +210,23 @@ async def test_callers_are_told_when_the_database_is_away_for_long(
     assert not clusters.ends
 
 
+async def test_batch_gets_the_time_that_it_takes_on_a_slow_way(
+    clusters: Clusters, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try gets longer, or a large batch would be given up for ever."""
+    monkeypatch.setattr(journal, "_COMMIT_TIMEOUT_S", 0.1)
+    store = await clusters.open()
+    queue = make_queue(1)
+    await store.new_queue(queue)
+    proxy.rate = 8 * 1024 * 1024
+
+    await asyncio.wait_for(store.add_batch(queue, [b"x" * 500_000] * 6, START_NS), 20)
+
+    assert len(await envelopes(clusters)) == 6
+    assert store.figures().reconnects > 0
+    assert not clusters.ends
+
+
 async def test_too_much_that_waits_for_the_database_is_refused(clusters: Clusters) -> None:
     """With the limit, and what is there."""
     store = await clusters.open(pending_bytes_max=10)
@@ -299,6 +318,27 @@ def _lasting(stats: QueueStats) -> tuple[object, ...]:
         stats.groups_paused,
         stats.dedup_ids,
     )
+
+
+async def test_next_leader_reads_long_tables_in_steps(
+    clusters: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of the rows at the ends of two steps is left out, or read twice."""
+    monkeypatch.setattr(loading, "_STEP_ROWS", 3)
+    first = broker_of(await clusters.open())
+    await first.new_queue(Store.CLUSTER, name="jobs", settings=QueueSettings(dedup_window_ns=HOUR))
+    for n in range(10):
+        await first.add_with("jobs", b"%d" % n, b"", MessageOptions(dedup_id=f"{n}"))
+    for _ in range(7):
+        await first.leasing.lease("jobs", 1, wait_s=0, is_gone=None)
+    leased = leased_messages(await first.leasing.lease("jobs", 3, wait_s=0, is_gone=None))
+    for each in leased:
+        await first.leasing.nack("jobs", [each.lease_id], NackKind.RELEASE)
+
+    second = broker_of(await clusters.open())
+
+    [stats], _ = await second.stats("jobs", 0, "")
+    assert (stats.ready, stats.leased, stats.dedup_ids) == (3, 7, 10)
 
 
 async def test_rows_of_what_was_purged_go_by_and_by(clusters: Clusters) -> None:

@@ -74,12 +74,20 @@ METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "ListSchedules": ({"queue_id": "x"}, "browse"),
     "DeleteSchedule": ({"queue_id": "x", "name": "s"}, "manage"),
     "Stats": ({"queue_id": "x"}, "browse"),
+    "GetIdentity": ({"queue_id": "x"}, ""),
+    "ListIdentities": ({}, "admin"),
+    "MakeToken": ({"identity": "one"}, "admin"),
+    "RevokeToken": ({"identity": "one", "token_id": "a"}, "admin"),
+    "GetServer": ({}, "browse"),
     "DeleteMessages": ({"queue_id": "x", "message_ids": ["a"]}, "manage"),
     "MoveMessages": (
         {"queue_id": "x", "message_ids": ["a"], "target_queue_id": "dead"},
         "manage+produce",
     ),
 }
+
+#: Those that are about the server as a whole: rights to some queues do not do.
+ABOUT_ALL = ("GetServer",)
 
 #: Those that are about all queues, and show those that the caller may browse.
 LISTING = ("ListQueues", "ListRedrives", "ListSchedules", "Stats")
@@ -168,7 +176,8 @@ def test_no_method_is_forgotten() -> None:
 def needed(name: str) -> list[tuple[str, str]]:
     """Return exactly the grants that a method needs."""
     own, _, target = METHODS[name][1].partition("+")
-    which = "x*" if name == "NewQueue" else "x"
+    about_all = own == "admin" or name in ABOUT_ALL
+    which = "*" if about_all else "x*" if name == "NewQueue" else "x"
     return [(which, own), *([("dead", target)] if target else [])]
 
 

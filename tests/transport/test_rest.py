@@ -97,6 +97,8 @@ def test_routes_know_their_variables_by_both_names() -> None:
         (*queue, "message_id", "messageId"),
         ("redrive_id", "redriveId"),
         (*queue, "name", "name"),
+        ("identity", "identity"),
+        ("identity", "identity", "token_id", "tokenId"),
     }
 
 
@@ -137,6 +139,7 @@ def test_routes_know_the_types_of_their_bodies() -> None:
         ("POST", "v1/queues"): "proto.NewQueueRequest",
         ("PATCH", "v1/queues/*"): "proto.UpdateQueueRequest",
         ("POST", "v1/queues/*"): "proto.NewMessage",
+        ("POST", "v1/identities/*/tokens"): "proto.MakeTokenRequest",
         ("POST", "v1/queues/*/tag"): "proto.Tag",
         ("DELETE", "v1/queues/*/tag"): "proto.Tag",
         ("POST", "v1/queues/*/messages:batch"): "proto.AddBatchRequest",

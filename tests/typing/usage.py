@@ -211,6 +211,20 @@ async def schedules(client: qmq.AsyncClient, orders: qmq.AsyncQueue[str]) -> Non
     await orders.delete_schedule("daily")
 
 
+async def access(client: qmq.AsyncClient) -> None:
+    """Who calls, who may, and tokens."""
+    caller = await client.identity("orders")
+    assert_type(caller, qmq.Caller)
+    assert_type(caller.may(qmq.Right.PRODUCE), bool)
+    assert_type(caller.expires_at, datetime | None)
+    for identity in await client.identities():
+        assert_type(identity.rights, tuple[qmq.Grant, ...])
+        assert_type([token.used for token in identity.tokens], list[datetime | None])
+    made = await client.make_token("worker", ttl=timedelta(days=90), note="cron")
+    assert_type(made.text, str)
+    await client.revoke_token("worker", made.token.id)
+
+
 async def messages(queue: qmq.AsyncQueue[bytes | str]) -> None:
     """Messages without a codec."""
     added = await queue.add("text", tags=[("k", "v"), qmq.Tag("k", "w")])
@@ -356,6 +370,15 @@ def errors(queue: qmq.Queue[bytes | str]) -> None:
         assert_type((error.limit, error.value, error.current), tuple[str, int | None, int | None])
     except qmq.QmqError as error:
         assert_type((error.code, error.reason, error.message), tuple[str, str, str])
+
+
+def server(client: qmq.Client) -> None:
+    """What a server tells of itself."""
+    found = client.server()
+    assert_type(found.role, qmq.ServerRole | None)
+    assert_type(found.warnings, tuple[qmq.ServerWarning, ...])
+    if found.cluster:
+        assert_type(found.cluster.databases[0].standbys[0].lag, timedelta)
 
 
 async def tests() -> None:

@@ -30,8 +30,9 @@ from qmq.wire.convert import (
     encoded_tags,
     group_message,
     kept_reason,
+    queue_bytes,
     queue_message,
-    stats_message,
+    stats_bytes,
     tag_value,
     tag_values,
 )
@@ -209,8 +210,11 @@ def test_counts_of_a_queue_are_described_in_full() -> None:
         top_fair_keys=(FairKeyStats("a", 27, 28, 29), FairKeyStats("", 1, 0, 0)),
     )
 
-    described = MessageToDict(stats_message(stats), preserving_proto_field_name=True)
+    message = pb.QueueStats.FromString(stats_bytes(stats))
+    described = MessageToDict(message, preserving_proto_field_name=True)
 
+    assert stats_bytes(stats) == message.SerializeToString()
+    assert message.queue == queue_message(stats.info)
     del described["queue"]
     assert described == {
         "ready": "1",
@@ -243,6 +247,19 @@ def test_counts_of_a_queue_are_described_in_full() -> None:
             {"weight": 1},
         ],
     }
+
+
+def test_queue_is_encoded_as_it_is_now() -> None:
+    """What was encoded is kept for each, in full and in brief, and nothing of one that changed."""
+    info = QueueInfo(id="i", created_ns=1, store=Store.DISK, name="mail")
+    other = replace(info, limit=5, settings=QueueSettings(leased_max=2))
+
+    for each in (info, other, replace(info), info):
+        assert queue_bytes(each) == queue_message(each).SerializeToString()
+        in_brief = queue_message(each, brief=True)
+        assert queue_bytes(each, brief=True) == in_brief.SerializeToString()
+
+    assert not queue_message(info, brief=True).settings.ListFields()
 
 
 @pytest.mark.parametrize("state", GroupState)

@@ -91,6 +91,7 @@ class Client:
         elif isinstance(error, QError):
             # A disk that is full, unlike one that has failed, has nothing of it.
             is_known = not isinstance(error, Unavailable) or isinstance(error, Busy | DiskFull)
+            is_known = is_known or error.metadata.get("effect") == "none"
             outcome = Outcome.FAIL if is_known else Outcome.UNKNOWN
         self.history.end(op, outcome, self.loop.time(), why)
 
@@ -107,7 +108,9 @@ class Client:
             return {"level": Durability.MEMORY}
         if self.chance.random() >= 0.15:
             return {"level": Durability.FSYNC}
-        asks = self.chance.choice(_WEAK)
+        # What a q of a cluster hands out at once, it may hand out though another one leads.
+        is_taken = verb in _WAITING and kind.store is Store.CLUSTER
+        asks = Durability.OS if is_taken else self.chance.choice(_WEAK)
         return {"level": max(asks, kind.settings.durability_min), "asks": asks}
 
     def asked(self, kind: QueueKind) -> Asked:
@@ -155,7 +158,11 @@ class Producer(Client):
             await asyncio.gather(*twice)
             return
         op = await self.call(verb, kind.name, messages=messages)
-        while op.outcome is Outcome.UNKNOWN and chance.random() < 0.6:
+        insists = op.outcome is Outcome.UNKNOWN and chance.random() < 0.3
+        while (op.outcome is Outcome.UNKNOWN and chance.random() < 0.6) or (
+            # It waits for another server, if there is none.
+            insists and (op.outcome is Outcome.UNKNOWN or op.why == NobodyThere.__name__)
+        ):
             await self.pause()
             op = await self.call(verb, kind.name, messages=messages)
 

@@ -15,7 +15,7 @@ from qmq.values import NS_PER_S, Durability, Store
 from tests.world.history import NEVER, Asked, History, Op, Shown, Taken
 from tests.world.queues import QueueKind, matched
 
-#: The least durability of what a fault does not take back, on DISK.
+#: The least durability of what a fault does not take back, but on MEMORY.
 _SURVIVES: Final = {"kill": Durability.OS, "power": Durability.FSYNC, "full": Durability.OS}
 #: What takes back what was answered, or some of it.
 _TAKES_BACK: Final = frozenset({"kill", "power", "stop", "full"})
@@ -141,7 +141,7 @@ class Evidence:
 
     def lost_at(self, fact: Fact) -> float:
         """Return when a fault may have taken something back; NEVER if none may."""
-        is_kept = self.kinds[fact.queue].store is Store.DISK
+        is_kept = self.kinds[fact.queue].store is not Store.MEMORY
         for fault in self._ends:
             # What asked for less may have been lost while its answer was on the way.
             if fault.at < fact.begin or fault.verb == ("stop" if is_kept else "full"):
@@ -155,7 +155,11 @@ class Evidence:
 
     @cached_property
     def _covered(self) -> dict[tuple[float, Durability], float]:
-        """For each end: what had ended by then was answered, and later something more durable."""
+        """For each end: what had ended by then was answered, and later something more durable.
+
+        On DISK, that is: what a q of a cluster has in hand that was succeeded, and does not know,
+        is covered by nothing that another one answers.
+        """
         on_disk = {each.name for each in self.kinds.values() if each.store is Store.DISK}
         return {
             (fault.at, level): max(
@@ -334,7 +338,8 @@ class Evidence:
                 known.append(least_ns + round(op.seconds * NS_PER_S))
                 continue
             until_ns = op.until_ns[op.lease_ids.index(delivery.taken.lease_id)]
-            if until_ns and op.end < place and len(known) == 1:
+            is_kept = self.lost_at(Fact.told(op)) > place
+            if until_ns and op.end < place and len(known) == 1 and is_kept:
                 known = [until_ns]
             elif until_ns:
                 known.append(until_ns)

@@ -238,6 +238,8 @@ class History:
     moments_s: list[float] = field(default_factory=list)
     #: Where the last messages began to be taken out, since nothing else happens any more.
     drained_from: float = NEVER
+    #: From where on all that was due by itself has come about, if servers had to wait for others.
+    settled_from: float = -1.0
 
     def begin(self, op: Op) -> Op:
         """Take note that a call was made; it has its place now."""

@@ -73,6 +73,12 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         late_s = self._chance.random() * _LATE_S
         return super().call_at(when + late_s, callback, *args, context=context)
 
+    def call_exactly_at(
+        self, when: float, callback: Callable[[], object], context: Context
+    ) -> asyncio.TimerHandle:
+        """Ring at a moment, which is no other one's that has to come before or after."""
+        return super().call_at(when, callback, context=context)
+
     def call_soon_threadsafe(
         self,
         callback: Callable[[*_Ts], object],

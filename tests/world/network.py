@@ -1,24 +1,48 @@
 """The network between clients and a server: slow, and it loses requests and replies."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from qmq.clock import Clock
+from qmq.engine.broker import Broker
 from qmq.engine.waiting import Gone
 from tests.world.calls import Calls
 from tests.world.history import Op
 from tests.world.loop import SimulatedLoop
 from tests.world.queues import QueueKind
-from tests.world.server import Server
 
 #: Seconds that a request or reply is on its way, on average.
 _TRAVELS_S: Final = 2e-3
 
 #: Seconds after which nothing is left of a call that a client has given up.
 LINGERS_S: Final = 10.0
+
+
+class Serves(Protocol):
+    """A server that is there."""
+
+    @property
+    def broker(self) -> Broker:
+        """What it serves."""
+        ...
+
+    @property
+    def wall(self) -> Clock:
+        """The clock of its machine."""
+        ...
+
+    @property
+    def ended(self) -> asyncio.Future[None]:
+        """Done when it is not there any more."""
+        ...
+
+    def run(self, work: Coroutine[Any, Any, Any], /) -> asyncio.Task[Any]:
+        """Do something that ends with it."""
+        ...
 
 
 class NobodyThere(Exception):
@@ -46,7 +70,7 @@ class Network:
         loop: SimulatedLoop,
         chance: Random,
         kinds: Mapping[str, QueueKind],
-        server: Callable[[], Server | None],
+        server: Callable[[], Serves | None],
     ) -> None:
         self.loop = loop
         self.chance = chance
@@ -54,6 +78,10 @@ class Network:
         #: The server that is there.
         self.server = server
         self.weather = Weather()
+        #: Seconds after which nothing is left of a call that a client has given up.
+        self.lingers_s = LINGERS_S
+        #: Told of each call that a server is to answer, and of what will be its answer.
+        self.on_call: Callable[[Serves, Op, asyncio.Task[Any]], object] = lambda *_: None
         #: How many requests and replies were lost, and how many calls went on without a client.
         self.requests_lost = self.replies_lost = self.left_alone = 0
         #: How many connections of streams broke.
@@ -81,7 +109,7 @@ class Network:
             way.cancel()
         else:
             self.left_alone += 1
-            self.loop.call_later(LINGERS_S, way.cancel)
+            self.loop.call_later(self.lingers_s, way.cancel)
 
     async def _carry(self, op: Op, reply: asyncio.Future[Any]) -> None:
         if not await self.travel():
@@ -95,6 +123,7 @@ class Network:
         asks = self.chance.random() < 0.5
         calls = self.calls(server)
         answer = server.run(calls.carry_out(op, partial(_has_left, reply, asks=asks)))
+        self.on_call(server, op, answer)
         try:
             await asyncio.wait((answer, server.ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -108,7 +137,7 @@ class Network:
             return
         _answer(reply, error or answer.result())
 
-    def calls(self, server: Server) -> Calls:
+    def calls(self, server: Serves) -> Calls:
         """Return what carries out calls on a server."""
         return Calls(server.broker, self._kinds, server.wall.now_ns)
 

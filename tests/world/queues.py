@@ -1,7 +1,7 @@
 """The queues of a world, and what holds for each."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -40,6 +40,8 @@ class QueueKind:
     is_pooled: bool = False
     #: Where what is made of its messages goes, by Complete; empty for nowhere.
     target: str = ""
+    #: On which of a cluster's databases it lives; empty where there is one.
+    shard: str = ""
 
     @property
     def dedup_window_s(self) -> float:
@@ -54,8 +56,10 @@ class QueueKind:
 
     @property
     def tags(self) -> tuple[Tag, ...]:
-        """By which selectors match it."""
-        return (Tag("pool", "popped" if self.in_order else "leased"),) if self.is_pooled else ()
+        """By which selectors match it, and which say where it lives."""
+        pool = Tag("pool", "popped" if self.in_order else "leased")
+        shard = Tag("shard", self.shard)
+        return (*(pool,) * self.is_pooled, *(shard,) * bool(self.shard))
 
 
 #: Seconds for which a lease lasts that asks for nothing else, and which a dedup_id is known.
@@ -160,6 +164,26 @@ def some_queues(chance: Random) -> Mapping[str, QueueKind]:
     return by_name([*(_KINDS[at] for at in chosen), *mixed])
 
 
+def in_a_cluster(
+    kinds: Mapping[str, QueueKind], shards: Sequence[str], chance: Random
+) -> Mapping[str, QueueKind]:
+    """Return the same queues, where those that outlive a server are in a cluster.
+
+    Those between which messages go are on the first of several databases.
+    """
+    found = {}
+    for kind in kinds.values():
+        is_tied = kind in _NEEDED or kind.dead_letters or kind.target
+        shard = shards[0] if is_tied else chance.choice(shards)
+        is_kept = kind.store is not Store.MEMORY
+        found[kind.name] = replace(
+            kind,
+            store=Store.CLUSTER if is_kept else Store.MEMORY,
+            shard=shard if is_kept and len(shards) > 1 else "",
+        )
+    return found
+
+
 def _mixed(name: str, chance: Random) -> QueueKind:
     """Return a queue that has anything that goes together."""
 
@@ -223,4 +247,4 @@ def matched(kinds: Mapping[str, QueueKind], selector: str) -> frozenset[str]:
 
 def most_durable(kind: QueueKind) -> Durability:
     """Return how durable a queue can keep what is asked of it."""
-    return Durability.FSYNC if kind.store is Store.DISK else Durability.MEMORY
+    return Durability.MEMORY if kind.store is Store.MEMORY else Durability.FSYNC

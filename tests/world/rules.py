@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations, pairwise, permutations, zip_longest
 from typing import Final
 
+from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Durability
 from tests.world.evidence import Delivery, Evidence, Fact, Message
 from tests.world.history import NEVER, Fault, Op, Taken, Told
@@ -19,6 +20,8 @@ from tests.world.rooms import may_have_made_room
 _CLOCK_LATE_S: Final = 3.0
 #: What the clock that nobody sets may be wrong by after a restart: see `ClockOffset`.
 _CLOCK_TOLERANCE_NS: Final = NS_PER_S // 20
+#: For so long the database's answer may be on its way that tells the time.
+_CLOCK_BEHIND_NS: Final = 5 * NS_PER_S
 
 Rule = Callable[[Evidence], Iterator[str]]
 
@@ -203,19 +206,30 @@ def dedup_ids_are_known(evidence: Evidence) -> Iterator[str]:
             found[message.queue.name, message.asked.dedup_id].append(message)
     for messages in found.values():
         for first, second in combinations(messages, 2):
-            makers = first.maker, second.maker
-            if not makers[0] or not makers[1]:
+            spans = _added_within(evidence, first), _added_within(evidence, second)
+            if not spans[0] or not spans[1] or spans[0][0] is spans[1][0]:
                 continue
-            facts = [Fact.told(op, op.target) for op in makers if op]
-            if any(evidence.lost_at(fact) < NEVER for fact in facts):
-                continue
-            spans = [evidence.steady_ns(fact.op.began_s, fact.op.ended_s) for fact in facts]
-            apart_ns = max(span[1] for span in spans) - min(span[0] for span in spans)
+            apart_ns = max(spans[0][2], spans[1][2]) - min(spans[0][1], spans[1][1])
             if apart_ns < first.queue.dedup_window_s * NS_PER_S:
-                yield (
-                    f"{first.asked.dedup_id} was added by #{makers[0].number} and"
-                    f" #{makers[1].number} in one window"
-                )
+                numbers = " and ".join(f"#{span[0].number}" for span in spans if span)
+                yield f"{first.asked.dedup_id} was added by {numbers} in one window"
+
+
+def _added_within(evidence: Evidence, message: Message) -> tuple[Op, int, int] | None:
+    """Return what has added a message, and within which moments; None if nobody knows for sure.
+
+    What had no answer has added it before somebody else has seen it.
+    """
+    if maker := message.maker:
+        if evidence.lost_at(Fact.told(maker, maker.target)) < NEVER:
+            return None
+        return maker, *evidence.steady_ns(maker.began_s, maker.ended_s)
+    unknown = [op for op in message.attempts if op.may_have_happened and not op.is_ok]
+    seen = [op for op in message.seen_by if op.level >= Durability.FSYNC]
+    if not unknown or not seen or any(op.level < Durability.FSYNC for op in unknown):
+        return None
+    end_s = min(op.ended_s for op in seen)
+    return unknown[0], *evidence.steady_ns(min(op.began_s for op in unknown), end_s)
 
 
 def order_holds(evidence: Evidence) -> Iterator[str]:
@@ -376,6 +390,17 @@ def the_steady_clock_goes_on(evidence: Evidence) -> Iterator[str]:
             yield (
                 f"the clock that nobody sets has jumped by {found / NS_PER_S:g} s at"
                 f" {faults[after].at_s:.3f} s"
+            )
+
+
+def the_steady_clock_is_near(evidence: Evidence) -> Iterator[str]:
+    """The clock that nobody sets is that of the database, but for the way that this has taken."""
+    for fault in evidence.history.faults:
+        ahead_ns = fault.ns - START_NS
+        if fault.verb == "boot" and not -_CLOCK_BEHIND_NS <= ahead_ns <= NS_PER_S // 1000:
+            yield (
+                f"the clock that nobody sets is {ahead_ns / NS_PER_S:g} s ahead at"
+                f" {fault.at_s:.3f} s"
             )
 
 

@@ -1,9 +1,9 @@
 """One q of a world, from its start to its end: the real broker and stores, on a machine's disk."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, copy_context
 from random import Random
 from typing import Any, Final
 
@@ -21,9 +21,7 @@ from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Store
 from tests.world.loop import SimulatedLoop, SimulatedWorker
 from tests.world.machine import Directory, Machine
-
-#: Which server a task belongs to, and ends with.
-_OWNER: Final[ContextVar["Server | None"]] = ContextVar("_OWNER", default=None)
+from tests.world.owning import OWNER
 
 #: So few pages that the log is written back again and again.
 _CHECKPOINT_PAGES: Final = 40
@@ -96,7 +94,7 @@ class Server:
         self._on_failure = on_failure
         self._on_recovery = on_recovery
         self._context: Context = copy_context()
-        self._context.run(_OWNER.set, self)
+        self._context.run(OWNER.set, self)
         #: In order, unlike a set.
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._workers: list[SimulatedWorker] = []
@@ -217,17 +215,3 @@ class Server:
     def problems(self) -> list[str]:
         """Return what is wrong with the state of its queues."""
         return [problem for queue in self.broker.catalog for problem in problems_of(queue)]
-
-
-def owned_task(
-    loop: asyncio.AbstractEventLoop,
-    work: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
-    *,
-    context: Context | None = None,
-) -> asyncio.Task[Any]:
-    """Make a task that ends with the server that has begun it: a loop's task factory."""
-    owner = context.get(_OWNER) if context else _OWNER.get()
-    task = asyncio.Task(work, loop=loop, context=context)
-    if owner:
-        owner.owns(task)
-    return task

@@ -11,8 +11,7 @@ from qmq.transport.framing import Deframer, frame
 from qmq.transport.streams import Requests
 from qmq.wire import q_pb2 as pb
 from tests.world.history import History, Op
-from tests.world.network import LINGERS_S, Broken, Network, NobodyThere
-from tests.world.server import Server
+from tests.world.network import LINGERS_S, Broken, Network, NobodyThere, Serves
 
 _REQUEST_BYTES_MAX: Final = 256 * 1024
 
@@ -136,7 +135,7 @@ class Stream:
         else:
             answer.result()
 
-    async def _answer(self, server: Server) -> None:
+    async def _answer(self, server: Serves) -> None:
         """Serve the stream as the transport does."""
         requests = Requests(self._came.get, Deframer(_REQUEST_BYTES_MAX, b"identity"))
         serving = asyncio.ensure_future(self._send_replies(server, requests))
@@ -152,7 +151,7 @@ class Stream:
             self._came.put_nowait(_DISCONNECT)
             await asyncio.gather(serving, reading, return_exceptions=True)
 
-    async def _send_replies(self, server: Server, requests: Requests) -> None:
+    async def _send_replies(self, server: Serves, requests: Requests) -> None:
         end: Exception = _Ended()
         calls = self._network.calls(server)
         try:

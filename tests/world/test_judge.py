@@ -3,8 +3,10 @@
 import pytest
 
 from qmq.values import NS_PER_S
+from tests.world.evidence import Evidence
 from tests.world.history import Asked, Outcome, Taken, Ticks
-from tests.world.queues import LEASED, SCHEDULES
+from tests.world.judge import RULES_OF_CLUSTERS, problems_of
+from tests.world.queues import LEASED, QUEUES, SCHEDULES
 from tests.world.written import Cases, Write, Written, broken_rules, name_of
 
 _CASES = Cases()
@@ -328,3 +330,13 @@ def test_what_may_not_be_is_caught(rule: str, write: Write) -> None:
 def test_what_may_be_is_not(write: Write) -> None:
     """Also where nobody knows what has happened."""
     assert broken_rules(write) == []
+
+
+@pytest.mark.parametrize(("ahead_s", "is_right"), [(0.0, True), (-4.0, True), (0.1, False)])
+def test_clock_of_a_cluster_is_that_of_its_database(ahead_s: float, is_right: bool) -> None:  # noqa: FBT001
+    """Or as far behind as its answer was late, and never ahead."""
+    it = Written()
+    it.restart("kill", ahead_s)
+    problems = problems_of(Evidence(it.history, QUEUES), RULES_OF_CLUSTERS)
+
+    assert (problems == []) is is_right

@@ -189,6 +189,17 @@ def _an_extended_lease_did_not_last(it: Written) -> None:
 
 
 @good
+def _an_extension_was_lost(it: Written) -> None:
+    it.add("jobs", "m")
+    lease = it.lease("jobs", "m", lasts_s=5)
+    op = it.about("extend", lease, seconds=300.0, level=Durability.MEMORY)
+    op.until_ns = (it.now_ns + 299 * NS_PER_S,)
+    it.restart("kill")
+    it.wait(10)
+    it.about("ack", it.lease("jobs", "m", fence=2))
+
+
+@good
 def _leases_end(it: Written) -> None:
     it.add("jobs", "m")
     it.about("nack", it.lease("jobs", "m"))
@@ -248,6 +259,25 @@ def _delays_and_ttls_are_kept(it: Written) -> None:
     it.wait(10)
     it.pop("urgent", "m")
     it.drain("urgent")
+
+
+@bad("dedup_ids_are_known")
+def _it_was_added_again_after_an_add_without_an_answer(it: Written) -> None:
+    asked = (Asked("m", dedup_id="d"),)
+    it.end(it.begin("add", "jobs", messages=asked), Outcome.UNKNOWN)
+    it.end(it.begin("add", "jobs", messages=asked), told=(Told("b"),))
+    op = it.begin("pop_batch", "jobs", most=2)
+    it.end(op, taken=(Taken("a", "m"), Taken("b", "m")))
+
+
+@good
+def _it_was_added_without_an_answer_when_its_dedup_id_was_forgotten(it: Written) -> None:
+    asked = (Asked("m", dedup_id="d"),)
+    it.end(it.begin("add", "jobs", messages=asked), told=(Told("a"),))
+    it.wait(20)
+    it.end(it.begin("add", "jobs", messages=asked), Outcome.UNKNOWN)
+    op = it.begin("pop_batch", "jobs", most=2)
+    it.end(op, taken=(Taken("a", "m"), Taken("b", "m")))
 
 
 @bad("dedup_ids_are_known")

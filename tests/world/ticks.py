@@ -30,7 +30,7 @@ def _spans(evidence: Evidence) -> Iterator[tuple[tuple[Op, Op], Op]]:
     """Return which call may have made a schedule, which has for sure, and who was told of it."""
     for kind in evidence.kinds.values():
         # Those of MEMORY queues begin anew with each server.
-        if not kind.is_scheduled or kind.store is not Store.DISK:
+        if not kind.is_scheduled or kind.store is Store.MEMORY:
             continue
         for name in _LASTING:
             ops = [
@@ -69,7 +69,7 @@ def _most(evidence: Evidence, puts: tuple[Op, Op], last: Op) -> int:
 def _least(evidence: Evidence, puts: tuple[Op, Op], last: Op) -> int:
     """Return how many ticks there have been at least."""
     history, made = evidence.history, puts[1]
-    if is_full(evidence, last):
+    if is_full(evidence, last) or last.begin < history.settled_from:
         # They are still to come.
         return 0
     sets = [
@@ -78,6 +78,9 @@ def _least(evidence: Evidence, puts: tuple[Op, Op], last: Op) -> int:
         if each.verb == "set" and made.began_s <= each.at_s <= last.ended_s
     ]
     back = sum(each.ns < 0 for each in sets)
+    if back and evidence.kinds[last.queue].store is Store.CLUSTER:
+        # Nobody knows for how long the database was away.
+        return 0
     if interval_s := SCHEDULES[last.name]:
         # Whenever the clock is set back, the next tick is an interval from then, or from when
         # somebody looks, which is at the next tick as well, or when it can be written.
@@ -113,7 +116,7 @@ def is_full(evidence: Evidence, op: Op) -> bool:
 def ticks_are_told(evidence: Evidence) -> Iterator[str]:
     """What a schedule says that it has added is there, or somebody has it, and no more."""
     for kind in evidence.kinds.values():
-        if not kind.is_scheduled or kind.store is not Store.DISK:
+        if not kind.is_scheduled or kind.store is Store.MEMORY:
             continue
         for name in _LASTING:
             told = [

@@ -7,6 +7,7 @@ from typing import Final
 from qmq.access.policy import Identity
 from qmq.access.quotas import Quotas
 from qmq.access.rights import (
+    ALL_RIGHTS,
     Grants,
     Right,
     right_names,
@@ -91,6 +92,13 @@ class Rights:
         """Tell whether the caller has a right to a queue; of one that is not there, to all."""
         return True
 
+    def held(self, reference: str) -> Right:  # noqa: ARG002 - See above.
+        """Return the caller's rights to a queue, or to every queue if the reference is empty.
+
+        To one that is not there, they are those to one of that name.
+        """
+        return ALL_RIGHTS
+
     def covered(self, right: Right) -> Covered | None:  # noqa: ARG002 - See above.
         """Return to which queues the caller has a right; None stands for all."""
         return None
@@ -166,12 +174,25 @@ class Granted(Rights):
     def _check_unknown(self, right: Right, reference: str) -> None:
         """Let pass who could do that to any queue of the name: it is told what is wrong."""
         rights = self._on_all
-        # What is no name, or is an id as well, is no queue's name.
-        if not rights & right and is_name(reference) and not parse_uuid(reference):
-            by_name = tuple(each for each in self._grants if each.selector is None)
-            rights = rights_on(by_name, reference, ())
+        if not rights & right:
+            rights = self._on_unknown(reference)
         if not rights & right:
             raise self._refusal(right, rights, reference)
+
+    def _on_unknown(self, reference: str) -> Right:
+        """Return the rights to any queue of a name, whatever its tags are."""
+        # What is no name, or is an id as well, is no queue's name.
+        if not is_name(reference) or parse_uuid(reference):
+            return self._on_all
+        by_name = tuple(each for each in self._grants if each.selector is None)
+        return rights_on(by_name, reference, ())
+
+    def held(self, reference: str) -> Right:
+        """Return the caller's rights; see above."""
+        if not reference:
+            return self._on_all
+        queue = self._catalog.get(reference)
+        return self._on_unknown(reference) if queue is None else self.on(queue)
 
     def _refusal(self, right: Right, rights: Right, reference: str) -> AccessDenied:
         if rights:

@@ -109,6 +109,25 @@ class Policy:
         object.__setattr__(self, "_certificates", certificates)
         object.__setattr__(self, "_jwts", [(rule, each) for each in every for rule in each.jwts])
 
+    def admits(self, right: Right, now_s: float) -> bool:
+        """Tell whether anybody can show a right to every queue.
+
+        A token counts while it holds, and certificates and JWTs as if somebody had them.
+
+        Args:
+            right: which one.
+            now_s: the present, in seconds since the Unix epoch.
+        """
+        return any(
+            identity.may_on_all(right)
+            and (
+                identity.certificates
+                or identity.jwts
+                or not all(token.has_expired(now_s) for token in identity.tokens)
+            )
+            for identity in self.identities.values()
+        )
+
     def by_token(self, sent: Presented, now_s: float) -> tuple[Identity, Token]:
         """Return whose token it is.
 

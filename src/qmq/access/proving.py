@@ -20,6 +20,8 @@ class Proven(NamedTuple):
     by: str
     #: Until when that holds, in seconds since the Unix epoch; None for as long as the policy does.
     expires_s: float | None
+    #: Of the token that it was, if it was one.
+    token_id: str = ""
 
 
 def proof_of(headers: Mapping[bytes, bytes], *, takes_jwts: bool) -> bytes | None:
@@ -66,4 +68,4 @@ def prove(policy: Policy, name: bytes, value: bytes, now_s: float) -> Proven:
         raise Unproven("malformed token")
     identity, token = policy.by_token(sent, now_s)
     expires_s = token.expires.timestamp() if token.expires else None
-    return Proven(identity, f"token {token.id}", expires_s)
+    return Proven(identity, f"token {token.id}", expires_s, token.id)

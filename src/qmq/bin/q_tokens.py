@@ -84,8 +84,8 @@ def revoke(path: Path, token_id: str) -> None:
     from qmq.server import token_file  # noqa: PLC0415 - As above.
 
     with _failing(path):
-        identity = token_file.revoke(path, token_id)
-    click.echo(f"Token {token_id} of {identity} is revoked.")
+        revoked = token_file.revoke(path, token_id)
+    click.echo(f"Token {token_id} of {revoked.identity} is revoked.")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import click
 
+from qmq.cli.access_commands import show_identity, token
 from qmq.cli.arguments import complete_command
 from qmq.cli.call import (
     Action,
@@ -50,6 +51,7 @@ from qmq.cli.view_commands import (
     browse_queue,
     explain_message,
     show_config,
+    show_server,
     show_stats,
     show_top,
 )
@@ -190,9 +192,10 @@ qcli.add_section(
     resume_queue,
     purge_queue,
 )
-qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message)
+qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message, show_server)
 qcli.add_section("Single messages", message)
 qcli.add_section("Groups", group)
 qcli.add_section("Dead letters", redrive)
 qcli.add_section("Schedules", schedule)
+qcli.add_section("Access", show_identity, token)
 qcli.add_section("Itself", show_config, show_help)

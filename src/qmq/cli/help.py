@@ -143,12 +143,25 @@ EXAMPLES: Final = {
     "schedule delete": ("qcli schedule delete reports nightly",),
     "schedule pause": ("qcli schedule pause reports nightly",),
     "schedule resume": ("qcli schedule resume reports nightly",),
+    "identity": ("qcli identity", "qcli identity jobs -o jsonl | jq -r '.rights[]'"),
+    "token": (
+        "qcli token list",
+        "qcli token make worker --ttl 90d --note cron > worker.token",
+        "qcli token revoke worker k3f9w7x2ab",
+    ),
+    "token list": ("qcli token list", "qcli token list | jq -r '.tokens[]?.id'"),
+    "token make": (
+        "qcli token make worker --ttl 90d --note cron > worker.token",
+        "qcli token make worker -o json | jq -r .token.id",
+    ),
+    "token revoke": ("qcli token revoke worker k3f9w7x2ab",),
     "stats": ("qcli stats", "qcli stats jobs | jq .ready", "qcli stats -o table"),
     "top": (
         "qcli top",
         "qcli top --sort rate --interval 5",
         "qcli top --once --selector team=mail",
     ),
+    "server": ("qcli server", "qcli server -o json | jq -r '.server.warnings[]?.message'"),
     "config": ("qcli config", "qcli --server q.example:10002 config"),
     "help": ("qcli help new", "qcli help redrive start"),
 }

@@ -9,6 +9,7 @@ import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from qmq.cli.access_reply import access_records, access_table, new_token_lines
 from qmq.cli.call import Output
 from qmq.cli.records import (
     Record,
@@ -28,10 +29,12 @@ from qmq.cli.reply_tables import (
     stats_table,
 )
 from qmq.cli.schedule_reply import schedule_records, schedule_table
+from qmq.cli.server_reply import server_record, server_text
 from qmq.cli.table import numbers, table
 from qmq.client.codecs import AS_IS
 from qmq.client.decode import explanation, group_info, queue_info, queue_stats, redrive
 from qmq.client.queue_values import QueueInfo
+from qmq.client.server import server_info
 from qmq.descriptions import QueueInfo as Described
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
@@ -45,8 +48,12 @@ def write_reply(reply: Message, output: Output, names: Names) -> None:
     reason that it cannot be written.
     """
     match output:
+        case "plain" if isinstance(reply, pb.MakeTokenResponse):
+            text, about = new_token_lines(reply)
+            click.echo(about, err=True)
+            lines: Iterable[str] = [text]
         case "plain":
-            lines: Iterable[str] = [plain_json(reply)]
+            lines = [plain_json(reply)]
         case "json":
             lines = [reply_json(reply)]
         case "jsonl":
@@ -138,11 +145,13 @@ def _with_whole_tags(value: object) -> object:
     return value
 
 
-def _records(reply: Message) -> Iterator[Record]:
+def _records(reply: Message) -> Iterator[Record]:  # noqa: C901 - One for each kind.
     """The flat objects that a reply is made of."""
     match reply:
         case pb.StatsResponse():
             yield from (stats_record(queue_stats(each)) for each in reply.queues)
+        case pb.GetServerResponse():
+            yield server_record(server_info(reply.server))
         case pb.PurgeResponse():
             yield {"removed": reply.removed}
         case pb.ExplainResponse():
@@ -159,15 +168,21 @@ def _records(reply: Message) -> Iterator[Record]:
             yield group_record(group_info(reply.group))
         case pb.SkipGroupResponse():
             yield {"skipped": reply.skipped, **group_record(group_info(reply.group))}
+        case pb.GetIdentityResponse() | pb.ListIdentitiesResponse() | pb.MakeTokenResponse():
+            yield from map(_fields, access_records(reply))
         case _:
             yield from map(queue_record, _queues_of(reply))
 
 
-def _table(reply: Message, names: Names) -> list[str]:  # noqa: PLR0911 - One for each kind.
+def _table(  # noqa: C901, PLR0911 - One for each kind.
+    reply: Message, names: Names
+) -> list[str]:
     """A reply for people."""
     match reply:
         case pb.StatsResponse():
             return stats_table([queue_stats(each) for each in reply.queues])
+        case pb.GetServerResponse():
+            return server_text(server_info(reply.server))
         case pb.PurgeResponse():
             return table([numbers("REMOVED", [reply.removed])])
         case pb.ExplainResponse():
@@ -184,6 +199,8 @@ def _table(reply: Message, names: Names) -> list[str]:  # noqa: PLR0911 - One fo
             return group_table([group_info(reply.group)], None)
         case pb.SkipGroupResponse():
             return group_table([group_info(reply.group)], reply.skipped)
+        case pb.GetIdentityResponse() | pb.ListIdentitiesResponse() | pb.MakeTokenResponse():
+            return access_table(reply)
         case _:
             return queue_table(_queues_of(reply), names)
 

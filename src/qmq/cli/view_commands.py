@@ -44,6 +44,25 @@ def show_stats(queue_id: str, output: Output | None) -> Call:
     )
 
 
+@click.command("server", cls=CommandWithExamples)
+@view_output
+@server_option()
+def show_server(output: Output | None) -> Call:
+    """Show how the server does, and what of it is worth a look.
+
+    That is: what warns, with what to do about it; memory, the disk and how long commits take; in
+    a cluster also which q there are, its databases and their standbys, as the q that leads sees
+    them. The exit status does not depend on it.
+    """
+    return Call(
+        failure="cannot ask how the server does",
+        method="GetServer",
+        fields={},
+        output=output or default_output(),
+        is_original=False,
+    )
+
+
 @click.command("browse", cls=CommandWithExamples)
 @queue_argument
 @click.option(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -75,7 +76,7 @@ def metadata(
 
 def durability_of(level: int) -> Durability:
     """Convert how durable a change is; UNKNOWN if the client has never heard of that."""
-    return _known(Durability, level) or Durability.UNKNOWN
+    return known(Durability, level) or Durability.UNKNOWN
 
 
 def popped(wire: pb.Message, codec: Codec[T], queue_id: str = "") -> Message[T]:
@@ -124,7 +125,7 @@ def _dead_letter(wire: pb.Message) -> DeadLetter | None:
         return None
     dead = wire.dead_letter
     return DeadLetter(
-        _known(DeadLetterReason, dead.reason),
+        known(DeadLetterReason, dead.reason),
         dead.text,
         dead.source_queue_id,
         moment_ns(dead.moved),
@@ -139,7 +140,7 @@ def _attempts(wire: pb.Message) -> tuple[Attempt, ...]:
             attempt.consumer,
             moment_ns(attempt.leased),
             moment_ns(attempt.ended),
-            _known(Outcome, attempt.outcome),
+            known(Outcome, attempt.outcome),
             attempt.reason,
         )
         for attempt in wire.attempts
@@ -156,11 +157,11 @@ def browsed(wire: pb.BrowsedMessage, codec: Codec[T]) -> BrowsedMessage[T]:
         wire.message.payload,
         codec,
         *what_else(wire.message),
-        state=_known(MessageState, wire.state),
+        state=known(MessageState, wire.state),
         delivery_count=wire.delivery_count,
         consumer=wire.consumer,
         until_ns=moment_ns(wire.until) if wire.HasField("until") else None,
-        age=_timedelta(wire.age),
+        age=span_of(wire.age),
     )
 
 
@@ -201,10 +202,10 @@ def queue_info(queue: pb.Queue) -> QueueInfo:
     return QueueInfo(
         meta.id,
         queue.name,
-        _known(Store, queue.store) or Store.UNKNOWN,
+        known(Store, queue.store) or Store.UNKNOWN,
         meta.created_ns,
         meta.tags,
-        _settings(queue.settings),
+        _settings(queue.settings.SerializeToString()),
         queue.limit,
         Pause(moment_ns(queue.paused.since), queue.paused.adds)
         if queue.HasField("paused")
@@ -212,26 +213,29 @@ def queue_info(queue: pb.Queue) -> QueueInfo:
     )
 
 
-def _settings(settings: pb.QueueSettings) -> QueueSettings:
+@lru_cache(maxsize=256)
+def _settings(encoded: bytes) -> QueueSettings:
+    # Most queues of a server have one of a few, and lists describe all queues.
+    settings = pb.QueueSettings.FromString(encoded)
     back_off, fairness = settings.back_off, settings.fairness
     return QueueSettings(
-        lease_duration=_timedelta(settings.lease_duration),
+        lease_duration=span_of(settings.lease_duration),
         delivery_count_max=settings.delivery_count_max,
         dead_letter_queue_id=settings.dead_letter_queue_id,
         back_off=BackOff(
-            base=_timedelta(back_off.base),
+            base=span_of(back_off.base),
             factor=back_off.factor,
-            max=_timedelta(back_off.max),
+            max=span_of(back_off.max),
             jitter=back_off.jitter,
         ),
         durability_min=durability_of(settings.durability_min),
-        delay=_timedelta(settings.delay),
-        ttl=_timedelta(settings.ttl),
+        delay=span_of(settings.delay),
+        ttl=span_of(settings.ttl),
         dead_letter_expired=settings.dead_letter_expired,
-        dedup_window=_timedelta(settings.dedup_window),
-        priority_ageing=_timedelta(settings.priority_ageing),
+        dedup_window=span_of(settings.dedup_window),
+        priority_ageing=span_of(settings.priority_ageing),
         bytes_limit=settings.bytes_limit,
-        overflow=_known(Overflow, settings.overflow),
+        overflow=known(Overflow, settings.overflow),
         leased_max=settings.leased_max,
         rate=_rate(settings.rate),
         park_after=settings.park_after,
@@ -254,7 +258,7 @@ def queue_stats(stats: pb.QueueStats) -> QueueStats:
         info=queue_info(stats.queue),
         ready=stats.ready,
         ready_bytes=stats.ready_bytes,
-        oldest_age=_timedelta(stats.oldest_age) if stats.HasField("oldest_age") else None,
+        oldest_age=span_of(stats.oldest_age) if stats.HasField("oldest_age") else None,
         waiting=stats.waiting,
         enqueued_total=stats.enqueued_total,
         consumed_total=stats.consumed_total,
@@ -291,7 +295,7 @@ def group_info(group: pb.Group) -> GroupInfo:
     """Convert the description of a group."""
     return GroupInfo(
         id=group.group_id,
-        state=_known(GroupState, group.state),
+        state=known(GroupState, group.state),
         waiting=group.waiting,
         leased=group.leased,
         since_ns=moment_ns(group.since) if group.HasField("since") else None,
@@ -305,7 +309,7 @@ def redrive(wire: pb.Redrive) -> Redrive:
         queue_id=wire.request.queue_id,
         target_queue_id=wire.request.target_queue_id,
         dry_run=wire.request.dry_run,
-        state=_known(RedriveState, wire.state) or RedriveState.UNKNOWN,
+        state=known(RedriveState, wire.state) or RedriveState.UNKNOWN,
         started_ns=moment_ns(wire.started),
         ended_ns=moment_ns(wire.ended) if wire.HasField("ended") else None,
         total=wire.total,
@@ -327,13 +331,13 @@ def moment_ns(moment: Timestamp) -> int:
     return moment.seconds * NS_PER_S + moment.nanos
 
 
-def _timedelta(duration: Duration) -> timedelta:
+def span_of(duration: Duration) -> timedelta:
     """Convert a duration, to the microsecond."""
     # Cheaper than the library's, which checks what the server does not get wrong.
     return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1_000)
 
 
-def _known(kind: type[E], number: int) -> E | None:
+def known(kind: type[E], number: int) -> E | None:
     """Convert a number of the wire; None if it is one that the client has never heard of."""
     try:
         return kind(number)

@@ -154,6 +154,27 @@ class AccessDenied(QmqError):
     reason = "PERMISSION_DENIED"
 
 
+class IdentityNotFound(QmqError):
+    """The server's access file names nobody of the name."""
+
+    code = "NOT_FOUND"
+    reason = "IDENTITY_NOT_FOUND"
+
+
+class AccessFixed(QmqError):
+    """The server has no access file, or cannot change it; the message says what to do."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "ACCESS_FIXED"
+
+
+class LastAdmin(QmqError):
+    """With the token would go the last way to administer the server by calls."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "LAST_ADMIN"
+
+
 class StoresDiffer(QmqError):
     """The queues of one atomic step live in different stores; nothing was done."""
 

@@ -3,6 +3,7 @@
 import { get, ofQueue, query, usePoll } from "./api.js";
 import { ago, count, plural, shortId, titleOf, whyDead } from "./format.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
+import { useLacks } from "./identity.js";
 import { live } from "./live.js";
 import { MessageDialog } from "./message.js";
 import { Button, Empty, Found, Icon, Loading, Problem, Table } from "./parts.js";
@@ -77,18 +78,19 @@ function Letters({ id }) {
   const [redriving, setRedriving] = useState(null);
   const [moving, setMoving] = useState(null);
   const [shown, setShown] = useState("");
+  const lacks = useLacks(id);
   const groups = useMemo(() => groupsOf(poll.data?.letters ?? []), [poll.data]);
   return html`<section class="card">
     <div class="page-head"><h2>${titleOf(live.byId.get(id)?.queue) || shortId(id)}</h2>
       <div class="actions">
         <a class="button" href=${linkTo("queues", id)}><span>The queue</span></a>
-        <${Button} kind="primary" icon="play" ask=${async () => setRedriving({})} disabled=${!groups.length}>Redrive …<//>
+        <${Button} kind="primary" icon="play" lacks=${lacks("MANAGE")} ask=${async () => setRedriving({})} disabled=${!groups.length}>Redrive …<//>
       </div></div>
     <${Found} poll=${poll} what="Reading the letters">${({ letters, isAll }) => letters.length === 0
       ? html`<${Empty} title="No dead letters">Nothing has failed for good.<//>`
       : html`${!isAll && html`<p class="muted small">Grouped from the first ${count(letters.length)}; a redrive looks at all.</p>`}
         <div class="groups">${groups.map((group) => html`<${Group} key=${group.key} group=${group} isOpen=${shown === group.key}
-          toggle=${() => setShown(shown === group.key ? "" : group.key)} open=${setOpened} move=${setMoving} redrive=${() => setRedriving(group)} />`)}</div>`}
+          toggle=${() => setShown(shown === group.key ? "" : group.key)} open=${setOpened} lacks=${lacks("MANAGE")} move=${setMoving} redrive=${() => setRedriving(group)} />`)}</div>`}
     <//>
     ${opened && html`<${MessageDialog} queueId=${id} messageId=${opened.meta.id} created=${opened.meta.created} changed=${poll.reload} onClose=${() => setOpened(null)} />`}
     ${moving && html`<${MoveMessages} queueId=${id} messages=${[{ id: moving.meta.id, created: moving.meta.created }]} areDeadLetters onClose=${() => {
@@ -102,7 +104,7 @@ function Letters({ id }) {
   </section>`;
 }
 
-function Group({ group, isOpen, toggle, open, move, redrive }) {
+function Group({ group, isOpen, toggle, open, lacks, move, redrive }) {
   return html`<article class="letter-group">
     <header>
       <button type="button" class="disclose" aria-expanded=${isOpen} onClick=${toggle}>
@@ -110,16 +112,16 @@ function Group({ group, isOpen, toggle, open, move, redrive }) {
         <span class="num big">${count(group.letters.length)}</span>
         <span class="cause"><strong>${group.cause || "No text"}</strong><span class="muted small">${whyDead(group.reason)} · the last ${ago(group.newest)} · from ${[...group.sources].map((each) => live.byId.get(each)?.name || shortId(each)).join(", ") || "nowhere"}</span></span>
       </button>
-      <${Button} ask=${async () => redrive()}>Redrive these …<//>
+      <${Button} lacks=${lacks} ask=${async () => redrive()}>Redrive these …<//>
     </header>
     ${isOpen && html`<${Table} label="Letters" columns=${[{ title: "Id" }, { title: "Payload" }, { title: "What the last consumer said" }, { title: "Delivered", num: true }, { title: "Moved", num: true }, { title: "" }]}>
       ${group.letters.slice(0, EXAMPLES_MAX).map(({ message }) => html`<tr key=${message.meta.id}>
         <td><button type="button" class="link mono" aria-label="Message ${message.meta.id}" onClick=${() => open(message)}>${shortId(message.meta.id)}</button></td>
-        <td class="payload-cell"><span class="mono">${preview(message.payload)}</span></td>
+        <td class="payload-cell"><bdi class="mono">${preview(message.payload)}</bdi></td>
         <td class="reason-cell">${message.dead_letter?.text}</td>
         <td class="num">${message.dead_letter?.delivery_count ?? 0}×</td>
         <td class="num nowrap">${ago(message.dead_letter?.moved)}</td>
-        <td class="row-actions"><${Button} label="Move message ${message.meta.id}" ask=${async () => move(message)}>Move …<//></td></tr>`)}<//>
+        <td class="row-actions"><${Button} label="Move message ${message.meta.id}" lacks=${lacks} ask=${async () => move(message)}>Move …<//></td></tr>`)}<//>
       ${group.letters.length > EXAMPLES_MAX && html`<p class="muted small">The first ${EXAMPLES_MAX} of ${count(group.letters.length)}.</p>`}`}
   </article>`;
 }

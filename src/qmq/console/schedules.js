@@ -17,14 +17,18 @@ export function SchedulesPage() {
     <${List} path="v1/schedules" /></div>`;
 }
 
-export function Schedules({ id }) {
+export function Schedules({ id, lacks }) {
   const [making, setMaking] = useState(false);
-  return html`<div class="filters"><${Button} icon="add" ask=${async () => setMaking(true)}>New schedule<//></div>
-    <${List} key=${making} path=${ofQueue(id, "/schedules")} queueId=${id} />
+  return html`<div class="filters"><${Button} icon="add" lacks=${lacks("MANAGE", "PRODUCE")} ask=${async () => setMaking(true)}>New schedule<//></div>
+    <${List} key=${making} path=${ofQueue(id, "/schedules")} queueId=${id} lacks=${lacks} />
     ${making && html`<${Edit} queueId=${id} onClose=${() => setMaking(false)} />`}`;
 }
 
-function List({ path, queueId }) {
+/** @param {string[]} _needed */
+const nothing = (..._needed) => "";
+
+// Of all queues, what the reader may not do is told when it is tried.
+function List({ path, queueId, lacks = nothing }) {
   const poll = usePoll((signal) => get(`${path}${query({ page_size: 1000 })}`, { signal }), [path], LOOK_MS);
   const [editing, setEditing] = useState(null);
   const [deleting, setDeleting] = useState(null);
@@ -44,9 +48,9 @@ function List({ path, queueId }) {
         <td class="nowrap" title=${each.last}>${each.last ? moment(each.last) : "–"}</td>
         <td class="num nowrap">${count(each.added)}${Number(each.missed_ticks ?? 0) > 0 && html` <span class="muted small">${count(each.missed_ticks)} missed</span>`}</td>
         <td class="row-actions">
-          <${Button} icon=${each.paused ? "play" : "pause"} label="${each.paused ? "Resume" : "Pause"} ${each.name}" ask=${toggle(each)} />
-          <${Button} ask=${async () => setEditing(each)}>Edit<//>
-          <${Button} icon="trash" label="Delete ${each.name}" ask=${async () => setDeleting(each)} /></td></tr>`)}<//>`}
+          <${Button} icon=${each.paused ? "play" : "pause"} label="${each.paused ? "Resume" : "Pause"} ${each.name}" lacks=${lacks("MANAGE", "PRODUCE")} ask=${toggle(each)} />
+          <${Button} lacks=${lacks("MANAGE", "PRODUCE")} ask=${async () => setEditing(each)}>Edit<//>
+          <${Button} icon="trash" label="Delete ${each.name}" lacks=${lacks("MANAGE")} ask=${async () => setDeleting(each)} /></td></tr>`)}<//>`}
     <//>
     ${editing && html`<${Edit} queueId=${editing.queue_id} schedule=${editing} onClose=${() => {
       setEditing(null);

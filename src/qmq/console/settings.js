@@ -2,8 +2,9 @@
 // nothing else.
 
 import { ofQueue, patch } from "./api.js";
-import { fromDuration, titleOf, toDuration } from "./format.js";
-import { html, useEffect, useState } from "./html.js";
+import { changedWeights, sentWeights, Weights } from "./fair_weights.js";
+import { fromDuration, plural, titleOf, toDuration } from "./format.js";
+import { html, useEffect, useMemo, useState } from "./html.js";
 import { live } from "./live.js";
 import { Field, Problem, say } from "./parts.js";
 
@@ -77,12 +78,21 @@ function put(target, path, value) {
   names.reduce((inner, name) => (inner[name] ??= {}), target)[last] = value;
 }
 
-export function Settings({ id, figures, reload }) {
+export function Settings({ id, figures, reload, lacks }) {
   const all = GROUPS.flatMap(([, settings]) => settings);
   const [changed, setChanged] = useState({});
+  const [weightEdits, setWeightEdits] = useState(new Map());
   const [error, setError] = useState(null);
   useEffect(() => live.watch(), []);
   const paths = Object.keys(changed).filter((path) => changed[path] !== shownOf(figures, all.find((each) => each[0] === path)));
+  const weights = useMemo(() => new Map(Object.entries(figures.settings.fairness?.weights ?? {})), [figures]);
+  const weightChanges = changedWeights(weights, weightEdits);
+  const changes = paths.length + weightChanges.length;
+  const leave = () => {
+    setChanged({});
+    setWeightEdits(new Map());
+    setError(null);
+  };
   const save = async (event) => {
     event.preventDefault();
     setError(null);
@@ -92,24 +102,27 @@ export function Settings({ id, figures, reload }) {
         const setting = all.find((each) => each[0] === path);
         put(path === "limit" ? body : body.settings, path, sentOf(changed[path], setting));
       }
+      if (weightChanges.length) put(body.settings, "fairness.weights", sentWeights(weightChanges));
       await patch(ofQueue(id), body);
-      setChanged({});
+      leave();
       say("Settings saved");
       reload();
     } catch (failure) {
       setError(failure);
     }
   };
+  const isShut = Boolean(lacks("MANAGE"));
   return html`<form class="settings" onSubmit=${save}>
-    ${GROUPS.map(([title, settings]) => html`<fieldset class="card"><legend>${title}</legend>
+    ${isShut && html`<p class="muted">${lacks("MANAGE")}: its settings are there to be looked at.</p>`}
+    ${GROUPS.map(([title, settings]) => html`<fieldset class="card" disabled=${isShut}><legend>${title}</legend>
       <div class="fields">${settings.map((setting) => html`<${Setting} key=${setting[0]} setting=${setting} isChanged=${paths.includes(setting[0])}
         value=${changed[setting[0]] ?? shownOf(figures, setting)} onChange=${(value) => setChanged({ ...changed, [setting[0]]: value })} />`)}</div>
     </fieldset>`)}
-    <${Weights} weights=${figures.settings.fairness?.weights} />
+    <${Weights} weights=${weights} edits=${weightEdits} setEdits=${setWeightEdits} />
     ${error && html`<${Problem} error=${error} />`}
-    ${paths.length > 0 && html`<div class="save-bar" role="region" aria-label="Unsaved changes">
-      <span>${paths.length === 1 ? "1 setting" : `${paths.length} settings`} changed</span>
-      <button type="button" class="button" onClick=${() => setChanged({})}><span>Leave as it was</span></button>
+    ${changes > 0 && html`<div class="save-bar" role="region" aria-label="Unsaved changes">
+      <span>${plural(changes, "setting")} changed</span>
+      <button type="button" class="button" onClick=${leave}><span>Leave as it was</span></button>
       <button class="button primary"><span>Save</span></button>
     </div>`}
   </form>`;
@@ -140,12 +153,4 @@ export function QueueChoice({ id, value, onChange, none = "none", suits = () => 
     ${!isKnown && html`<option value=${value}>${titleOf(live.byId.get(value)?.queue) || value}</option>`}
     ${known.map((queue) => html`<option value=${queue.meta.id}>${titleOf(queue)}</option>`)}
   </select>`;
-}
-
-function Weights({ weights = {} }) {
-  const names = Object.keys(weights);
-  if (!names.length) return null;
-  return html`<section class="card"><h2>Weights of fair keys</h2>
-    <dl class="pairs">${names.map((name) => html`<dt>${name}</dt><dd class="num">${weights[name]}</dd>`)}</dl>
-    <p class="muted small"><code>qcli update QUEUE --fair-weight KEY=N</code> changes them.</p></section>`;
 }

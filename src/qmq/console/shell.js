@@ -1,9 +1,11 @@
 // What is around each page: the way to the others, whether q answers, and the sign-in.
 
 import { connection, get, token } from "./api.js";
-import { Fragment, html, useState } from "./html.js";
+import { condition } from "./condition.js";
+import { Fragment, html, useEffect, useState } from "./html.js";
+import { identity, isAdmin, learn } from "./identity.js";
 import { PAGES } from "./pages.js";
-import { Button, Field, Icon, Toasts } from "./parts.js";
+import { Badge, Button, Field, Icon, Toasts } from "./parts.js";
 import { useSignal } from "./signal.js";
 import { nextTheme, theme } from "./theme.js";
 
@@ -13,16 +15,22 @@ const THEME_NAMES = { auto: "as the system has it", light: "light", dark: "dark"
 // `current` is the name of the page that is shown, see pages.js.
 export function Shell({ current, children }) {
   const { state, message } = useSignal(connection);
+  const who = useSignal(identity);
+  useEffect(() => {
+    learn().catch(() => {});
+  }, []);
+  const pages = PAGES.filter((page) => !page.isForAdmins || isAdmin(who));
   return html`<${Fragment}>
     <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>
     <header class="top">
       <a class="brand" href="../console/#/"><${Mark} /><span>q</span></a>
       <nav aria-label="Pages">
-        ${PAGES.map((page) => html`<a href=${page.href} aria-current=${page.name === current ? "page" : undefined}>${page.title}</a>`)}
+        ${pages.map((page) => html`<a href=${page.href} aria-current=${page.name === current ? "page" : undefined}>${page.title}${page.name === "server" && html`<${Worries} />`}</a>`)}
       </nav>
       <div class="top-end">
         <${State} state=${state} />
         <${Theme} />
+        ${who.asked && state !== "signin" && html`<a class="who" href="../console/#/access" title="You, by ${who.proof}">${who.name}</a>`}
         ${token.get() && state !== "signin" && html`<${Button} ask=${signOut}>Sign out<//>`}
       </div>
     </header>
@@ -32,6 +40,15 @@ export function Shell({ current, children }) {
     </main>
     <${Toasts} />
   <//>`;
+}
+
+// How many things of the server need somebody, beside the way to its page.
+function Worries() {
+  useSignal(condition);
+  const worries = condition.worries;
+  if (!worries.length) return null;
+  const isBad = worries.some((each) => each.level === "CRITICAL");
+  return html`${" "}<${Badge} tone=${isBad ? "bad" : "warn"} title=${worries.map((each) => each.message).join("\n")}>${worries.length}<span class="hidden"> ${worries.length === 1 ? "warning" : "warnings"}</span><//>`;
 }
 
 // The address of a page says where the reader is, so that a fragment cannot.
@@ -72,7 +89,7 @@ function SignIn({ message }) {
     event.preventDefault();
     token.set(text.trim());
     try {
-      await get("v1/queues?page_size=1");
+      await learn();
     } catch (error) {
       // Whoever may not list queues may do other things.
       if (error.status === 401) setProblem(error.message);

@@ -11,6 +11,7 @@ from qmq.engine.browsing import Browsing
 from qmq.engine.grouping import Grouping
 from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
+from qmq.engine.overseeing import Overseeing
 from qmq.engine.overview import Overview
 from qmq.engine.picking import Picking
 from qmq.engine.queues import Queues, random_chance
@@ -125,6 +126,8 @@ class Broker:
         self.grouping = Grouping(self._queues)
         #: Commands that show messages.
         self.browsing = Browsing(self._queues)
+        #: Tells how the server does.
+        self.overseeing = Overseeing(self._queues)
         #: Commands about messages by their ids.
         self.picking = Picking(self._queues)
         self._last_queue_number = last_queue_number

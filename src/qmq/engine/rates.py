@@ -27,6 +27,9 @@ class Rates(NamedTuple):
     done_per_second: float
 
 
+_NONE: Final = Rates(0.0, 0.0)
+
+
 class _Sample(NamedTuple):
     """The counts of a queue at a moment."""
 
@@ -76,11 +79,14 @@ class RateSampler:
 
     def of(self, queue: Queue) -> Rates:
         """Return what went through a queue in the last minute, or since the start if later."""
+        samples = self._samples.get(queue.number, [])
+        added, done = queue.enqueued_total, queue.consumed_total + queue.acked_total
+        # As with most of very many queues.
+        if (added, done) == (samples[0][1:] if len(samples) == 1 else (0, 0)):
+            return _NONE
         now_ns = self._timer.now_ns()
-        now = _sample(queue, now_ns)
         # What came since the last sampling may have come at any time since then.
         since_ns = min(max(now_ns - _WINDOW_NS, self._start_ns), self._sampled_ns)
-        samples = self._samples.get(queue.number, [])
         base = _Sample(since_ns, 0, 0)
         if samples:
             base = samples[0]
@@ -91,8 +97,8 @@ class RateSampler:
                 since_ns = min(since_ns, base.moment_ns)
         passed_s = (now_ns - since_ns) / NS_PER_S
         if passed_s <= 0:
-            return Rates(0.0, 0.0)
-        return Rates((now.added - base.added) / passed_s, (now.done - base.done) / passed_s)
+            return _NONE
+        return Rates((added - base.added) / passed_s, (done - base.done) / passed_s)
 
     async def _sample_for_ever(self) -> None:
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()

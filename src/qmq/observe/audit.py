@@ -109,6 +109,7 @@ class Audit:
         method: str,
         queue: str,
         outcome: str,
+        more: Mapping[str, str] = {},
     ) -> None:
         """Note a call that manages something.
 
@@ -119,6 +120,7 @@ class Audit:
             method: its name.
             queue: what it was about, as the caller said it.
             outcome: OK, or the reason of the error.
+            more: what else it was about, as the caller said it.
         """
         self._write(
             {
@@ -127,6 +129,7 @@ class Audit:
                 "by": by,
                 "method": method,
                 "queue": queue[:_CHARS_MAX],
+                **{name: text[:_CHARS_MAX] for name, text in more.items()},
                 "outcome": outcome,
                 **_origin(scope),
             }

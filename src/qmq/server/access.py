@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
 from qmq.access.policy import Issuer as PolicyIssuer
@@ -13,13 +15,26 @@ from qmq.access.policy import Policy, Unproven
 from qmq.access.proving import proof_of, prove
 from qmq.access.reading import parse_policy
 from qmq.access.rights import Right, right_names
-from qmq.errors import AccessDenied, ConfigError, QError, Unauthenticated
+from qmq.errors import (
+    AccessDenied,
+    AccessFixed,
+    ConfigError,
+    IdentityNotFound,
+    InvalidArgument,
+    LastAdmin,
+    QError,
+    Unauthenticated,
+)
 from qmq.observe.access import AccessFigures
 from qmq.observe.audit import TO_LOG, TO_NOTHING, Audit, AuditFile, to_log, to_nothing
 from qmq.server.key_sets import check_keys
+from qmq.transport.access_service import NewToken
 from qmq.transport.asgi import Scope
 from qmq.transport.envoy.jwt import Issuer
 from qmq.transport.guarding import Counts, Guard
+
+if TYPE_CHECKING:
+    from qmq.server.token_file import Version, Written
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +53,14 @@ _SYSTEM_CA: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 #: Whoever is neither the file's owner nor of its group.
 _READ_BY_OTHERS: Final = 0o004
 
-#: What tells one version of a file from another: its inode, its time and its size.
-_Version = tuple[int, int, int]
+#: What callers are told who would have one q of a cluster change its file.
+_FILE_OF_EACH: Final = (
+    "each q of a cluster has an access file of its own, and this would change one of them: use"
+    " `q tokens make` or `q tokens revoke` on one, and copy it to the others; each takes it over"
+    " within two seconds"
+)
+
+_T = TypeVar("_T")
 
 
 def read_policy(path: Path, *, in_cluster: bool) -> Policy:
@@ -132,6 +153,13 @@ def is_read_by_others(path: Path) -> bool:
     return bool(path.stat().st_mode & _READ_BY_OTHERS)
 
 
+def _fixed(error: ConfigError) -> AccessFixed:
+    return AccessFixed(
+        f"{error.message}; nothing was changed. Where q must not write, change the file from"
+        " outside: `q tokens --help` says how"
+    )
+
+
 class Access:
     """Who there is and who may what, as the file says it now."""
 
@@ -156,6 +184,11 @@ class Access:
         self._issuers = self.policy.issuers
         self._is_faulty = False
         self._look_now = asyncio.Event()
+        #: Held while the file is changed, or read and taken over: what was read before a change
+        #: must not be taken over after it.
+        self._in_turn = asyncio.Lock()
+        #: Changes that go on, whoever has called for them and left.
+        self._changes: set[asyncio.Future[Any]] = set()
         self._guards: WeakSet[Guard] = WeakSet()
         if is_read_by_others(path):
             _log.warning("others can read the access file", extra={"path": str(path)})
@@ -189,13 +222,18 @@ class Access:
             self._look_now.clear()
             for guard in list(self._guards):
                 guard.end_expired()
-            version = await asyncio.to_thread(self._look)
-            if version != self._version:
-                # Who writes it in place may not be done.
-                await asyncio.sleep(_SETTLES_S)
-                if await asyncio.to_thread(self._look) == version:
-                    self._version = version
-                    await self._reload()
+                guard.note_use()
+            async with self._in_turn:
+                await self._reload_if_changed()
+
+    async def _reload_if_changed(self) -> None:
+        version = await asyncio.to_thread(self._look)
+        if version != self._version:
+            # Who writes it in place may not be done.
+            await asyncio.sleep(_SETTLES_S)
+            if await asyncio.to_thread(self._look) == version:
+                self._version = version
+                await self._reload()
 
     async def _reload(self) -> None:
         try:
@@ -207,16 +245,96 @@ class Access:
                 extra={"error": error.message},
             )
             return
+        self._take_over(policy)
+        fields = {"path": str(self._path), "identities": len(policy.identities)}
+        _log.info("access file read", extra=fields)
+
+    def _take_over(self, policy: Policy) -> None:
+        """Let another policy hold from now on."""
         self._is_faulty = False
         if policy.issuers != self._issuers:
             _log.warning("issuers have changed in the access file; that counts from the next start")
         self.policy = policy
         for guard in list(self._guards):
             guard.replace(policy)
-        fields = {"path": str(self._path), "identities": len(policy.identities)}
-        _log.info("access file read", extra=fields)
 
-    def _look(self) -> _Version:
+    def used_s(self, token_id: str) -> float | None:
+        """Return when a token was last used; see `AccessFile`."""
+        for guard in list(self._guards):
+            guard.note_use()
+        return self.counts.used_s.get(token_id)
+
+    async def make_token(self, identity: str, *, expires: datetime | None, note: str) -> NewToken:
+        """Make a token, which q takes when this returns; see `AccessFile`."""
+        # It takes its time to load, and hardly any q needs it.
+        from qmq.server import token_file  # noqa: PLC0415
+
+        make = partial(token_file.make, self._path, identity, expires=expires, note=note, grants=())
+        try:
+            made = await self._change(make, lambda made: made.written)
+        except token_file.NoSuchIdentity:
+            raise IdentityNotFound(identity) from None
+        except ConfigError as error:
+            raise _fixed(error) from None
+        _log.info("token made", extra={"identity": identity, "token": made.token.id})
+        return NewToken(made.text, made.token)
+
+    async def revoke_token(self, identity: str, token_id: str) -> None:
+        """Revoke a token, which q takes no more when this returns; see `AccessFile`."""
+        from qmq.server import token_file  # noqa: PLC0415 - As above.
+
+        def check(before: Policy, after: Policy) -> None:
+            owner = next(
+                name
+                for name, each in before.identities.items()
+                if any(token.id == token_id for token in each.tokens)
+            )
+            if owner != identity:
+                raise InvalidArgument("token_id", f"{token_id} is a token of {owner}")
+            now_s = time.time()
+            if before.admits(Right.ADMIN, now_s) and not after.admits(Right.ADMIN, now_s):
+                raise LastAdmin(token_id, owner)
+
+        revoke = partial(token_file.revoke, self._path, token_id, check)
+        try:
+            await self._change(revoke, lambda revoked: revoked.written)
+        except token_file.NoSuchToken:
+            return
+        except ConfigError as error:
+            raise _fixed(error) from None
+        _log.info("token revoked", extra={"identity": identity, "token": token_id})
+
+    async def _change(self, change: Callable[[], _T], written_of: "Callable[[_T], Written]") -> _T:
+        """Change the file, and take over what became of it.
+
+        That goes on if the caller leaves meanwhile: half of it would be worse.
+
+        Args:
+            change: does it, in another thread, and returns when it is synced.
+            written_of: returns what the file says then, by what `change` has returned.
+
+        Raises:
+            AccessFixed: this q must not change it.
+            ConfigError: as `change` does.
+        """
+        if self._in_cluster:
+            raise AccessFixed(_FILE_OF_EACH)
+        whole = asyncio.ensure_future(self._change_whole(change, written_of))
+        self._changes.add(whole)
+        whole.add_done_callback(self._changes.discard)
+        return await asyncio.shield(whole)
+
+    async def _change_whole(
+        self, change: Callable[[], _T], written_of: "Callable[[_T], Written]"
+    ) -> _T:
+        async with self._in_turn:
+            done = await asyncio.to_thread(change)
+            written = written_of(done)
+            self._version = written.version
+            self._take_over(written.policy)
+            return done
+
+    def _look(self) -> "Version":
         """Tell which version of the file there is; one that is not there is one, too."""
         try:
             found = self._path.stat()
@@ -244,7 +362,7 @@ class Access:
                 by = "no token"
                 raise Unauthenticated(by)
             try:
-                identity, by, _ = prove(self.policy, proof, headers[proof], time.time())
+                identity, by, *_ = prove(self.policy, proof, headers[proof], time.time())
             except Unproven as error:
                 by = str(error)
                 raise Unauthenticated(by) from None

@@ -37,6 +37,8 @@ from qmq.server.config import REMEDY, Config
 from qmq.server.forwarding import Forwarding
 from qmq.server.launch import CONFIG_VARIABLE, RUNTIME_DIRECTORY_VARIABLE, admin_socket
 from qmq.server.ops import ops_app
+from qmq.server.overseen_disk import OverseenDisk
+from qmq.server.overseer import Part
 from qmq.server.readiness import DiskLook, Probes
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin, Reloading
 from qmq.server.serving import (
@@ -58,6 +60,7 @@ from qmq.transport.asgi import App, Receive, Scope, Send
 from qmq.transport.envoy.bootstrap import API, OPS
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.health import HealthService
+from qmq.transport.hosts import Hosts, called_by
 from qmq.transport.status import code_of
 from qmq.values import Store
 
@@ -128,6 +131,10 @@ class Server:
         if app is None:
             return Activity(0, calls_max, 0, {})
         return Activity(app.active, calls_max, app.open_streams, app.streams_ended)
+
+    def hosts(self) -> Hosts | None:
+        """Return the names by which the metrics port is called; None for any."""
+        return _hosts_of(self._process.config)
 
     def may_any_quit(self) -> bool:
         """Tell whether callers on other machines may end q."""
@@ -201,10 +208,13 @@ class Server:
                 SystemClock(), timer, disk.clock_offset_ns, disk.keep_clock_offset
             )
             self._clock_offset.start()
-        serving = self._serving = Serving(self._process, contents, timer)
+        part: Part | None = None
         if disk and config.data:
+            backups = self._offer_backups(disk, config.data)
+            part = OverseenDisk(disk, config.data, lambda: backups.last_ns)
+        serving = self._serving = Serving(self._process, contents, timer, part)
+        if disk:
             self._watch(disk, serving.broker)
-            self._offer_backups(disk, config.data)
         serving.broker.redriving.on_change = log_redrive
         serving.start()
         self._serve_by(serving.app)
@@ -225,14 +235,19 @@ class Server:
     def _watch_certificates(self) -> None:
         """Follow the files with certificates, and tell when those expire."""
         expiries = Tls.of(self._config, self._runtime).watch()
+        self._process.expiries = expiries
         self._registry.register(CertificateCollector(expiries))
 
     def _serve_by(self, app: GrpcApp) -> None:
         """Have an application serve the API port: as it is, unless more is to be told of calls."""
         serve: App = app
+        config = self._process.config
+        # With a token, or a certificate of q's, a browser does nothing for the pages of others.
+        if hosts := None if config.access else _hosts_of(config):
+            serve = called_by(hosts, serve, takes_forwarded=bool(config.postgres))
         if self._process.traces:
             serve = self._process.traces.app(serve)
-        if self._process.config.debug:
+        if config.debug:
             serve = identified(serve)
         self._app, self._serve = app, serve
 
@@ -259,11 +274,12 @@ class Server:
             footprint=footprint,
         )
 
-    def _offer_backups(self, disk: DiskStore, data: Path) -> None:
+    def _offer_backups(self, disk: DiskStore, data: Path) -> Backups:
         backups = self._backups = Backups(
             data, hold_file=disk.hold_file, let_go_of_file=disk.let_go_of_file
         )
         self._registry.register(BackupCollector(lambda: (backups.count, backups.last_ns)))
+        return backups
 
     def _await_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -342,6 +358,15 @@ class Server:
         disk.on_recovery = self._on_store_recovery
 
 
+def _hosts_of(config: Config) -> Hosts | None:
+    """Return the names by which browsers call q; None where TLS sees to that."""
+    if config.tls_cert:
+        return None
+    own = (config.listen, config.metrics, *([config.advertise] if config.advertise else []))
+    names = (*config.allow_host, *(each.host for each in own))
+    return Hosts(names, only_browsers=config.is_open)
+
+
 def _traces(config: Config) -> Traces | None:
     if config.traces_to is None:
         return None
@@ -378,4 +403,5 @@ ops = ops_app(
     quit_process=request_shutdown,
     may_any_quit=_server.may_any_quit,
     check=_server.check,
+    hosts=_server.hosts,
 )

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from importlib.metadata import version
 from random import Random
 from typing import TYPE_CHECKING, Self
 
@@ -25,6 +26,7 @@ from qmq.model.footprint import Footprint
 from qmq.observe.cluster import DatabaseCollector, Role, RoleCollector
 from qmq.server.forwarding import Forwarding, found
 from qmq.server.guarded import Methods
+from qmq.server.overseen_cluster import Leading, OverseenCluster
 from qmq.server.readiness import Look
 from qmq.server.serving import (
     LEADER_SERVICE,
@@ -66,13 +68,14 @@ _log = logging.getLogger(__name__)
 class Cluster:
     """One q of a cluster, from when it starts until it is shut down."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - What it is made of, each by name.
         self,
         process: Process,
         setting: Setting,
         further: Mapping[str, Setting],
         forwarding: Forwarding,
         *,
+        connectors: Mapping[str, Connector],
         serve: Callable[[GrpcApp], None],
     ) -> None:
         """Make one that does nothing yet. To be made in the event loop that serves.
@@ -82,12 +85,14 @@ class Cluster:
             setting: the first database, and how this q takes part in electing a leader.
             further: how the others are reached, by their names.
             forwarding: tells Envoy where calls go.
+            connectors: what connects to each database, by its name.
             serve: has an application serve the calls that reach this q, from now on.
         """
         self._process = process
         self._setting = setting
         self._further = further
         self._forwarding = forwarding
+        self._connectors = connectors
         self._serve = serve
         self._following = Following()
         idle = Methods({}, self._following.waiting_methods(), self._following.stream_methods())
@@ -128,25 +133,30 @@ class Cluster:
             await make_ready(connection)
             await check_first(connection, databases.named)
 
+        connectors = {
+            name: Connector(dsn, takes_unsynced=config.postgres_unsynced)
+            for name, dsn in {FIRST: databases.first, **databases.further}.items()
+        }
         setting = Setting(
-            connect=Connector(databases.first, takes_unsynced=config.postgres_unsynced),
+            connect=connectors[FIRST],
             address=str(config.advertised),
             clock=SystemClock(),
             passed_ns=passed_ns,
             random=Random(),  # noqa: S311 - It spreads load, and protects nothing.
             make_ready=make_first_ready,
             replicas_min=config.require_replicas,
+            version=version("qmq"),
             on_notice=lambda notice: _log.warning("cluster", extra={"error": notice}),
         )
         further = {
             name: setting._replace(
-                connect=Connector(dsn, takes_unsynced=config.postgres_unsynced),
+                connect=connectors[name],
                 make_ready=make_ready,
                 on_notice=partial(_log_notice, name),
             )
-            for name, dsn in databases.further.items()
+            for name in databases.further
         }
-        return cls(process, setting, further, forwarding, serve=serve)
+        return cls(process, setting, further, forwarding, connectors=connectors, serve=serve)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -300,7 +310,8 @@ class Cluster:
             schedules=shards.schedules,
             shards=shards.shards,
         )
-        serving = Serving(self._process, contents, SteadyTimer(term.clock_offset_ns))
+        overseen = OverseenCluster(Leading(term, self._setting, shards, self._connectors))
+        serving = Serving(self._process, contents, SteadyTimer(term.clock_offset_ns), overseen)
         serving.watch(DatabaseCollector(shards.databases))
         serving.broker.redriving.on_change = log_redrive
         return serving

@@ -27,10 +27,12 @@ from qmq.server.option_kinds import (
     CLIENT_CERT,
     DATA,
     FILE,
+    HOSTS,
     NO_ACCESS,
     NO_CLUSTER,
     NO_DATA,
     NO_FILE,
+    NO_HOSTS,
     NO_TRACES,
     POSTGRES,
     QUIT_FROM,
@@ -116,6 +118,16 @@ class Config(Table):
         default_text="false",
         help="Let everyone who reaches q do everything. Without this, and as long as callers are"
         " not asked who they are, q listens on loopback only.",
+    )
+    allow_host: tuple[str, ...] = option(
+        "--allow-host",
+        kind=HOSTS,
+        default_text=NO_HOSTS,
+        is_reloadable=True,
+        help="A name by which browsers reach q, such as that of a proxy in front of it; may be"
+        " given several times. Where q asks nobody who they are and speaks no TLS, it serves them"
+        " by no others but localhost, IP addresses and names without a dot, since a page of another"
+        " site could call it otherwise. *.NAME: all below it. *: every name. See docs/access.md.",
     )
     #: None: the ports speak no TLS. So with the key.
     tls_cert: Path | None = option(

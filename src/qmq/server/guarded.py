@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final, NamedTuple
 
 from qmq.access.granted import Granted, Rights
@@ -26,6 +26,7 @@ MANAGING: Final = frozenset(
         *("NewQueue", "UpdateQueue", "DeleteQueue", "AddQueueTag", "DeleteQueueTag"),
         *("Purge", "Pause", "Resume", "PauseGroup", "ResumeGroup", "SkipGroup"),
         *("StartRedrive", "StopRedrive", "PutSchedule", "DeleteSchedule"),
+        *("MakeToken", "RevokeToken"),
         *("DeleteMessages", "MoveMessages"),
     )
 )
@@ -97,16 +98,18 @@ def guarded_paths(reflection: Mapping[str, StreamMethod]) -> frozenset[str]:
 
 def noted_paths(reflection: Mapping[str, StreamMethod]) -> frozenset[str]:
     """Return those among them that ask which call they are part of."""
-    return frozenset((*MANAGING, *service_paths(are_streams=True), *reflection))
+    return frozenset(
+        (*MANAGING, "/proto.Q/GetIdentity", *service_paths(are_streams=True), *reflection)
+    )
 
 
 def _audited(path: str, method: UnaryMethod, audit: Audit) -> UnaryMethod:
     name = path.rpartition("/")[2]
 
     async def audited(data: bytes) -> bytes:
-        outcome = "OK"
+        outcome, reply = "OK", b""
         try:
-            return await method(data)
+            reply = await method(data)
         except AccessDenied:
             # That is noted as a refusal.
             outcome = ""
@@ -117,6 +120,8 @@ def _audited(path: str, method: UnaryMethod, audit: Audit) -> UnaryMethod:
         except BaseException as error:
             outcome = type(error).__name__
             raise
+        else:
+            return reply
         finally:
             call = CALL.get()
             if outcome and call:
@@ -128,6 +133,7 @@ def _audited(path: str, method: UnaryMethod, audit: Audit) -> UnaryMethod:
                     method=name,
                     queue=_subject(name, data),
                     outcome=outcome,
+                    more=_token_of(name, data, reply),
                 )
 
     return audited
@@ -144,6 +150,19 @@ def _subject(name: str, data: bytes) -> str:
         if field in kind.DESCRIPTOR.fields_by_name:
             return str(getattr(request, field))
     return ""
+
+
+def _token_of(name: str, data: bytes, reply: bytes) -> dict[str, str]:
+    """Return whose token was made or revoked, and its id; nothing of other calls."""
+    with suppress(ValueError):
+        if name == "MakeToken":
+            made = q_pb2.MakeTokenResponse.FromString(reply)
+            whose = q_pb2.MakeTokenRequest.FromString(data).identity
+            return {"whose": whose, "token": made.token.id}
+        if name == "RevokeToken":
+            request = q_pb2.RevokeTokenRequest.FromString(data)
+            return {"whose": request.identity, "token": request.token_id}
+    return {}
 
 
 def _needing_browse(method: StreamMethod, rights: Granted) -> StreamMethod:

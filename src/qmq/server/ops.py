@@ -8,6 +8,7 @@ from qmq.access.rights import Right
 from qmq.errors import AccessDenied, Unauthenticated
 from qmq.server.readiness import Probe, Probes
 from qmq.transport.asgi import App, Headers, Receive, Scope, Send
+from qmq.transport.hosts import Hosts, is_foreign
 
 _PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _TEXT: Final = b"text/plain; charset=utf-8"
@@ -25,13 +26,14 @@ OPS_PATHS: Final = frozenset({_METRICS, _QUIT, _ALIVE, _READY})
 _Answer = Callable[[Scope, Send], Awaitable[None]]
 
 
-def ops_app(
+def ops_app(  # noqa: PLR0913 - What it needs, each by name.
     *,
     render_metrics: Callable[[], bytes],
     probes: Probes,
     quit_process: Callable[[], None],
     may_any_quit: Callable[[], bool],
     check: Callable[[Scope, Right], object] | None = None,
+    hosts: Callable[[], Hosts | None] = lambda: None,
 ) -> App:
     """Make the application: GET /metrics, /healthz and /readyz, POST /quitquitquit, else 404.
 
@@ -39,7 +41,8 @@ def ops_app(
     `quit_process` starts the shutdown and returns at once. Unless `may_any_quit`, which is
     asked each time, only callers on this machine may quit. With `check`, which raises an error
     unless a caller has a right to all queues, metrics are for those who may browse them, and who
-    administers them may quit from anywhere.
+    administers them may quit from anywhere. Browsers call by the names that `hosts` returns, any
+    if that is None, and pages of other sites do not quit.
     """
 
     async def metrics(scope: Scope, send: Send) -> None:
@@ -55,6 +58,9 @@ def ops_app(
 
     async def quitquitquit(scope: Scope, send: Send) -> None:
         is_near = is_loopback(scope.get("client"))
+        if is_foreign(dict(scope["headers"])):
+            await _reply(send, 403, b"a page of another site may not end q\n")
+            return
         if check and not is_near:
             check(scope, Right.ADMIN)
         elif not (may_any_quit() or is_near):
@@ -69,11 +75,12 @@ def ops_app(
             _ALIVE: ("GET", alive),
             _READY: ("GET", ready),
             _QUIT: ("POST", quitquitquit),
-        }
+        },
+        hosts,
     )
 
 
-def _routed(routes: Mapping[str, tuple[str, _Answer]]) -> App:
+def _routed(routes: Mapping[str, tuple[str, _Answer]], hosts: Callable[[], Hosts | None]) -> App:
     """Make an application of methods and answers, by path."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +88,9 @@ def _routed(routes: Mapping[str, tuple[str, _Answer]]) -> App:
             await _live(receive, send)
             return
         found = routes.get(scope["path"])
-        if found is None:
+        if why := _refusal(scope, hosts()):
+            await _reply(send, 403, f"{why}\n".encode())
+        elif found is None:
             await _reply(send, 404, b"not found\n")
         elif scope["method"] != found[0]:
             allow = [(b"allow", found[0].encode())]
@@ -90,6 +99,13 @@ def _routed(routes: Mapping[str, tuple[str, _Answer]]) -> App:
             await _answer_or_refuse(found[1], scope, send)
 
     return app
+
+
+def _refusal(scope: Scope, hosts: Hosts | None) -> str:
+    """Return why a request of a browser is refused, as a sentence; empty if it is not."""
+    headers = dict(scope["headers"])
+    # Where there is TLS, the browser sees to that, and no other protocol is one of a browser.
+    return hosts.refusal(headers) if hosts and scope["http_version"] == "1.1" else ""
 
 
 async def _answer_or_refuse(answer: _Answer, scope: Scope, send: Send) -> None:

@@ -35,6 +35,9 @@ BY_MEMORY = "auto"
 #: What options that name a file take for "no file".
 NO_FILE = "none"
 
+#: What `--allow-host` takes for "no further names".
+NO_HOSTS = "none"
+
 #: Whether clients without a certificate are refused, where there is a CA for such.
 ClientCert = Literal["required", "optional"]
 
@@ -47,6 +50,8 @@ _CACHE_BYTES_MAX = 1 << 40
 _DIGITS = re.compile("[0-9]{1,20}")
 #: A user and a password in it would be shown in lists of processes.
 _COLLECTOR = re.compile(r"https?://[^/?#@\s]+/?")
+#: A name in the DNS; an asterisk stands for all below it, or for every name.
+_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _BARE = re.compile(r"true|false|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
@@ -140,6 +145,22 @@ def _parse_postgres(text: str) -> Databases | None:
 def _format_postgres(databases: Databases | None) -> str:
     # The server process has to know the passwords.
     return NO_CLUSTER if databases is None else databases.secret_text
+
+
+def _parse_hosts(text: str) -> tuple[str, ...]:
+    if text == NO_HOSTS:
+        return ()
+    for name in text.split():
+        if not _HOST.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a host, such as q.example.com, *.example.com or *; write"
+                " it without a port"
+            )
+    return tuple(dict.fromkeys(name.lower() for name in text.split()))
+
+
+def _format_hosts(names: tuple[str, ...]) -> str:
+    return " ".join(names) or NO_HOSTS
 
 
 def _parse_advertise(text: str) -> Address | None:
@@ -280,6 +301,9 @@ CACHE_BYTES = Kind(
 CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
 DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
 FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
+HOSTS = Kind(
+    placeholder=f"NAME|{NO_HOSTS}", parse=_parse_hosts, format=_format_hosts, is_repeated=True
+)
 POSTGRES = Kind(
     placeholder=f"[NAME=]DSN|{NO_CLUSTER}",
     parse=_parse_postgres,

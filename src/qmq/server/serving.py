@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from prometheus_client import CollectorRegistry
@@ -24,14 +25,17 @@ from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
+from qmq.observe.certificates import Expiries
 from qmq.observe.engine import EngineCollector
 from qmq.observe.footprint import FootprintCollector
 from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
 from qmq.observe.schedules import ScheduleCollector
 from qmq.observe.traces import Traces
+from qmq.observe.warnings import WarningCollector
 from qmq.server.access import Access
 from qmq.server.config import Config
 from qmq.server.guarded import Make, Methods, guard_of, guarded_paths, noted_paths
+from qmq.server.overseer import Nothing, Overseer, Part
 from qmq.store.base import QueueStore
 from qmq.transport.api import Api
 from qmq.transport.grpc import Fallback, GrpcApp
@@ -65,6 +69,10 @@ class Process:
     traces: Traces | None = None
     #: Who there is; None where nobody is asked who calls.
     access: Access | None = None
+    #: When it was started, in nanoseconds since the Unix epoch.
+    started_ns: int = field(default_factory=time.time_ns)
+    #: Tells when the certificates in use expire.
+    expiries: Expiries = dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +92,16 @@ class Contents:
 class Serving:
     """Serves what is in some stores. To be made in the event loop that serves."""
 
-    def __init__(self, process: Process, contents: Contents, timer: SteadyTimer) -> None:
+    def __init__(
+        self, process: Process, contents: Contents, timer: SteadyTimer, part: Part | None = None
+    ) -> None:
         """Put everything together; nothing happens by itself before `start`.
 
         Args:
             process: what there is already.
             contents: the stores, which are this one's from now on.
             timer: the clock by which moments in the stores are told.
+            part: what tells how the stores do; None if they keep nothing.
         """
         config = process.config
         self._registry = process.registry
@@ -110,6 +121,12 @@ class Serving:
         )
         self._process = process
         self._footprint = contents.footprint
+        self._overseer = Overseer(
+            process,
+            broker.overseeing,
+            part or Nothing(),
+            access=process.access.figures if process.access else None,
+        )
         self.app = app_of(process, broker.catalog, self._made)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
@@ -117,6 +134,7 @@ class Serving:
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
         self.watch(EngineCollector(broker))
+        self.watch(WarningCollector(lambda: self._overseer.warnings))
         #: What ends calls that would not end.
         self._ending: asyncio.Future[None] | None = None
 
@@ -140,7 +158,7 @@ class Serving:
     def _made(self, rights: Rights) -> Methods:
         """Make the methods that callers of some rights are served."""
         process = self._process
-        service = Api(self.broker, rights)
+        service = Api(self.broker, rights, process.access, self._overseer.condition)
         unary = process.calls.watch(service.methods)
         waiting = process.calls.watch(service.waiting_methods)
         if process.config.debug:
@@ -161,6 +179,7 @@ class Serving:
     def start(self) -> None:
         """Let time pass."""
         self.broker.start()
+        self._overseer.start()
         self._ending = ending(self.app)
 
     def let_go(self, error: Unavailable | None = None) -> None:
@@ -176,6 +195,7 @@ class Serving:
         """Close the stores when what is under way is durable."""
         if self._ending:
             self._ending.cancel()
+        await self._overseer.close()
         for collector in self._collectors:
             self._registry.unregister(collector)
         await self.broker.close()

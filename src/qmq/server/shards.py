@@ -6,7 +6,7 @@ could not be read when this q took over is read when it is there again.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -14,10 +14,11 @@ import asyncpg
 
 from qmq.engine.broker import Broker
 from qmq.engine.shards import FIRST, Shards
-from qmq.errors import ConfigError, DatabaseAway, QError, Unavailable
+from qmq.errors import DatabaseAway, QError, Unavailable
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.observe.cluster import Database
+from qmq.store.postgres.figures import ClusterFigures
 from qmq.store.postgres.leadership import LeaderTerm, Setting
 from qmq.store.postgres.shards import Registry, ShardTerm
 from qmq.store.postgres.store import PostgresStore
@@ -28,6 +29,10 @@ from qmq.values import Store
 #: does not.
 _LOOK_AGAIN_S: Final = 0.5
 _TRY_AGAIN_S: Final = 1.0
+
+#: Seconds that a q that takes over waits for a database to take note of it, before it serves what
+#: the others have: one that is stopped lets it in, and says nothing more.
+_BEGIN_S: Final = 2.0
 
 #: Under these names health tells whether a shard's database answers.
 SHARD_SERVICE: Final = "qmq.shard."
@@ -60,11 +65,25 @@ class Opening(NamedTuple):
                 footprint=self.footprint,
                 on_end=self.on_end,
                 on_progress=self.on_progress,
+                random=setting.random,
             )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             if is_passing(error):
                 raise DatabaseAway(f"the cluster's database was lost: {error}") from error
             raise
+
+
+class Overseen(NamedTuple):
+    """What is to be told of one of them to those who look after it."""
+
+    number: int
+    name: str
+    #: None of one that could not be read yet.
+    figures: ClusterFigures | None
+    term: LeaderTerm | ShardTerm | None
+    is_there: bool
+    #: Why its queues cannot be served or changed; empty if they can.
+    refusal: str
 
 
 class TermShards:
@@ -151,6 +170,22 @@ class TermShards:
             for number, name in self.shards.names.items()
         }
 
+    def overseen(self) -> Iterator[Overseen]:
+        """Yield how each does at this moment, the first one first."""
+        for number, name in sorted(self.shards.names.items()):
+            store, term = self._stores.get(number), self._terms.get(number)
+            if store is None or term is None:
+                error = self.shards.missing.get(number)
+                why = error.message if error else f"shard {name} was not read yet"
+                yield Overseen(number, name, None, None, is_there=False, refusal=why)
+                continue
+            figures = store.figures()
+            is_there = not (figures.away_s or term.is_silent)
+            why = term.refusal.message if term.refusal else ""
+            if not is_there:
+                why = why or f"database {name} does not answer ({figures.away_reason or 'silent'})"
+            yield Overseen(number, name, figures, term, is_there, why)
+
     def serve(self, broker: Broker, tell: Callable[[Mapping[str, bool]], None]) -> None:
         """Look after all of them from now on.
 
@@ -181,12 +216,11 @@ class TermShards:
         term: ShardTerm | None = None
         try:
             setting = self._settings[name]
-            term = await ShardTerm.begin(name, setting, self._first_term, self._registry)
-            opened = self._opening.store(setting, term, shards=len(self.shards.names))
-            self._stores[number] = await opened
+            term = await self._begun(name, setting)
+            self._stores[number] = await self._read(setting, term)
             self._terms[number] = term
-        except (Unavailable, ConfigError, asyncpg.PostgresError) as error:
-            reason = error.message if isinstance(error, QError) else str(error)
+        except Exception as error:  # noqa: BLE001 - Whatever it is, the others are to be served.
+            reason = error.message if isinstance(error, QError) else repr(error)
             away = DatabaseAway(
                 f"shard {name} of the cluster could not be read since this q took over"
                 f" ({reason}); q tries again by itself",
@@ -201,6 +235,36 @@ class TermShards:
         finally:
             if term and number not in self._terms:
                 await term.release()
+
+    async def _begun(self, name: str, setting: Setting) -> ShardTerm:
+        """Have one take the commits of this leader.
+
+        Raises:
+            QError: it does not, or not in time.
+        """
+        try:
+            async with asyncio.timeout(_BEGIN_S):
+                return await ShardTerm.begin(name, setting, self._first_term, self._registry)
+        except TimeoutError:
+            raise DatabaseAway(f"it has not answered within {_BEGIN_S:g} seconds") from None
+
+    async def _read(self, setting: Setting, term: ShardTerm) -> PostgresStore:
+        """Read what one holds, for as long as it answers others.
+
+        Raises:
+            DatabaseAway: it does not.
+        """
+        opened = self._opening.store(setting, term, shards=len(self.shards.names))
+        reading = asyncio.ensure_future(opened)
+        try:
+            while not reading.done():
+                await asyncio.wait((reading,), timeout=_LOOK_AGAIN_S)
+                if term.is_silent and not reading.done():
+                    raise DatabaseAway("it has stopped to answer while it was read")
+            return reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     async def _try_again(self, broker: Broker, number: int) -> None:
         """Read one that was away when this q took over, as soon as that can be."""

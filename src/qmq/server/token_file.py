@@ -4,8 +4,10 @@ import fcntl
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -26,6 +28,32 @@ _HEADER: Final = """\
 #: A file that q makes is for nobody else to read.
 _MODE: Final = 0o600
 
+#: Seconds for which it is waited until another one is done that changes an access file, and from
+#: one look at that to the next. It takes milliseconds, unless something is stuck.
+_PATIENCE_S: Final = 5.0
+_LOOK_AGAIN_S: Final = 0.02
+
+#: What tells one version of a file from another: its inode, its time and its size.
+Version = tuple[int, int, int]
+
+#: Raises an error unless a policy may become another one.
+Check = Callable[[Policy, Policy], None]
+
+
+class NoSuchIdentity(ConfigError):
+    """The file has no identity of a name."""
+
+
+class NoSuchToken(ConfigError):
+    """The file has no token of an id."""
+
+
+class Written(NamedTuple):
+    """What a file says that was changed."""
+
+    policy: Policy
+    version: Version
+
 
 class Made(NamedTuple):
     """A token that was made."""
@@ -35,6 +63,30 @@ class Made(NamedTuple):
     token: Token
     #: Whether the identity is new.
     is_new_identity: bool
+    written: Written
+
+
+class Revoked(NamedTuple):
+    """A token that was revoked."""
+
+    #: The name of the one whose it was.
+    identity: str
+    written: Written
+
+
+@dataclass(slots=True)
+class _Edit:
+    """A change to a file."""
+
+    document: tomlkit.TOMLDocument
+    #: Set when it is done.
+    written: Written | None = None
+
+    @property
+    def result(self) -> Written:
+        """What the file says now."""
+        assert self.written is not None
+        return self.written
 
 
 def read(path: Path) -> Policy:
@@ -66,10 +118,11 @@ def make(
     Raises:
         ConfigError: the file cannot be read or written, or would be faulty; it stays as it was.
     """
-    with _edited(path) as document:
+    with _edited(path) as edit:
+        document = edit.document
         found = _identity(document, identity)
         if found is None and not grants:
-            raise ConfigError(
+            raise NoSuchIdentity(
                 f"{path}: there is no identity {identity!r}; to make it, say what it may do:"
                 " --may produce,consume --queues 'x.*'"
             )
@@ -82,59 +135,92 @@ def make(
         text, token = make_token(secrets.token_bytes, created=now, expires=expires, note=note)
         target = _new_identity(document, identity, grants) if found is None else found
         _tokens_of(target, path).append(_kept(token))
-    return Made(text, token, found is None)
+    return Made(text, token, found is None, edit.result)
 
 
-def revoke(path: Path, token_id: str) -> str:
-    """Take a token out of the file, and return whose it was.
+def revoke(path: Path, token_id: str, check: Check | None = None) -> Revoked:
+    """Take a token out of the file.
+
+    Args:
+        path: the file.
+        token_id: the token's.
+        check: is asked before anything is written.
 
     Raises:
-        ConfigError: there is none of the id, or as in `make`.
+        NoSuchToken: there is none of the id.
+        ConfigError: as in `make`.
+        QError: what `check` raises; the file stays as it was.
     """
-    with _edited(path) as document:
-        for identity in document.get("identity", ()):
-            tokens = identity.get("tokens", ())
-            for at, token in enumerate(tokens):
-                if token.get("id") == token_id:
-                    del tokens[at]
-                    return str(identity["name"])
-        raise ConfigError(f"{path}: there is no token with the id {token_id!r}")
+    with _edited(path, check) as edit:
+        name = _take_out(edit.document, token_id)
+        if not name:
+            raise NoSuchToken(f"{path}: there is no token with the id {token_id!r}")
+    return Revoked(name, edit.result)
+
+
+def _take_out(document: tomlkit.TOMLDocument, token_id: str) -> str:
+    """Take out a token, and return the name of whose it was; empty if there is none."""
+    for identity in document.get("identity", ()):
+        tokens = identity.get("tokens", ())
+        for at, token in enumerate(tokens):
+            if token.get("id") == token_id:
+                del tokens[at]
+                return str(identity["name"])
+    return ""
 
 
 @contextmanager
-def _edited(path: Path) -> Iterator[tomlkit.TOMLDocument]:
+def _edited(path: Path, check: Check | None = None) -> Iterator[_Edit]:
     """Yield what is in the file, and write what became of it, all of it or nothing."""
     # Of a link, the file is changed that it leads to.
     path = path.resolve()
-    with _locked(path.parent):
+    with _locked(path.parent) as directory:
         text = _text(path) if path.exists() else _HEADER
-        _parsed(path, text)
+        before = _parsed(path, text)
         try:
-            document = tomlkit.parse(text)
+            edit = _Edit(tomlkit.parse(text))
         except TOMLKitError as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from None
-        yield document
-        changed = tomlkit.dumps(document)
-        _parsed(path, changed)
-        _replace(path, changed)
+        yield edit
+        changed = tomlkit.dumps(edit.document)
+        after = _parsed(path, changed)
+        if check:
+            check(before, after)
+        edit.written = Written(after, _replace(path, changed, directory))
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Keep others out that change an access file here."""
+def _locked(directory: Path) -> Iterator[int]:
+    """Keep others out that change an access file here, and yield a descriptor of the directory."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError(f"cannot use {directory}: {(error.strerror or '').lower()}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        _lock(descriptor, directory)
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file in one step; who may read it stays as it was."""
+def _lock(descriptor: int, directory: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    f"another program holds the lock on {directory} for more than"
+                    f" {_PATIENCE_S:g} seconds; nothing was changed"
+                ) from None
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return
+
+
+def _replace(path: Path, text: str, directory: int) -> Version:
+    """Write a file in one step, synced with its directory; who may read it stays as it was."""
     try:
         before = path.stat() if path.exists() else None
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -150,12 +236,15 @@ def _replace(path: Path, text: str) -> None:
                 else:
                     os.fchmod(file.fileno(), _MODE)
                 os.fsync(file.fileno())
+                written = os.fstat(file.fileno())
             Path(name).rename(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        os.fsync(directory)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from error
+    return (written.st_ino, written.st_mtime_ns, written.st_size)
 
 
 def _text(path: Path) -> str:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from qmq.access.granted import EVERYTHING, Rights
 from qmq.engine.broker import Broker
+from qmq.transport.access_service import AccessFile, AccessService
 from qmq.transport.browse_service import BrowseService
 from qmq.transport.consume_service import ConsumeService
 from qmq.transport.group_service import GroupService
@@ -14,6 +15,7 @@ from qmq.transport.picking_service import PickingService
 from qmq.transport.queue_service import QueueService
 from qmq.transport.redrive_service import RedriveService
 from qmq.transport.schedule_service import ScheduleService
+from qmq.transport.server_service import Oversee, ServerService
 from qmq.transport.streams import StreamMethod
 
 
@@ -36,7 +38,21 @@ class Part(Protocol):
 class Api:
     """The service Q on top of a broker, for callers of some rights."""
 
-    def __init__(self, broker: Broker, rights: Rights = EVERYTHING) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        rights: Rights = EVERYTHING,
+        access: AccessFile | None = None,
+        oversee: Oversee | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            broker: carries out what is asked for.
+            rights: those of the callers.
+            access: who may call; None where nobody is asked.
+            oversee: tells how the server does; None if nobody knows more than the broker.
+        """
         parts: tuple[Part, ...] = (
             QueueService(broker, rights),
             MessageService(broker, rights),
@@ -46,6 +62,8 @@ class Api:
             ConsumeService(broker, rights),
             BrowseService(broker, rights),
             GroupService(broker, rights),
+            AccessService(access, rights),
+            ServerService(oversee or broker.overseeing.condition, rights),
             PickingService(broker, rights),
         )
         #: Each by its gRPC path.

@@ -11,6 +11,12 @@ FORWARDED: Final = "q-forwarded"
 #: The header of an answer that says that nothing was done, and another q may know more.
 AGAIN: Final = "q-again"
 
+#: The header of a call that says which protocol it came by to the q that has sent it on.
+PROTOCOL: Final = "q-protocol"
+
+#: That, of a call of a browser, if it came without TLS.
+FORWARDED_PROTOCOL: Final = (PROTOCOL.encode(), b"HTTP/1.1")
+
 _FORWARDED: Final = FORWARDED.encode()
 
 

@@ -1,13 +1,13 @@
 """gRPC over ASGI: Envoy speaks HTTP, this speaks the protocol on top of it.
 
 See https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. The way of a unary
-call through `GrpcApp.__call__` is the hot path of q: it makes no object and awaits
+call through `GrpcApp._serve` is the hot path of q: it makes no object and awaits
 nothing that it does not need.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
@@ -71,6 +71,8 @@ READING: Final = frozenset(
         "Stats",
         "ListSchedules",
         "ListRedrives",
+        "GetIdentity",
+        "ListIdentities",
     )
 )
 
@@ -185,74 +187,111 @@ class GrpcApp:
         for stream in self._open_streams:
             stream.end(error)
 
-    async def __call__(  # noqa: C901, PLR0912, PLR0915 - In one piece: a call takes its time.
+    def __call__(
         self, scope: Scope, receive: Receive, send: Send, caller: Caller | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """Serve one request; what is returned does it when it is awaited.
+
+        `caller` is given where it is asked who calls.
+        """
+        return self._serve(scope, dict(scope["headers"]), receive, send, caller)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        caller: Caller | None,
     ) -> None:
-        """Serve one request; `caller` is given where it is asked who calls."""
+        """Serve one request, whose headers were looked at already."""
         self.active += 1
         try:
             unary = (self._unary if caller is None else caller.unary).get(scope["path"])
-            headers = dict(scope["headers"])
-            if unary is None or not headers.get(b"content-type", b"").startswith(
-                b"application/grpc"
-            ):
+            if unary is None or not is_grpc(headers):
                 await self._serve_other(scope, headers, receive, send, caller)
                 return
             try:
                 message = await self._read_message(scope, headers, receive, send)
                 if self._in_hand.unread:
-                    await self._in_hand.turn_of(connection(scope))
-                    if await _is_gone(receive):
-                        return
-                timeout = headers.get(b"grpc-timeout")
-                method, may_wait = unary
-                if may_wait:
-                    limit_s = None if timeout is None else _limit_s(timeout)
-                    is_gone = (
-                        partial(_is_gone, receive)
-                        if caller is None
-                        else partial(_is_gone_or_may_not, receive, caller)
-                    )
-                    reply = await self._waited(method(message, is_gone, limit_s), receive)
-                elif timeout is None:
-                    reply = await method(message)
-                else:
-                    reply = await _within(timeout, method, message)
+                    await self._wait_for_turn(scope, receive)
+                reply = await self._call(unary, message, headers, receive, caller)
                 # It may be large, and its reply long in going out.
                 del message
                 if self._in_hand.unread:
                     await self._check_reply(scope, reply)
             except Gone:
                 return
-            except QError as error:
-                if caller is not None:
-                    caller.note_refusal(scope, error)
-                await send_end(send, refusal_headers(error))
-                return
-            except Exception:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
-                request_id = request_id_of(headers)
-                _log.exception(
-                    "call failed", extra={"path": scope["path"], "request_id": request_id}
-                )
-                await send_end(send, internal(request_id))
+            except Exception as error:  # noqa: BLE001 - Whatever failed, the caller gets an answer.
+                await self._send_error(scope, headers, send, caller, error)
                 return
             if len(reply) > COUNTED_BYTES_MIN:
                 large = [reply]
                 del reply
                 await self._send_large(scope, headers, send, large)
                 return
+            start, body = START, frame_head(len(reply)) + reply
             if b"grpc-encoding" in headers and _wants_gzip(headers, reply):
-                await send(START_GZIP)
-                body = frame(reply, gzip=True)
-            else:
-                await send(START)
-                body = frame_head(len(reply)) + reply
+                start, body = START_GZIP, frame(reply, gzip=True)
+            await send(start)
             await send({"type": "http.response.body", "body": body, "more_body": False})
             await send(OK)
         finally:
             self.active -= 1
             if self._in_hand.requests:
                 self._in_hand.let_go(receive)
+
+    async def _wait_for_turn(self, scope: Scope, receive: Receive) -> None:
+        """Wait until the connection of a call has read enough to be given another reply.
+
+        Raises:
+            Gone: the client has left meanwhile.
+            Overloaded: it has not read for too long.
+        """
+        await self._in_hand.turn_of(connection(scope))
+        if await _is_gone(receive):
+            raise Gone
+
+    def _call(
+        self,
+        unary: tuple[Callable[..., Awaitable[bytes]], bool],
+        message: bytes,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        caller: Caller | None,
+    ) -> Awaitable[bytes]:
+        """Call a method, within the call's deadline if there is one."""
+        method, may_wait = unary
+        timeout = headers.get(b"grpc-timeout")
+        if may_wait:
+            limit_s = None if timeout is None else _limit_s(timeout)
+            is_gone = (
+                partial(_is_gone, receive)
+                if caller is None
+                else partial(_is_gone_or_may_not, receive, caller)
+            )
+            return self._waited(method(message, is_gone, limit_s), receive)
+        return method(message) if timeout is None else _within(timeout, method, message)
+
+    async def _send_error(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        send: Send,
+        caller: Caller | None,
+        error: Exception,
+    ) -> None:
+        """Answer a call that was refused, or that failed in a way nobody has thought of."""
+        if isinstance(error, QError):
+            if caller is not None:
+                caller.note_refusal(scope, error)
+            await send_end(send, refusal_headers(error))
+            return
+        request_id = request_id_of(headers)
+        _log.error(
+            "call failed", exc_info=error, extra={"path": scope["path"], "request_id": request_id}
+        )
+        await send_end(send, internal(request_id))
 
     async def _waited(self, call: Awaitable[bytes], receive: Receive) -> bytes:
         """Wait for a call that may wait, unless its client is found to have left."""
@@ -432,7 +471,7 @@ class GrpcApp:
         caller: Caller | None,
     ) -> None:
         """Serve a stream, an unknown method, or what is no gRPC."""
-        if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
+        if not is_grpc(headers):
             # A reply before the end of a body is lost on clients that are still sending it;
             # who does not know the body's length may be waiting for the reply to end it.
             while b"content-length" in headers and (await receive()).get("more_body"):
@@ -495,6 +534,11 @@ class GrpcApp:
             requests.forget_error()
             key = scope["path"], code.name if isinstance(code, Code) else Code.CANCELLED.name
             self.streams_ended[key] = self.streams_ended.get(key, 0) + 1
+
+
+def is_grpc(headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request is one of gRPC."""
+    return headers.get(b"content-type", b"").startswith(b"application/grpc")
 
 
 async def _is_gone(receive: Receive) -> bool:

@@ -19,7 +19,7 @@ from qmq.access.quotas import Quotas
 from qmq.errors import AccessChanged, QError, Unauthenticated
 from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.forwarded import connection
-from qmq.transport.grpc import Caller, Fallback, GrpcApp, UnaryMethod, UnaryMethods
+from qmq.transport.grpc import Caller, Fallback, GrpcApp, UnaryMethod, UnaryMethods, is_grpc
 from qmq.transport.in_hand import Bounds
 from qmq.transport.sending import send_end
 from qmq.transport.status import refusal_headers
@@ -56,6 +56,8 @@ class Counts:
         self.by_identity: defaultdict[str, Tally] = defaultdict(Tally)
         #: Refused calls by the reason of their error.
         self.refused: defaultdict[str, int] = defaultdict(int)
+        #: When tokens were last used, by their ids, in seconds since the Unix epoch.
+        self.used_s: dict[str, float] = {}
 
 
 class Notes(Protocol):
@@ -99,6 +101,10 @@ class KnownCaller:
     streams: Mapping[str, StreamMethod]
     notes: Notes
     counts: Counts
+    #: Of the token, if it calls by one.
+    token_id: str = ""
+    #: Whether it has called since that was last noted.
+    has_called: bool = False
     open_streams: set[Requests] = field(default_factory=set)
     #: Why it is served no more.
     error: QError | None = None
@@ -206,11 +212,12 @@ class Guard:
             self._end(caller, Unauthenticated("expired"))
             raise Unauthenticated("expired")
         caller.tally.calls += 1
+        caller.has_called = True
         return caller
 
     def _prove(self, name: bytes, value: bytes) -> KnownCaller:
         try:
-            identity, by, expires_s = prove(self._policy, name, value, self._now_s())
+            identity, by, expires_s, token_id = prove(self._policy, name, value, self._now_s())
         except Unproven as error:
             raise Unauthenticated(str(error)) from None
         principal = self._principals.get(identity.name)
@@ -232,6 +239,7 @@ class Guard:
             streams=principal.offer.streams,
             notes=self._notes,
             counts=self._counts,
+            token_id=token_id,
         )
         self._callers.add(caller)
         return caller
@@ -296,6 +304,18 @@ class Guard:
             if caller.expires_s is not None and caller.expires_s <= now_s:
                 self._end(caller, Unauthenticated("expired"))
 
+    def note_use(self) -> None:
+        """Take note of which tokens were used since this was last called, a second or so ago.
+
+        So that a call need not ask what time it is.
+        """
+        now_s = self._now_s()
+        for caller in list(self._callers):
+            if caller.has_called:
+                caller.has_called = False
+                if caller.token_id:
+                    self._counts.used_s[caller.token_id] = now_s
+
     def note_refusal(self, scope: Scope, error: QError) -> None:
         """Take note that a call was refused before it began."""
         self._counts.refused[error.reason] += 1
@@ -358,10 +378,8 @@ class GuardedApp(GrpcApp):
         """
         is_noted = self._guarded.get(scope["path"])
         headers = dict(scope["headers"])
-        if is_noted is None or not headers.get(b"content-type", b"").startswith(
-            b"application/grpc"
-        ):
-            return super().__call__(scope, receive, send, caller)
+        if is_noted is None or not is_grpc(headers):
+            return self._serve(scope, headers, receive, send, caller)
         try:
             found = self.guard.find(headers)
         except QError as error:
@@ -369,15 +387,21 @@ class GuardedApp(GrpcApp):
         if is_noted:
             CALL.set((scope, found))
         if found.use is not None:
-            return self._serve_within(found.use, scope, receive, send, found)
-        return super().__call__(scope, receive, send, found)
+            return self._serve_within(found.use, scope, headers, receive, send, found)
+        return self._serve(scope, headers, receive, send, found)
 
     async def _refuse(self, scope: Scope, send: Send, error: QError) -> None:
         self.guard.note_refusal(scope, error)
         await send_end(send, refusal_headers(error))
 
-    async def _serve_within(
-        self, use: Use, scope: Scope, receive: Receive, send: Send, caller: KnownCaller
+    async def _serve_within(  # noqa: PLR0913, PLR0917 - As `_serve`, and what it is within.
+        self,
+        use: Use,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        caller: KnownCaller,
     ) -> None:
         """Serve a request of one who may not have any number in hand."""
         client = connection(scope)
@@ -387,6 +411,6 @@ class GuardedApp(GrpcApp):
             await self._refuse(scope, send, error)
             return
         try:
-            await super().__call__(scope, receive, send, caller)
+            await self._serve(scope, headers, receive, send, caller)
         finally:
             use.end(client)

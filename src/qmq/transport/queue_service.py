@@ -6,6 +6,7 @@ from qmq.access.granted import EVERYTHING, Rights
 from qmq.access.rights import Right
 from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
+from qmq.envelope import field_1
 from qmq.errors import AccessDenied, InvalidArgument, QueueNotFound
 from qmq.model.tags import with_tag, without_tag
 from qmq.transport.decode import decode
@@ -13,7 +14,7 @@ from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.streams import StreamMethod
 from qmq.values import Tag
 from qmq.wire import q_pb2 as pb
-from qmq.wire.convert import queue_message, stats_message, tag_value, tag_values
+from qmq.wire.convert import queue_bytes, queue_message, stats_bytes, tag_value, tag_values
 from qmq.wire.settings import settings_change
 
 _NOTHING = b""  # The encoding of a message without fields.
@@ -59,9 +60,8 @@ class QueueService:
             request.selector,
             scope=self._rights.covered(Right.BROWSE),
         )
-        return pb.ListQueuesResponse(
-            queues=map(queue_message, queues), next_page_token=token
-        ).SerializeToString()
+        end = pb.ListQueuesResponse(next_page_token=token).SerializeToString()
+        return b"".join((*(field_1(queue_bytes(each)) for each in queues), end))
 
     async def new_queue(self, data: bytes) -> bytes:
         """Create a queue."""
@@ -153,10 +153,9 @@ class QueueService:
             request.page_token,
             self._rights.covered(Right.BROWSE),
         )
-        return pb.StatsResponse(
-            queues=[stats_message(each, brief=request.brief) for each in counts],
-            next_page_token=token,
-        ).SerializeToString()
+        brief = request.brief
+        end = pb.StatsResponse(next_page_token=token).SerializeToString()
+        return b"".join((*(field_1(stats_bytes(each, brief=brief)) for each in counts), end))
 
     def _check_dead_letters(self, settings: pb.QueueSettings) -> None:
         """Refuse to send dead letters where the caller may add no messages."""

@@ -142,6 +142,14 @@ async def answer_unmatched(scope: Scope, send: Send) -> None:
     await _refuse(scope, send, status=status, code=code, message=message)
 
 
+async def answer_refused(scope: Scope, send: Send, message: str) -> None:
+    """Answer an HTTP request whose caller may not make it; this says why.
+
+    As with `answer_unmatched`, the request's body has been read.
+    """
+    await _refuse(scope, send, status=403, code=Code.PERMISSION_DENIED, message=message)
+
+
 async def answer_wrong_method(scope: Scope, send: Send, allowed: Sequence[str]) -> None:
     """Answer a request whose path there is, but not for its method."""
     message = f"{scope['method']} is not supported at {scope['path']}; use {' or '.join(allowed)}"

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from qmq.descriptions import GroupInfo, Pause, QueueInfo, QueueSettings, QueueStats
-from qmq.envelope import encode_tags
+from qmq.envelope import encode_tags, field_1
 from qmq.errors import InvalidArgument
 from qmq.limits import (
     CONSUMER_BYTES_MAX,
@@ -154,44 +156,48 @@ def _paused_message(pause: Pause) -> pb.PausedQueue:
     return pb.PausedQueue(since=moment_message(pause.since_ns), adds=pause.adds)
 
 
-def stats_message(stats: QueueStats, *, brief: bool = False) -> pb.QueueStats:
-    """Describe on the wire what a queue holds; `brief` as in `queue_message`."""
+#: What describes queues on the wire, encoded, as long as they stay so; and the same in brief.
+_encoded_queues: Final = WeakKeyDictionary[QueueInfo, bytes]()
+_encoded_queues_in_brief: Final = WeakKeyDictionary[QueueInfo, bytes]()
+
+
+def queue_bytes(info: QueueInfo, *, brief: bool = False) -> bytes:
+    """Return what `queue_message` does, encoded."""
+    encoded = _encoded_queues_in_brief if brief else _encoded_queues
+    found = encoded.get(info)
+    if found is None:
+        found = encoded[info] = queue_message(info, brief=brief).SerializeToString()
+    return found
+
+
+#: What of a queue's stats is a number, and called as on the wire.
+_NUMBERS: Final = tuple(
+    name
+    for name in QueueStats._fields
+    if name not in {"info", "oldest_age_ns", "consumers", "top_fair_keys"}
+)
+_numbers: Final = attrgetter(*_NUMBERS)
+
+
+def stats_bytes(stats: QueueStats, *, brief: bool = False) -> bytes:
+    """Describe on the wire what a queue holds, encoded; `brief` as in `queue_message`.
+
+    Those who watch have it told of all queues again and again, of which hardly any has changed:
+    what a queue is was encoded before, and what is 0 takes no time.
+    """
     age_ns = stats.oldest_age_ns
-    return pb.QueueStats(
-        queue=queue_message(stats.info, brief=brief),
-        ready=stats.ready,
-        ready_bytes=stats.ready_bytes,
-        oldest_age=None if age_ns is None else duration_message(age_ns),
-        waiting=stats.waiting,
-        enqueued_total=stats.enqueued_total,
-        consumed_total=stats.consumed_total,
-        limit=stats.info.limit,
-        leased=stats.leased,
-        delayed=stats.delayed,
-        acked_total=stats.acked_total,
-        redelivered_total=stats.redelivered_total,
-        dead_lettered_total=stats.dead_lettered_total,
-        added_per_second=stats.added_per_second,
-        done_per_second=stats.done_per_second,
-        consumers=[
+    numbers = {name: value for name, value in zip(_NUMBERS, _numbers(stats), strict=True) if value}
+    message = pb.QueueStats(limit=stats.info.limit, **numbers)
+    if age_ns is not None:
+        message.oldest_age.CopyFrom(duration_message(age_ns))
+    if stats.consumers:
+        message.consumers.extend(
             pb.ConsumerStats(consumer=consumer, leased=leased)
             for consumer, leased in stats.consumers
-        ],
-        bytes=stats.bytes,
-        expired_total=stats.expired_total,
-        overflowed_total=stats.overflowed_total,
-        deduplicated_total=stats.deduplicated_total,
-        dedup_ids=stats.dedup_ids,
-        blocked=stats.blocked,
-        groups=stats.groups,
-        groups_paused=stats.groups_paused,
-        groups_parked=stats.groups_parked,
-        fair_keys=stats.fair_keys,
-        deleted_total=stats.deleted_total,
-        moved_in_total=stats.moved_in_total,
-        moved_out_total=stats.moved_out_total,
-        top_fair_keys=map(_fair_key_message, stats.top_fair_keys),
-    )
+        )
+    if stats.top_fair_keys:
+        message.top_fair_keys.extend(map(_fair_key_message, stats.top_fair_keys))
+    return field_1(queue_bytes(stats.info, brief=brief)) + message.SerializeToString()
 
 
 def _fair_key_message(stats: FairKeyStats) -> pb.FairKeyStats:

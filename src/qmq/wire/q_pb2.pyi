@@ -1191,6 +1191,367 @@ class DeleteScheduleResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class GetIdentityRequest(_message.Message):
+    __slots__ = ("queue_id",)
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    def __init__(self, queue_id: _Optional[str] = ...) -> None: ...
+
+class GetIdentityResponse(_message.Message):
+    __slots__ = ("asked", "identity", "proof", "expires_at", "rights")
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    asked: bool
+    identity: Identity
+    proof: str
+    expires_at: _timestamp_pb2.Timestamp
+    rights: _containers.RepeatedScalarFieldContainer[Right.Kind]
+    def __init__(self, asked: _Optional[bool] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., proof: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rights: _Optional[_Iterable[_Union[Right.Kind, str]]] = ...) -> None: ...
+
+class Right(_message.Message):
+    __slots__ = ()
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Right.Kind]
+        PRODUCE: _ClassVar[Right.Kind]
+        CONSUME: _ClassVar[Right.Kind]
+        BROWSE: _ClassVar[Right.Kind]
+        MANAGE: _ClassVar[Right.Kind]
+        ADMIN: _ClassVar[Right.Kind]
+    UNKNOWN: Right.Kind
+    PRODUCE: Right.Kind
+    CONSUME: Right.Kind
+    BROWSE: Right.Kind
+    MANAGE: Right.Kind
+    ADMIN: Right.Kind
+    def __init__(self) -> None: ...
+
+class Identity(_message.Message):
+    __slots__ = ("name", "rights", "limits", "tokens", "certificates", "jwts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    JWTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    rights: _containers.RepeatedCompositeFieldContainer[Grant]
+    limits: IdentityLimits
+    tokens: _containers.RepeatedCompositeFieldContainer[Token]
+    certificates: _containers.RepeatedScalarFieldContainer[str]
+    jwts: _containers.RepeatedCompositeFieldContainer[JwtRule]
+    def __init__(self, name: _Optional[str] = ..., rights: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ..., limits: _Optional[_Union[IdentityLimits, _Mapping]] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ..., certificates: _Optional[_Iterable[str]] = ..., jwts: _Optional[_Iterable[_Union[JwtRule, _Mapping]]] = ...) -> None: ...
+
+class Grant(_message.Message):
+    __slots__ = ("queues", "selector", "may")
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    MAY_FIELD_NUMBER: _ClassVar[int]
+    queues: str
+    selector: str
+    may: _containers.RepeatedScalarFieldContainer[Right.Kind]
+    def __init__(self, queues: _Optional[str] = ..., selector: _Optional[str] = ..., may: _Optional[_Iterable[_Union[Right.Kind, str]]] = ...) -> None: ...
+
+class IdentityLimits(_message.Message):
+    __slots__ = ("calls_per_second", "calls_max", "connections_max")
+    CALLS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    CALLS_MAX_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_MAX_FIELD_NUMBER: _ClassVar[int]
+    calls_per_second: int
+    calls_max: int
+    connections_max: int
+    def __init__(self, calls_per_second: _Optional[int] = ..., calls_max: _Optional[int] = ..., connections_max: _Optional[int] = ...) -> None: ...
+
+class JwtRule(_message.Message):
+    __slots__ = ("issuer", "subject", "claims")
+    class ClaimsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    subject: str
+    claims: _containers.ScalarMap[str, str]
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., claims: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Token(_message.Message):
+    __slots__ = ("id", "created", "expires_at", "note", "used")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    created: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    note: str
+    used: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ..., used: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListIdentitiesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListIdentitiesResponse(_message.Message):
+    __slots__ = ("identities",)
+    IDENTITIES_FIELD_NUMBER: _ClassVar[int]
+    identities: _containers.RepeatedCompositeFieldContainer[Identity]
+    def __init__(self, identities: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ...) -> None: ...
+
+class MakeTokenRequest(_message.Message):
+    __slots__ = ("identity", "ttl", "expires_at", "note")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    ttl: _duration_pb2.Duration
+    expires_at: _timestamp_pb2.Timestamp
+    note: str
+    def __init__(self, identity: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class MakeTokenResponse(_message.Message):
+    __slots__ = ("text", "token")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    token: Token
+    def __init__(self, text: _Optional[str] = ..., token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
+
+class RevokeTokenRequest(_message.Message):
+    __slots__ = ("identity", "token_id")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    token_id: str
+    def __init__(self, identity: _Optional[str] = ..., token_id: _Optional[str] = ...) -> None: ...
+
+class RevokeTokenResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetServerRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetServerResponse(_message.Message):
+    __slots__ = ("server",)
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    server: Server
+    def __init__(self, server: _Optional[_Union[Server, _Mapping]] = ...) -> None: ...
+
+class Server(_message.Message):
+    __slots__ = ("version", "started", "role", "address", "warnings", "contents", "in_memory", "queues_max", "memory_bytes", "memory_bytes_max", "disk", "cluster")
+    class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Server.Role]
+        ALONE: _ClassVar[Server.Role]
+        LEADER: _ClassVar[Server.Role]
+        FOLLOWER: _ClassVar[Server.Role]
+    UNKNOWN: Server.Role
+    ALONE: Server.Role
+    LEADER: Server.Role
+    FOLLOWER: Server.Role
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    IN_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_MAX_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    DISK_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    started: _timestamp_pb2.Timestamp
+    role: Server.Role
+    address: str
+    warnings: _containers.RepeatedCompositeFieldContainer[ServerWarning]
+    contents: StoreContents
+    in_memory: StoreContents
+    queues_max: int
+    memory_bytes: int
+    memory_bytes_max: int
+    disk: ServerDisk
+    cluster: ServerCluster
+    def __init__(self, version: _Optional[str] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[_Union[Server.Role, str]] = ..., address: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[ServerWarning, _Mapping]]] = ..., contents: _Optional[_Union[StoreContents, _Mapping]] = ..., in_memory: _Optional[_Union[StoreContents, _Mapping]] = ..., queues_max: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., memory_bytes_max: _Optional[int] = ..., disk: _Optional[_Union[ServerDisk, _Mapping]] = ..., cluster: _Optional[_Union[ServerCluster, _Mapping]] = ...) -> None: ...
+
+class ServerWarning(_message.Message):
+    __slots__ = ("level", "reason", "subject", "message", "remedy", "since")
+    class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[ServerWarning.Level]
+        NOTE: _ClassVar[ServerWarning.Level]
+        WARNING: _ClassVar[ServerWarning.Level]
+        CRITICAL: _ClassVar[ServerWarning.Level]
+    UNKNOWN: ServerWarning.Level
+    NOTE: ServerWarning.Level
+    WARNING: ServerWarning.Level
+    CRITICAL: ServerWarning.Level
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REMEDY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    level: ServerWarning.Level
+    reason: str
+    subject: str
+    message: str
+    remedy: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, level: _Optional[_Union[ServerWarning.Level, str]] = ..., reason: _Optional[str] = ..., subject: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StoreContents(_message.Message):
+    __slots__ = ("queues", "messages", "bytes")
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    queues: int
+    messages: int
+    bytes: int
+    def __init__(self, queues: _Optional[int] = ..., messages: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class CommitTimes(_message.Message):
+    __slots__ = ("window", "count", "p50", "p99", "max", "steps")
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    P50_FIELD_NUMBER: _ClassVar[int]
+    P99_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    window: _duration_pb2.Duration
+    count: int
+    p50: _duration_pb2.Duration
+    p99: _duration_pb2.Duration
+    max: _duration_pb2.Duration
+    steps: _containers.RepeatedCompositeFieldContainer[CommitStep]
+    def __init__(self, window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., count: _Optional[int] = ..., p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[CommitStep, _Mapping]]] = ...) -> None: ...
+
+class CommitStep(_message.Message):
+    __slots__ = ("ended", "window", "count", "p50", "p99", "max")
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    P50_FIELD_NUMBER: _ClassVar[int]
+    P99_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    ended: _timestamp_pb2.Timestamp
+    window: _duration_pb2.Duration
+    count: int
+    p50: _duration_pb2.Duration
+    p99: _duration_pb2.Duration
+    max: _duration_pb2.Duration
+    def __init__(self, ended: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., count: _Optional[int] = ..., p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ServerDisk(_message.Message):
+    __slots__ = ("contents", "directory", "database_bytes", "log_bytes", "free_bytes", "total_bytes", "refusal", "commits", "pending_bytes", "last_checkpoint", "last_backup", "damaged")
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    DIRECTORY_FIELD_NUMBER: _ClassVar[int]
+    DATABASE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LAST_CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    LAST_BACKUP_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    contents: StoreContents
+    directory: str
+    database_bytes: int
+    log_bytes: int
+    free_bytes: int
+    total_bytes: int
+    refusal: str
+    commits: CommitTimes
+    pending_bytes: int
+    last_checkpoint: _timestamp_pb2.Timestamp
+    last_backup: _timestamp_pb2.Timestamp
+    damaged: int
+    def __init__(self, contents: _Optional[_Union[StoreContents, _Mapping]] = ..., directory: _Optional[str] = ..., database_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., total_bytes: _Optional[int] = ..., refusal: _Optional[str] = ..., commits: _Optional[_Union[CommitTimes, _Mapping]] = ..., pending_bytes: _Optional[int] = ..., last_checkpoint: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_backup: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., damaged: _Optional[int] = ...) -> None: ...
+
+class ServerCluster(_message.Message):
+    __slots__ = ("epoch", "replicas_required", "nodes", "databases")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    DATABASES_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    replicas_required: int
+    nodes: _containers.RepeatedCompositeFieldContainer[ServerNode]
+    databases: _containers.RepeatedCompositeFieldContainer[ServerDatabase]
+    def __init__(self, epoch: _Optional[int] = ..., replicas_required: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[ServerNode, _Mapping]]] = ..., databases: _Optional[_Iterable[_Union[ServerDatabase, _Mapping]]] = ...) -> None: ...
+
+class ServerNode(_message.Message):
+    __slots__ = ("address", "version", "role", "since", "heard")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    version: str
+    role: Server.Role
+    since: _timestamp_pb2.Timestamp
+    heard: _timestamp_pb2.Timestamp
+    def __init__(self, address: _Optional[str] = ..., version: _Optional[str] = ..., role: _Optional[_Union[Server.Role, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., heard: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ServerDatabase(_message.Message):
+    __slots__ = ("name", "contents", "hosts", "primary", "refusal", "away_since", "is_replicated", "standbys", "commits", "pending_bytes", "vacuum_held", "looked")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    AWAY_SINCE_FIELD_NUMBER: _ClassVar[int]
+    IS_REPLICATED_FIELD_NUMBER: _ClassVar[int]
+    STANDBYS_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    VACUUM_HELD_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    contents: StoreContents
+    hosts: _containers.RepeatedScalarFieldContainer[str]
+    primary: str
+    refusal: str
+    away_since: _timestamp_pb2.Timestamp
+    is_replicated: bool
+    standbys: _containers.RepeatedCompositeFieldContainer[ServerStandby]
+    commits: CommitTimes
+    pending_bytes: int
+    vacuum_held: _duration_pb2.Duration
+    looked: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., contents: _Optional[_Union[StoreContents, _Mapping]] = ..., hosts: _Optional[_Iterable[str]] = ..., primary: _Optional[str] = ..., refusal: _Optional[str] = ..., away_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_replicated: _Optional[bool] = ..., standbys: _Optional[_Iterable[_Union[ServerStandby, _Mapping]]] = ..., commits: _Optional[_Union[CommitTimes, _Mapping]] = ..., pending_bytes: _Optional[int] = ..., vacuum_held: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., looked: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ServerStandby(_message.Message):
+    __slots__ = ("name", "address", "state", "is_synchronous", "lag_bytes", "lag")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    IS_SYNCHRONOUS_FIELD_NUMBER: _ClassVar[int]
+    LAG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LAG_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    state: str
+    is_synchronous: bool
+    lag_bytes: int
+    lag: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[str] = ..., is_synchronous: _Optional[bool] = ..., lag_bytes: _Optional[int] = ..., lag: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
 class DeleteMessagesRequest(_message.Message):
     __slots__ = ("queue_id", "message_ids", "leased", "created_from")
     QUEUE_ID_FIELD_NUMBER: _ClassVar[int]

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
 
+from qmq.client._async.access import AsyncAccess
 from qmq.client._async.connection import AsyncConnection
 from qmq.client._async.lease import AsyncLeasedMessage, lease_of
 from qmq.client._async.queue import AsyncQueue
@@ -24,6 +25,9 @@ from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
 
+if TYPE_CHECKING:
+    from qmq.client.server_values import ServerInfo
+
 T = TypeVar("T")
 
 #: A store, or its name.
@@ -36,7 +40,7 @@ Adds: TypeAlias = (
 )
 
 
-class AsyncClient:
+class AsyncClient(AsyncAccess):
     """A client of one q.
 
     It connects at the first call, and again after the server was away. Close it with
@@ -362,6 +366,23 @@ class AsyncClient:
     async def schedules(self) -> list[Schedule[bytes | str]]:
         """Return the schedules of all queues, in order of their creation and of their names."""
         return await schedules_of(self._connection, "", AS_IS)
+
+    async def server(self) -> "ServerInfo":
+        """Tell how the server does, and what of it is worth a look.
+
+        In a cluster the q that leads answers, for all of it.
+
+        Raises:
+            AccessDenied: the caller may not browse all queues.
+            Unimplemented: the server is of a version that cannot tell.
+        """
+        # Imported late: to make so many classes takes time, and few programs ask.
+        from qmq.client.server import server_info  # noqa: PLC0415
+
+        reply = await self._connection.ask(
+            "GetServer", pb.GetServerRequest(), pb.GetServerResponse, repeatable=True
+        )
+        return server_info(reply.server)
 
 
 def _new_queue_request(

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
 
+from qmq.client._sync.access import Access
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.lease import LeasedMessage, lease_of
 from qmq.client._sync.queue import Queue
@@ -25,6 +26,9 @@ from qmq.limits import PAGE_SIZE_MAX
 from qmq.values import UNBOUNDED, Store
 from qmq.wire import q_pb2 as pb
 
+if TYPE_CHECKING:
+    from qmq.client.server_values import ServerInfo
+
 T = TypeVar("T")
 
 #: A store, or its name.
@@ -35,7 +39,7 @@ StoreName: TypeAlias = Store | Literal["MEMORY", "DISK", "CLUSTER"]
 Adds: TypeAlias = tuple[Queue[Any], Iterable[Any]] | tuple[Queue[Any], Iterable[Any], Tags]
 
 
-class Client:
+class Client(Access):
     """A client of one q.
 
     It connects at the first call, and again after the server was away. Close it with
@@ -357,6 +361,23 @@ class Client:
     def schedules(self) -> list[Schedule[bytes | str]]:
         """Return the schedules of all queues, in order of their creation and of their names."""
         return schedules_of(self._connection, "", AS_IS)
+
+    def server(self) -> "ServerInfo":
+        """Tell how the server does, and what of it is worth a look.
+
+        In a cluster the q that leads answers, for all of it.
+
+        Raises:
+            AccessDenied: the caller may not browse all queues.
+            Unimplemented: the server is of a version that cannot tell.
+        """
+        # Imported late: to make so many classes takes time, and few programs ask.
+        from qmq.client.server import server_info  # noqa: PLC0415
+
+        reply = self._connection.ask(
+            "GetServer", pb.GetServerRequest(), pb.GetServerResponse, repeatable=True
+        )
+        return server_info(reply.server)
 
 
 def _new_queue_request(

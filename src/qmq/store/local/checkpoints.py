@@ -85,6 +85,8 @@ class Checkpointer:
         self._pages_kept = 0
         #: How often the log was written back and began anew.
         self.count = 0
+        #: When it was written back last, in nanoseconds since 1970; 0 if it was not.
+        self.ended_ns = 0
         #: Seconds in which the thread did that, beside commits.
         self.seconds = 0.0
         #: Seconds in which the writer had to do with it, and commits waited.
@@ -105,6 +107,7 @@ class Checkpointer:
     def go_on_after(self, before: Self) -> None:
         """Go on with the counts of one that has ended."""
         self.count, self.seconds = before.count, before.seconds
+        self.ended_ns = before.ended_ns
         self.writer_seconds = before.writer_seconds
 
     def has_committed(self) -> None:
@@ -141,6 +144,7 @@ class Checkpointer:
             self.log_pages = 0
             self._pages_kept = 0
             self.count += 1
+            self.ended_ns = time.time_ns()
             if self._on_held:
                 # Before a commit comes between.
                 self._grant(self._on_held)

@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from qmq.durations import Durations
+from qmq.durations import LongestToo
 
 
 class DiskFigures(NamedTuple):
     """How the DISK store does."""
 
     #: Commits, syncs included.
-    commits: Durations
+    commits: LongestToo
     #: Bytes in the database's log that are to be written back into the database.
     log_bytes: int
     #: How often the log was written back.
@@ -29,3 +29,5 @@ class DiskFigures(NamedTuple):
     failures: int = 0
     #: Whether changes are taken: no write has failed, or the disk has room again since.
     takes_changes: bool = True
+    #: When the log was last written back, in nanoseconds since 1970; 0 if it was not.
+    checkpoint_ns: int = 0

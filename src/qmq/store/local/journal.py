@@ -171,6 +171,7 @@ class Journal:
             checkpoint_stop_s=checkpointer.writer_seconds,
             rows_left=self._sweeper.count,
             damaged=self._damaged,
+            checkpoint_ns=checkpointer.ended_ns,
             under_way=len(self._under_way),
             pending_bytes=sum(each.bytes for each in (*self._under_way, self._gathering)),
         )

@@ -59,6 +59,8 @@ _SETTINGS: Final = {
     "lock_timeout": "2s",
     # A q that stops in the middle of a transaction must not hold up its successor.
     "idle_in_transaction_session_timeout": "5s",
+    # One that has nothing to commit for long is no reason to connect anew.
+    "idle_session_timeout": "0",
     # So the server ends sessions of machines that are gone, with what they have locked.
     "tcp_keepalives_idle": str(_KEEPALIVE_IDLE_S),
     "tcp_keepalives_interval": str(_KEEPALIVE_INTERVAL_S),
@@ -68,12 +70,23 @@ _SETTINGS: Final = {
     "jit": "off",
 }
 
+#: SQL_ASCII takes what comes, as it is.
+_ENCODINGS: Final = ("UTF8", "SQL_ASCII")
+
+#: What else takes a session's settings for its own affair.
+_POOLER: Final = (
+    "is there a pooler in between, such as PgBouncer? q needs sessions of its own: give it"
+    " PostgreSQL's own address"
+)
+
 _STANDING: Final = """
 select pg_is_in_recovery() as is_standby,
     current_setting('default_transaction_read_only') = 'on' as is_read_only,
     current_setting('fsync') as fsync,
     current_setting('full_page_writes') as full_page_writes,
     current_setting('synchronous_commit') as synchronous_commit,
+    current_setting('lock_timeout') as lock_timeout,
+    current_setting('server_encoding') as encoding,
     case when pg_is_in_recovery() then '' else pg_walfile_name(pg_current_wal_lsn()) end as wal_file
 """
 
@@ -127,6 +140,8 @@ class Connector:
         self._timeout_s = timeout_s
         #: The highest that a primary was seen with; each promotion begins a new one.
         self._timeline = 0
+        #: The one that took writes when a connection was opened last; None if none did yet.
+        self.primary: Host | None = None
 
     async def __call__(self) -> _Connection:
         """Open a connection to the server that takes writes; who asks closes it.
@@ -149,7 +164,10 @@ class Connector:
                     reasons[tries[each]] = f"was lost: {error.message}"
                 except _Refused as error:
                     reasons[tries[each]] = str(error)
+                except Exception as error:  # noqa: BLE001 - What a server that is none says.
+                    reasons[tries[each]] = f"cannot be used: {type(error).__name__}: {error}"
                 else:
+                    self.primary = tries[each]
                     return chosen
         finally:
             await _give_up(tries, chosen)
@@ -201,11 +219,16 @@ class Connector:
                 raise _Refused(
                     f"has {name} off, so that a power failure would lose what q has acknowledged"
                 )
-        if found["synchronous_commit"] not in ("on", "remote_apply"):
+        if found["encoding"] not in _ENCODINGS:
             raise _Refused(
-                f"has synchronous_commit {found['synchronous_commit']}, though q asks for on; is"
-                " there a pooler in between? q needs sessions of its own"
+                f"has the encoding {found['encoding']}, which cannot keep all texts that q takes;"
+                " make the database anew with encoding 'UTF8' template template0"
             )
+        for name in ("synchronous_commit", "lock_timeout"):
+            if found[name] != _SETTINGS[name]:
+                raise _Refused(
+                    f"has {name} {found[name]}, though q asks for {_SETTINGS[name]}; {_POOLER}"
+                )
         timeline = int(found["wal_file"][:_TIMELINE_DIGITS], 16)
         if timeline < self._timeline:
             # It was the primary, and does not know that it is not any more.
@@ -240,8 +263,9 @@ async def asked(
             return answer
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
         raise DatabaseAway(f"the cluster's database is away: {reason_of(error)}") from error
-    except asyncpg.OperatorInterventionError as error:
-        # It is shut down, or somebody has ended this session.
+    except (asyncpg.OperatorInterventionError, asyncpg.InternalClientError) as error:
+        # It is shut down, or somebody has ended this session. Asked in the very moment in which it
+        # hears of that, the driver says that it is in the midst of something else.
         connection.terminate()
         raise DatabaseAway(f"the cluster's database is away: {reason_of(error)}") from error
     finally:
@@ -262,7 +286,8 @@ async def close(connection: _Connection) -> None:
 def reason_of(error: BaseException) -> str:
     """Return what a server, or the way to it, says, as the end of a sentence about it."""
     if isinstance(error, asyncpg.PostgresError):
-        return f"says: {error.message or error}"
+        hint = f"; {_POOLER}" if isinstance(error, asyncpg.ProtocolViolationError) else ""
+        return f"says: {error.message or error}{hint}"
     text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
     return f"cannot be reached: {text}"
 

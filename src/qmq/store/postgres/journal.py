@@ -12,12 +12,13 @@ it is made again if not; and a leader who was succeeded changes nothing.
 import asyncio
 from array import array
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from qmq.durations import Durations
+from qmq.durations import LongestToo
 from qmq.errors import DatabaseAway, DataLoss, NotLeading, Unavailable
 from qmq.model.changes import Changes
 from qmq.model.index import seqs_of
@@ -26,6 +27,7 @@ from qmq.store.postgres.batch import Batch, Wanted
 from qmq.store.postgres.connecting import asked
 from qmq.store.postgres.figures import ClusterFigures
 from qmq.store.postgres.term import Connect, Term
+from qmq.store.postgres.tries import Tries
 from qmq.store.postgres.trouble import is_passing
 from qmq.store.postgres.writing import statement
 from qmq.store.refusing import again, busy
@@ -44,9 +46,9 @@ _SQL = load_statements("qmq.store.postgres", "statements.sql")
 #: have stopped, and another may be the primary by now.
 _COMMIT_TIMEOUT_S: Final = 3.0
 
-#: Seconds from one try to reach the database to the next, at first and at most.
-_PAUSE_S: Final = 0.05
-_PAUSE_S_MAX: Final = 1.0
+#: Seconds that it may take at most, of a batch that was given up for its time before: a large one,
+#: on a slow way, would never get through in as long as most need.
+_COMMIT_TIMEOUT_S_MAX: Final = 120.0
 
 #: Seconds that callers are let wait for a database that is away, before they are told so.
 PATIENCE_S: Final = 10.0
@@ -82,6 +84,7 @@ class Journal:
         number: int,
         on_end: Callable[[Unavailable], None],
         pending_bytes_max: int,
+        random: Random,
     ) -> None:
         """Begin to commit, in the event loop that runs.
 
@@ -94,6 +97,7 @@ class Journal:
                 another q leads, or the database said what cannot be tried again.
             pending_bytes_max: bytes of changes that wait for the database before `check`
                 refuses.
+            random: spreads tries to reach the database.
         """
         self._connect = connect
         self._connection: Connection[Record] | None = connection
@@ -118,7 +122,8 @@ class Journal:
         #: Since when the database has not answered, and what came of the latest try.
         self._away_since_s: float | None = None
         self._away_reason = ""
-        self._commits = Durations()
+        self._tries = Tries(random)
+        self._commits = LongestToo()
         self._reconnects = 0
         self._writer = self._loop.create_task(self._commit_for_ever())
 
@@ -131,6 +136,7 @@ class Journal:
             pending_bytes=self._pending_bytes,
             reconnects=self._reconnects,
             away_s=0.0 if away_since_s is None else self._loop.time() - away_since_s,
+            away_reason="" if away_since_s is None else self._away_reason,
             rows_left=len(self._left),
         )
 
@@ -165,7 +171,7 @@ class Journal:
     ) -> Awaitable[None]:
         """Keep a message."""
         batch = self._gathering
-        batch.inserts[seq] = (queue_number, envelope)
+        batch.inserts[seq] = (seq, queue_number, envelope)
         batch.bytes += len(envelope)
         return self._wait_for(None, durability)
 
@@ -339,34 +345,40 @@ class Journal:
             NotLeading: another q leads.
             PostgresError: the database will not have it.
         """
-        number = self._number + 1
+        number, timeout_s = self._number + 1, _COMMIT_TIMEOUT_S
         while True:
+            start_s = self._loop.time()
             try:
-                await self._try(batch, number)
+                await self._try(batch, number, timeout_s)
                 break
             except _TROUBLE as error:
                 if not is_passing(error):
                     raise
+                if self._loop.time() - start_s >= timeout_s:
+                    timeout_s = min(2 * timeout_s, _COMMIT_TIMEOUT_S_MAX)
                 await self._lose_connection(error)
         if batch.writes():
             self._number = number
         self._away_since_s = None
+        self._tries.succeed()
 
-    async def _try(self, batch: Batch, number: int) -> None:
+    async def _try(self, batch: Batch, number: int, timeout_s: float) -> None:
         connection = self._connection
         if connection is None:
             connection = await self._reconnected()
             if await asked(connection, self._is_made(connection, number), _COMMIT_TIMEOUT_S):
                 return
         if batch.found is None:
-            batch.found = await _read(connection, batch)
+            batch.found = await _read(connection, batch, timeout_s)
         if batch.writes():
-            await self._write(connection, batch, number)
+            await self._write(connection, batch, number, timeout_s)
         elif not self._term.is_certain:
             # What was read is true only if nobody else can have changed it.
             await self._term.make_certain()
 
-    async def _write(self, connection: "Connection[Record]", batch: Batch, number: int) -> None:
+    async def _write(
+        self, connection: "Connection[Record]", batch: Batch, number: int, timeout_s: float
+    ) -> None:
         """Commit what a batch writes.
 
         Raises:
@@ -375,7 +387,7 @@ class Journal:
         start = perf_counter()
         text, parameters = statement(batch, self._term.epoch, number)
         done = connection.fetchval(text, *parameters)
-        if not await asked(connection, done, _COMMIT_TIMEOUT_S):
+        if not await asked(connection, done, timeout_s):
             raise NotLeading("another q leads the cluster by now; call again")
         self._commits.note(perf_counter() - start)
 
@@ -416,7 +428,8 @@ class Journal:
             self._let_go()
         if self._is_closing:
             raise self._away()
-        await asyncio.sleep(min(_PAUSE_S_MAX, max(_PAUSE_S, away_s / 4)))
+        self._tries.fail()
+        await asyncio.sleep(self._tries.pause_s())
 
     def _let_go(self) -> None:
         """Tell all who wait that the database is away; what they asked for is still under way."""
@@ -463,13 +476,15 @@ async def prepare(connection: "Connection[Record]") -> None:
     )
 
 
-async def _read(connection: "Connection[Record]", batch: Batch) -> dict[int, bytes]:
+async def _read(
+    connection: "Connection[Record]", batch: Batch, timeout_s: float
+) -> dict[int, bytes]:
     """Read the envelopes that are asked for of a batch, before it changes anything."""
     seqs = {each.seq for wanted, _ in batch.reads for each in wanted if isinstance(each, Wanted)}
     if not seqs:
         return {}
     fetched = connection.fetch(_SQL["select_envelopes"], list(seqs))
-    rows: list[Any] = await asked(connection, fetched, _COMMIT_TIMEOUT_S)
+    rows: list[Any] = await asked(connection, fetched, timeout_s)
     return {row[0]: row[1] for row in rows}
 
 

@@ -21,7 +21,9 @@ import asyncpg
 from qmq.clock import Clock
 from qmq.errors import ConfigError, DatabaseAway, NotLeading, Unavailable
 from qmq.store.postgres.connecting import ANSWER_S, asked, close, reason_of
+from qmq.store.postgres.surroundings import NAME_SESSION, Surroundings, session_name
 from qmq.store.postgres.term import Connect
+from qmq.store.postgres.tries import Tries
 from qmq.store.postgres.vacuum import HeldVacuum, Holder
 from qmq.store.sql import load_statements
 from qmq.values import NS_PER_S, Durability
@@ -57,9 +59,6 @@ class Pace(NamedTuple):
     poll_s: float = 1.0
     #: From one look at what holds back vacuum to the next.
     vacuum_s: float = 10.0
-    #: From one try to reach the database to the next, at first and at most.
-    again_s: float = 0.05
-    again_s_max: float = 1.0
 
 
 class Setting(NamedTuple):
@@ -79,6 +78,8 @@ class Setting(NamedTuple):
     make_ready: Callable[[_Connection], Awaitable[None]]
     #: How many synchronous standbys there must be for changes.
     replicas_min: int = 0
+    #: The version of this q, which the others are told.
+    version: str = ""
     #: Told what an operator should know, in a sentence.
     on_notice: Callable[[str], None] = lambda _: None
     pace: Pace = Pace()
@@ -108,7 +109,7 @@ class Watch:
         self._connection: _Connection | None = None
         self._notified = asyncio.Event()
         self._is_ready = False
-        self._failures = 0
+        self._tries = Tries(setting.random)
         #: Since when the row is as it is, by the clock that nobody sets.
         self._since_ns = 0
         #: What was seen last.
@@ -140,10 +141,10 @@ class Watch:
     async def _pause(self) -> None:
         """Wait for a notification, or until it is time to look again."""
         setting, pace = self._setting, self._setting.pace
-        if not (self._since_ns or self._failures):
+        if not (self._since_ns or self._tries.failed):
             return
-        if self._failures:
-            pause_s = _until_again_s(setting, self._failures)
+        if self._tries.failed:
+            pause_s = self._tries.pause_s()
         else:
             # When the one that leads now has not been heard of for too long.
             end_ns = self._since_ns + round(pace.ttl_s * NS_PER_S)
@@ -166,10 +167,10 @@ class Watch:
             if self._connection:
                 self._connection.terminate()
                 self._connection = None
-            self._failures += 1
+            self._tries.fail()
             # One sight of it is enough, however the message differs from one time to the next.
             return self.sight._replace(is_vacant=False, away=self.sight.away or error)
-        self._failures = 0
+        self._tries.succeed()
         now_ns = self._setting.passed_ns()
         epoch, expires_at = row["epoch"], row["expires_at"]
         if not self._since_ns or (epoch, expires_at) != (self.sight.epoch, self.sight.expires_at):
@@ -178,7 +179,7 @@ class Watch:
         return Sight(
             epoch=epoch,
             address=row["address"],
-            is_vacant=not row["address"] or row["is_long_due"] or is_silent,
+            is_vacant=not row["address"] or is_silent,
             lacks_standbys=refusal.message if refusal else "",
             expires_at=expires_at,
         )
@@ -191,6 +192,8 @@ class Watch:
             if not self._is_ready:
                 await ask(connection, self._setting.make_ready(connection), seconds=SCHEMA_S)
                 self._is_ready = True
+            name = session_name(self._setting.version, self._setting.address)
+            await ask(connection, connection.execute(NAME_SESSION, name))
             await ask(connection, connection.add_listener(_CHANNEL, self._on_notification))
         except BaseException:
             connection.terminate()
@@ -230,26 +233,36 @@ class LeaderTerm:
         self._setting = setting
         self._connection: _Connection | None = connection
         self._epoch: int = won["epoch"]
-        #: By how much the clock by which moments of messages are told is ahead of the machine's.
-        #: It goes on from the latest moment that the database or a leader before knew.
-        self.clock_offset_ns: int = won["clock_ns"] - setting.clock.now_ns()
+        #: The clock by which moments of messages are told goes on from the latest moment that the
+        #: database or a leader before knew.
         self._clock_start_ns: int = won["clock_ns"] - setting.passed_ns()
         self._certain_until_ns = self._end_ns(sent_ns)
         self._standing = standing
         self._held = HeldVacuum(setting.passed_ns)
+        #: Who is connected to the database, and since when this leadership lasts.
+        self.surroundings = Surroundings(setting.passed_ns)
+        self.won_ns = setting.clock.now_ns()
         self._looked_ns = 0
         #: Done, with the reason, when it has ended.
         self.ended: asyncio.Future[NotLeading] = asyncio.get_running_loop().create_future()
         #: What came of the latest renewal; done, and made anew, with each.
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._away: DatabaseAway | None = None
-        self._failures = 0
+        self._tries = Tries(setting.random)
         self._renewing: asyncio.Task[None] | None = None
 
     @property
     def epoch(self) -> int:
         """Its number; that of each later one is higher."""
         return self._epoch
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """By how much the clock by which moments of messages are told is ahead of the machine's.
+
+        That is so at this moment: somebody may set the machine's while all messages are read.
+        """
+        return self._clock_ns() - self._setting.clock.now_ns()
 
     @property
     def durability_max(self) -> Durability:
@@ -273,6 +286,11 @@ class LeaderTerm:
     def vacuum_held_s(self) -> float:
         """Seconds for which vacuum has been held back by the oldest transaction or slot."""
         return self._held.held_s
+
+    @property
+    def vacuum_holder(self) -> str:
+        """Say what that is; empty if nothing holds it back."""
+        return self._held.oldest
 
     @property
     def is_certain(self) -> bool:
@@ -338,15 +356,22 @@ class LeaderTerm:
             if self._connection:
                 self._connection.terminate()
                 self._connection = None
-            self._failures += 1
+            self._tries.fail()
             if self._away is None:
                 setting.on_notice(f"the leadership cannot be renewed: {error.message}")
             self._away = error
         else:
-            self._away, self._failures = None, 0
+            self._away = None
+            self._tries.succeed()
             if not self.ended.done():
                 self._certain_until_ns = self._end_ns(sent_ns)
         self._tell_news()
+
+    async def look_around(self) -> None:
+        """Find out who is connected to the database. That it cannot be known is no failure."""
+        if connection := self._connection:
+            with suppress(DatabaseAway):
+                await ask(connection, self.surroundings.look(connection))
 
     async def look_at_vacuum(self) -> None:
         """Warn of what keeps vacuum from its work. That it cannot be known is no failure."""
@@ -360,14 +385,19 @@ class LeaderTerm:
 
     async def _renew_for_ever(self) -> None:
         setting, pace = self._setting, self._setting.pace
-        while not self.ended.done():
-            await self.renew()
-            if not self._away and self._is_time_to_look():
-                await self.look_at_vacuum()
-            await asyncio.sleep(
-                _until_again_s(setting, self._failures)
-                if self._failures
-                else pace.renew_s * setting.random.uniform(0.8, 1)
+        try:
+            while not self.ended.done():
+                await self.renew()
+                is_time = self._is_time_to_look()
+                if not self._away and is_time:
+                    await self.look_at_vacuum()
+                if not self._away and (is_time or self.surroundings.is_wanted):
+                    await self.look_around()
+                pause_s = self._tries.pause_s()
+                await asyncio.sleep(pause_s or pace.renew_s * setting.random.uniform(0.8, 1))
+        except Exception as error:  # noqa: BLE001 - Nobody may wait for news that never come.
+            self.end(
+                NotLeading(f"the leadership was not renewed ({type(error).__name__}: {error})")
             )
 
     def _is_time_to_look(self) -> bool:
@@ -498,14 +528,6 @@ async def ask(
         return await asked(connection, answer(), seconds)
     except asyncpg.PostgresError as error:
         raise DatabaseAway(f"the cluster's database {reason_of(error)}") from error
-
-
-def _until_again_s(setting: Setting, failures: int) -> float:
-    """Seconds until the next try, after so many that failed in a row."""
-    pace = setting.pace
-    # More doublings would be a number too large for nothing.
-    longest_s = min(pace.again_s_max, pace.again_s * 2.0 ** min(failures - 1, 16))
-    return longest_s * setting.random.uniform(0.5, 1)
 
 
 def _again(error: Unavailable) -> Unavailable:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from qmq.model.index import seqs_of
 from qmq.model.line import PACK_ENTRIES
+from qmq.store.postgres.connecting import asked
 from qmq.store.rebuilding import Found, Rebuilding
 from qmq.store.rows import queue_of
 from qmq.store.sql import load_statements
@@ -20,8 +21,12 @@ _SQL = load_statements("qmq.store.postgres", "statements.sql")
 #: Messages that are read at a time.
 _STEP_MESSAGES: Final = 4 * PACK_ENTRIES
 
-#: Seconds that one of the statements may take: a table of deliveries is read in whole.
-_TIMEOUT_S: Final = 60.0
+#: Other rows that are read at a time.
+_STEP_ROWS: Final = 10_000
+
+#: Seconds that one of the statements may take: none reads more than so many rows, and a database
+#: that has stopped is to be noticed before others give up this q.
+_TIMEOUT_S: Final = 10.0
 
 
 class Loaded(NamedTuple):
@@ -48,13 +53,21 @@ async def load(
         durability_max: how durable a change is at most.
         on_progress: called for each some thousand messages with how many were read, and about
             how many there are.
+
+    Raises:
+        DatabaseAway: it does not answer.
     """
 
     async def rows(name: str, *parameters: object) -> list[Any]:
-        return [
-            tuple(row)
-            for row in await connection.fetch(_SQL[name], *parameters, timeout=_TIMEOUT_S)
-        ]
+        fetched = connection.fetch(_SQL[name], *parameters)
+        return [tuple(row) for row in await asked(connection, fetched, _TIMEOUT_S)]
+
+    async def in_steps(name: str, *, key: int = 0) -> list[Any]:
+        """Read a table however large it is; `key` is the column of its sequence numbers."""
+        found: list[Any] = []
+        while some := await rows(name, found[-1][key] if found else -1, _STEP_ROWS):
+            found += some
+        return found
 
     [(last_number, batch)] = await rows("select_last_number")
     queues = [queue_of(row, Store.CLUSTER) for row in await rows("select_queues")]
@@ -69,8 +82,8 @@ async def load(
     )
     messages = Rebuilding(
         found,
-        deliveries=await rows("select_deliveries"),
-        leased=together.load(await rows("select_leases")),
+        deliveries=await in_steps("select_deliveries"),
+        leased=together.load(await in_steps("select_leases")),
     )
     [(about,)] = await rows("count_messages")
     read, last_seq = 0, -1
@@ -80,5 +93,5 @@ async def load(
         on_progress(read, max(read, about))
     messages.end()
     messages.hold_groups(await rows("select_groups"))
-    messages.remember(await rows("select_known"))
+    messages.remember(await in_steps("select_known", key=1))
     return Loaded(found, batch, seqs_of(found.gone))

@@ -16,6 +16,7 @@ from qmq.errors import ConfigError, DatabaseAway, NotLeading
 from qmq.store.postgres.connecting import close
 from qmq.store.postgres.dsn import FIRST
 from qmq.store.postgres.leadership import SCHEMA_S, Setting, Standing, ask, standing_of
+from qmq.store.postgres.surroundings import Surroundings
 from qmq.store.postgres.term import Connect, Term
 from qmq.store.postgres.vacuum import HeldVacuum, Holder
 from qmq.store.sql import load_statements
@@ -175,6 +176,8 @@ class ShardTerm:
         self._connection: _Connection | None = connection
         self._standing = standing
         self._held = HeldVacuum(setting.passed_ns)
+        #: Who is connected to the database.
+        self.surroundings = Surroundings(setting.passed_ns)
         self._looked_ns = 0
         #: Why nothing may be changed, if it has not answered when it was looked at last.
         self._silence: DatabaseAway | None = None
@@ -233,6 +236,11 @@ class ShardTerm:
         return self._held.held_s
 
     @property
+    def vacuum_holder(self) -> str:
+        """Say what that is; empty if nothing holds it back."""
+        return self._held.oldest
+
+    @property
     def is_certain(self) -> bool:
         """Whether no other q can have succeeded: none does that the first database has not."""
         return self._first.is_certain
@@ -273,7 +281,12 @@ class ShardTerm:
             )
         self._standing = standing
         now_ns = setting.passed_ns()
-        if self._looked_ns and now_ns - self._looked_ns < setting.pace.vacuum_s * NS_PER_S:
+        is_time = not self._looked_ns or (
+            now_ns - self._looked_ns >= setting.pace.vacuum_s * NS_PER_S
+        )
+        if is_time or self.surroundings.is_wanted:
+            await self._look_around()
+        if not is_time:
             return
         self._looked_ns = now_ns
         with suppress(DatabaseAway):
@@ -288,6 +301,12 @@ class ShardTerm:
         await asyncio.gather(self._looking, return_exceptions=True)
         if self._connection:
             await close(self._connection)
+
+    async def _look_around(self) -> None:
+        async with self._turn:
+            if connection := self._connection:
+                with suppress(DatabaseAway):
+                    await ask(connection, self.surroundings.look(connection))
 
     async def _stands(self) -> Standing:
         """Ask how many standbys there are, on a new connection if the one that there is is lost."""

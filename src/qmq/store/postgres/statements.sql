@@ -143,9 +143,11 @@ select
     seq, fence, count, state, until_ns, leased_ns, consumer, attempts, redrive_id, priority,
     expires_ns, group_id, fair_key
 from q.delivery
+where seq > $1 order by seq limit $2
 
 -- name: select_leases
 select first_seq, until_ns, leased_ns, consumer, seqs from q.lease
+where first_seq > $1 order by first_seq limit $2
 
 -- name: select_redrives
 select id, job from q.redrive order by number
@@ -157,7 +159,8 @@ select id, schedule from q.schedule order by number
 select queue, group_id, paused_ns, parked_ns from q.held_group
 
 -- name: select_known
-select queue, seq, dedup_id, meta, expires_ns from q.dedup order by seq
+select queue, seq, dedup_id, meta, expires_ns from q.dedup
+where seq > $1 order by seq limit $2
 
 -- name: count_messages
 -- About how many there are; to count them would be to read them twice.

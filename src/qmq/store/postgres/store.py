@@ -1,12 +1,14 @@
 """The CLUSTER store: in PostgreSQL before the reply, for the q that leads."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Self
 
 from qmq.errors import Unavailable
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.footprint import Footprint
 from qmq.store.journalled import INDEX_BYTES, JournalledStore
+from qmq.store.postgres.connecting import ANSWER_S, asked
 from qmq.store.postgres.figures import ClusterFigures
 from qmq.store.postgres.journal import Journal, prepare
 from qmq.store.postgres.loading import Loaded, load
@@ -40,6 +42,7 @@ class PostgresStore(JournalledStore[Journal]):
         footprint: Footprint | None = None,
         on_end: Callable[[Unavailable], None],
         on_progress: Callable[[int, int], None] = _tell_nobody,
+        random: Random | None = None,
     ) -> Self:
         """Read what the database holds, in the event loop that will use the store.
 
@@ -52,6 +55,7 @@ class PostgresStore(JournalledStore[Journal]):
             on_end: called once, with the reason, when the store will take nothing any more.
             on_progress: called now and then with how many messages were read, and about how
                 many there are.
+            random: spreads tries to reach the database that fail; any if it is left out.
 
         Raises:
             DatabaseAway: the database does not answer.
@@ -59,7 +63,7 @@ class PostgresStore(JournalledStore[Journal]):
         store = cls(term, cache_bytes_max=cache_bytes_max, footprint=footprint)
         connection = await connect()
         try:
-            await prepare(connection)
+            await asked(connection, prepare(connection), ANSWER_S)
             loaded = await load(connection, store._together, term.durability_max, on_progress)
         except BaseException:
             connection.terminate()
@@ -72,6 +76,7 @@ class PostgresStore(JournalledStore[Journal]):
             number=loaded.batch,
             on_end=on_end,
             pending_bytes_max=pending_bytes_max,
+            random=random or Random(),  # noqa: S311 - It spreads load, and protects nothing.
         )
         found = loaded.found
         journal.last_number = found.last_number

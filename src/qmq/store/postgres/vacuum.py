@@ -54,19 +54,22 @@ class HeldVacuum:
         self._warned_ns: dict[tuple[str, str, str], int] = {}
         #: Seconds for which vacuum has been held back by the oldest one.
         self.held_s = 0.0
+        #: What that is; empty if there is none.
+        self.oldest = ""
 
     def note(self, holders: Iterable[Holder]) -> list[str]:
         """Take notice of all that are there now, and return warnings of those that are too old."""
         now_ns = self._passed_ns()
         since_ns, self._since_ns = self._since_ns, {}
         warned_ns, self._warned_ns = self._warned_ns, {}
-        self.held_s = 0.0
+        self.held_s, self.oldest = 0.0, ""
         warnings = []
         for holder in holders:
             key = (holder.kind, holder.name, holder.xmin)
             self._since_ns[key] = since_ns.get(key, now_ns)
             age_s = max(holder.age_s, (now_ns - self._since_ns[key]) / NS_PER_S)
-            self.held_s = max(self.held_s, age_s)
+            if age_s >= self.held_s:
+                self.held_s, self.oldest = age_s, str(holder)
             if age_s < HELD_S_MAX:
                 continue
             self._warned_ns[key] = warned_ns.get(key, now_ns)

@@ -19,7 +19,7 @@ from qmq.transport.envoy.endpoint import Endpoint, socket_address
 from qmq.transport.envoy.replies import JsonObject
 from qmq.transport.envoy.tls import ClientTls
 from qmq.transport.envoy.watched import source
-from qmq.transport.forwarded import AGAIN, FORWARDED
+from qmq.transport.forwarded import AGAIN, FORWARDED, PROTOCOL
 from qmq.transport.status import status_of
 
 #: The upstream cluster, and the name of its statistics.
@@ -134,9 +134,13 @@ def to_leader(*, idle_timeout: JsonObject) -> JsonObject:
         },
         "request_headers_to_add": [
             {
-                "header": {"key": FORWARDED, "value": "%DOWNSTREAM_REMOTE_ADDRESS%"},
+                "header": {"key": name, "value": value},
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }
+            for name, value in (
+                (FORWARDED, "%DOWNSTREAM_REMOTE_ADDRESS%"),
+                (PROTOCOL, "%PROTOCOL%"),
+            )
         ],
         "response_headers_to_remove": [AGAIN],
     }
