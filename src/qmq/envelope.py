@@ -126,6 +126,8 @@ class Sealer:
         created = b"\x12" + _SHORT[len(head)] + head
         size = 2 + ID_BYTES + len(created)
         untagged = _LEN_1 + varint(size) + b"\x0a\x24"
+        # Messages that come together are mostly of the same few sizes.
+        heads: dict[int, bytes] = {0: b""}
         envelopes, metas = [], []
         for id_text, (tags, payload) in zip(ids, messages, strict=True):
             if tags:
@@ -138,9 +140,11 @@ class Sealer:
             else:
                 meta = untagged + id_text + created
             metas.append(meta)
-            envelopes.append(
-                b"%b\x12%b%b" % (meta, varint(len(payload)), payload) if payload else meta
-            )
+            length = len(payload)
+            before = heads.get(length)
+            if before is None:
+                before = heads[length] = _LEN_2 + varint(length)
+            envelopes.append(meta + before + payload)
         return envelopes, metas
 
     def _timestamp(self, created_ns: int) -> bytes:

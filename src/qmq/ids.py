@@ -2,6 +2,7 @@
 
 import os
 import re
+import struct
 from binascii import hexlify
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -10,13 +11,14 @@ from uuid import uuid4
 _POOL_IDS: Final = 256
 _RANDOM_BYTES: Final = 16
 _DIGITS: Final = 32
-_CHARS: Final = 36
-_DASHES: Final = (8, 13, 18, 23)
+#: The digits that tell version and variant, among the 32.
+_VERSION_DIGIT: Final = 12
+_VARIANT_DIGIT: Final = 16
 _VERSION_AT: Final = 14
 _VARIANT_AT: Final = 19
 
-#: Where each digit of the randomness goes in an id.
-_COLUMNS: Final = tuple(enumerate(at for at in range(_CHARS) if at not in _DASHES))
+#: The digits between two hyphens, id after id.
+_PARTS: Final = struct.Struct("8s4s4s4s12s")
 
 #: Where an id that is not of version 4 tells its shard.
 _SHARD: Final = slice(15, 18)
@@ -49,17 +51,10 @@ class RandomIds:
 
     def many(self, count: int) -> list[bytes]:
         """Return so many new ids."""
-        digits = hexlify(self._random_bytes(count * _RANDOM_BYTES))
-        # Column by column, each a copy in C, since digit by digit would be slow.
-        text = bytearray(count * _CHARS)
-        for source, target in _COLUMNS:
-            text[target::_CHARS] = digits[source::_DIGITS]
-        for at in _DASHES:
-            text[at::_CHARS] = b"-" * count
-        text[_VERSION_AT::_CHARS] = b"4" * count
-        text[_VARIANT_AT::_CHARS] = text[_VARIANT_AT::_CHARS].translate(_VARIANT)
-        ids = bytes(text)
-        return [ids[at : at + _CHARS] for at in range(0, len(ids), _CHARS)]
+        digits = bytearray(hexlify(self._random_bytes(count * _RANDOM_BYTES)))
+        digits[_VERSION_DIGIT::_DIGITS] = b"4" * count
+        digits[_VARIANT_DIGIT::_DIGITS] = digits[_VARIANT_DIGIT::_DIGITS].translate(_VARIANT)
+        return list(map(b"-".join, _PARTS.iter_unpack(digits)))
 
 
 def on_shard(id_: str, shard: int) -> str:

@@ -122,6 +122,10 @@ def test_every_q_serves_every_queue(pair: Pair) -> None:
     assert found.status == 200
     missing = rest(follower.address, "GET", f"/v1/queues/{uuid4()}")
     assert (missing.status, missing.json["details"][0]["reason"]) == (404, "QUEUE_NOT_FOUND")
+    # Whichever q a page of another site has its name stand for.
+    for q in (leader, follower):
+        headers = {"host": "evil.example"}
+        assert rest(q.address, "GET", "/v1/queues/jobs", headers=headers).status == 403
     assert documented() <= {name for name, _ in samples(leader)}
     forwarded = ("envoy_cluster_upstream_rq_total", only(envoy_cluster_name="leader"))
     assert samples(follower)[forwarded] >= 5

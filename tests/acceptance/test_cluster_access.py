@@ -86,6 +86,9 @@ def test_whichever_q_is_called_the_same_is_refused(pair: Pair) -> None:
         assert pair.status(q, "worker", "POST", f"/v1/queues/w.{number}", body) == 200
         assert pair.status(q, "worker", "GET", f"/v1/queues/w.{number}/pop") == 403
         assert pair.status(q, "worker", "POST", "/v1/queues/none", body) == 403
+        # Of one q alone, nobody's token is made.
+        assert pair.status(q, "root", "POST", "/v1/identities/worker/tokens", {}) == 400
+        assert pair.status(q, "root", "GET", "/v1/identities") == 200
 
     noted = [[line for line in each.log.splitlines() if '"audit"' in line] for each in pair.servers]
     of_leader = max(noted, key=len)

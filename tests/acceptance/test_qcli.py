@@ -17,6 +17,9 @@ from tests.acceptance.warm import Done
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 
+#: What is said after a refusal for want of the queue.
+ADVICE = '"qcli list" shows what queues there are, "qcli new" makes one'
+
 
 @pytest.fixture
 def qcli_alone(bare_q: RunningQ) -> Qcli:
@@ -299,7 +302,7 @@ def test_a_deleted_queue_is_gone(qcli: Qcli) -> None:
     assert shown(qcli("delete", queue_id)) == ""
     assert shown(qcli("delete", UNKNOWN_ID)) == ""
     assert refused(qcli("get", queue_id), queue_id) == (
-        "qcli: error: cannot get queue: NOT_FOUND: cannot find queue with id <id>"
+        f"qcli: error: cannot get queue: NOT_FOUND: cannot find queue with id <id>; {ADVICE}"
     )
 
 
@@ -317,7 +320,7 @@ def test_a_deleted_queue_is_gone(qcli: Qcli) -> None:
 def test_an_unknown_queue_is_not_found(qcli: Qcli, arguments: list[str], failure: str) -> None:
     """Each command says what it could not do, and which queue is missing."""
     assert refused(qcli(*arguments)) == (
-        f"qcli: error: {failure}: NOT_FOUND: cannot find queue with id {UNKNOWN_ID}"
+        f"qcli: error: {failure}: NOT_FOUND: cannot find queue with id {UNKNOWN_ID}; {ADVICE}"
     )
 
 

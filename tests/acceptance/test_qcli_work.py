@@ -277,7 +277,8 @@ def test_a_deleted_queue_ends_the_work(shared_q: RunningQ, qcli: Qcli) -> None:
         status, said = running.wait()
 
     assert said == (
-        f"qcli: error: cannot work on queue: NOT_FOUND: cannot find queue with id {queue}\n"
+        f"qcli: error: cannot work on queue: NOT_FOUND: cannot find queue with id {queue};"
+        ' "qcli list" shows what queues there are, "qcli new" makes one\n'
     )
     assert status == 1
 

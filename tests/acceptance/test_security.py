@@ -3,19 +3,22 @@
 import json
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import grpc
 import pytest
 
+import qmq
 from qmq.wire import q_pb2 as pb
 from tests.acceptance.attempts import CASES, GRPC_CASES, OURS, SECRET, Case, Fortress
 from tests.acceptance.http2 import frame
 from tests.acceptance.rest import JSON, rest
-from tests.acceptance.running import RunningQ
+from tests.acceptance.running import RunningQ, environment, program
 from tests.acceptance.stock import StockClient, connected
 from tests.acceptance.test_shutdown import address_of_this_machine
 from tests.transport.test_envoy_identity import Signer
@@ -436,6 +439,58 @@ def test_a_token_is_made_and_revoked_by_calls(fortress: Fortress, client: StockC
         ("root", "MakeToken", "worker"),
         *[("root", "RevokeToken", "worker")] * 2,
     ]
+
+
+def test_tokens_by_the_client_and_by_qcli(fortress: Fortress) -> None:
+    """What one has made, the other lists, with its values, and revokes."""
+    with qmq.Client(fortress.q.address, token=fortress.tokens["root"]) as client:
+        made = client.make_token("worker", ttl=timedelta(days=1), note="by the client")
+        assert made.text not in repr(made)
+        worker = next(each for each in client.identities() if each.name == "worker")
+        (listed,) = [each for each in worker.tokens if each.id == made.token.id]
+        assert listed.note == "by the client"
+        assert listed.expires_at is not None
+        assert listed.expires_at == made.token.expires_at
+        assert listed.used is None
+        assert worker.rights == (
+            qmq.Grant(
+                queues="billing.*",
+                selector="",
+                may=frozenset({qmq.Right.PRODUCE, qmq.Right.CONSUME}),
+            ),
+        )
+        with qmq.Client(fortress.q.address, token=made.text) as other:
+            who = other.identity("billing.a")
+            assert who.identity is not None
+            assert (who.asked, who.identity.name, who.expires_at) == (
+                True,
+                "worker",
+                listed.expires_at,
+            )
+            assert who.may(qmq.Right.PRODUCE)
+            assert not who.may(qmq.Right.ADMIN)
+            assert not other.identity("secret").rights
+            with pytest.raises(qmq.AccessDenied):
+                other.identities()
+            done = _qcli(fortress, "token", "revoke", "worker", made.token.id)
+            assert done == b""
+            with pytest.raises(qmq.Unauthenticated):
+                other.identity()
+        with pytest.raises(qmq.IdentityNotFound):
+            client.make_token("nobody")
+        with pytest.raises(qmq.InvalidArgument, match="is a token of root"):
+            client.revoke_token("worker", fortress.kept["root"].id)
+        text = _qcli(fortress, "token", "make", "worker").decode().strip()
+        client.revoke_token("worker", text.split("_")[1])
+
+
+def _qcli(fortress: Fortress, *arguments: str) -> bytes:
+    """Run qcli as root, and return what it prints."""
+    variables = {"QCLI_SERVER": fortress.q.address, "QCLI_TOKEN": fortress.tokens["root"]}
+    command = [program("qcli"), *arguments]
+    return subprocess.run(
+        command, env=environment(**variables), capture_output=True, check=True, timeout=60
+    ).stdout
 
 
 def test_a_faulty_file_changes_nothing(fortress: Fortress) -> None:

@@ -9,6 +9,7 @@ from qmq.client.errors import (
     QueueFull,
     QueueNotFound,
     ServerNotReached,
+    Unauthenticated,
 )
 
 
@@ -47,6 +48,14 @@ def test_who_finds_no_queue_is_told_how_to_find_or_make_one() -> None:
     assert line(QueueNotFound("there is none")) == (
         'cannot add: NOT_FOUND: there is none; "qcli list" shows what queues there are,'
         ' "qcli new" makes one'
+    )
+
+
+def test_who_is_not_known_is_told_how_to_show_who_it_is() -> None:
+    """In the words of qcli, whose options they are."""
+    assert line(Unauthenticated("who is it?")) == (
+        "cannot add: UNAUTHENTICATED: who is it?; give a token by --token-file or QCLI_TOKEN, a"
+        " certificate by --cert and --key"
     )
 
 

@@ -198,6 +198,25 @@ def test_what_one_may_not_is_not_offered(asking: Asking, browser: Browser) -> No
         assert not watched.complaints
 
 
+@pytest.mark.parametrize("status", [404, 501])
+def test_an_older_q_is_used_as_before(asking: Asking, browser: Browser, status: int) -> None:
+    """One that does not know the call which tells who one is, or a qrest before such a q."""
+    with window(browser, asking.q.address) as watched:
+        page = watched.page
+        page.route("**/v1/identity*", lambda route: route.fulfill(status=status, json={"code": 12}))
+        page.goto("/console/")
+        page.get_by_label("Token", exact=True).fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.get_by_label("Token", exact=True).fill(asking.worker)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="orders").click()
+        expect(page.get_by_role("button", name="Purge")).to_be_enabled()
+        assert page.locator("header .who").count() == 0
+
+        assert not watched.complaints
+
+
 def test_where_nobody_is_asked_all_is_as_it_was(open_window: Open) -> None:
     """There is nobody to show, and nothing is kept from anybody."""
     with open_window() as watched:

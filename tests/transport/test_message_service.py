@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from qmq.engine.waiting import Gone
 from qmq.errors import DeadlineExceeded, QError, QueueEmpty, QueueFull
 from qmq.limits import BATCH_MESSAGES_MAX, TAG_KEY_BYTES_MAX, WAIT_S_MAX
+from qmq.transport.message_service import MessageService
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
 from tests.transport.service import Service, refusal_of
@@ -78,6 +79,25 @@ async def test_batch_is_answered_with_metadata_and_handed_out_with_all(service: 
     assert [message.payload for message in popped] == [b"1", b"", b"\0"]
     assert [list(meta.tags) for meta in reply.messages] == [tags, [], []]
     assert reply.refused == 0
+
+
+@pytest.mark.parametrize("payload", [b"2", b"2" * 20_000], ids=["short", "long"])
+async def test_messages_of_a_batch_may_be_anywhere_in_the_request(
+    service: Service, payload: bytes
+) -> None:
+    """Protobuf lets other fields stand between them."""
+    parts = [
+        pb.AddBatchRequest(queue_id="jobs", messages=messages(b"1")),
+        pb.AddBatchRequest(partial=True, messages=messages(payload)),
+        pb.AddBatchRequest(messages=messages(b"3", b"4")),
+    ]
+
+    add_batch = MessageService(service.broker).add_batch
+    encoded = await add_batch(b"".join(map(pb.AddBatchRequest.SerializeToString, parts)))
+    reply = pb.AddBatchResponse.FromString(encoded)
+
+    assert (len(reply.messages), reply.refused) == (3, 1)
+    assert [message.payload for message in await pop_batch(service, 9)] == [b"1", payload, b"3"]
 
 
 async def test_batch_without_room_for_all_is_refused(service: Service) -> None:

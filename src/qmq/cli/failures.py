@@ -14,6 +14,7 @@ from qmq.client.errors import (
     QueueEmpty,
     QueueNotFound,
     ServerNotReached,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -31,6 +32,9 @@ REFUSED: Final = 5
 INTERRUPTED: Final = 130
 
 _MAKE_A_QUEUE: Final = '"qcli list" shows what queues there are, "qcli new" makes one'
+_SHOW_WHO_YOU_ARE: Final = (
+    "give a token by --token-file or QCLI_TOKEN, a certificate by --cert and --key"
+)
 _START_A_SERVER: Final = 'start one with "q", or name another with --server or QCLI_SERVER'
 
 
@@ -61,6 +65,8 @@ def failure_of(what: str, error: QmqError | AddressError, more: str = "") -> Fai
         message += f"; {_START_A_SERVER}"
     if isinstance(error, QueueNotFound):
         message += f"; {_MAKE_A_QUEUE}"
+    if isinstance(error, Unauthenticated):
+        message += f"; {_SHOW_WHO_YOU_ARE}"
     if more:
         message += f"; {more}"
     return Failure(message, _status_of(error))

@@ -10,6 +10,9 @@ const UNAUTHENTICATED = 401;
 // Relative to the page, so that the console works behind a proxy's prefix as well.
 const ROOT = new URL("../", document.baseURI);
 
+// The whole address of a path.
+export const addressOf = (path) => new URL(path, ROOT);
+
 // Whether q answers: {state: "ok" | "away" | "signin", message}.
 export const connection = new Signal({ state: "ok", message: "" });
 
@@ -46,7 +49,7 @@ export async function call(method, path, body, options = {}) {
   let response;
   let text;
   try {
-    response = await fetch(new URL(path, ROOT), {
+    response = await fetch(addressOf(path), {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),

@@ -11,18 +11,30 @@ const RIGHT = 8;
 const SPARK_WIDTH = 88;
 const SPARK_HEIGHT = 22;
 
-// A round number that is no less than the greatest value.
-function ceiling(value) {
-  if (value <= 0) return 1;
+// What the top of an axis may be, each with a half that is as round: times a power of ten, or in
+// seconds.
+const ROUND = [1, 2, 4, 6, 10];
+const ROUND_S = [60, 120, 240, 600, 1200, 3600, 7200, 14_400, 43_200, 86_400, 172_800];
+
+// A round number that is no less than the greatest value, of a kind: "whole" numbers, "seconds", or
+// any others.
+export function ceiling(value, kind) {
+  const lowest = kind === "whole" ? 2 : 1;
+  if (value <= lowest) return lowest;
+  const long = kind === "seconds" && value > ROUND_S[0] / 2 ? ROUND_S.find((each) => each >= value) : undefined;
+  if (long) return long;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
+  return ROUND.map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
-// `series`: [{name, tone, values}], one value for each of `times` (ms). `format` writes a value.
-export function Chart({ title, times, series, format, empty = "Nothing has been seen yet." }) {
+// `series`: [{name, tone, values}], one value for each of `times` (ms); a value that is NaN is
+// missing, and so is what was between two times that lie further apart than `gapMs`. `format` writes
+// a value, and `brief` one of the axis; `kind` is as for `ceiling`.
+export function Chart({ title, times, series, format, brief = format, kind = "", gapMs = Infinity, empty = "Nothing has been seen yet." }) {
   const box = useRef(null);
   const [width, setWidth] = useState(360);
   const [at, setAt] = useState(null);
+  const [byKeys, setByKeys] = useState(false);
   useLayoutEffect(() => {
     const watcher = new ResizeObserver(([entry]) => setWidth(Math.max(200, entry.contentRect.width)));
     watcher.observe(box.current);
@@ -31,7 +43,7 @@ export function Chart({ title, times, series, format, empty = "Nothing has been 
   useEffect(() => setAt((old) => (old !== null && old >= times.length ? null : old)), [times.length]);
 
   const last = times.length - 1;
-  const top = ceiling(Math.max(0, ...series.flatMap((each) => each.values.filter(Number.isFinite))));
+  const top = ceiling(Math.max(0, ...series.flatMap((each) => each.values.filter(Number.isFinite))), kind);
   const x = (i) => LEFT + ((times[i] - times[0]) / Math.max(1, times[last] - times[0])) * (width - LEFT - RIGHT);
   const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
   const shown = at ?? last;
@@ -44,13 +56,21 @@ export function Chart({ title, times, series, format, empty = "Nothing has been 
       if (Math.abs(x(i) - (event.clientX - left)) < Math.abs(x(nearest) - (event.clientX - left))) nearest = i;
     }
     setAt(last >= 0 ? nearest : null);
+    setByKeys(false);
+  };
+  const leave = () => {
+    setAt(null);
+    setByKeys(false);
   };
   const step = (event) => {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!by || last < 0) return;
+    const to = { ArrowLeft: shown - 1, ArrowRight: shown + 1, Home: 0, End: last }[event.key];
+    if (event.key === "Escape") leave();
+    if (to === undefined || last < 0) return;
     event.preventDefault();
-    setAt(Math.min(last, Math.max(0, (at ?? last) + by)));
+    setAt(Math.min(last, Math.max(0, to)));
+    setByKeys(true);
   };
+  const when = at === null || at === last ? "now" : `${duration((times[last] - times[at]) / 1000)} ago`;
   const spoken = last >= 0 ? series.map((each) => `${each.name} ${told(each.values[shown])}`).join(", ") : empty;
 
   return html`<figure class="chart">
@@ -65,30 +85,34 @@ export function Chart({ title, times, series, format, empty = "Nothing has been 
     <div class="chart-box" ref=${box}>
       ${last < 1
         ? html`<p class="chart-empty">${last < 0 ? empty : "Drawn from the second look on …"}</p>`
-        : html`<svg class="plot" height=${HEIGHT} width=${width} role="img" tabindex="0" aria-label="${title}: ${spoken}"
-            onPointerMove=${point} onPointerLeave=${() => setAt(null)} onKeyDown=${step} onBlur=${() => setAt(null)}>
+        : html`<svg class="plot" height=${HEIGHT} width=${width} role="img" tabindex="0" aria-label="${title}: ${spoken}. Arrow keys tell of earlier moments."
+            onPointerMove=${point} onPointerDown=${point} onPointerLeave=${leave} onKeyDown=${step} onBlur=${leave}>
             ${[0, 0.5, 1].map((share) => html`
               <line class="grid" x1=${LEFT} x2=${width - RIGHT} y1=${y(top * share)} y2=${y(top * share)} />
-              <text class="tick" x=${LEFT - 6} y=${y(top * share) + 4} text-anchor="end">${format(top * share)}</text>`)}
-            <text class="tick" x=${LEFT} y=${HEIGHT - 4}>${duration((times[last] - times[0]) / 1000)} ago</text>
-            <text class="tick" x=${width - RIGHT} y=${HEIGHT - 4} text-anchor="end">now</text>
-            ${series.map((each) => html`<path class="line stroke-${each.tone}" d=${path(each.values, x, y)} />`)}
+              <text class="tick" x=${LEFT - 6} y=${y(top * share) + 4} text-anchor="end">${brief(top * share)}</text>`)}
+            ${at === null && html`<text class="tick" x=${LEFT} y=${HEIGHT - 4}>${duration((times[last] - times[0]) / 1000)} ago</text>
+              <text class="tick" x=${width - RIGHT} y=${HEIGHT - 4} text-anchor="end">now</text>`}
+            ${series.map((each) => html`<path class="line stroke-${each.tone}" d=${path(each.values, x, y, (i) => times[i] - times[i - 1] > gapMs)} />`)}
             ${at !== null && html`<line class="pointer" x1=${x(at)} x2=${x(at)} y1=${TOP} y2=${HEIGHT - BOTTOM} />
               <text class="tick" x=${Math.min(width - 40, Math.max(LEFT + 40, x(at)))} y=${HEIGHT - 4} text-anchor="middle">
-                ${duration((times[last] - times[at]) / 1000)} ago</text>
+                ${when}</text>
               ${series.map((each) => Number.isFinite(each.values[at]) && html`<circle class="fill-${each.tone}" cx=${x(at)} cy=${y(each.values[at])} r="3.5" />`)}`}
           </svg>`}
+      <span class="hidden" role="status">${byKeys && at !== null ? `${when}: ${spoken}` : ""}</span>
     </div>
   </figure>`;
 }
 
-// A line through values; where one is missing there is a gap.
-function path(values, x, y) {
+// A line through values; where one is missing, or `isGap` says that something is before it, there
+// is none. One that stands alone is a dot.
+export function path(values, x, y, isGap = (i) => false) {
   let text = "";
   let isDrawing = false;
   values.forEach((value, i) => {
-    if (Number.isFinite(value)) text += `${isDrawing ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}`;
-    isDrawing = Number.isFinite(value);
+    const isThere = Number.isFinite(value);
+    const place = isThere ? `${x(i).toFixed(1)} ${y(value).toFixed(1)}` : "";
+    if (isThere) text += isDrawing && !isGap(i) ? `L${place}` : `M${place}h0`;
+    isDrawing = isThere;
   });
   return text;
 }

@@ -42,7 +42,7 @@ export function Weights({ weights, edits, setEdits }) {
     <p class="muted small">How many messages of a key are handed out at its turn: 1 to ${count(WEIGHT_MAX)}, and 1 for keys that are not named here.</p>
     ${keys.length > 0 && html`<div class="weights"><${Table} label="Weights" columns=${[{ title: "Fair key" }, { title: "Weight", num: true }, { title: "" }]}>
       ${keys.map((key) => html`<tr key=${key} class=${isChanged(key) ? "changed" : ""}>
-        <td class=${isForgotten(key) ? "forgotten" : ""}><bdi>${key}</bdi></td>
+        <td class="breaks ${isForgotten(key) ? "forgotten" : ""}"><bdi>${key}</bdi></td>
         <td class="num">${isForgotten(key) ? html`<span class="muted">will be 1</span>`
           : html`<input class="num" inputmode="numeric" autocomplete="off" aria-label="Weight of ${key}" value=${edits.get(key) ?? weights.get(key)} onInput=${(event) => set(key, event.target.value)} />`}</td>
         <td class="row-actions">${isForgotten(key) || !weights.has(key)

@@ -2,9 +2,9 @@
 
 import { get, ofQueue, post, query, usePoll } from "./api.js";
 import { ago, count, plural } from "./format.js";
-import { html, useState } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 import { Badge, Button, Empty, Field, FormDialog, Found, say, Table } from "./parts.js";
-import { linkTo } from "./router.js";
+import { keepInAddress, linkTo, route } from "./router.js";
 
 const LOOK_MS = 3000;
 const PAGE_SIZE = 200;
@@ -12,7 +12,8 @@ const STATES = ["READY", "LEASED", "DELAYED", "PAUSED", "PARKED"];
 const TONES = { PAUSED: "note", PARKED: "bad" };
 
 export function Groups({ id, lacks }) {
-  const [state, setState] = useState("");
+  const [state, setState] = useState(route.value.query.state ?? "");
+  useEffect(() => keepInAddress({ state }), [state]);
   const [skipping, setSkipping] = useState("");
   const poll = usePoll((signal) => get(ofQueue(id, `/groups${query({ page_size: PAGE_SIZE, states: state })}`), { signal }), [id, state], LOOK_MS);
   const act = (verb, group, said) => async () => {
@@ -28,7 +29,7 @@ export function Groups({ id, lacks }) {
       ? html`<${Empty} title="No groups">Messages that are added with a group_id are handed out strictly one after the other.<//>`
       : html`<${Table} label="Groups" columns=${[{ title: "Group" }, { title: "State" }, { title: "Waiting", num: true }, { title: "Leased", num: true }, { title: "" }]}>
           ${groups.map((group) => html`<tr key=${group.group_id}>
-            <td><a href=${`${linkTo("queues", id, "messages")}${query({ group: group.group_id })}`}>${group.group_id}</a></td>
+            <td class="breaks"><a href=${`${linkTo("queues", id, "messages")}${query({ group: group.group_id })}`}><bdi>${group.group_id}</bdi></a></td>
             <td><${Badge} tone=${TONES[group.state]}>${(group.state ?? "").toLowerCase()}<//> ${group.since && html`<span class="muted small">${ago(group.since)}</span>`}</td>
             <td class="num">${count(group.waiting)}</td><td class="num">${count(group.leased)}</td>
             <td class="row-actions">${group.state === "PAUSED" || group.state === "PARKED"

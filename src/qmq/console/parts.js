@@ -1,6 +1,6 @@
 // Parts that all pages are made of.
 
-import { html, useEffect, useRef, useState } from "./html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Signal, useSignal } from "./signal.js";
 
 const FORBIDDEN = 403;
@@ -18,9 +18,11 @@ const ICONS = {
   pause: "M5.500 3.500v9M10.500 3.500v9",
   play: "M5 3.500 12 8l-7 4.500z",
   refresh: "M13 8a5 5 0 1 1-1.600-3.700L13 6M13 2.500V6H9.500",
+  save: "M8 2.500v7.500M4.500 6.500 8 10l3.500-3.500M3 13h10",
   search: "M11 7a4 4 0 1 1-8 0 4 4 0 0 1 8 0ZM10 10l3.500 3.500",
   sun: "M8 5.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5ZM8 1.500v1M8 13.500v1M1.500 8h1M13.500 8h1M3.400 3.400l.7.7M11.900 11.900l.7.7M3.400 12.600l.7-.7M11.900 4.100l.7-.7",
   auto: "M8 2.500a5.500 5.500 0 1 0 0 11zM8 2.500a5.500 5.500 0 1 1 0 11",
+  terminal: "m3 4.500 3.500 3.500L3 11.500M8.500 11.500H13",
   trash: "M3 4.500h10M6.500 4.500v-2h3v2M4.500 4.500l.5 9h6l.5-9",
   warn: "M8 2.500 14.500 13.500h-13zM8 6.500v3.500M8 12h.01",
 };
@@ -60,7 +62,7 @@ export function Badge({ tone = "", title, children }) {
 }
 
 export function Tags({ tags = [], max = 3 }) {
-  return html`${tags.slice(0, max).map((tag) => html`<span class="tag" title=${tagTitle(tag)}>${tag.key ?? ""}${tag.value ? html`<i>=</i>${tag.value}` : ""}</span>`)}
+  return html`${tags.slice(0, max).map((tag) => html`<span class="tag" title=${tagTitle(tag)}><bdi class="tag-text">${tag.key ?? ""}${tag.value ? html`<i>=</i>${tag.value}` : ""}</bdi></span>`)}
     ${tags.length > max && html`<span class="muted small">+${tags.length - max}</span>`}`;
 }
 
@@ -110,11 +112,20 @@ let fields = 0;
 // A labelled input. `children` is a function of the id that the input must have.
 export function Field({ label, hint, error, wide, children }) {
   const [id] = useState(() => `field-${(fields += 1)}`);
-  return html`<div class="field ${wide ? "wide" : ""}">
+  const box = useRef(null);
+  // What says more about it is read out with it.
+  useLayoutEffect(() => {
+    const input = box.current.querySelector(`#${id}`);
+    const about = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
+    if (about) input?.setAttribute("aria-describedby", about);
+    else input?.removeAttribute("aria-describedby");
+    input?.setAttribute("aria-invalid", String(Boolean(error)));
+  });
+  return html`<div class="field ${wide ? "wide" : ""}" ref=${box}>
     <label for=${id}>${label}</label>
     ${children(id)}
     ${hint && html`<p class="hint" id="${id}-hint">${hint}</p>`}
-    ${error && html`<p class="hint bad-text" role="alert">${error}</p>`}
+    ${error && html`<p class="hint bad-text" id="${id}-error" role="alert">${error}</p>`}
   </div>`;
 }
 

@@ -1,6 +1,5 @@
 // Payloads: any bytes, base64 in JSON.
 
-const DECODER = new TextDecoder("utf-8", { fatal: true });
 const HEX_BYTES_MAX = 8192;
 const TEXT_CHARS_MAX = 200_000;
 const ROW_BYTES = 16;
@@ -16,10 +15,12 @@ export function base64Of(text) {
   return btoa(binary);
 }
 
-// The text that bytes are, or null if they are none that people can read.
-export function textOf(data) {
+// The text that bytes are, or null if they are none that people can read. With `stream` they may
+// end within a character.
+/** @param {TextDecodeOptions} [options] */
+export function textOf(data, options) {
   try {
-    const text = DECODER.decode(data);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(data, options);
     return /[\u0000-\u0008\u000e-\u001f]/.test(text) ? null : text;
   } catch {
     return null;
@@ -60,7 +61,7 @@ export const cut = (text) =>
 export function preview(base64, charsMax = 160) {
   // Four characters of base64 are three bytes; a text that is cut may end within a character.
   const head = bytesOf((base64 ?? "").slice(0, charsMax * 4));
-  const text = textOf(head) ?? textOf(head.subarray(0, Math.max(0, head.length - 4)));
+  const text = textOf(head, { stream: true });
   if (text === null) {
     return [...head.subarray(0, 24)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
   }

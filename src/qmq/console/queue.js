@@ -2,9 +2,10 @@
 
 import { alertsOf } from "./alerts.js";
 import { get, ofQueue, post, remove, usePoll } from "./api.js";
+import { Commands } from "./commands.js";
 import { count, moment, plural, shortId, tagText, titleOf, toTag } from "./format.js";
 import { Groups } from "./groups.js";
-import { html, useEffect, useState } from "./html.js";
+import { html, useEffect, useRef, useState } from "./html.js";
 import { useLacks } from "./identity.js";
 import { live } from "./live.js";
 import { AddMessage } from "./add_message.js";
@@ -44,6 +45,9 @@ function Queue({ figures, tab, reload }) {
   const { queue, id } = figures;
   const [dialog, setDialog] = useState("");
   const lacks = useLacks(id);
+  const tabs = useRef(null);
+  // Where they do not all fit, the one that is shown is in view.
+  useEffect(() => tabs.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
   const close = () => {
     setDialog("");
     reload();
@@ -66,11 +70,12 @@ function Queue({ figures, tab, reload }) {
     </div>
     <p class="facts">
       <span class="mono">${id}</span><${Copy} text=${id} label="Copy the id" />
+      <${Commands} lines=${commandsOf(titleOf(queue))} />
       <span>${{ MEMORY: "in memory, gone when q ends", DISK: "on disk", CLUSTER: "in the cluster's database" }[queue.store]}</span>
       <span>made ${moment(queue.meta.created)}</span>
       <${QueueTags} queue=${queue} reload=${reload} lacks=${lacks("MANAGE")} />
     </p>
-    <nav class="tabs" aria-label="Parts of the queue">
+    <nav class="tabs" aria-label="Parts of the queue" ref=${tabs}>
       ${TABS.map(([name, title]) => html`<a href=${linkTo("queues", id, name)} aria-current=${name === tab ? "page" : undefined}>${title}
         ${name === "messages" && figures.depth > 0 && html`<span class="num muted">${count(figures.depth)}</span>`}
         ${name === "groups" && Number(figures.stats.groups ?? 0) > 0 && html`<span class="num muted">${count(figures.stats.groups)}</span>`}</a>`)}
@@ -81,6 +86,15 @@ function Queue({ figures, tab, reload }) {
     ${dialog === "purge" && html`<${Purge} figures=${figures} onClose=${close} />`}
     ${dialog === "delete" && html`<${Delete} figures=${figures} onClose=${() => setDialog("")} />`}
   `;
+}
+
+// What the page shows of a queue.
+function commandsOf(name) {
+  return [
+    ["What it holds, and what went through it", ["stats", name], ofQueue(name, "/stats")],
+    ["What it is, and its settings", ["get", name], ofQueue(name)],
+    ["Its messages", ["browse", name], ofQueue(name, "/messages")],
+  ];
 }
 
 function State({ figures }) {
@@ -97,7 +111,7 @@ function QueueTags({ queue, reload, lacks }) {
     reload();
   };
   return html`<span class="tags">
-    ${(queue.meta.tags ?? []).map((tag) => html`<span class="tag">${tagText(tag)}<${Button} icon="close" label="Remove the tag ${tagText(tag)}" lacks=${lacks} ask=${() => take(tag)} /></span>`)}
+    ${(queue.meta.tags ?? []).map((tag) => html`<span class="tag"><bdi class="tag-text" title=${tagText(tag)}>${tagText(tag)}</bdi><${Button} icon="close" label="Remove the tag ${tagText(tag)}" lacks=${lacks} ask=${() => take(tag)} /></span>`)}
     <${Button} icon="add" label="Add a tag" lacks=${lacks} ask=${() => setAdding(true)} />
     ${adding && html`<${FormDialog} title="Add a tag" action="Add it" onClose=${() => setAdding(false)} submit=${async () => {
       await post(ofQueue(queue.meta.id, "/tag"), toTag(text));

@@ -3,7 +3,7 @@
 import { alertsOf } from "./alerts.js";
 import { get, ofQueue, query, usePoll } from "./api.js";
 import { Chart } from "./chart.js";
-import { bytes, count, duration, plural, rate, shortId } from "./format.js";
+import { briefly, bytes, count, duration, plural, rate, shortId } from "./format.js";
 import { html, useRef } from "./html.js";
 import { live } from "./live.js";
 import { Badge, Icon, Table } from "./parts.js";
@@ -11,6 +11,8 @@ import { linkTo } from "./router.js";
 
 const LOOKS_MAX = 180;
 const HEAD_MS = 3000;
+// Between two looks further apart than that, nobody knows what was: q was away, or the page hidden.
+const GAP_MS = 5000;
 
 // One look at the queue each second, as long as the page is open; older ones are not kept anywhere.
 function useLooks(figures) {
@@ -27,7 +29,9 @@ function ratesIn(looks, of) {
   return looks.map((look, i) => {
     if (i === 0) return NaN;
     const elapsed = (look.at - looks[i - 1].at) / 1000;
-    return Math.max(0, of(look) - of(looks[i - 1])) / Math.max(0.001, elapsed);
+    const grown = of(look) - of(looks[i - 1]);
+    // A counter that has shrunk began anew with the server.
+    return grown < 0 ? NaN : grown / Math.max(0.001, elapsed);
   });
 }
 
@@ -41,11 +45,11 @@ export function Now({ id, figures }) {
     <${Tiles} figures=${figures} />
     <${Head} id=${id} figures=${figures} />
     <div class="charts">
-      <${Chart} title="Messages" times=${times} format=${count} series=${[
+      <${Chart} title="Messages" times=${times} gapMs=${GAP_MS} kind="whole" format=${count} series=${[
         line("ready", "ready", (look) => look.ready), line("leased", "leased", (look) => look.leased), line("delayed", "delayed", (look) => look.delayed)]} />
-      <${Chart} title="Messages a second" times=${times} format=${rate} series=${[
+      <${Chart} title="Messages a second" times=${times} gapMs=${GAP_MS} format=${rate} series=${[
         { name: "added", tone: "added", values: ratesIn(looks, (look) => look.enqueued) }, { name: "done", tone: "done", values: ratesIn(looks, (look) => look.done) }]} />
-      <${Chart} title="Oldest ready message" times=${times} format=${duration} series=${[line("age", "age", (look) => look.age ?? 0)]} />
+      <${Chart} title="Oldest ready message" times=${times} gapMs=${GAP_MS} kind="seconds" format=${duration} brief=${briefly} series=${[line("age", "age", (look) => look.age ?? 0)]} />
     </div>
     <div class="columns">
       <${Consumers} figures=${figures} />
@@ -101,7 +105,7 @@ function Consumers({ figures }) {
     <h2>Consumers</h2>
     ${consumers.length
       ? html`<${Table} label="Consumers" columns=${[{ title: "Name" }, { title: "Holds", num: true }]}>
-          ${consumers.map((each) => html`<tr><td>${each.consumer || html`<span class="muted">without a name</span>`}</td><td class="num">${count(each.leased)}</td></tr>`)}<//>`
+          ${consumers.map((each) => html`<tr><td class="breaks">${(each.consumer && html`<bdi>${each.consumer}</bdi>`) || html`<span class="muted">without a name</span>`}</td><td class="num">${count(each.leased)}</td></tr>`)}<//>`
       : html`<p class="muted">Nobody holds a lease. ${figures.waiting ? `${plural(figures.waiting, "call")} wait for a message.` : "Nobody waits for a message either."}</p>`}
   </section>`;
 }
@@ -112,7 +116,7 @@ function FairKeys({ figures }) {
   return html`<section class="card">
     <h2>Fair keys <span class="muted num">${count(figures.stats.fair_keys)}</span></h2>
     <${Table} label="Fair keys with most messages" columns=${[{ title: "Key" }, { title: "Weight", num: true }, { title: "Waiting", num: true }, { title: "Leased", num: true }]}>
-      ${keys.map((each) => html`<tr><td>${each.fair_key || html`<span class="muted">none</span>`}</td><td class="num">${each.weight ?? 1}</td>
+      ${keys.map((each) => html`<tr><td class="breaks">${(each.fair_key && html`<bdi>${each.fair_key}</bdi>`) || html`<span class="muted">none</span>`}</td><td class="num">${each.weight ?? 1}</td>
         <td class="num">${count(each.waiting)}</td><td class="num">${count(each.leased)}</td></tr>`)}<//>
   </section>`;
 }
@@ -122,6 +126,7 @@ function Totals({ figures }) {
   const rows = [
     ["Added", stats.enqueued_total], ["Popped", stats.consumed_total], ["Acked", stats.acked_total], ["Handed out again", stats.redelivered_total],
     ["Made dead letters", stats.dead_lettered_total], ["Expired", stats.expired_total], ["Dropped to make room", stats.overflowed_total], ["Known already (dedup_id)", stats.deduplicated_total],
+    ["Deleted by hand", stats.deleted_total], ["Moved here by hand", stats.moved_in_total], ["Moved away by hand", stats.moved_out_total],
   ];
   const deadLetters = figures.settings.dead_letter_queue_id;
   return html`<section class="card">

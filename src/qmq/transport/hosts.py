@@ -60,7 +60,7 @@ class Hosts:
         if self._knows(name) or (self._only_browsers and not _is_of_browser(headers)):
             return ""
         return (
-            f"q serves no browser by the name {name[:_CHARS_MAX]!r}, which any site could have lead"
+            f"q does not answer to the name {name[:_CHARS_MAX]!r}, which any site could have lead"
             " here: use localhost or an IP address or, if the name is q's own, start q with"
             " --allow-host and the name"
         )

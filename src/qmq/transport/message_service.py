@@ -18,7 +18,7 @@ from qmq.transport.waits import Wait
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, encoded_tags
 from qmq.wire.messages import encoded_messages, message_options
-from qmq.wire.payloads import split_payload
+from qmq.wire.payloads import split_payload, split_plain
 
 #: AddResponse.deduplicated.
 _DEDUPLICATED: Final = b"\x18\x01"
@@ -72,8 +72,11 @@ class MessageService:
 
     async def add_batch(self, data: bytes) -> bytes:
         """Put messages at the end of a queue."""
-        request = decode(pb.AddBatchRequest, data)
-        count = len(request.messages)
+        plain = split_plain(data)
+        request = decode(pb.AddBatchRequest, plain[0] if plain else data)
+        if plain and request.messages:
+            plain, request = None, decode(pb.AddBatchRequest, data)
+        count = len(plain[1] if plain else request.messages)
         if count > BATCH_MESSAGES_MAX:
             raise InvalidArgument.over(
                 "messages",
@@ -84,7 +87,9 @@ class MessageService:
             )
         self._check_add(request.queue_id, count, len(data))
         level = self._broker.reached(request.queue_id, request.durability)
-        messages, options = encoded_messages(request.messages, "messages")
+        messages, options = (
+            (plain[1], {}) if plain else encoded_messages(request.messages, "messages")
+        )
         known: list[int] = []
         if options:
             metas, known, _ = await self._broker.add_batch_with(

@@ -17,6 +17,9 @@ from qmq.store.together import LeaseRow
 #: Bytes of memory that a row takes at least while it waits for the database.
 _ROW_BYTES: Final = 500
 
+#: A row of the table message: number, number of the queue, envelope.
+MessageRow = tuple[int, int, bytes]
+
 #: What is remembered of a dedup_id: number of the message and of the queue, the id, the
 #: message's metadata, and until when.
 KnownRow = tuple[int, int, str, bytes, int]
@@ -44,8 +47,8 @@ class Batch:
     """What one commit writes and reads, and who waits for it."""
 
     def __init__(self) -> None:
-        #: New messages: queue and envelope by number.
-        self.inserts: dict[int, tuple[int, bytes]] = {}
+        #: New messages by number: the number, that of the queue, and the envelope.
+        self.inserts: dict[int, MessageRow] = {}
         #: Messages that move, by their numbers in the database.
         self.moves: dict[int, Moved] = {}
         #: Which number in the database those have that moved, by the new ones.
@@ -98,14 +101,17 @@ class Batch:
         """Whether there is anything to write or read, or anybody waits."""
         return bool(self.reads or self.waiters) or self.writes()
 
-    def insert(self, rows: Iterable[tuple[int, int, bytes]], size: int) -> None:
-        """Keep messages: number, number of the queue, envelope; `size` is that of all."""
-        self.inserts.update((seq, (queue, envelope)) for seq, queue, envelope in rows)
+    def insert(self, rows: Iterable[MessageRow], size: int) -> None:
+        """Keep messages; `size` is that of all envelopes."""
+        self.inserts.update([(row[0], row) for row in rows])
         self.bytes += size
 
     def remove(self, seqs: Iterable[int]) -> None:
         """Forget messages, and what is known of them."""
         inserts, deliveries = self.inserts, self.deliveries
+        if not (inserts or deliveries or self._moved_from):
+            self.gone.update(seqs)
+            return
         for seq in seqs:
             if deliveries:
                 deliveries.pop(seq, None)
@@ -126,7 +132,7 @@ class Batch:
         found: list[bytes | Wanted] = []
         for seq in seqs_of(entries):
             if row := self.inserts.get(seq):
-                found.append(row[1])
+                found.append(row[2])
             elif (before := self._moved_from.get(seq)) is not None:
                 found.append(Wanted(before, self.moves[before].suffix))
             else:
@@ -158,7 +164,7 @@ class Batch:
         self.bytes += len(move.suffix)
         if row := self.inserts.get(old_seq):
             del self.inserts[old_seq]
-            self.inserts[new_seq] = (move.queue_number, row[1] + move.suffix)
+            self.inserts[new_seq] = (new_seq, move.queue_number, row[2] + move.suffix)
             return
         in_database, suffix = old_seq, move.suffix
         if (before := self._moved_from.pop(old_seq, None)) is not None:

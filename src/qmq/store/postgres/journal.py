@@ -171,7 +171,7 @@ class Journal:
     ) -> Awaitable[None]:
         """Keep a message."""
         batch = self._gathering
-        batch.inserts[seq] = (queue_number, envelope)
+        batch.inserts[seq] = (seq, queue_number, envelope)
         batch.bytes += len(envelope)
         return self._wait_for(None, durability)
 

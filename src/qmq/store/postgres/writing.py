@@ -118,10 +118,6 @@ def _keys(keys: Iterable[Any]) -> Columns:
     return [found] if found else ()
 
 
-def _inserts(batch: Batch) -> Columns:
-    return _columns([(seq, *row) for seq, row in batch.inserts.items()])
-
-
 def _moves(batch: Batch) -> Columns:
     return _columns([(seq, *move) for seq, move in batch.moves.items()])
 
@@ -158,7 +154,7 @@ def _changed_queues(batch: Batch) -> Columns:
 
 #: The parts of a statement, and the columns of each; but for what leaves, see `_columns_of`.
 _PARTS: Final[dict[str, Callable[[Batch], Columns]]] = {
-    "insert_messages": _inserts,
+    "insert_messages": lambda batch: _columns(batch.inserts.values()),
     "move_messages": _moves,
     "save_deliveries": lambda batch: _columns(batch.deliveries.values()),
     "insert_leases": lambda batch: _columns(batch.leases.values()),
