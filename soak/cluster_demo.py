@@ -14,7 +14,10 @@ from typing import Final
 
 from cluster import Cluster, Program
 from patroni import Node
-from tests.postgres.installation import Failed
+from tests.postgres.installation import SUPERUSER, Failed
+
+#: What sed makes a line a message with that has the line as its dedup_id as well.
+_AS_JSON: Final = """s/.*/{"payload": "&", "options": {"dedup_id": "&"}}/"""
 
 _BETWEEN_LOOKS_S: Final = 0.5
 #: Seconds for which what was killed stays away.
@@ -39,19 +42,26 @@ def guide(cluster: Cluster) -> str:
     servers = "\n".join(f"  {_how_to_kill(each)}" for each in cluster.servers)
     databases = "\n".join(f"  {_how_to_kill(each)}" for each in cluster.databases.nodes)
     return f"""
-Clients connect to {cluster.address}: Envoy, in front of three q:
+Clients connect to {cluster.address}: Envoy, in front of three q, any of which answers:
 {servers}
-PostgreSQL, and the Patroni of each:
+PostgreSQL, and the Patroni of each, in which q keeps everything:
 {databases}
-  {cluster.databases.dsn()}
 
-In another terminal:
-  .venv/bin/qcli -s {cluster.address} new CLUSTER -1 --name demo
-  seq 100000 | .venv/bin/qcli -s {cluster.address} add demo --lines
-Kill the q that leads: another one leads within some seconds, and calls go on. Kill the
-primary: Patroni promotes a standby, and a q leads there. Kill any other: hardly anything is
-noticed. What was killed is started again after ten seconds.
-Ctrl-C ends all of it.
+In another terminal, which keeps one command busy for a while:
+  export QCLI_SERVER={cluster.address}
+  .venv/bin/qcli new CLUSTER -1 --name demo
+  seq 100000 | sed '{_AS_JSON}' | .venv/bin/qcli add demo --jsonl
+Meanwhile kill, by the lines above, and see below what becomes of it:
+  the q that leads   another one leads after five to six seconds
+  the primary        Patroni, which calls it leader, makes one of a standby; q goes on there
+  any other          hardly anything is noticed
+The command waits, goes on, and ends well. Nothing is lost, and nothing is there twice:
+  .venv/bin/qcli stats demo            says "ready":100000
+It repeats what it has no answer to, which it may, since each message has a dedup_id. Without one,
+or for a pop, what is under way when its q is killed fails: UNAVAILABLE, it may have had effect.
+  psql '{cluster.databases.dsn(SUPERUSER)}' -c 'table q.leader'
+shows who leads. What was killed is started again after ten seconds, with another number to kill.
+Ctrl-C ends all of it, and removes what it has written.
 """
 
 

@@ -34,6 +34,10 @@ _FAILURE: Final = "cannot add message to queue"
 #: How the server calls the one message of a batch.
 _THE_MESSAGE: Final = re.compile(r"^messages\[0\](: |\.)")
 
+#: Some seconds longer than it takes until another q leads a cluster: who gives many lines would
+#: rather wait than begin again in the middle.
+_RETRY: Final = Retry(duration=10.0)
+
 #: Makes of a line the message that stands in a request.
 Encode = Callable[[bytes], bytes]
 
@@ -47,7 +51,7 @@ def add_many(action: AddMany, settings: Settings) -> None:
     """
     with connected(settings, _FAILURE) as channel, Stop() as stop:
         _look(channel, action.queue_id)
-        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
+        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=_RETRY)
         load = _Load(connection, action, stop)
         try:
             load.run()
