@@ -8,8 +8,10 @@ lease and ack them in batches of 64. The direct runs are what PostgreSQL does wi
 connection runs the very statements of q's journal, each with as many messages as q has put into
 one on average in the run before. Runs of both take turns. The direct run is made twice: alone, and
 while four processes use as much processor time as the clients of q did, since those share the
-machine with q, and there are none without it. In the end, a million messages go through, and the
-sizes of the tables tell whether what has left leaves room.
+machine with q, and there are none without it. It sends what nobody could without q, who knows which
+messages there are without asking; what one gets who writes a queue in SQL is measured as well, see
+`own_sql`. In the end, a million messages go through, and the sizes of the tables tell whether what
+has left leaves room.
 """
 
 import argparse
@@ -30,6 +32,7 @@ import asyncpg
 import grpc
 
 from leases import Method, Stub, check, ids_by_queue
+from own_sql import own_sql
 from qmq.store.postgres.batch import Batch
 from qmq.store.postgres.journal import prepare
 from qmq.store.postgres.writing import statement
@@ -95,15 +98,21 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
                     trio.dsn(name), what, arguments.messages, max(1, round(each)), burnt_s
                 )
                 rates.setdefault(f"{what} directly, {beside}", []).append(direct)
+            own = own_sql(trio.dsn(name), what, arguments.messages)
+            rates.setdefault(f"{what} by SQL of one's own", []).append(own)
     titles = {"add": "AddBatch of 64", "lease": "Lease + Ack of 64"}
     for what, title in titles.items():
+        here, own_rates = rates[what], rates[f"{what} by SQL of one's own"]
+        print(
+            f"{title}: q {spread(here)} messages/s, a queue of one's own in SQL"
+            f" {spread(own_rates)}; ratio {ratio(here, own_rates)}",
+            flush=True,
+        )
         for beside in ("alone", "beside the clients' work"):
-            here, bare = rates[what], rates[f"{what} directly, {beside}"]
-            ratios = [one / other for one, other in zip(here, bare, strict=True)]
+            bare = rates[f"{what} directly, {beside}"]
             print(
                 f"{title}: q {spread(here)} messages/s, the same SQL directly, {beside},"
-                f" {spread(bare)};"
-                f" ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+                f" {spread(bare)}; ratio {ratio(here, bare)}",
                 flush=True,
             )
 
@@ -111,6 +120,12 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
 def spread(rates: list[float]) -> str:
     """Return the median, the lowest and the highest."""
     return f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+
+
+def ratio(rates: list[float], others: list[float]) -> str:
+    """Return the median of the ratios run by run, the lowest and the highest."""
+    ratios = [one / other for one, other in zip(rates, others, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def tell_bloat(trio: Trio, name: str, q: Running, server: Stub, count: int) -> None:

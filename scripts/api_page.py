@@ -118,6 +118,8 @@ ERRORS_BY_METHOD: Final[dict[str, Sequence[Error]]] = {
     "MakeToken": (errors.InvalidArgument, errors.IdentityNotFound, errors.AccessFixed),
     "RevokeToken": (errors.InvalidArgument, errors.AccessFixed, errors.LastAdmin),
     "GetServer": (),
+    "DeleteMessages": _ABOUT_A_QUEUE,
+    "MoveMessages": (*_ABOUT_A_QUEUE, errors.StoresDiffer),
 }
 
 #: As google.rpc.Code maps them, and Envoy with it. Only gRPC calls meet the others.

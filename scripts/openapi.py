@@ -36,7 +36,10 @@ _TAGS: Final = {
         "How queues are made, found, changed and deleted.",
         "ListQueues NewQueue GetQueue UpdateQueue DeleteQueue AddQueueTag DeleteQueueTag",
     ),
-    "Messages": ("How messages come and go.", "Add AddBatch Pop PopBatch Pause Resume Purge"),
+    "Messages": (
+        "How messages come and go.",
+        "Add AddBatch Pop PopBatch Pause Resume Purge DeleteMessages MoveMessages",
+    ),
     "Leases": (
         "How messages are handed out for a limited time, until their work is done.",
         "Lease Ack Nack Extend Complete",

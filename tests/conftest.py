@@ -73,9 +73,9 @@ def shared_database(primary: Node) -> Iterator[str]:
         yield primary.dsn(name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def addresses(primary: Node) -> Iterator[Sequence[tuple[int, str]]]:
-    """Where two new databases are: the port of their server, and what each is called."""
+    """Where two databases of a module are: their server's port, and what each is called."""
     with primary.database() as first, primary.database() as second:
         yield [(primary.port, first), (primary.port, second)]
 

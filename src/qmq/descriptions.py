@@ -219,5 +219,9 @@ class QueueStats(NamedTuple):
     groups_parked: int = 0
     #: How many fair_keys its messages have.
     fair_keys: int = 0
+    #: Deleted, moved here and moved elsewhere by their ids.
+    deleted_total: int = 0
+    moved_in_total: int = 0
+    moved_out_total: int = 0
     #: Those that most messages have; left out where many queues are told of.
     top_fair_keys: tuple[FairKeyStats, ...] = ()

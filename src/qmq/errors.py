@@ -71,8 +71,35 @@ class MessageNotFound(QError):
     def __init__(self, queue_id: str, message_id: str) -> None:
         super().__init__(
             f"queue {queue_id} holds no message with id {message_id}: it never did, or the"
-            " message was acked, popped, purged or moved",
+            " message was acked, popped, deleted, purged or moved",
             queue_id=queue_id,
+            message_id=message_id,
+        )
+
+
+class MessageLeased(QError):
+    """The message is on lease, and those on lease were not asked for."""
+
+    reason = "MESSAGE_LEASED"
+
+    def __init__(self, queue_id: str, message_id: str, whereabouts: str) -> None:
+        super().__init__(
+            f"message {message_id} is {whereabouts}; with `leased`, the call takes it away from"
+            " whoever has it",
+            queue_id=queue_id,
+            message_id=message_id,
+        )
+
+
+class NoDeadLetter(QError):
+    """A message that is no dead letter was to go back to the queue that it came from."""
+
+    reason = "NO_DEAD_LETTER"
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(
+            f"message {message_id} is no dead letter, so that it came from no other queue; say by"
+            " target_queue_id where it is to go",
             message_id=message_id,
         )
 

@@ -31,6 +31,7 @@ STORY = (
     *("AddBatch", "Browse", "Lease", "Explain", "Extend", "Nack", "Ack"),
     *("StartRedrive", "GetRedrive", "ListRedrives", "StopRedrive", "Pause", "Resume", "Purge"),
     *("PauseGroup", "ListGroups", "ResumeGroup", "SkipGroup"),
+    *("AddBatch", "MoveMessages", "DeleteMessages"),
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
     *("AddBatch", "Lease", "Complete", "AddBatch", "Consume", "GetServer", "DeleteQueue"),
 )
@@ -45,6 +46,7 @@ WITHOUT_QCLI = {
     *("PutSchedule", "GetSchedule", "ListSchedules", "DeleteSchedule"),
     *("Resume", "Purge", "Complete", "Consume"),
     *("ListGroups", "PauseGroup", "ResumeGroup", "SkipGroup", "GetServer"),
+    *("DeleteMessages", "MoveMessages"),
 }
 
 #: Methods whose reply is made of figures of the moment: the page shows all that it may have.
@@ -303,6 +305,10 @@ FAILING = (
         {"target_queue_id": "memory"},
     ),
     Failing(
+        *("MoveMessages", "STORES_DIFFER", "POST", "/v1/queues/empty/messages:move"),
+        {"message_ids": [UNKNOWN_ID], "target_queue_id": "memory"},
+    ),
+    Failing(
         *("PutSchedule", "TOO_LARGE", "PUT", "/v1/queues/empty/schedules/large"),
         {"interval": "60s", "message": {"payload": 22_000 * "AAAA"}},
     ),
@@ -348,6 +354,8 @@ FAILING = (
             ("PopBatch", "POST", "/messages:pop", {"messages_max": 1}),
             ("Peek", "GET", "/peek", None),
             ("Stats", "GET", "/stats", None),
+            ("DeleteMessages", "POST", "/messages:delete", {"message_ids": [UNKNOWN_ID]}),
+            ("MoveMessages", "POST", "/messages:move", {"message_ids": [UNKNOWN_ID]}),
         )
     ),
 )

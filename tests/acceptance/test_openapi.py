@@ -87,6 +87,7 @@ def test_every_operation_answers_as_described(shared_q: RunningQ) -> None:
     call_about_dead_letters(call)
     call_about_schedules(call)
     call_about_groups(call)
+    call_about_messages_by_id(call)
     call("DeleteQueue", queue_id="o")
 
     assert {*answers, *OF_ACCESS} == {
@@ -279,6 +280,20 @@ def call_about_groups(call: Call) -> None:
     assert call("SkipGroup", {"group_id": "g", "messages_max": 2}, queue_id="o")["skipped"] == 2
     resumed = call("ResumeGroup", {"group_id": "g"}, queue_id="o")["group"]
     assert resumed == {"group_id": "g", "state": "READY", "waiting": "1"}
+
+
+def call_about_messages_by_id(call: Call) -> None:
+    """Move the two messages of the queue "o" that there are then, and delete one of them."""
+    call("Add", {"payload": "aGVsbG8="}, queue_id="o")
+    shown = [each["message"]["meta"] for each in call("Browse", queue_id="o")["messages"]]
+    ids, since = [each["id"] for each in shown], shown[0]["created"]
+    body = {"message_ids": ids, "target_queue_id": "o.dead", "created_from": since, "leased": True}
+    moved = call("MoveMessages", body, queue_id="o")["results"]
+    assert {*moved[0]} == {"queue_id"}
+    again = call("MoveMessages", body, queue_id="o")["results"]
+    assert again == [{**each, "was_there": True} for each in moved]
+    gone = call("DeleteMessages", {"message_ids": [ids[0], "x"]}, queue_id="o.dead")["results"]
+    assert [each.get("reason") for each in gone] == [None, "INVALID_ARGUMENT"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ SECTIONS = {
         *("list", "get", "new", "update", "delete", "tag", "untag", "pause", "resume", "purge"),
     ],
     "What there is": ["stats", "top", "browse", "explain", "server"],
+    "Single messages": ["message"],
     "Dead letters": ["redrive"],
     "Schedules": ["schedule"],
     "Access": ["identity", "token"],
@@ -33,6 +34,7 @@ COMMANDS = [
     *("schedule put", "schedule list", "schedule show", "schedule delete"),
     *("schedule pause", "schedule resume"),
     *("token list", "token make", "token revoke"),
+    *("message delete", "message move"),
 ]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -191,6 +193,8 @@ def test_a_server_that_is_not_there_is_one_line(
         ["extend", "ID", "a-1"],
         ["browse", "ID"],
         ["explain", "ID", "MESSAGE"],
+        ["message", "delete", "ID", "MESSAGE"],
+        ["message", "move", "ID", "MESSAGE", "--to", "ID"],
         ["work", "ID", "--", "true"],
         ["redrive", "start", "ID"],
         ["redrive", "start", "ID", "--dry-run"],

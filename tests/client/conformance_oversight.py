@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 import qmq
-from tests.client.conformance import UNKNOWN_ID, Queue, a_name
+from tests.client.conformance import UNKNOWN_ID, Queue, a_name, texts
 from tests.client.conformance_leases import lease_one
 
 
@@ -201,6 +201,55 @@ class OversightConformance:
         assert (await queue.explain(last)).ahead == 1
         with pytest.raises(qmq.MessageNotFound, match=UNKNOWN_ID):
             await queue.explain(UNKNOWN_ID)
+
+    async def test_messages_are_deleted_by_id(self, queue: Queue) -> None:
+        """By what `add` returned, by the message, or by its id; each is answered."""
+        added = await queue.add("a")
+        await queue.add_batch(["b", "c", "d"])
+        (held,) = await queue.lease(consumer="ann")
+        browsed = [each async for each in queue.browse()]
+
+        told = await queue.delete_messages([added, browsed[1], browsed[2].id, UNKNOWN_ID, "x"])
+
+        assert told[1:3] == [None, None]
+        leased, missing, none = told[0], *told[3:]
+        assert isinstance(leased, qmq.MessageLeased)
+        assert "ann" in leased.message
+        assert isinstance(missing, qmq.MessageNotFound)
+        assert isinstance(none, qmq.InvalidArgument)
+        assert await queue.delete_messages([held], leased=True) == [None]
+        (late,) = await queue.ack([held])
+        assert isinstance(late, qmq.LeaseLost)
+        assert await texts(queue.drain()) == ["d"]
+        assert (await queue.stats()).deleted_total == 3
+
+    async def test_messages_are_moved_by_id(
+        self, client: qmq.AsyncClient, queue: Queue, dead: Queue
+    ) -> None:
+        """To a queue, and as dead letters back to where they came from; to repeat it is no harm."""
+        first = await queue.add("a")
+        second = await queue.add("b")
+        home, there = (await queue.info()).id, (await dead.info()).id
+
+        moved = await queue.move_messages([second, first], dead.queue_id)
+        again = await queue.move_messages([first], to=there)
+
+        assert moved == [qmq.MovedMessage(there, was_there=False)] * 2
+        assert again == [qmq.MovedMessage(there, was_there=True)]
+        (none,) = await dead.move_messages([first])
+        assert isinstance(none, qmq.NoDeadLetter)
+        assert await texts(dead.drain()) == ["a", "b"]
+        await queue.add("c")
+        await (await lease_one(queue)).reject("no")
+        assert await dead.move_messages([each async for each in dead.browse()]) == [
+            qmq.MovedMessage(home, was_there=False)
+        ]
+        back = await lease_one(queue)
+        assert back.attempts[0].reason == "no"
+        is_in_memory = (await queue.info()).store is qmq.Store.MEMORY
+        far = await client.new_queue(store="DISK" if is_in_memory else "MEMORY")
+        with pytest.raises(qmq.StoresDiffer):
+            await queue.move_messages([back], far.queue_id)
 
     async def test_consumers_are_counted(self, queue: Queue) -> None:
         """Each by its name, with what it holds."""

@@ -49,6 +49,8 @@ def made(kind: type[server_errors.QError]) -> server_errors.QError:
         server_errors.AddsPaused: ("some-id",),
         server_errors.MessageNotFound: ("some-id", "other-id"),
         server_errors.LeaseLost: ("some-id", "expired at noon"),
+        server_errors.MessageLeased: ("some-id", "other-id", "leased"),
+        server_errors.NoDeadLetter: ("some-id",),
         server_errors.NoDeadLetterQueue: ("some-id",),
         server_errors.QueueInUse: ("some-id", "other-id"),
         server_errors.RedriveNotFound: ("some-id",),

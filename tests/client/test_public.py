@@ -30,7 +30,8 @@ NAMES = set(
     Durability DurabilityNotReached Explanation FailedAdd FairKeyStats Fairness GroupInfo
     GroupsFull GroupState HandshakeFailed InvalidArgument
     JsonCodec LeasedMessage LeaseLost LimitReached
-    MemoryFull Message MessageNotFound MessageState MessageTooLarge Metadata Missed
+    MemoryFull Message MessageLeased MessageNotFound MessageState MessageTooLarge Metadata Missed
+    MovedMessage NoDeadLetter
     MsgspecCodec NackKind NameTaken NewMessage NoDeadLetterQueue NotLeading NotSent Outcome Overflow
     Overloaded Pause PendingAdd Popping Producer PydanticCodec QmqError Queue QueueEmpty
     QueueFull QueueInfo QueueInUse QueueNotFound QueuePaused QueueSettings QueueStats Rate

@@ -95,6 +95,54 @@ def test_message_fails_and_is_brought_back(open_window: Open) -> None:
         assert not watched.complaints
 
 
+def test_messages_are_moved_and_deleted(open_window: Open, scene: Scene) -> None:
+    """Those that are ticked; of each that is left alone it is said why. A dead letter goes back."""
+    dead = scene.queue("picked.dead")
+    queue = scene.queue("picked", dead_letter_queue_id=dead)
+    other = scene.queue("picked.other", limit=1)
+    _, one, two, _ = scene.add(queue, "first", "second", "third", "fourth")
+    leases = scene.lease(queue, 1, "somebody")
+    with open_window() as watched:
+        page = watched.page
+        page.goto(f"/console/#/queues/{queue}/messages")
+        for each in (one, two):
+            page.get_by_label(f"Choose message {each}").check()
+        page.get_by_role("status").get_by_role("button", name="Move …").click()
+        expect(page.get_by_role("button", name="Move 2 messages")).to_be_disabled()
+        page.get_by_label("To", exact=True).select_option(label="picked.other")
+        press(page, "Move 2 messages")
+        expect(page.get_by_role("dialog", name="Left alone: 1 message")).to_contain_text(
+            "limit of 1"
+        )
+        page.locator("dialog footer").get_by_role("button", name="Close").click()
+        expect(page.get_by_label(f"Choose message {one}")).to_have_count(0)
+
+        page.get_by_label("Choose all that are shown").check()
+        page.get_by_role("status").get_by_role("button", name="Delete …").click()
+        press(page, "Delete 3 messages")
+        expect(page.get_by_role("dialog")).to_contain_text("leased to 'somebody'")
+        assert not watched.violations()
+        page.keyboard.press("Escape")
+        scene.end(queue, leases, "nack", kind="REJECT", reason="KeyError: name")
+
+        page.goto(f"/console/#/dead-letters/{dead}")
+        page.get_by_role("button", name=re.compile("KeyError")).click()
+        page.get_by_role("button", name=re.compile("^Move message")).click()
+        press(page, "Move the message")
+        expect(page.get_by_text("Nothing has failed for good.")).to_be_visible()
+        page.goto(f"/console/#/queues/{queue}/messages")
+        page.get_by_role("button", name=re.compile("^Message ")).click()
+        expect(page.locator(".timeline")).to_contain_text("moved here from queue picked.dead")
+        press(page, "Delete …")
+        press(page, "Delete the message")
+        expect(page.get_by_text("The message has left the queue")).to_be_visible()
+
+        assert not watched.complaints
+
+    counts = [scene.call("GET", f"/v1/queues/{each}/stats")["queues"][0] for each in (queue, other)]
+    assert [each.get("ready") for each in counts] == [None, "1"]
+
+
 def history_is_told(page: Page) -> None:
     """What has happened to the message is still known, now that it is back."""
     page.goto("/console/")

@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
     "tests.engine.pairs_of_groups",
     "tests.engine.pairs_of_keys",
     "tests.engine.pairs_of_flow",
+    "tests.engine.pairs_of_picking",
 )
 
 

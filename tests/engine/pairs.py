@@ -16,7 +16,7 @@ from tests.engine.servers import Server
 #: In the order of the table.
 FEATURES: Final = (
     *("delay", "ttl", "priority", "dedup", "group", "fair_key", "limits", "leased_max", "rate"),
-    *("leases", "pause", "purge", "redrive", "browse"),
+    *("leases", "pause", "purge", "redrive", "browse", "by_id"),
 )
 
 #: A test that is given a server with the queue "jobs", whose dead letters go to "dead".

@@ -17,6 +17,7 @@ from tests.engine import (
     pairs_of_groups,
     pairs_of_keys,
     pairs_of_order,
+    pairs_of_picking,
     pairs_of_time,
 )
 from tests.engine.pairs import CELLS, FEATURES, Cell
@@ -30,6 +31,7 @@ MODULES: Final = (
     pairs_of_groups,
     pairs_of_keys,
     pairs_of_flow,
+    pairs_of_picking,
 )
 
 PAGE: Final = "docs/feature-pairs.md"

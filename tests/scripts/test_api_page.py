@@ -11,8 +11,8 @@ from tests.documents import anchors, links
 #: Answered by the standard health service, of which the page only tells that it is there.
 OF_OTHER_SERVICES = {errors.ServiceNotFound}
 
-#: Told of single leases only, in their results.
-IN_RESULTS = {errors.NoDeadLetterQueue}
+#: Told of single leases and messages only, in their results.
+IN_RESULTS = {errors.NoDeadLetterQueue, errors.MessageLeased, errors.NoDeadLetter}
 
 PAGE = page()
 

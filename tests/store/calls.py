@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qmq.descriptions import BackOff, MessageOptions, QueueSettings
 from qmq.engine import adding
 from qmq.engine.broker import Broker
+from qmq.engine.picking import Moved
 from qmq.errors import InvalidArgument, LeaseLost, QError, QueueEmpty, StoresDiffer
 from qmq.values import (
     NS_PER_S,
@@ -26,6 +27,7 @@ from tests.store.asked import Some, asked, changed_settings, options_of
 from tests.store.drawing import Draw
 from tests.store.naive import Added, NaiveBroker, Repeat
 from tests.store.naive_message import NaiveLease, Shown
+from tests.store.naive_picking import NaiveMoved
 
 #: Commands of the broker that are in its part for leases.
 _OF_LEASING = frozenset({"lease", "ack", "nack", "extend", "complete"})
@@ -454,3 +456,20 @@ def shown(message: pb.Message) -> Shown:
 def _moment(options: pb.MessageOptions, name: str) -> int | None:
     found: Timestamp = getattr(options, name)
     return found.ToNanoseconds() if options.HasField(name) else None
+
+
+def told_of(result: object) -> object:
+    """Reduce what was said of messages that were picked by their ids."""
+    match result:
+        case list():
+            return [told_of(each) for each in result]
+        case InvalidArgument() if result.field == "target_queue_id":
+            return InvalidArgument, "target_queue_id"
+        case InvalidArgument():
+            return InvalidArgument, "queue_id"
+        case QError():
+            return type(result)
+        case Moved() | NaiveMoved():
+            return tuple(result)
+        case _:
+            return result

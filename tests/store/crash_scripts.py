@@ -14,6 +14,7 @@ from qmq.store.local.sweeping import Patience
 from qmq.store.local.upkeep import Upkeep
 from qmq.testing import ManualClock
 from qmq.values import NS_PER_S, NackKind, Overflow, Store, Tag
+from qmq.wire import q_pb2 as pb
 from tests.leased import leased_messages
 from tests.store.disk import ALONG
 
@@ -134,6 +135,31 @@ def _passes(seconds: float) -> Step:
     return Step(do, is_atomic=False)
 
 
+def _delete(queue: str, *places: int) -> Step:
+    """Delete the messages in some places, also those on lease."""
+
+    async def do(stage: Stage) -> None:
+        ids = await _ids(stage, queue)
+        await stage.broker.picking.delete(queue, [ids[at] for at in places], leased=True)
+
+    return Step(do)
+
+
+def _move(queue: str, target: str, *places: int) -> Step:
+    """Move them: to another queue, or back to where they came from."""
+
+    async def do(stage: Stage) -> None:
+        ids = await _ids(stage, queue)
+        await stage.broker.picking.move(queue, [ids[at] for at in places], target, leased=True)
+
+    return Step(do)
+
+
+async def _ids(stage: Stage, queue: str) -> list[str]:
+    shown, _ = await stage.broker.browsing.browse(queue)
+    return [pb.BrowsedMessage.FromString(each).message.meta.id for each in shown]
+
+
 def _redrive(queue: str) -> Step:
     async def do(stage: Stage) -> None:
         dead = await stage.broker.get_queue(queue)
@@ -201,6 +227,25 @@ _DEAD_LETTERS: Final = [
     _ack("jobs", 2),
     _pop("jobs", 3),
     _redrive("dead"),
+]
+
+_BY_ID: Final = [
+    _new("dead"),
+    _new("jobs", dead_letter_queue_id="dead"),
+    _new("other"),
+    _add_batch("jobs", 12),
+    _add_with("jobs", b"later", delay_ns=_LONG_NS, group_id="g", priority=3),
+    _lease("jobs", 4),
+    _nack("jobs", 2, NackKind.REJECT),
+    _delete("jobs", 0, 5, 6),
+    _move("jobs", "other", 0, 3, 6),
+    _lease("other", 2),
+    _move("other", "jobs", 0, 2),
+    _lease("jobs", 2),
+    _move("dead", "", 0, 1),
+    _delete("jobs", 0),
+    _pop("jobs", 3),
+    _delete("other", 0),
 ]
 
 _OPTIONS: Final = [
@@ -324,6 +369,7 @@ SCRIPTS: Final[Mapping[str, Script]] = {
     "batch": Script(_BATCHES),
     "lease": Script(_LEASES),
     "dead-letter": Script(_DEAD_LETTERS),
+    "by-id": Script(_BY_ID),
     "options": Script(_OPTIONS),
     "group": Script(_GROUPS),
     "schedule": Script(_SCHEDULES),

@@ -38,6 +38,7 @@ from tests.store.calls import (
     places,
     ready,
     several,
+    told_of,
 )
 from tests.store.commands import check, command, first
 from tests.store.ledger import Ledger
@@ -255,6 +256,53 @@ class MemoryHistory:
     def finish(self, some: list[Call]) -> None:
         """Do something about leases."""
         self.make(some)
+
+    @command(
+        weight=4,
+        when=lambda self: self.any_queue(NaiveQueue.all),
+        place=places,
+        target=drawing.one_of(drawing.just(None), places),
+        numbers=drawing.lists(drawing.integers(0, 39), min_size=1, max_size=4),
+        leased=drawing.booleans(),
+        moves=drawing.booleans(),
+    )
+    def pick(
+        self,
+        place: int,
+        target: int | None,
+        numbers: Sequence[int],
+        *,
+        leased: bool,
+        moves: bool,
+    ) -> None:
+        """Delete or move messages by their ids: first some that are there, then any at all."""
+        places = [(max(place, 0) + at) % len(self.naive.queues) for at in range(9)]
+        queue_id = next(
+            (self.reference(each, False) for each in places if self.naive.queues[each].messages),  # noqa: FBT003
+            self.last_deleted_id,
+        )
+        queue = self.naive.find(queue_id)
+        there = [each.payload for each in queue.messages] if isinstance(queue, NaiveQueue) else []
+        pools = [[each for each in some if each in self.ids] for some in (there, self.ids)]
+        if not all(pools):
+            return
+        chosen = [(pools[number // 30], number % 30) for number in numbers]
+        payloads = [pool[which % len(pool)] for pool, which in chosen]
+        ids = [self.ids[each] for each in payloads]
+        picking, naive = self.broker.picking, self.naive
+        right: object
+        if moves:
+            to = "" if target is None else self.reference(target, False)  # noqa: FBT003
+            result = self.try_to(picking.move(queue_id, ids, to, leased=leased))
+            right = naive.move_messages(queue_id, payloads, to, leased=leased)
+        else:
+            result = self.try_to(picking.delete(queue_id, ids, leased=leased))
+            right = naive.delete_messages(queue_id, payloads, leased=leased)
+        self.learn_numbers()
+        if isinstance(right, dict):
+            right = [right[each] for each in payloads]
+            self.ledger.note_picked(payloads, right)
+        same(told_of(result), told_of(right))
 
     @command(some=several(10, **anything))
     def call(self, some: list[Call]) -> None:

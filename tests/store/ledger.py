@@ -3,6 +3,7 @@
 It knows nothing of what the server should do, only what no consumer may ever see.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qmq.errors import QError
@@ -68,6 +69,16 @@ class Ledger:
             lease.until_ns = until_ns
             if call.call.verb in {"ack", "complete"}:
                 self.gone.add(lease.payload)
+
+    def note_picked(self, payloads: Sequence[bytes], results: Sequence[object]) -> None:
+        """Take note of messages that were deleted or moved: whoever had them has them no more."""
+        for payload, result in zip(payloads, results, strict=True):
+            if isinstance(result, QError):
+                continue
+            if result is None:
+                self.gone.add(payload)
+            if lease := self.latest.get(payload):
+                lease.until_ns = None
 
     def pass_time(self, now_ns: int) -> None:
         """Let leases end, and not go on again when the clock is set back after that."""

@@ -124,6 +124,10 @@ def _counts_are_right(told: QueueStats, naive: NaiveQueue) -> None:
         (told.expired_total, told.overflowed_total, told.deduplicated_total),
         (naive.expired_total, naive.overflowed_total, naive.deduplicated_total),
     )
+    same(
+        (told.deleted_total, told.moved_in_total, told.moved_out_total),
+        (naive.deleted_total, naive.moved_in_total, naive.moved_out_total),
+    )
     holds = naive.holds.values()
     same(
         (told.blocked, told.groups, told.groups_paused, told.groups_parked),

@@ -25,8 +25,8 @@ from tests.store.naive_message import (
     Shown,
     envelope_bytes,
 )
+from tests.store.naive_picking import NaivePicking
 from tests.store.naive_queue import NaiveQueue
-from tests.store.naive_queues import NaiveQueues
 
 _OUTCOMES = {
     NackKind.RELEASE: Outcome.RELEASED,
@@ -76,7 +76,7 @@ class Prepared:
         return Prepared(self.queue, self.messages[:end])
 
 
-class NaiveBroker(NaiveQueues):
+class NaiveBroker(NaivePicking):
     """A server; its methods return what q answers, or the error."""
 
     def prepared(

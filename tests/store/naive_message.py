@@ -46,6 +46,8 @@ class NaiveMessage:
     #: What happened to it in queues before.
     dead: DeadLetter | None = None
     dead_attempts: list[Attempt] = field(default_factory=list)
+    #: What it was in the queue before, if it is a dead letter.
+    buried: "NaiveMessage | None" = None
 
     @property
     def lease_id(self) -> str:

@@ -51,6 +51,13 @@ class NaiveQueue(NaiveLine):
     expired_total: int = 0
     overflowed_total: int = 0
     deduplicated_total: int = 0
+    deleted_total: int = 0
+    moved_in_total: int = 0
+    moved_out_total: int = 0
+
+    def all(self) -> list[NaiveMessage]:
+        """Return all messages."""
+        return self.messages
 
     def counts(self) -> dict[MessageState, int]:
         """Count the messages in each state."""

@@ -48,6 +48,7 @@ class NaiveQueues:
         self.acked.clear()
         for queue in self.queues:
             queue.expired_total = queue.overflowed_total = queue.deduplicated_total = 0
+            queue.deleted_total = queue.moved_in_total = queue.moved_out_total = 0
             queue.bucket = NaiveBucket.full(queue.info.settings.rate, self.timer.now_ns())
             for message in queue.messages:
                 if message.before is None or message.is_written:
@@ -149,6 +150,7 @@ class NaiveQueues:
                 options=message.options,
                 dead=dead,
                 dead_attempts=message.dead_attempts + attempts,
+                buried=message,
             )
         )
         target.settle(self.timer.now_ns())

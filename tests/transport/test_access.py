@@ -79,6 +79,11 @@ METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "MakeToken": ({"identity": "one"}, "admin"),
     "RevokeToken": ({"identity": "one", "token_id": "a"}, "admin"),
     "GetServer": ({}, "browse"),
+    "DeleteMessages": ({"queue_id": "x", "message_ids": ["a"]}, "manage"),
+    "MoveMessages": (
+        {"queue_id": "x", "message_ids": ["a"], "target_queue_id": "dead"},
+        "manage+produce",
+    ),
 }
 
 #: Those that are about the server as a whole: rights to some queues do not do.

@@ -151,6 +151,8 @@ def test_routes_know_the_types_of_their_bodies() -> None:
         ("POST", "v1/queues/*/groups:resume"): "proto.ResumeGroupRequest",
         ("POST", "v1/queues/*/groups:skip"): "proto.SkipGroupRequest",
         ("POST", "v1/queues/*/messages:purge"): "proto.PurgeRequest",
+        ("POST", "v1/queues/*/messages:delete"): "proto.DeleteMessagesRequest",
+        ("POST", "v1/queues/*/messages:move"): "proto.MoveMessagesRequest",
         ("POST", "v1/queues/*/leases:ack"): "proto.AckRequest",
         ("POST", "v1/queues/*/leases:nack"): "proto.NackRequest",
         ("POST", "v1/queues/*/leases:extend"): "proto.ExtendRequest",

@@ -34,6 +34,8 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
     (errors.DurabilityNotReached("id", "MEMORY", "FSYNC", "MEMORY"), Code.FAILED_PRECONDITION),
     (errors.AddsPaused("id"), Code.FAILED_PRECONDITION),
     (errors.LeaseLost("lease", "expired"), Code.FAILED_PRECONDITION),
+    (errors.MessageLeased("id", "message", "leased"), Code.FAILED_PRECONDITION),
+    (errors.NoDeadLetter("message"), Code.FAILED_PRECONDITION),
     (errors.NoDeadLetterQueue("id"), Code.FAILED_PRECONDITION),
     (errors.QueueInUse("id", "source"), Code.FAILED_PRECONDITION),
     (errors.Unauthenticated("expired"), Code.UNAUTHENTICATED),

@@ -280,6 +280,11 @@ async def groups(client: qmq.AsyncClient) -> None:
     async for group in queue.groups(states=["PARKED", qmq.GroupState.PAUSED]):
         assert_type(group, qmq.GroupInfo)
         assert_type((group.state, group.since), tuple[qmq.GroupState | None, datetime | None])
+    assert_type(await queue.delete_messages(["id"], leased=True), list[qmq.QmqError | None])
+    assert_type(
+        await queue.move_messages([await queue.add("4")], to="other"),
+        list[qmq.MovedMessage | qmq.QmqError],
+    )
     assert_type(await queue.pause_group("account-4"), qmq.GroupInfo)
     assert_type(await queue.resume_group("account-4"), qmq.GroupInfo)
     assert_type(await queue.skip_group("account-4", 2), int)

@@ -55,6 +55,8 @@ ADDED_METHODS = [
     Method("MakeToken", "post", "/v1/identities/{identity}/tokens", "*"),
     Method("RevokeToken", "delete", "/v1/identities/{identity}/tokens/{token_id}"),
     Method("GetServer", "get", "/v1/server"),
+    Method("DeleteMessages", "post", "/v1/queues/{queue_id}/messages:delete", "*"),
+    Method("MoveMessages", "post", "/v1/queues/{queue_id}/messages:move", "*"),
 ]
 #: Those that are streams both ways, and have no REST mapping.
 ADDED_STREAMS = ["Consume"]
@@ -273,6 +275,28 @@ ADDED_MESSAGES = {
     ],
     "proto.PurgeRequest": ["1 queue_id string"],
     "proto.PurgeResponse": ["1 removed int64"],
+    "proto.DeleteMessagesRequest": [
+        "1 queue_id string",
+        "2 message_ids repeated string",
+        "3 leased bool",
+        "4 created_from google.protobuf.Timestamp",
+    ],
+    "proto.DeleteMessagesResponse": ["1 results repeated proto.MessageResult"],
+    "proto.MoveMessagesRequest": [
+        "1 queue_id string",
+        "2 message_ids repeated string",
+        "3 target_queue_id string",
+        "4 leased bool",
+        "5 created_from google.protobuf.Timestamp",
+    ],
+    "proto.MoveMessagesResponse": ["1 results repeated proto.MessageResult"],
+    "proto.MessageResult": [
+        "1 code int32",
+        "2 message string",
+        "3 reason string",
+        "4 queue_id string",
+        "5 was_there bool",
+    ],
     "proto.PauseRequest": ["1 queue_id string", "2 adds bool"],
     "proto.PauseResponse": ["1 queue proto.Queue"],
     "proto.ResumeRequest": ["1 queue_id string"],
@@ -394,6 +418,9 @@ ADDED_MESSAGES = {
         "25 groups_parked int64",
         "26 fair_keys int64",
         "27 top_fair_keys repeated proto.FairKeyStats",
+        "28 deleted_total int64",
+        "29 moved_in_total int64",
+        "30 moved_out_total int64",
     ],
     "proto.FairKeyStats": [
         "1 fair_key string",

@@ -26,7 +26,7 @@ from tests.world.network import Network, Serves, Weather
 from tests.world.owning import OWNER, owned_task
 from tests.world.play import Play
 from tests.world.queues import in_a_cluster, some_queues
-from tests.world.relay import Relay, Trouble, What
+from tests.world.relay import COMMIT, Relay, Trouble, What
 
 #: Seconds for which a world goes on, and between two faults, on average.
 SECONDS: Final = 40.0
@@ -331,12 +331,12 @@ class ClusterWorld(Play):
 
     def _trouble_commits(self) -> None:
         for _ in range(self._chance.choice((1, 1, 2, 4))):
-            self._trouble(is_commit=True)
+            self._trouble(COMMIT)
 
     def _trouble_others(self) -> None:
-        self._trouble(is_commit=False)
+        self._trouble("")
 
-    def _trouble(self, *, is_commit: bool) -> None:
+    def _trouble(self, text: str) -> None:
         chance = self._chance
         states = _LASTING if chance.random() < 0.1 and not self._is_gentle else _PASSING
         whats = [each for each in What if each not in _HARSH or not self._is_gentle]
@@ -344,7 +344,7 @@ class ClusterWorld(Play):
             Trouble(
                 chance.choice(whats),
                 self._any_database().name,
-                is_commit=is_commit,
+                text=text,
                 seconds=chance.choice((0.5, 2.5, 4.0, 9.0)),
                 state=chance.choice(states),
             )
@@ -380,7 +380,7 @@ class ClusterWorld(Play):
 
         def begin() -> None:
             database.change("set default_transaction_read_only = on")
-            self._relay.troubles.append(Trouble(What.READ_ONLY, database.name, is_commit=True))
+            self._relay.troubles.append(Trouble(What.READ_ONLY, database.name, text=COMMIT))
 
         self._for_a_time(begin, partial(database.change, "reset default_transaction_read_only"))
 

@@ -36,10 +36,9 @@ for each statement execute function world.trouble();
 _CANCELLED: Final = b"canceling statement due to user request"
 _TIMED_OUT: Final = b"canceling statement due to lock timeout"
 
-#: What q asks of a session that is real time, and here is to be less, or is the world's affair.
+#: What q asks of a session, and is the world's affair.
 _SESSION: Final = {
     "search_path": "world, pg_catalog",
-    "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
 

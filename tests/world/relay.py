@@ -9,6 +9,7 @@ On the way, and in PostgreSQL, befalls them what `Trouble` and the rest of this 
 import asyncio
 import errno
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context
@@ -38,6 +39,10 @@ _SILENT_S: Final = 15.0
 
 #: Seconds of real time after which somebody looks whether a statement waits for a lock.
 _LOOKS_AFTER_S: Final = 0.01
+
+
+#: What is in each statement that commits a batch.
+COMMIT: Final = "with fence as ("
 
 
 class Owner(Protocol):
@@ -70,13 +75,15 @@ class Trouble(NamedTuple):
     """What befalls the next exchange, once."""
 
     what: What
-    #: Which database; and whether it is to be a commit.
+    #: Which database; and what is in the statement that is carried out, if it is not to be any.
     database: str
-    is_commit: bool
+    text: str = ""
     #: Of what is late: for how long.
     seconds: float = 0.0
     #: Of what is refused: why, as PostgreSQL's code for it.
     state: str = ""
+    #: How many exchanges like that pass before.
+    after: int = 0
 
 
 class Relay:
@@ -102,6 +109,8 @@ class Relay:
         self.databases = {each.name: each for each in databases}
         self.owner = owner
         self.sessions: list[Session] = []
+        #: How many exchanges there were with each.
+        self.exchanges: Counter[str] = Counter()
         #: What befalls the next exchanges.
         self.troubles: list[Trouble] = []
         #: Told of each that has come about.
@@ -133,13 +142,18 @@ class Relay:
         """Return for how many seconds something is on its way."""
         return self.chance.expovariate(1 / _TRAVELS_S) * self.slowness
 
-    def take_trouble(self, database: str, *, is_commit: bool) -> Trouble | None:
-        """Return what befalls an exchange."""
-        for trouble in self.troubles:
-            if trouble.database == database and (is_commit or not trouble.is_commit):
-                self.troubles.remove(trouble)
-                self.on_trouble(trouble.what)
-                return trouble
+    def take_trouble(self, database: str, text: str) -> Trouble | None:
+        """Return what befalls an exchange; the text is empty unless a statement is carried out."""
+        self.exchanges[database] += 1
+        for at, trouble in enumerate(self.troubles):
+            if trouble.database != database or trouble.text not in text:
+                continue
+            if trouble.after:
+                self.troubles[at] = trouble._replace(after=trouble.after - 1)
+                continue
+            del self.troubles[at]
+            self.on_trouble(trouble.what)
+            return trouble
         return None
 
     def of(self, owner: Owner) -> list["Session"]:
@@ -223,6 +237,8 @@ class Session(asyncio.Transport):
         #: What is done with the answer to what waits for a lock.
         self._waits: Callable[[], None] | None = None
         self._exchanges = 0
+        #: Whether PostgreSQL itself ends no wait for a lock.
+        self._waits_for_ever = False
 
     # What q does with it.
 
@@ -347,8 +363,8 @@ class Session(asyncio.Transport):
             self.hang_up()
             return
         used = self._texts(group)
-        is_commit = any(frame.kind == b"E" for frame in group) and used.startswith("with fence")
-        trouble = self._relay.take_trouble(self.database.name, is_commit=is_commit)
+        is_carried_out = any(frame.kind in b"EQ" for frame in group)
+        trouble = self._relay.take_trouble(self.database.name, used if is_carried_out else "")
         match trouble:
             case Trouble(what=What.LOSE_REQUEST):
                 self.cut()
@@ -385,6 +401,10 @@ class Session(asyncio.Transport):
         if backend is None or self._is_cut:
             return
         self._exchanges += 1
+        if not self._waits_for_ever and backend.status == b"I" and "lock_timeout" not in text:
+            # It is the world's time that counts. Whether it is set as q asks has been looked at.
+            self._waits_for_ever = True
+            self._set("lock_timeout", "0")
         if "clock_timestamp" in text:
             now_us = (START_NS // 1000) + round(self._loop.time() * 1e6)
             self._set("world.now_us", str(now_us))

@@ -13,7 +13,7 @@ import pytest
 from tests.world.database import Database
 from tests.world.freezing import FreezingLoop
 from tests.world.owning import OWNER
-from tests.world.relay import Relay, Trouble, What
+from tests.world.relay import COMMIT, Relay, Trouble, What
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -58,7 +58,7 @@ class Stage:
     def befall(self, what: What, seconds: float = 0.0, state: str = "") -> None:
         """Have something befall the next commit."""
         self.relay.troubles.append(
-            Trouble(what, "first", is_commit=True, seconds=seconds, state=state)
+            Trouble(what, "first", text=COMMIT, seconds=seconds, state=state)
         )
 
 

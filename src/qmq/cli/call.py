@@ -158,6 +158,18 @@ class Purge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """Single messages deleted or moved."""
+
+    method: Literal["DeleteMessages", "MoveMessages"]
+    queue_id: str
+    #: None reads them from standard input, one a line.
+    message_ids: tuple[str, ...] | None
+    #: Further fields of the request.
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Redrive:
     """A redrive, started or looked at, and followed until it has ended."""
 
@@ -230,6 +242,6 @@ class Top:
 
 
 #: Those about queues and what belongs to them.
-Oversight: TypeAlias = Purge | Redrive | ListSchedules | PauseSchedule | ListGroups
+Oversight: TypeAlias = Purge | Pick | Redrive | ListSchedules | PauseSchedule | ListGroups
 
 Action: TypeAlias = Call | AddMany | Take | Lease | Settle | Browse | Oversight | Work | Top

@@ -14,6 +14,7 @@ from qmq.cli.call import (
     ListSchedules,
     Oversight,
     PauseSchedule,
+    Pick,
     Purge,
     Redrive,
     Settle,
@@ -31,6 +32,7 @@ from qmq.cli.lease_commands import (
     work_on_queue,
 )
 from qmq.cli.message_commands import add_message, peek_message, pop_message, tail_queue
+from qmq.cli.picking_commands import message
 from qmq.cli.queue_commands import (
     delete_queue,
     get_queue,
@@ -111,7 +113,7 @@ def _do(action: Action, settings: Settings) -> None:
             from qmq.cli.browse import browse  # noqa: PLC0415
 
             browse(action, settings)
-        case Purge() | Redrive() | ListSchedules() | PauseSchedule() | ListGroups():
+        case Purge() | Pick() | Redrive() | ListSchedules() | PauseSchedule() | ListGroups():
             _look_after(action, settings)
         case Work():
             from qmq.cli.work import work  # noqa: PLC0415
@@ -130,6 +132,10 @@ def _look_after(action: Oversight, settings: Settings) -> None:
             from qmq.cli.purge import purge  # noqa: PLC0415
 
             purge(action, settings)
+        case Pick():
+            from qmq.cli.picking import pick  # noqa: PLC0415
+
+            pick(action, settings)
         case Redrive():
             from qmq.cli.redrive import follow_redrive  # noqa: PLC0415
 
@@ -187,6 +193,7 @@ qcli.add_section(
     purge_queue,
 )
 qcli.add_section("What there is", show_stats, show_top, browse_queue, explain_message, show_server)
+qcli.add_section("Single messages", message)
 qcli.add_section("Groups", group)
 qcli.add_section("Dead letters", redrive)
 qcli.add_section("Schedules", schedule)

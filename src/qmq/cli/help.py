@@ -95,6 +95,19 @@ EXAMPLES: Final = {
         "qcli browse jobs --group order-17",
     ),
     "explain": ("qcli explain jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608",),
+    "message": (
+        "qcli message delete jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608",
+        "qcli message move jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608 --to other-jobs",
+    ),
+    "message delete": (
+        "qcli message delete jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608",
+        "qcli browse jobs -t kind=image -o jsonl | qcli message delete jobs -",
+    ),
+    "message move": (
+        "qcli message move jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608 --to other-jobs",
+        "qcli message move dead-jobs 15950bbd-0939-4da4-8dbe-cfc61d3d8608",
+        "qcli browse jobs --older-than 1d -o jsonl | qcli message move jobs - --to old-jobs",
+    ),
     "group": (
         "qcli group list jobs --state parked",
         "qcli group skip jobs account-4",

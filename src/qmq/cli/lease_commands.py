@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
-from typing import Final, Literal, Unpack
+from typing import Literal, Unpack
 
 import click
 
@@ -11,6 +11,7 @@ from qmq.cli.arguments import read_wait
 from qmq.cli.call import Fields, Lease, Output, Settle, Work
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.message_options import Printing, end_of, output_of, printing_options
+from qmq.cli.named import STANDARD_INPUT
 from qmq.cli.options import (
     Decorated,
     check_source,
@@ -26,9 +27,6 @@ from qmq.cli.options import (
 )
 from qmq.cli.settings import server_option
 from qmq.values import Durability
-
-#: Stands for lease ids on standard input.
-_STANDARD_INPUT: Final = "-"
 
 _lease_ids_argument = click.argument("lease_ids", metavar="LEASE_ID...", nargs=-1, required=True)
 
@@ -247,7 +245,7 @@ def _settle(
     output: Output = "jsonl",
 ) -> Settle:
     """Return what a command about leases stands for. Raises click.UsageError."""
-    are_read = _STANDARD_INPUT in lease_ids
+    are_read = STANDARD_INPUT in lease_ids
     if are_read and len(lease_ids) > 1:
         raise click.UsageError("- reads all lease ids from standard input; give it alone")
     return Settle(

@@ -1,7 +1,7 @@
 """Acking, giving back and extending leases. Whoever imports this loads gRPC."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import click
@@ -10,17 +10,16 @@ from google.rpc import code_pb2
 from qmq.cli.call import Settle
 from qmq.cli.connect import connected
 from qmq.cli.failures import REFUSED, Failure, failure_of, print_error
+from qmq.cli.named import batches
 from qmq.cli.records import line_of, moment_text
 from qmq.cli.reply import reply_json, write_text
 from qmq.cli.settings import Settings
-from qmq.cli.standard_input import chunks, has_more, lines_of
 from qmq.cli.stop import Interrupted, Stop
 from qmq.cli.table import Column, table
 from qmq.client._sync.connection import Connection
 from qmq.client.decode import moment_ns
 from qmq.client.errors import QmqError
 from qmq.client.options import TIMEOUT_S, Retry
-from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
 
 _Reply: TypeAlias = pb.AckResponse | pb.NackResponse | pb.ExtendResponse
@@ -48,7 +47,7 @@ def settle(action: Settle, settings: Settings) -> None:
         connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
         done = refused = 0
         try:
-            for lease_ids in _batches(action.lease_ids):
+            for lease_ids in batches(action.lease_ids, "the lease ids"):
                 with stop.deferred():
                     reply = _ask(connection, action, lease_ids)
                     ended = _refuse(what, lease_ids, reply.results)
@@ -62,29 +61,6 @@ def settle(action: Settle, settings: Settings) -> None:
             raise click.exceptions.Exit(interrupted.exit_code) from interrupted
     if refused:
         raise click.exceptions.Exit(REFUSED)
-
-
-def _batches(lease_ids: tuple[str, ...] | None) -> Iterator[list[str]]:
-    """Go through the lease ids, so many together as fit a call; None reads them."""
-    if lease_ids is not None:
-        for start in range(0, len(lease_ids), BATCH_MESSAGES_MAX):
-            yield [*lease_ids[start : start + BATCH_MESSAGES_MAX]]
-        return
-    batch: list[str] = []
-    for lines in lines_of(chunks("the lease ids"), b"\n", keeps_ends=False):
-        for line in lines:
-            # What is no UTF-8 is no lease id, and the server says so.
-            if lease_id := line.decode(errors="replace").strip():
-                batch.append(lease_id)
-            if len(batch) == BATCH_MESSAGES_MAX:
-                yield batch
-                batch = []
-        # Whoever writes one now and then has it done at once.
-        if batch and not has_more():
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _ask(connection: Connection, action: Settle, lease_ids: list[str]) -> _Reply:

@@ -24,6 +24,7 @@ from qmq.client.queue_values import (
     Redrive,
     RedriveState,
 )
+from qmq.client.status import error_of_result
 from qmq.client.values import (
     Attempt,
     BrowsedMessage,
@@ -31,6 +32,7 @@ from qmq.client.values import (
     Explanation,
     Message,
     Metadata,
+    MovedMessage,
 )
 from qmq.values import (
     NS_PER_S,
@@ -180,6 +182,20 @@ def lease_error(result: pb.LeaseResult, lease_id: str) -> QmqError | None:
     return QmqError(result.message, metadata={"lease_id": lease_id})
 
 
+def moved_message(result: pb.MessageResult) -> MovedMessage | QmqError:
+    """Convert what became of a message that was to be moved."""
+    if result.code:
+        return error_of_result(result.code, result.message, result.reason)
+    return MovedMessage(result.queue_id, result.was_there)
+
+
+def deletion_error(result: pb.MessageResult) -> QmqError | None:
+    """Return why a message was not deleted, if it was not."""
+    if not result.code:
+        return None
+    return error_of_result(result.code, result.message, result.reason)
+
+
 def queue_info(queue: pb.Queue) -> QueueInfo:
     """Convert the description of a queue."""
     meta = metadata(queue.meta)
@@ -265,6 +281,9 @@ def queue_stats(stats: pb.QueueStats) -> QueueStats:
         groups_paused=stats.groups_paused,
         groups_parked=stats.groups_parked,
         fair_keys=stats.fair_keys,
+        deleted_total=stats.deleted_total,
+        moved_in_total=stats.moved_in_total,
+        moved_out_total=stats.moved_out_total,
         top_fair_keys=tuple(
             FairKeyStats(each.fair_key, each.weight, each.waiting, each.leased)
             for each in stats.top_fair_keys

@@ -18,7 +18,9 @@ from qmq.client.queue_values import BackOff, Fairness, QueueSettings, Rate
 from qmq.client.values import (
     EPOCH,
     DeadLetterReasonName,
+    Message,
     MessageStateName,
+    Metadata,
     NewMessage,
     TagPairs,
     Tags,
@@ -330,3 +332,21 @@ def _timestamp(moment: datetime | None, name: str) -> timestamp_pb2.Timestamp | 
     return timestamp_pb2.Timestamp(
         seconds=since.days * _DAY_S + since.seconds, nanos=since.microseconds * 1_000
     )
+
+
+def picked(messages: Iterable[Message[Any] | Metadata | str]) -> tuple[list[str], int]:
+    """Return the ids of messages, and when the first of them was created; 0 if that is not known.
+
+    Args:
+        messages: themselves, what `add` returned of them, or their ids.
+    """
+    ids: list[str] = []
+    moments_ns: list[int] = []
+    for each in messages:
+        if isinstance(each, str):
+            ids.append(each)
+            moments_ns.append(0)
+        else:
+            ids.append(each.id)
+            moments_ns.append(each.created_ns)
+    return ids, min(moments_ns, default=0)

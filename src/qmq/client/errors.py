@@ -105,6 +105,20 @@ class MessageNotFound(QmqError):
     reason = "MESSAGE_NOT_FOUND"
 
 
+class MessageLeased(QmqError):
+    """The message is on lease, and those on lease were not asked for: it is left alone."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "MESSAGE_LEASED"
+
+
+class NoDeadLetter(QmqError):
+    """The message is no dead letter, so that it came from no queue to which it could go back."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "NO_DEAD_LETTER"
+
+
 class LeaseLost(QmqError):
     """The lease is not held any more: the message is somebody else's, or will be, or is gone."""
 

@@ -346,6 +346,11 @@ class QueueStats:
     groups_parked: int = 0
     #: How many fair_keys its messages have.
     fair_keys: int = 0
+    #: Messages that were deleted, moved here and moved elsewhere by their ids, since the server
+    #: started.
+    deleted_total: int = 0
+    moved_in_total: int = 0
+    moved_out_total: int = 0
     #: Those that most messages have, the first 10; none where all queues are asked about.
     top_fair_keys: tuple[FairKeyStats, ...] = ()
 

@@ -27,6 +27,8 @@ _BY_REASON: Final[dict[str, type[errors.QmqError]]] = {
         errors.QueuePaused,
         errors.AddsPaused,
         errors.MessageNotFound,
+        errors.MessageLeased,
+        errors.NoDeadLetter,
         errors.LeaseLost,
         errors.NoDeadLetterQueue,
         errors.QueueInUse,
@@ -165,6 +167,19 @@ def error_from(  # noqa: PLR0913 - All that there is to know of a call that fail
     elif code == "DEADLINE_EXCEEDED":
         message = f"no answer from {address} within {timeout_s:g} s"
     return _BY_CODE.get(code, errors.QmqError)(message, code=code, reason="")
+
+
+def error_of_result(code: int, message: str, reason: str) -> errors.QmqError:
+    """Return the error that says what became of one of several that a call was about.
+
+    Args:
+        code: the number of a gRPC status.
+        message: why.
+        reason: that of the error.
+    """
+    name = next((each.name for each in grpc.StatusCode if each.value[0] == code), "UNKNOWN")
+    kind = _BY_REASON.get(reason, _BY_CODE.get(name, errors.QmqError))
+    return kind(message, code=name, reason=reason)
 
 
 def _not_answered(message: str, address: str, *, is_tls: bool) -> errors.Unavailable:

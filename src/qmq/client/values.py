@@ -161,6 +161,16 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedMessage:
+    """What became of a message that is where it was to go."""
+
+    #: The id of the queue that it is in now.
+    queue_id: str
+    #: Whether it was there before the call: one before it has moved it.
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Message(Generic[T]):
     """A message, as the server hands it out."""
 

@@ -21,13 +21,14 @@ export function curlLine(path) {
   return `curl -sS${shown} ${quoted(addressOf(path).href)}`;
 }
 
-// A button that shows commands. `lines` is [[what it does, the words of qcli, the path of the API]].
+// A button that shows commands. `lines` is [[what it does, the words of qcli, the path of the API]],
+// where one call of the API does the same.
 export function Commands({ lines }) {
   const [isOpen, setOpen] = useState(false);
   return html`<${Button} icon="terminal" label="As commands" ask=${async () => setOpen(true)} />
     ${isOpen && html`<${Dialog} title="As commands" onClose=${() => setOpen(false)} wide>
       ${lines.map(([title, words, path]) => html`<h3>${title}</h3>
-        <${Line} text=${qcliLine(words)} /><${Line} text=${curlLine(path)} />`)}
+        <${Line} text=${qcliLine(words)} />${path && html`<${Line} text=${curlLine(path)} />`}`)}
       ${token.get() && html`<p class="muted small">Both take the token from <code>QCLI_TOKEN</code>.</p>`}
     <//>`}`;
 }

@@ -8,6 +8,7 @@ import { live } from "./live.js";
 import { MessageDialog } from "./message.js";
 import { Button, Empty, Found, Icon, Loading, Problem, Table } from "./parts.js";
 import { preview } from "./payload.js";
+import { MoveMessages } from "./pick.js";
 import { Redrives, StartRedrive } from "./redrives.js";
 import { linkTo } from "./router.js";
 import { useSignal } from "./signal.js";
@@ -75,6 +76,7 @@ function Letters({ id }) {
   const poll = usePoll((signal) => allLetters(id, signal), [id], LOOK_MS);
   const [opened, setOpened] = useState(null);
   const [redriving, setRedriving] = useState(null);
+  const [moving, setMoving] = useState(null);
   const [shown, setShown] = useState("");
   const lacks = useLacks(id);
   const groups = useMemo(() => groupsOf(poll.data?.letters ?? []), [poll.data]);
@@ -88,9 +90,13 @@ function Letters({ id }) {
       ? html`<${Empty} title="No dead letters">Nothing has failed for good.<//>`
       : html`${!isAll && html`<p class="muted small">Grouped from the first ${count(letters.length)}; a redrive looks at all.</p>`}
         <div class="groups">${groups.map((group) => html`<${Group} key=${group.key} group=${group} isOpen=${shown === group.key}
-          toggle=${() => setShown(shown === group.key ? "" : group.key)} open=${setOpened} lacks=${lacks("MANAGE")} redrive=${() => setRedriving(group)} />`)}</div>`}
+          toggle=${() => setShown(shown === group.key ? "" : group.key)} open=${setOpened} lacks=${lacks("MANAGE")} move=${setMoving} redrive=${() => setRedriving(group)} />`)}</div>`}
     <//>
-    ${opened && html`<${MessageDialog} queueId=${id} messageId=${opened.meta.id} created=${opened.meta.created} onClose=${() => setOpened(null)} />`}
+    ${opened && html`<${MessageDialog} queueId=${id} messageId=${opened.meta.id} created=${opened.meta.created} changed=${poll.reload} onClose=${() => setOpened(null)} />`}
+    ${moving && html`<${MoveMessages} queueId=${id} messages=${[{ id: moving.meta.id, created: moving.meta.created }]} areDeadLetters onClose=${() => {
+      setMoving(null);
+      poll.reload();
+    }} />`}
     ${redriving && html`<${StartRedrive} queueId=${id} group=${redriving} onClose=${() => {
       setRedriving(null);
       poll.reload();
@@ -98,7 +104,7 @@ function Letters({ id }) {
   </section>`;
 }
 
-function Group({ group, isOpen, toggle, open, lacks, redrive }) {
+function Group({ group, isOpen, toggle, open, lacks, move, redrive }) {
   return html`<article class="letter-group">
     <header>
       <button type="button" class="disclose" aria-expanded=${isOpen} onClick=${toggle}>
@@ -108,13 +114,14 @@ function Group({ group, isOpen, toggle, open, lacks, redrive }) {
       </button>
       <${Button} lacks=${lacks} ask=${async () => redrive()}>Redrive these …<//>
     </header>
-    ${isOpen && html`<${Table} label="Letters" columns=${[{ title: "Id" }, { title: "Payload" }, { title: "What the last consumer said" }, { title: "Delivered", num: true }, { title: "Moved", num: true }]}>
+    ${isOpen && html`<${Table} label="Letters" columns=${[{ title: "Id" }, { title: "Payload" }, { title: "What the last consumer said" }, { title: "Delivered", num: true }, { title: "Moved", num: true }, { title: "" }]}>
       ${group.letters.slice(0, EXAMPLES_MAX).map(({ message }) => html`<tr key=${message.meta.id}>
         <td><button type="button" class="link mono" aria-label="Message ${message.meta.id}" onClick=${() => open(message)}>${shortId(message.meta.id)}</button></td>
         <td class="payload-cell"><bdi class="mono">${preview(message.payload)}</bdi></td>
         <td class="reason-cell">${message.dead_letter?.text}</td>
         <td class="num">${message.dead_letter?.delivery_count ?? 0}×</td>
-        <td class="num nowrap">${ago(message.dead_letter?.moved)}</td></tr>`)}<//>
+        <td class="num nowrap">${ago(message.dead_letter?.moved)}</td>
+        <td class="row-actions"><${Button} label="Move message ${message.meta.id}" lacks=${lacks} ask=${async () => move(message)}>Move …<//></td></tr>`)}<//>
       ${group.letters.length > EXAMPLES_MAX && html`<p class="muted small">The first ${EXAMPLES_MAX} of ${count(group.letters.length)}.</p>`}`}
   </article>`;
 }

@@ -52,6 +52,14 @@ export function duration(value) {
   return parts(s, 86400, "d", 3600, "h");
 }
 
+// How long something took that takes milliseconds, from seconds.
+export function took(value) {
+  if (value === undefined || Number.isNaN(value)) return "–";
+  if (value === 0) return "0 ms";
+  if (value < 0.1) return `${Number((value * 1000).toPrecision(2))} ms`;
+  return value < 1 ? `${Math.round(value * 1000)} ms` : duration(value);
+}
+
 // The same in one unit, where there is little room.
 export function briefly(value) {
   return duration(value).replace(/^(\d+ (?:min|h|d)) .*/, "$1");

@@ -1,6 +1,7 @@
 // The console: which page is shown at which address.
 
 import { AccessPage } from "./access.js";
+import { condition } from "./condition.js";
 import { DeadLetters } from "./dead_letters.js";
 import { html, render, useEffect } from "./html.js";
 import { Overview } from "./overview.js";
@@ -24,8 +25,12 @@ function pageAt([name = "queues", id, tab], step) {
   return html`<${Empty} title="There is no such page">The <a href="#/">queues</a> are a good place to start.<//>`;
 }
 
+const LOOK_MS = 15_000;
+
 function Console() {
   const { path, step } = useSignal(route);
+  // What warns is told on every page.
+  useEffect(() => condition.watch(LOOK_MS), []);
   useEffect(() => {
     scrollTo(0, 0);
     // Where the link was that was followed, there is nothing any more: who has no mouse goes on here.

@@ -4,25 +4,42 @@ import { get, ofQueue, query, usePoll } from "./api.js";
 import { Commands } from "./commands.js";
 import { ago, bytes, count, duration, moment, plural, seconds, shortId, whyDead } from "./format.js";
 import { html, useState } from "./html.js";
+import { useLacks } from "./identity.js";
 import { live } from "./live.js";
-import { Copy, Dialog, Empty, Loading, Problem, Tags } from "./parts.js";
+import { Button, Copy, Dialog, Empty, Loading, Problem, Tags } from "./parts.js";
+import { DeleteMessages, MoveMessages } from "./pick.js";
 import { bytesOf, cut, hexOf, jsonOf, textOf } from "./payload.js";
 import { linkTo } from "./router.js";
 
 const LOOK_MS = 2000;
 
-export function MessageDialog({ queueId, messageId, created, onClose }) {
+export function MessageDialog({ queueId, messageId, created, changed = () => {}, onClose }) {
   const poll = usePoll(
     (signal) => get(ofQueue(queueId, `/messages/${encodeURIComponent(messageId)}${query({ created })}`), { signal }),
     [queueId, messageId], LOOK_MS);
   const isGone = poll.error?.reason === "MESSAGE_NOT_FOUND";
+  const lacks = useLacks(queueId);
+  const [picking, setPicking] = useState("");
+  const message = poll.data?.message.message;
+  const picked = message && [{ id: message.meta.id, created: message.meta.created }];
+  const endPick = () => {
+    setPicking("");
+    poll.reload();
+    changed();
+  };
   return html`<${Dialog} title="Message ${shortId(messageId)}" onClose=${onClose} wide>
     <p class="facts"><span class="mono">${messageId}</span><${Copy} text=${messageId} label="Copy the id" />
       <${Commands} lines=${[["This message, and why it is where it is", ["explain", queueId, messageId], ofQueue(queueId, `/messages/${messageId}`)]]} /></p>
+    ${message && !isGone && html`<div class="actions">
+      <${Button} lacks=${lacks("MANAGE")} ask=${async () => setPicking("move")}>Move …<//>
+      <${Button} kind="danger" icon="trash" lacks=${lacks("MANAGE")} ask=${async () => setPicking("delete")}>Delete …<//>
+    </div>`}
     ${isGone && html`<${Empty} title=${poll.data ? "The message has left the queue" : "The queue holds no such message"}>
-      It was acked or popped, has expired, was moved to a dead-letter queue, or never was here. ${poll.data && "What follows is what was known of it last."}<//>`}
+      It was acked, popped or deleted, has expired, was moved to another queue, or never was here. ${poll.data && "What follows is what was known of it last."}<//>`}
     ${poll.error && !isGone && html`<${Problem} error=${poll.error} reload=${poll.reload} />`}
     ${!poll.data && poll.loading && html`<${Loading} what="Looking for it" />`}
+    ${picking === "move" && html`<${MoveMessages} queueId=${queueId} messages=${picked} areDeadLetters=${!!message.dead_letter} onClose=${endPick} />`}
+    ${picking === "delete" && html`<${DeleteMessages} queueId=${queueId} messages=${picked} onClose=${endPick} />`}
     ${poll.data && html`<${Details} reply=${poll.data} isGone=${isGone} />`}
   <//>`;
 }
@@ -71,6 +88,11 @@ function eventsOf(browsed, isGone) {
   const options = message.options ?? {};
   const events = [{ at: message.meta.created, tone: "added", title: "Added" }];
   for (const attempt of message.attempts ?? []) {
+    if (!attempt.consumer && attempt.leased === attempt.ended && attempt.reason) {
+      // Nobody had it: it was moved.
+      events.push({ at: attempt.ended, tone: "ready", title: "Moved", note: attempt.reason });
+      continue;
+    }
     const who = attempt.consumer ? `“${attempt.consumer}”` : "a consumer without a name";
     const held = (Date.parse(attempt.ended) - Date.parse(attempt.leased)) / 1000;
     events.push({ at: attempt.leased, tone: "leased", title: `Leased to ${who}` });

@@ -9,6 +9,7 @@ import { MessageDialog } from "./message.js";
 import { Badge, Button, Empty, Field, FormDialog, Loading, Problem, say, Table, Tags, useNow } from "./parts.js";
 import { preview, sizeOf } from "./payload.js";
 import { saveLines } from "./records.js";
+import { DeleteMessages, MoveMessages } from "./pick.js";
 import { keepInAddress, route } from "./router.js";
 import { useSignal } from "./signal.js";
 
@@ -21,7 +22,17 @@ export function Messages({ id, figures, lacks }) {
   const [filters, setFilters] = useState({ state: start.state ?? "", tag: start.tag ?? "", selector: start.selector ?? "", group: start.group ?? "", fairKey: start.fairKey ?? "" });
   const [opened, setOpened] = useState(start.message ? { id: start.message } : null);
   const [leasing, setLeasing] = useState(false);
+  // When each message was created that is chosen, by its id.
+  const [chosen, setChosen] = useState(new Map());
+  const [picking, setPicking] = useState("");
   const pages = usePages(id, filters);
+  const picked = [...chosen].map(([id, created]) => ({ id, created }));
+  const endPick = (isDone) => {
+    setPicking("");
+    if (!isDone) return;
+    setChosen(new Map());
+    pages.reload();
+  };
   useEffect(() => keepInAddress({ ...filters, message: opened?.id }), [filters, opened]);
   const set = (field) => (event) => setFilters({ ...filters, [field]: event.target.value });
   return html`
@@ -44,14 +55,22 @@ export function Messages({ id, figures, lacks }) {
     </div>
     <${Held} id=${id} changed=${pages.reload} />
     ${pages.error && html`<${Problem} error=${pages.error} reload=${pages.reload} />`}
-    ${pages.messages.length > 0 && html`<${List} messages=${pages.messages} open=${(each) => setOpened({ id: each.message.meta.id, created: each.message.meta.created })} />`}
+    ${chosen.size > 0 && html`<div class="notice note chosen" role="status"><strong>${plural(chosen.size, "message")} chosen</strong>
+      <div class="actions">
+        <${Button} lacks=${lacks("MANAGE")} ask=${() => setPicking("move")}>Move …<//>
+        <${Button} kind="danger" icon="trash" lacks=${lacks("MANAGE")} ask=${() => setPicking("delete")}>Delete …<//>
+        <${Button} ask=${() => setChosen(new Map())}>Choose none<//>
+      </div></div>`}
+    ${pages.messages.length > 0 && html`<${List} messages=${pages.messages} chosen=${chosen} choose=${setChosen} open=${(each) => setOpened({ id: each.message.meta.id, created: each.message.meta.created })} />`}
     ${pages.loading && html`<${Loading} what="Looking at the messages" />`}
     ${!pages.loading && !pages.error && pages.messages.length === 0 && html`<${Empty} title=${figures.depth ? "No message matches" : "The queue is empty"} />`}
     ${pages.token && !pages.loading && html`<p class="more">
       ${pages.messages.length < SHOWN_MAX
         ? html`<${Button} ask=${pages.more}>Show more<//>`
         : html`<span class="muted">Those are the first ${count(SHOWN_MAX)}. Filters find others.</span>`}</p>`}
-    ${opened && html`<${MessageDialog} queueId=${id} messageId=${opened.id} created=${opened.created} onClose=${() => setOpened(null)} />`}
+    ${opened && html`<${MessageDialog} queueId=${id} messageId=${opened.id} created=${opened.created} changed=${pages.reload} onClose=${() => setOpened(null)} />`}
+    ${picking === "move" && html`<${MoveMessages} queueId=${id} messages=${picked} areDeadLetters=${pages.messages.some((each) => chosen.has(each.message.meta.id) && each.message.dead_letter)} onClose=${endPick} />`}
+    ${picking === "delete" && html`<${DeleteMessages} queueId=${id} messages=${picked} onClose=${endPick} />`}
     ${leasing && html`<${LeaseDialog} id=${id} onClose=${() => {
       setLeasing(false);
       pages.reload();
@@ -125,10 +144,20 @@ export function StateBadge({ state }) {
   return html`<span class="dot-label"><i class="swatch tone-${TONES[state] ?? "ready"}"></i>${(state ?? "").toLowerCase()}</span>`;
 }
 
-function List({ messages, open }) {
-  const columns = [{ title: "State" }, { title: "Id" }, { title: "Payload" }, { title: "Tags" }, { title: "Size", num: true }, { title: "Age", num: true }, { title: "Delivered", num: true }];
+function List({ messages, chosen, choose, open }) {
+  const idOf = (each) => each.message.meta.id;
+  const areAll = messages.every((each) => chosen.has(idOf(each)));
+  const chooseAll = () => choose(areAll ? new Map() : new Map(messages.map((each) => [idOf(each), each.message.meta.created])));
+  const chooseOne = (each) => {
+    const others = new Map(chosen);
+    if (!others.delete(idOf(each))) others.set(idOf(each), each.message.meta.created);
+    choose(others);
+  };
+  const all = html`<input type="checkbox" aria-label="Choose all that are shown" checked=${areAll} onChange=${chooseAll} />`;
+  const columns = [{ title: all }, { title: "State" }, { title: "Id" }, { title: "Payload" }, { title: "Tags" }, { title: "Size", num: true }, { title: "Age", num: true }, { title: "Delivered", num: true }];
   return html`<${Table} label="Messages" columns=${columns}>
     ${messages.map((each) => html`<tr key=${each.message.meta.id}>
+      <td class="choice"><input type="checkbox" aria-label="Choose message ${each.message.meta.id}" checked=${chosen.has(idOf(each))} onChange=${() => chooseOne(each)} /></td>
       <td class="nowrap"><${StateBadge} state=${each.state} />${each.state === "LEASED" && html`<div class="muted small cut" title=${each.consumer}>${each.consumer || "without a name"}</div>`}</td>
       <td><button type="button" class="link mono" aria-label="Message ${each.message.meta.id}" onClick=${() => open(each)}>${shortId(each.message.meta.id)}</button></td>
       <td class="payload-cell"><bdi class="mono">${preview(each.message.payload)}</bdi></td>

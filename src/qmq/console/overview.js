@@ -3,6 +3,7 @@
 import { alertsOf, KINDS } from "./alerts.js";
 import { get, query } from "./api.js";
 import { Commands } from "./commands.js";
+import { condition } from "./condition.js";
 import { briefly, count, duration, plural, rate, shortId } from "./format.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
 import { identity, lacksNewQueues } from "./identity.js";
@@ -54,10 +55,11 @@ export function Overview() {
       <h1>Queues</h1>
       <${Freshness} />
       <${Commands} lines=${[["These queues", ["list", selector && "--selector", selector], `v1/queues${query({ selector })}`],
-        ["What they hold, looked at again and again", ["top", selector && "--selector", selector], "v1/stats?brief=true&page_size=1000"]]} />
+        ["What they hold, looked at again and again", ["top", selector && "--selector", selector], selector ? "" : "v1/stats?brief=true"]]} />
       <${Button} kind="primary" icon="add" lacks=${lacksNewQueues(who)} ask=${() => setMaking(true)}>New queue<//>
     </div>
     <${Totals} rows=${rows} />
+    <${ServerTrouble} />
     <${Attention} rows=${rows} kind=${kind} setKind=${setKind} />
     <div class="filters">
       <label class="search"><${Icon} name="search" /><span class="hidden">Name of a queue</span>
@@ -158,6 +160,15 @@ function Totals({ rows }) {
   ];
   return html`<dl class="tiles">${tiles.map(([title, value, tone]) => html`<div class="tile">
     <dt>${tone && html`<i class="swatch tone-${tone}"></i>`}${title}</dt><dd class="num">${rows.length ? value : "–"}</dd></div>`)}</dl>`;
+}
+
+// What of the server makes calls fail: of all queues, so that no row could say it.
+function ServerTrouble() {
+  useSignal(condition);
+  const found = condition.worries.filter((each) => each.level === "CRITICAL");
+  if (!found.length) return null;
+  return html`<div class="notice bad"><${Icon} name="warn" /><div><strong class="sentence">${found[0].message}</strong>
+    <p><a href=${linkTo("server")}>What to do about it${found.length > 1 && `, and ${plural(found.length - 1, "more warning")}`}</a></p></div></div>`;
 }
 
 function Attention({ rows, kind, setKind }) {

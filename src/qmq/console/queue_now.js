@@ -126,6 +126,7 @@ function Totals({ figures }) {
   const rows = [
     ["Added", stats.enqueued_total], ["Popped", stats.consumed_total], ["Acked", stats.acked_total], ["Handed out again", stats.redelivered_total],
     ["Made dead letters", stats.dead_lettered_total], ["Expired", stats.expired_total], ["Dropped to make room", stats.overflowed_total], ["Known already (dedup_id)", stats.deduplicated_total],
+    ["Deleted by hand", stats.deleted_total], ["Moved here by hand", stats.moved_in_total], ["Moved away by hand", stats.moved_out_total],
   ];
   const deadLetters = figures.settings.dead_letter_queue_id;
   return html`<section class="card">

@@ -144,9 +144,9 @@ function Setting({ setting: [path, title, kind, hint, choices], value, isChanged
 
 const CHOICES_MAX = 500;
 
-// A queue, by its name where it has one. Of very many, those that have been seen first.
-export function QueueChoice({ id, value, onChange, none = "none" }) {
-  const known = [...live.byId.values()].slice(0, CHOICES_MAX).map((each) => each.queue);
+// A queue, by its name where it has one. Of very many that suit, those that have been seen first.
+export function QueueChoice({ id, value, onChange, none = "none", suits = () => true }) {
+  const known = [...live.byId.values()].map((each) => each.queue).filter(suits).slice(0, CHOICES_MAX);
   const isKnown = !value || known.some((queue) => queue.meta.id === value);
   return html`<select id=${id} value=${value} onChange=${(event) => onChange(event.target.value)}>
     <option value="">${none}</option>

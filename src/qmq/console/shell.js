@@ -1,10 +1,11 @@
 // What is around each page: the way to the others, whether q answers, and the sign-in.
 
 import { connection, get, token } from "./api.js";
+import { condition } from "./condition.js";
 import { Fragment, html, useEffect, useState } from "./html.js";
 import { identity, isAdmin, learn } from "./identity.js";
 import { PAGES } from "./pages.js";
-import { Button, Field, Icon, Toasts } from "./parts.js";
+import { Badge, Button, Field, Icon, Toasts } from "./parts.js";
 import { useSignal } from "./signal.js";
 import { nextTheme, theme } from "./theme.js";
 
@@ -24,7 +25,7 @@ export function Shell({ current, children }) {
     <header class="top">
       <a class="brand" href="../console/#/"><${Mark} /><span>q</span></a>
       <nav aria-label="Pages">
-        ${pages.map((page) => html`<a href=${page.href} aria-current=${page.name === current ? "page" : undefined}>${page.title}</a>`)}
+        ${pages.map((page) => html`<a href=${page.href} aria-current=${page.name === current ? "page" : undefined}>${page.title}${page.name === "server" && html`<${Worries} />`}</a>`)}
       </nav>
       <div class="top-end">
         <${State} state=${state} />
@@ -39,6 +40,15 @@ export function Shell({ current, children }) {
     </main>
     <${Toasts} />
   <//>`;
+}
+
+// How many things of the server need somebody, beside the way to its page.
+function Worries() {
+  useSignal(condition);
+  const worries = condition.worries;
+  if (!worries.length) return null;
+  const isBad = worries.some((each) => each.level === "CRITICAL");
+  return html`${" "}<${Badge} tone=${isBad ? "bad" : "warn"} title=${worries.map((each) => each.message).join("\n")}>${worries.length}<span class="hidden"> ${worries.length === 1 ? "warning" : "warnings"}</span><//>`;
 }
 
 // The address of a page says where the reader is, so that a fragment cannot.

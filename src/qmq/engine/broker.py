@@ -13,6 +13,7 @@ from qmq.engine.leasing import Leasing
 from qmq.engine.messages import Messages
 from qmq.engine.overseeing import Overseeing
 from qmq.engine.overview import Overview
+from qmq.engine.picking import Picking
 from qmq.engine.queues import Queues, random_chance
 from qmq.engine.rates import RateSampler
 from qmq.engine.redriving import Redriving
@@ -127,6 +128,8 @@ class Broker:
         self.browsing = Browsing(self._queues)
         #: Tells how the server does.
         self.overseeing = Overseeing(self._queues)
+        #: Commands about messages by their ids.
+        self.picking = Picking(self._queues)
         self._last_queue_number = last_queue_number
 
     def _take_at_hand(self, messages: Messages, overview: Overview) -> None:

@@ -1,16 +1,14 @@
 """Commands that show messages and change nothing: Browse and Explain."""
 
-import asyncio
 import re
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from typing import Final, NamedTuple
 
+from qmq.engine.finding import SEQ_MAX, find_messages, is_there
 from qmq.engine.queues import Queues
 from qmq.envelope import (
     encode_attempts,
     encode_browsed,
-    id_of,
     place_of,
     tags_of,
 )
@@ -33,9 +31,6 @@ _PAGE_SIZE: Final = 100
 #: The sequence number of the last message that was looked at; empty before the first page.
 _PAGE_TOKEN: Final = re.compile(r"[0-9]{0,19}", re.ASCII)
 
-#: Higher than the sequence number of any message.
-_SEQ_MAX: Final = (1 << 63) - 1
-
 #: What the token, and that a reply explains, add to a reply at most.
 _REPLY_BYTES: Final = 32
 
@@ -44,12 +39,6 @@ _BROWSED_BYTES: Final = 64
 
 #: What a reply adds to a sentence at most.
 _SENTENCE_BYTES: Final = 4
-
-#: What two looks at the two clocks may differ by.
-_CLOCKS_APART_NS: Final = 10_000_000
-
-#: Messages to look at first behind the moment in which a message was created.
-_NEAR_MESSAGES: Final = 16
 
 
 class _Browsed(NamedTuple):
@@ -172,7 +161,7 @@ class Browsing:
         now_ns = queues.steady_ns()
         # How old a message is is in its number: what is too old or too young stands aside.
         first_seq = 0 if age_max_ns is None else max(0, now_ns - age_max_ns)
-        last_seq = now_ns - age_min_ns if age_min_ns > 0 else _SEQ_MAX
+        last_seq = now_ns - age_min_ns if age_min_ns > 0 else SEQ_MAX
         first_seq = max(first_seq, int(page_token or -1) + 1)
         with_fresh = not states or MessageState.READY in states
         seen = look(queue, first_seq, last_seq, BROWSED_MESSAGES_MAX, with_fresh=with_fresh)
@@ -239,15 +228,15 @@ class Browsing:
             raise InvalidArgument("message_id", f"{message_id[:80]!r} is no UUID")
         queues = self._queues
         queue = await queues.find(reference)
-        entry = await self._find_near(queue, id_, created_ns)
+        found = await find_messages(queues, queue, (id_,), created_ns)
         store = queues.store_to_read(queue)
         queues.pass_time(queue)
-        seq = seq_of(entry)
+        entry = found.get(id_)
         # It may have left while others were looked at.
-        if entry not in look(queue, seq, seq, 1).entries:
+        if entry is None or not is_there(queue, entry):
             await store.settle()
             raise MessageNotFound(queue.info.id, id_)
-        delivery = queue.leases.by_seq.get(seq)
+        delivery = queue.leases.by_seq.get(seq_of(entry))
         is_ready = state_of(delivery) is MessageState.READY
         ahead = queue.count_before(entry) if is_ready else 0
         reasons = self._fitting(self._reasons(queue, delivery, ahead), entry)
@@ -255,48 +244,6 @@ class Browsing:
         browsed = _browsed(entry, delivery, queues.steady_ns(), self._bytes_max - size)
         (envelope,) = await store.commit(Changes(), [entry])
         return Explanation(browsed.encode(envelope), ahead, [text.decode() for text in reasons])
-
-    async def _find_near(self, queue: Queue, id_: str, created_ns: int | None) -> int:
-        """Return the entry of a message that was created at a moment, or at any if that is None.
-
-        Raises:
-            MessageNotFound: there is none.
-        """
-        queues = self._queues
-        if created_ns:
-            # Its number is a moment by the clock that nobody sets; the other one may have been
-            # set since it came, and then it is looked for everywhere.
-            ahead_ns = queues.steady_ns() - queues.now_ns() - _CLOCKS_APART_NS
-            with suppress(MessageNotFound):
-                return await self._find(queue, id_, max(0, created_ns + ahead_ns))
-        return await self._find(queue, id_, 0)
-
-    async def _find(self, queue: Queue, id_: str, first_seq: int) -> int:
-        """Return the entry of a message, looking from a sequence number on.
-
-        Raises:
-            MessageNotFound: there is none.
-        """
-        queues = self._queues
-        count_max = _NEAR_MESSAGES if first_seq else BROWSED_MESSAGES_MAX
-        while True:
-            store = queues.store_to_read(queue)
-            seen = look(queue, first_seq, _SEQ_MAX, count_max)
-            entries = _first_of_size(seen.entries, queues.message_bytes_max)
-            envelopes = await store.commit(Changes(), entries)
-            for entry, envelope in zip(entries, envelopes, strict=True):
-                if id_of(envelope) == id_:
-                    return entry
-            if len(entries) < len(seen.entries):
-                first_seq = seq_of(entries[-1]) + 1
-            elif seen.has_more:
-                first_seq = seen.last_seq + 1
-            else:
-                raise MessageNotFound(queue.info.id, id_)
-            count_max = BROWSED_MESSAGES_MAX
-            # Others have their turn, also where nothing has to be read from a disk.
-            await asyncio.sleep(0)
-            await queues.find(queue.info.id)
 
     def _reasons(self, queue: Queue, delivery: Delivery | None, ahead: int) -> Iterator[str]:
         """Say why a message is not being handed out now."""
@@ -389,16 +336,6 @@ def _reply_bytes(entry: int, delivery: Delivery | None) -> int:
     if delivery is None:
         return size
     return size + attempts_bytes(delivery) + len(delivery.consumer.encode())
-
-
-def _first_of_size(entries: Sequence[int], bytes_max: int) -> Sequence[int]:
-    """Return the first entries whose messages take no more than so much, at least one."""
-    left = bytes_max
-    for at, entry in enumerate(entries):
-        left -= size_of(entry)
-        if left < 0:
-            return entries[: max(1, at)]
-    return entries
 
 
 def _why_delayed(delivery: Delivery) -> str:

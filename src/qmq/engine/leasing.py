@@ -417,7 +417,7 @@ class Leasing:
         return LeaseLost(
             lease_id,
             f"has ended, and queue {queue.info.id} does not hold its message any more: that was"
-            " acked, popped, purged, or moved",
+            " acked, popped, deleted, purged, or moved",
         )
 
     def _ack(self, queue: Queue, delivery: Delivery, changes: Changes) -> None:

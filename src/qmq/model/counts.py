@@ -9,11 +9,14 @@ _COUNTS: Final = (
     "consumed_total",
     "dead_lettered",
     "deduplicated_total",
+    "deleted_total",
     "empty_total",
     "enqueued_total",
     "expired_total",
     "failed_total",
     "full_total",
+    "moved_in_total",
+    "moved_out_total",
     "overflowed_total",
 )
 

@@ -48,6 +48,7 @@ class Queue:
         "dead_lettered",
         "dedup",
         "deduplicated_total",
+        "deleted_total",
         "durability_max",
         "empty_total",
         "enqueued_total",
@@ -60,6 +61,8 @@ class Queue:
         "is_limited",
         "leases",
         "lines",
+        "moved_in_total",
+        "moved_out_total",
         "number",
         "overflowed_total",
         "purged_seq",
@@ -94,6 +97,10 @@ class Queue:
         self.expired_total = 0
         self.overflowed_total = 0
         self.deduplicated_total = 0
+        #: By their ids, as are those that were moved.
+        self.deleted_total = 0
+        self.moved_in_total = 0
+        self.moved_out_total = 0
         #: What is handed out at most, whatever there is.
         self.gates = Gates()
         self.set_info(info)

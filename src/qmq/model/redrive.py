@@ -8,15 +8,14 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from qmq.descriptions import QueueInfo
-from qmq.envelope import as_added, attempts_in, dead_letter_of, place_of, tags_of
-from qmq.errors import AddsPaused, InvalidArgument, QueueFull, StoresDiffer
-from qmq.limits import ATTEMPTS_MAX, REASON_BYTES_MAX
+from qmq.envelope import as_added, attempts_in, dead_letter_of, tags_of
+from qmq.errors import InvalidArgument, StoresDiffer
+from qmq.limits import REASON_BYTES_MAX
 from qmq.model.changes import Changes
-from qmq.model.delivery import Delivery
-from qmq.model.index import entry as entry_of
 from qmq.model.index import seq_of
+from qmq.model.moving import Moves, refusal_of
 from qmq.model.queue import Queue
-from qmq.values import UNBOUNDED, Attempt, DeadLetter, DeadLetterReason, Store, Tag
+from qmq.values import Attempt, DeadLetter, DeadLetterReason, Store, Tag
 
 #: From so many moved messages on, the share of those that failed again says something.
 FAILED_AGAIN_LOOKED_AT_FROM: Final = 20
@@ -278,7 +277,7 @@ def advance(  # noqa: PLR0913 - What was looked at, where it is and goes, how fa
     if request.target_queue_id and find(request.target_queue_id) is None:
         reason = f"queue {request.target_queue_id}, which messages were to go to, is gone"
         return Step(end(redrive, RedriveState.GAVE_UP, now_ns, reason), Changes(), ())
-    moves = _Moves(redrive.id, source, new_seq)
+    moves = Moves(source, new_seq, redrive_id=redrive.id)
     ready = _still_ready(source, [entry for entry, _ in looked])
     seen = stayed = wanted = 0
     first_seq, gone_queue_id, obstacle = redrive.first_seq, redrive.gone_queue_id, ""
@@ -291,11 +290,12 @@ def advance(  # noqa: PLR0913 - What was looked at, where it is and goes, how fa
                 gone_queue_id = found.target_id
             elif request.dry_run:
                 wanted += 1
-            elif obstacle := _obstacle(target, len(found.envelope)):
+            elif refusal := refusal_of(target, len(found.envelope)):
+                obstacle = refusal.message
                 break
             else:
                 wanted += 1
-                moves.add(entry, found, target)
+                moves.add(entry, found.envelope, found.attempts, target)
         seen += 1
         first_seq = seq_of(entry) + 1
         if wanted == wanted_max:
@@ -359,74 +359,6 @@ def _left(redrive: Redrive) -> float:
     """Return how many more messages a redrive may move or, if it is a dry run, count."""
     most = redrive.request.messages_max
     return most - (redrive.matched - redrive.stayed) if most else math.inf
-
-
-def _obstacle(target: Queue, size: int) -> str:
-    """Say why no message of that size can go to a queue now; empty if one can.
-
-    None makes room for it, also where others would for an Add.
-    """
-    info, bytes_limit = target.info, target.info.settings.bytes_limit
-    if info.pause and info.pause.adds:
-        return AddsPaused(info.id).message
-    if info.limit != UNBOUNDED and target.message_count >= info.limit:
-        return QueueFull(info.id, info.limit, target.message_count).message
-    if bytes_limit and target.bytes + size > bytes_limit:
-        return QueueFull.of_bytes(info.id, bytes_limit, target.bytes).message
-    return ""
-
-
-class _Moves:
-    """Messages that leave a queue for others, each together with its history."""
-
-    def __init__(self, redrive_id: str, source: Queue, new_seq: Callable[[], int]) -> None:
-        self._redrive_id = redrive_id
-        self._source = source
-        self._new_seq = new_seq
-        self._fresh: list[int] = []
-        self._targets: dict[int, Queue] = {}
-        self.changes = Changes()
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self.changes.added)
-
-    @property
-    def targets(self) -> Sequence[Queue]:
-        """The queues that they have come to."""
-        return list(self._targets.values())
-
-    def add(self, entry: int, found: Match, target: Queue) -> None:
-        """Put a ready message at the end of a queue."""
-        before = self._source.leases.by_seq.get(seq_of(entry))
-        attempts = found.attempts
-        if before:
-            self._source.leases.forget(before)
-            attempts = (*attempts, *before.attempts)
-        else:
-            self._fresh.append(entry)
-        seq = self._new_seq()
-        priority, group_id, fair_key = place_of(found.envelope)
-        delivery = Delivery(entry_of(seq, len(found.envelope), priority))
-        # Which lease each was is of no use any more: the names of leases go on with the new
-        # number of the message, and those of before are nobody's.
-        delivery.attempts = tuple(
-            attempt._replace(fence=fence)
-            for fence, attempt in enumerate(attempts[-ATTEMPTS_MAX:], 1)
-        )
-        delivery.fence = len(delivery.attempts)
-        delivery.redrive_id = self._redrive_id
-        delivery.group_id, delivery.fair_key = group_id, fair_key
-        target.restore(delivery)
-        self._targets[target.number] = target
-        self.changes.added.append((delivery.entry, target.number, found.envelope))
-        self.changes.saved.append(delivery)
-        self.changes.removed.append(entry)
-
-    def finish(self) -> None:
-        """Take those out of their queue that were never on lease there."""
-        self._source.take_out(self._fresh)
 
 
 def text_of(redrive: Redrive) -> str:

@@ -54,5 +54,8 @@ def stats_of(
         groups_paused=groups.paused,
         groups_parked=groups.parked,
         fair_keys=keys.used,
+        deleted_total=queue.deleted_total,
+        moved_in_total=queue.moved_in_total,
+        moved_out_total=queue.moved_out_total,
         top_fair_keys=keys.top(ready + leases.delayed) if with_top else (),
     )

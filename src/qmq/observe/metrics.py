@@ -57,6 +57,7 @@ class QueueCollector(Collector):
             *_contents(queues, leasing, self._clock.now_ns()),
             *_deliveries(queues, leasing),
             *_options(queues),
+            *_picked(queues),
             *_sharing([queue for queue in queues if queue.lines.is_active]),
         )
 
@@ -186,6 +187,34 @@ def _options(queues: Sequence[Queue]) -> Iterable[Metric]:
             deduplicated.add_metric(label, queue.deduplicated_total)
             dedup_ids.add_metric(label, len(queue.dedup))
     return expired, overflowed, deduplicated, dedup_ids
+
+
+def _picked(queues: Sequence[Queue]) -> Iterable[Metric]:
+    """Return what people did to messages by their ids, in queues where they did."""
+    deleted = CounterMetricFamily(
+        "queue_messages_deleted",
+        "Number of messages that were deleted by their ids.",
+        labels=["queue"],
+    )
+    moved_in = CounterMetricFamily(
+        "queue_messages_moved_in",
+        "Number of messages that were moved here by their ids.",
+        labels=["queue"],
+    )
+    moved_out = CounterMetricFamily(
+        "queue_messages_moved_out",
+        "Number of messages that were moved to another queue by their ids.",
+        labels=["queue"],
+    )
+    for queue in queues:
+        for metric, count in (
+            (deleted, queue.deleted_total),
+            (moved_in, queue.moved_in_total),
+            (moved_out, queue.moved_out_total),
+        ):
+            if count:
+                metric.add_metric([queue.info.id], count)
+    return deleted, moved_in, moved_out
 
 
 def _sharing(queues: Sequence[Queue]) -> Iterable[Metric]:

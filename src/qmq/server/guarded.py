@@ -27,6 +27,7 @@ MANAGING: Final = frozenset(
         *("Purge", "Pause", "Resume", "PauseGroup", "ResumeGroup", "SkipGroup"),
         *("StartRedrive", "StopRedrive", "PutSchedule", "DeleteSchedule"),
         *("MakeToken", "RevokeToken"),
+        *("DeleteMessages", "MoveMessages"),
     )
 )
 

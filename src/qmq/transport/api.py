@@ -11,6 +11,7 @@ from qmq.transport.group_service import GroupService
 from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.lease_service import LeaseService
 from qmq.transport.message_service import MessageService
+from qmq.transport.picking_service import PickingService
 from qmq.transport.queue_service import QueueService
 from qmq.transport.redrive_service import RedriveService
 from qmq.transport.schedule_service import ScheduleService
@@ -63,6 +64,7 @@ class Api:
             GroupService(broker, rights),
             AccessService(access, rights),
             ServerService(oversee or broker.overseeing.condition, rights),
+            PickingService(broker, rights),
         )
         #: Each by its gRPC path.
         self.methods: dict[str, UnaryMethod] = {}

@@ -62,6 +62,8 @@ CODES: Final[dict[type[errors.QError], Code]] = {
     errors.DurabilityNotReached: Code.FAILED_PRECONDITION,
     errors.AddsPaused: Code.FAILED_PRECONDITION,
     errors.LeaseLost: Code.FAILED_PRECONDITION,
+    errors.MessageLeased: Code.FAILED_PRECONDITION,
+    errors.NoDeadLetter: Code.FAILED_PRECONDITION,
     errors.NoDeadLetterQueue: Code.FAILED_PRECONDITION,
     errors.QueueInUse: Code.FAILED_PRECONDITION,
     errors.StoresDiffer: Code.FAILED_PRECONDITION,

@@ -908,7 +908,7 @@ class StatsResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class QueueStats(_message.Message):
-    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit", "leased", "delayed", "acked_total", "redelivered_total", "dead_lettered_total", "added_per_second", "done_per_second", "consumers", "bytes", "expired_total", "overflowed_total", "deduplicated_total", "dedup_ids", "blocked", "groups", "groups_paused", "groups_parked", "fair_keys", "top_fair_keys")
+    __slots__ = ("queue", "ready", "ready_bytes", "oldest_age", "waiting", "enqueued_total", "consumed_total", "limit", "leased", "delayed", "acked_total", "redelivered_total", "dead_lettered_total", "added_per_second", "done_per_second", "consumers", "bytes", "expired_total", "overflowed_total", "deduplicated_total", "dedup_ids", "blocked", "groups", "groups_paused", "groups_parked", "fair_keys", "top_fair_keys", "deleted_total", "moved_in_total", "moved_out_total")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     READY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -936,6 +936,9 @@ class QueueStats(_message.Message):
     GROUPS_PARKED_FIELD_NUMBER: _ClassVar[int]
     FAIR_KEYS_FIELD_NUMBER: _ClassVar[int]
     TOP_FAIR_KEYS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MOVED_IN_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MOVED_OUT_TOTAL_FIELD_NUMBER: _ClassVar[int]
     queue: Queue
     ready: int
     ready_bytes: int
@@ -963,7 +966,10 @@ class QueueStats(_message.Message):
     groups_parked: int
     fair_keys: int
     top_fair_keys: _containers.RepeatedCompositeFieldContainer[FairKeyStats]
-    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., acked_total: _Optional[int] = ..., redelivered_total: _Optional[int] = ..., dead_lettered_total: _Optional[int] = ..., added_per_second: _Optional[float] = ..., done_per_second: _Optional[float] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStats, _Mapping]]] = ..., bytes: _Optional[int] = ..., expired_total: _Optional[int] = ..., overflowed_total: _Optional[int] = ..., deduplicated_total: _Optional[int] = ..., dedup_ids: _Optional[int] = ..., blocked: _Optional[int] = ..., groups: _Optional[int] = ..., groups_paused: _Optional[int] = ..., groups_parked: _Optional[int] = ..., fair_keys: _Optional[int] = ..., top_fair_keys: _Optional[_Iterable[_Union[FairKeyStats, _Mapping]]] = ...) -> None: ...
+    deleted_total: int
+    moved_in_total: int
+    moved_out_total: int
+    def __init__(self, queue: _Optional[_Union[Queue, _Mapping]] = ..., ready: _Optional[int] = ..., ready_bytes: _Optional[int] = ..., oldest_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waiting: _Optional[int] = ..., enqueued_total: _Optional[int] = ..., consumed_total: _Optional[int] = ..., limit: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., acked_total: _Optional[int] = ..., redelivered_total: _Optional[int] = ..., dead_lettered_total: _Optional[int] = ..., added_per_second: _Optional[float] = ..., done_per_second: _Optional[float] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStats, _Mapping]]] = ..., bytes: _Optional[int] = ..., expired_total: _Optional[int] = ..., overflowed_total: _Optional[int] = ..., deduplicated_total: _Optional[int] = ..., dedup_ids: _Optional[int] = ..., blocked: _Optional[int] = ..., groups: _Optional[int] = ..., groups_paused: _Optional[int] = ..., groups_parked: _Optional[int] = ..., fair_keys: _Optional[int] = ..., top_fair_keys: _Optional[_Iterable[_Union[FairKeyStats, _Mapping]]] = ..., deleted_total: _Optional[int] = ..., moved_in_total: _Optional[int] = ..., moved_out_total: _Optional[int] = ...) -> None: ...
 
 class FairKeyStats(_message.Message):
     __slots__ = ("fair_key", "weight", "waiting", "leased")
@@ -1545,3 +1551,55 @@ class ServerStandby(_message.Message):
     lag_bytes: int
     lag: _duration_pb2.Duration
     def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[str] = ..., is_synchronous: _Optional[bool] = ..., lag_bytes: _Optional[int] = ..., lag: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class DeleteMessagesRequest(_message.Message):
+    __slots__ = ("queue_id", "message_ids", "leased", "created_from")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_IDS_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FROM_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    message_ids: _containers.RepeatedScalarFieldContainer[str]
+    leased: bool
+    created_from: _timestamp_pb2.Timestamp
+    def __init__(self, queue_id: _Optional[str] = ..., message_ids: _Optional[_Iterable[str]] = ..., leased: _Optional[bool] = ..., created_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DeleteMessagesResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[MessageResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[MessageResult, _Mapping]]] = ...) -> None: ...
+
+class MoveMessagesRequest(_message.Message):
+    __slots__ = ("queue_id", "message_ids", "target_queue_id", "leased", "created_from")
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_IDS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FROM_FIELD_NUMBER: _ClassVar[int]
+    queue_id: str
+    message_ids: _containers.RepeatedScalarFieldContainer[str]
+    target_queue_id: str
+    leased: bool
+    created_from: _timestamp_pb2.Timestamp
+    def __init__(self, queue_id: _Optional[str] = ..., message_ids: _Optional[_Iterable[str]] = ..., target_queue_id: _Optional[str] = ..., leased: _Optional[bool] = ..., created_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MoveMessagesResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[MessageResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[MessageResult, _Mapping]]] = ...) -> None: ...
+
+class MessageResult(_message.Message):
+    __slots__ = ("code", "message", "reason", "queue_id", "was_there")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_ID_FIELD_NUMBER: _ClassVar[int]
+    WAS_THERE_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    reason: str
+    queue_id: str
+    was_there: bool
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[str] = ..., queue_id: _Optional[str] = ..., was_there: _Optional[bool] = ...) -> None: ...

@@ -5,9 +5,17 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from qmq.client._async.grouping import AsyncGrouping
-from qmq.client.decode import browsed, explanation, queue_info, queue_stats, redrive
-from qmq.client.encode import browse_request, queue_settings, redrive_request
-from qmq.client.errors import QueueNotFound
+from qmq.client.decode import (
+    browsed,
+    deletion_error,
+    explanation,
+    moved_message,
+    queue_info,
+    queue_stats,
+    redrive,
+)
+from qmq.client.encode import browse_request, picked, queue_settings, redrive_request
+from qmq.client.errors import QmqError, QueueNotFound
 from qmq.client.options import Duration
 from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
 from qmq.client.values import (
@@ -17,6 +25,7 @@ from qmq.client.values import (
     Message,
     MessageStateName,
     Metadata,
+    MovedMessage,
     Tags,
 )
 from qmq.wire import q_pb2 as pb
@@ -104,6 +113,69 @@ class AsyncOversight(AsyncGrouping[T]):
         request = pb.PurgeRequest(queue_id=self.queue_id)
         reply = await self._connection.ask("Purge", request, pb.PurgeResponse)
         return reply.removed
+
+    async def delete_messages(
+        self, messages: Iterable[Message[Any] | Metadata | str], *, leased: bool = False
+    ) -> list[QmqError | None]:
+        """Remove messages for good, in whatever state they are.
+
+        Args:
+            messages: up to 1,000: messages, what `add` returned, or ids; with an id alone the
+                server may have to search.
+            leased: also those that are on lease; whoever has one can do nothing with it any more.
+
+        Returns:
+            For each, in order, None; or MessageNotFound, also if the call was repeated since its
+            answer was lost, MessageLeased, or InvalidArgument if the id is none.
+
+        Raises:
+            InvalidArgument: they are more than 1,000, or none.
+        """
+        ids, created_ns = picked(messages)
+        request = pb.DeleteMessagesRequest(queue_id=self.queue_id, message_ids=ids, leased=leased)
+        if created_ns:
+            request.created_from.FromNanoseconds(created_ns)
+        reply = await self._connection.ask(
+            "DeleteMessages", request, pb.DeleteMessagesResponse, repeatable=True
+        )
+        return [deletion_error(each) for each in reply.results]
+
+    async def move_messages(
+        self,
+        messages: Iterable[Message[Any] | Metadata | str],
+        to: str = "",
+        *,
+        leased: bool = False,
+    ) -> list[MovedMessage | QmqError]:
+        """Move messages to the end of another queue of the same store, in their order here.
+
+        Each is moved whole or not at all. It keeps what it was added with and its history; its
+        deliveries count from 1 again.
+
+        Args:
+            messages: as in `delete_messages`.
+            to: where to, by id or name; left out, each dead letter goes to the queue it came from.
+            leased: as in `delete_messages`.
+
+        Returns:
+            For each, in order, where it is now; or MessageNotFound, MessageLeased, NoDeadLetter,
+            QueueFull, AddsPaused, QueueNotFound, AccessDenied, or InvalidArgument if the id is
+            none.
+
+        Raises:
+            InvalidArgument: they are more than 1,000, or none, or they are there already.
+            StoresDiffer: the other queue lives in another store, or on another shard.
+        """
+        ids, created_ns = picked(messages)
+        request = pb.MoveMessagesRequest(
+            queue_id=self.queue_id, message_ids=ids, target_queue_id=to, leased=leased
+        )
+        if created_ns:
+            request.created_from.FromNanoseconds(created_ns)
+        reply = await self._connection.ask(
+            "MoveMessages", request, pb.MoveMessagesResponse, repeatable=True
+        )
+        return [moved_message(each) for each in reply.results]
 
     async def pause(self, *, adds: bool = False) -> QueueInfo:
         """Hand out no messages until `resume`. What is on lease can still be acked.

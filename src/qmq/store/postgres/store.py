@@ -8,6 +8,7 @@ from qmq.errors import Unavailable
 from qmq.limits import CACHE_BYTES_MAX, JOURNAL_PENDING_BYTES_MAX
 from qmq.model.footprint import Footprint
 from qmq.store.journalled import INDEX_BYTES, JournalledStore
+from qmq.store.postgres.connecting import ANSWER_S, asked
 from qmq.store.postgres.figures import ClusterFigures
 from qmq.store.postgres.journal import Journal, prepare
 from qmq.store.postgres.loading import Loaded, load
@@ -62,7 +63,7 @@ class PostgresStore(JournalledStore[Journal]):
         store = cls(term, cache_bytes_max=cache_bytes_max, footprint=footprint)
         connection = await connect()
         try:
-            await prepare(connection)
+            await asked(connection, prepare(connection), ANSWER_S)
             loaded = await load(connection, store._together, term.durability_max, on_progress)
         except BaseException:
             connection.terminate()

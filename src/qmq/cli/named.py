@@ -1,0 +1,41 @@
+"""What a command names, or reads from standard input, as much at a time as fits a call."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from qmq.cli.standard_input import chunks, has_more, lines_of
+from qmq.limits import BATCH_MESSAGES_MAX
+
+#: Stands on a command line for what is on standard input.
+STANDARD_INPUT: Final = "-"
+
+
+def batches(named: tuple[str, ...] | None, what: str) -> Iterator[list[str]]:
+    """Go through what was named, so many together as fit a call.
+
+    Args:
+        named: what stands on the command line; None reads it, one a line.
+        what: what they are, for errors: "the lease ids".
+
+    Raises:
+        Failure: standard input cannot be read.
+    """
+    if named is not None:
+        for start in range(0, len(named), BATCH_MESSAGES_MAX):
+            yield [*named[start : start + BATCH_MESSAGES_MAX]]
+        return
+    batch: list[str] = []
+    for lines in lines_of(chunks(what), b"\n", keeps_ends=False):
+        for line in lines:
+            # What is no UTF-8 is no id, and the server says so.
+            if each := line.decode(errors="replace").strip():
+                batch.append(each)
+            if len(batch) == BATCH_MESSAGES_MAX:
+                yield batch
+                batch = []
+        # Whoever writes one now and then has it done at once.
+        if batch and not has_more():
+            yield batch
+            batch = []
+    if batch:
+        yield batch
