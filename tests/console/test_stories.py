@@ -233,6 +233,8 @@ def test_keys_are_enough(open_window: Open) -> None:
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="As commands")).to_be_focused()
+        page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="New queue")).to_be_focused()
         page.keyboard.press("Enter")
         dialog(page, "New queue")
