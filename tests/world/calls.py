@@ -54,6 +54,9 @@ class Calls:
             "pause_group": lambda op: broker.grouping.pause_group(op.queue, op.name),
             "resume_group": lambda op: broker.grouping.resume_group(op.queue, op.name),
             "skip_group": lambda op: broker.grouping.skip_group(op.queue, op.name, op.most),
+            "delete": lambda op: broker.picking.delete(op.queue, op.ids),
+            # Back to where each came from.
+            "move": lambda op: broker.picking.move(op.queue, op.ids),
             "redrive": self._redrive,
             "stop_redrive": lambda op: broker.redriving.stop(op.name),
             "list_redrives": lambda op: broker.redriving.list_all(),  # noqa: ARG005 - Of all.
@@ -313,6 +316,8 @@ _READ: Final[Mapping[str, Callable[[Op, Any], None]]] = {
     "ack": _read_settled,
     "nack": _read_settled,
     "extend": _read_settled,
+    "delete": _read_settled,
+    "move": _read_settled,
     "purge": _read_count,
     "stats": _read_count,
     "redrive": _read_redrive,

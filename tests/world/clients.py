@@ -168,7 +168,7 @@ class Producer(Client):
 
 
 class Keeper(Client):
-    """Looks after queues: pauses and purges them, shows what is in them, redrives, schedules."""
+    """Looks after queues: pauses and purges them, shows, deletes and moves messages, redrives."""
 
     async def run(self) -> None:
         """Go on for ever."""
@@ -203,7 +203,15 @@ class Keeper(Client):
             asked["group_id"] = chance.choice(GROUPS)
         if kind.in_turns and chance.random() < 0.3:
             asked["fair_key"] = chance.choice(FAIR_KEYS)
-        await self.call("browse", kind.name, **asked)
+        op = await self.call("browse", kind.name, **asked)
+        is_dead = kind.name == "dead"
+        if op.shown and not kind.is_scheduled and chance.random() < (0.7 if is_dead else 0.15):
+            await self._pick("move" if is_dead else "delete", op)
+
+    async def _pick(self, verb: str, shown: Op) -> None:
+        """Delete or move some of what was shown; it may have left meanwhile, or be on lease."""
+        chosen = self.chance.sample(shown.shown, min(2, len(shown.shown)))
+        await self.call(verb, shown.queue, ids=tuple(each.id for each in chosen))
 
     async def _redrive(self, kind: QueueKind) -> None:
         chance = self.chance

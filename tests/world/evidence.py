@@ -81,7 +81,7 @@ class Message:
     maker: Op | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     sights: list[Sight] = field(default_factory=list)
-    #: That it is gone, since it was popped, acked or purged.
+    #: That it is gone, since it was popped, acked, deleted or purged.
     removed: list[Fact] = field(default_factory=list)
     #: Calls that may have removed it, those of `removed` as well.
     removers: list[Op] = field(default_factory=list)
@@ -239,6 +239,8 @@ class Evidence:
                 self._note_purged(op)
             elif op.verb == "skip_group":
                 self._note_skipped(op)
+            elif op.verb == "delete":
+                self._note_deleted(op)
 
     def _note_acked(self, op: Op, by_lease: Mapping[tuple[str, str], list[Message]]) -> None:
         end, level = op.end, op.level
@@ -269,6 +271,13 @@ class Evidence:
         for message in self.messages.values():
             if message.queue.name == op.queue and message.asked.group_id == op.name:
                 message.removers.append(op)
+
+    def _note_deleted(self, op: Op) -> None:
+        for id_, why in zip(op.ids, op.refused or ("",) * len(op.ids), strict=True):
+            if message := None if why else self.messages.get(id_):
+                message.removers.append(op)
+                if op.is_ok:
+                    message.removed.append(Fact.told(op))
 
     def _note_purged(self, op: Op) -> None:
         for message in self.messages.values():

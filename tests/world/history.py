@@ -119,6 +119,8 @@ class Op:
     asks: Durability = Durability.UNKNOWN
     #: Of what is about all queues that it matches; `queue` is what it is called then.
     selector: str = ""
+    #: Of what is about single messages: which.
+    ids: tuple[str, ...] = ()
     #: Of what adds.
     messages: tuple[Asked, ...] = ()
     #: Which queue a Complete adds to.
@@ -149,7 +151,7 @@ class Op:
     told: tuple[Told, ...] = ()
     #: Of what has taken.
     taken: tuple[Taken, ...] = ()
-    #: Of what was about leases: for each, nothing or why it was refused.
+    #: Of what was about leases, or single messages: for each, nothing or why it was refused.
     refused: tuple[str, ...] = ()
     #: Of an Extend: when each lease ends.
     until_ns: tuple[int, ...] = ()
@@ -179,6 +181,7 @@ class Op:
         """Tell what was asked for."""
         parts = [f"#{self.number} {self.client} {self.verb} {self.queue}", self.level.name]
         parts += [_without_defaults(each) for each in self.messages]
+        parts += self.ids
         parts += [*self.lease_ids, f"target={self.target}"] if self.target else self.lease_ids
         if self.verb == "nack":
             parts.append(self.kind.name)

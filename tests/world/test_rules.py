@@ -87,6 +87,20 @@ def _it_was_leased_after_a_purge(it: Written) -> None:
 
 
 @bad("nothing_comes_back")
+def _it_was_leased_after_it_was_deleted(it: Written) -> None:
+    (told,) = it.add("jobs", "m").told
+    it.end(it.begin("delete", "jobs", ids=(told.id,)), refused=("",))
+    it.lease("jobs", "m")
+
+
+@good
+def _it_was_left_alone(it: Written) -> None:
+    ids = tuple(each.id for name in "mn" for each in it.add("jobs", name).told)
+    it.end(it.begin("delete", "jobs", ids=ids), refused=("MessageLeased", ""))
+    it.drain("jobs", "m")
+
+
+@bad("nothing_comes_back")
 def _half_a_complete_has_happened(it: Written) -> None:
     it.add("jobs", "m")
     lease = it.lease("jobs", "m")

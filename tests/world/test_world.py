@@ -37,7 +37,7 @@ def test_other_seeds_play_other_worlds() -> None:
     verbs: Counter[str] = Counter()
     # Whether each of them hears of what has become of its call.
     unknown: set[str] = set()
-    for seed in (5, 15):
+    for seed in (7, 12):
         world = World(seed)
         world.play()
         faults += world.faults
@@ -50,6 +50,6 @@ def test_other_seeds_play_other_worlds() -> None:
         *("kill", "power", "stop", "broken", "full", "room", "boot", "set"),
         *("while writing", "no space", "no sync", "slow disk", "bad network"),
     } <= set(faults)
-    assert _OFTEN | {"put_schedule", "complete", "purge"} <= set(verbs)
+    assert _OFTEN | {"put_schedule", "complete", "purge", "delete"} <= set(verbs)
     assert {verb for verb in _OFTEN if verbs[verb] < 2} == set()
     assert {"add", "pop", "lease", "ack", "consume", "browse"} <= unknown
