@@ -12,7 +12,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from qmq.wire import q_pb2 as pb
-from tests.wire.added import ADDED_ENUMS, ADDED_MESSAGES, ADDED_METHODS, ADDED_STREAMS, Method
+from tests.wire.added import ADDED_MESSAGES, ADDED_METHODS, ADDED_STREAMS, Method
+from tests.wire.added_enums import ADDED_ENUMS
 
 METHODS = [
     Method("ListQueues", "get", "/v1/queues"),
