@@ -82,24 +82,25 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
     for _ in range(arguments.repetitions):
         queue = server.new_queue(pb.Queue.CLUSTER)
         for what in ("add", "lease"):
-            before, log_before, cpu_before_s = commits(trio, name), log_bytes(trio), cpu_s(trio)
+            before, spent = commits(trio, name), Spent(trio)
             rate, clients_s = driven(q, what, queue, arguments.messages)
             rates.setdefault(what, []).append(rate)
             each = arguments.messages / max(1, commits(trio, name) - before)
-            logged = (log_bytes(trio) - log_before) / arguments.messages
-            cpu_us = (cpu_s(trio) - cpu_before_s) / arguments.messages * 1e6
-            print(
-                f"  {each:.0f} messages a commit; each {logged:.0f} bytes of WAL and"
-                f" {cpu_us:.1f} µs of the primary and its standbys",
-                flush=True,
-            )
+            print(f"  {each:.0f} messages a commit; {spent.each(arguments.messages)}", flush=True)
             for beside, burnt_s in (("alone", 0.0), ("beside the clients' work", clients_s)):
                 direct = directly(
                     trio.dsn(name), what, arguments.messages, max(1, round(each)), burnt_s
                 )
                 rates.setdefault(f"{what} directly, {beside}", []).append(direct)
-            own = own_sql(trio.dsn(name), what, arguments.messages)
+            spent = Spent(trio)
+            own, own_s = own_sql(trio.dsn(name), what, arguments.messages)
             rates.setdefault(f"{what} by SQL of one's own", []).append(own)
+            print(
+                f"  {what} by SQL of one's own: {own:,.0f} messages/s;"
+                f" {spent.each(arguments.messages)},"
+                f" {own_s / arguments.messages * 1e6:.1f} µs of its clients",
+                flush=True,
+            )
     titles = {"add": "AddBatch of 64", "lease": "Lease + Ack of 64"}
     for what, title in titles.items():
         here, own_rates = rates[what], rates[f"{what} by SQL of one's own"]
@@ -148,6 +149,21 @@ def sizes(trio: Trio, name: str) -> str:
     return ", ".join(
         f"{table} {int(size) / 2**20:.1f} MiB" for table, size in zip(tables, found, strict=True)
     )
+
+
+class Spent:
+    """What PostgreSQL has spent from a moment on."""
+
+    def __init__(self, trio: Trio) -> None:
+        """Begin at this moment."""
+        self._trio = trio
+        self._log_bytes, self._cpu_s = log_bytes(trio), cpu_s(trio)
+
+    def each(self, messages: int) -> str:
+        """Tell what it has spent on each of so many messages."""
+        logged = (log_bytes(self._trio) - self._log_bytes) / messages
+        cpu_us = (cpu_s(self._trio) - self._cpu_s) / messages * 1e6
+        return f"each {logged:.0f} bytes of WAL and {cpu_us:.1f} µs of the primary and its standbys"
 
 
 def commits(trio: Trio, name: str) -> int:

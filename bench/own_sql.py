@@ -11,12 +11,13 @@ Four processes with four connections each do as the clients of q do: messages in
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from together import run_together
+from together import Together
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -68,19 +69,24 @@ delete from own.message where queue = $1 and id = any($2::bigint[]) and lease = 
 """
 
 
-def own_sql(dsn: str, what: str, messages: int) -> float:
-    """Return how many messages a second a queue of one's own in SQL does.
+def own_sql(dsn: str, what: str, messages: int) -> tuple[float, float]:
+    """Measure a queue of one's own in SQL.
 
     Args:
         dsn: the database.
         what: "add", which begins with an empty table, or "lease", which is to follow that.
         messages: how many.
+
+    Returns:
+        How many messages it does a second, and the seconds of processor time that its clients used.
     """
     if what == "add":
         asyncio.run(_make_table(dsn))
     share = messages // _CLIENTS // _BATCH * _BATCH
-    command = [sys.executable, __file__, what, dsn, str(share)]
-    return share * _CLIENTS / run_together(command, _CLIENTS)
+    together = Together([[sys.executable, __file__, what, dsn, str(share)]] * _CLIENTS)
+    together.begin()
+    took_s = together.end()
+    return share * _CLIENTS / took_s, sum(map(float, together.outputs))
 
 
 async def _make_table(dsn: str) -> None:
@@ -94,11 +100,13 @@ async def _work(what: str, dsn: str, count: int) -> None:
     connections = [await asyncpg.connect(dsn) for _ in range(_CONNECTIONS)]
     print(flush=True)
     sys.stdin.readline()
+    start_s = time.process_time()
     if what == "add":
         each: Callable[[Connection[Record]], Awaitable[None]] = _adder(count // _BATCH)
     else:
         each = _consume
     await asyncio.gather(*map(each, connections))
+    print(time.process_time() - start_s)
 
 
 def _adder(batches: int) -> "Callable[[Connection[Record]], Awaitable[None]]":

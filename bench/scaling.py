@@ -114,9 +114,20 @@ def main() -> None:
     text = "\n\n".join(tables)
     print(f"\n{text}")
     if arguments.write:
-        before, begin, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
-        _, end, after = rest.partition(_END)
-        _PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+        _PAGE.write_text(written(_PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+def written(page: str, tables: str) -> str:
+    """Return the page with these tables between its marks.
+
+    Raises:
+        ValueError: it does not have each of them once.
+    """
+    if page.count(_BEGIN) != 1 or page.count(_END) != 1:
+        raise ValueError(f"{_PAGE.name} needs one {_BEGIN} and one {_END}")
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    return f"{before}{begin}\n{tables}\n{end}{after}"
 
 
 def compare_shards(clock: Clock, messages: int) -> list[str]:

@@ -13,10 +13,8 @@ class QError(Exception):
 
     #: Stable machine-readable name of the cause, sent as google.rpc.ErrorInfo.reason.
     reason: ClassVar[str]
-
     #: What the message says, for programs: sent as google.rpc.ErrorInfo.metadata.
     metadata: Mapping[str, str]
-
     #: Seconds after which a repeat may succeed, sent as google.rpc.RetryInfo;
     #: None when waiting does not help.
     retry_after_s: float | None = None

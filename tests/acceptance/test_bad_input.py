@@ -418,6 +418,7 @@ def test_damaged_database_is_refused(data_error: DataError) -> None:
         (["--metrics=:10002"], ["--metrics", ":10002"]),
         (["--bogus"], ["--bogus"]),
         (["extra"], ["extra"]),
+        (["serve"], ["serve", "q serves without a command"]),
         (["--message-bytes-max=0"], ["--message-bytes-max", "'0'"]),
         (["--quit-from=nobody"], ["--quit-from", "'nobody'"]),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import qmq
 from tests.acceptance.rest import rest
+from tests.acceptance.running import free_ports
 from tests.acceptance.test_cluster import PATIENCE_S, Pair, client_of
 from tests.postgres.installation import ROLE
 from tests.postgres.nodes import Node, Trio
@@ -72,6 +73,27 @@ def _story(pair: Pair, trio: Trio) -> None:
         assert ("NO_SUCCESSOR", "") in _reasons(info)
 
 
+def test_a_q_says_why_nobody_leads(tmp_path: Path) -> None:
+    """At once, where the first database is away and nothing else is known."""
+    [port] = free_ports(1)
+    pair = Pair(tmp_path, f"postgresql://q@127.0.0.1:{port}/q")
+    [q, _] = pair.servers
+    try:
+        pair.start_one(q)
+        with client_of(q) as client:
+            info = client.server()
+            # Until it has found out, it says that it has not.
+            while f"127.0.0.1:{port}" not in info.warnings[0].message:
+                info = client.server()
+    finally:
+        pair.close()
+
+    assert (info.role, info.address) == (qmq.ServerRole.FOLLOWER, q.address)
+    [warning] = info.warnings
+    assert (warning.reason, warning.level) == ("NO_LEADER", qmq.WarningLevel.CRITICAL)
+    assert info.cluster is None
+
+
 def test_a_database_that_is_away(tmp_path: Path, database: str) -> None:
     """It is named, with since when and why, and what is known of the other one stays."""
     with Node.new("second") as second:
@@ -101,7 +123,7 @@ def test_a_database_that_is_away(tmp_path: Path, database: str) -> None:
 def _until(client: qmq.Client, is_so: Callable[[qmq.ServerInfo], bool]) -> qmq.ServerInfo:
     """Ask until it is as it should be."""
     deadline = time.monotonic() + PATIENCE_S
-    while not is_so(info := client.server()):
+    while (info := client.server()).role is not qmq.ServerRole.LEADER or not is_so(info):
         assert time.monotonic() < deadline, info
         time.sleep(0.1)
     return info

@@ -187,6 +187,16 @@ def test_the_leader_of_a_cluster() -> None:
     ]
 
 
+def test_a_q_that_knows_only_why_nobody_leads() -> None:
+    """It shows no figures that it has not."""
+    follower = replace(LEADING, role=ServerRole.FOLLOWER, cluster=None)
+
+    assert server_text(follower, NOW) == [
+        "q 0.1.0, at localhost:10002, follows, up for 2h00m",
+        *server_text(LEADING, NOW)[1:5],
+    ]
+
+
 def test_a_disk_that_refuses_changes_says_why() -> None:
     """In its own words."""
     assert ALONE.disk

@@ -190,6 +190,7 @@ def test_what_one_may_not_is_not_offered(asking: Asking, browser: Browser) -> No
         expect(page.get_by_role("button", name="Lease by hand")).to_be_disabled()
         page.get_by_role("link", name="Settings").click()
         expect(page.get_by_label("Messages at most")).to_be_disabled()
+        expect(page.get_by_label("Fair key", exact=True)).to_be_disabled()
         page.locator("header .who").click()
         expect(page.get_by_text("add messages and look on queues named orders*")).to_be_visible()
         expect(page.get_by_text("1,000 calls a second")).to_be_visible()

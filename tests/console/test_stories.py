@@ -197,7 +197,7 @@ def test_weights_of_fair_keys_are_named_changed_and_forgotten(
     with open_window() as watched:
         page = watched.page
         page.goto(f"/console/#/queues/{queue}/settings")
-        weights = page.get_by_role("region", name="Weights of fair keys")
+        weights = page.get_by_role("group", name="Weights of fair keys")
         weights.get_by_label("Fair key").fill("__proto__")
         weights.get_by_label("Weight", exact=True).fill("1001")
         weights.get_by_role("button", name="Name it").click()
@@ -232,6 +232,8 @@ def test_keys_are_enough(open_window: Open) -> None:
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="As commands")).to_be_focused()
         page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="New queue")).to_be_focused()
         page.keyboard.press("Enter")

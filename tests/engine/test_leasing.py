@@ -240,7 +240,7 @@ async def test_lease_on_a_message_that_has_left_otherwise_is_refused(
 
     refusal = (
         f"lease {mine.lease_id} has ended, and queue {broker.catalog.find('jobs').info.id} does not"
-        " hold its message any more: that was acked, popped, purged, or moved"
+        " hold its message any more: that was acked, popped, deleted, purged, or moved"
     )
     assert await ack(broker, mine) == [refusal]
     assert await release(broker, mine) == [refusal]

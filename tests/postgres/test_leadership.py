@@ -154,6 +154,26 @@ async def test_leader_that_cannot_even_try_to_renew_has_ended(database: str) -> 
         faults.clear()
 
 
+async def test_who_shares_its_address_with_the_leader_is_told_so(database: str) -> None:
+    """It would send calls on to itself for ever."""
+    notices: list[str] = []
+    alike = setting(database, notices=notices)
+    async with leading(setting(database)) as term, watching(alike) as watch:
+        await watch.next()
+        assert not notices
+        looking = asyncio.ensure_future(watch.next())
+        async with asyncio.timeout(20):
+            while not notices:
+                await term.renew()
+                await asyncio.sleep(0.02)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+    [notice] = notices
+    assert "another q leads the cluster" in notice
+    assert "give each q an --advertise of its own" in notice
+
+
 async def test_one_of_many_wins(database: str) -> None:
     """All of them saw that nobody leads; whoever comes second is refused."""
     settings = [setting(database, f"q{number}:1") for number in range(5)]

@@ -1,8 +1,6 @@
 """Simulations go on for a while, play the same again, and find what goes wrong."""
 
 import random
-from collections.abc import Sequence
-from functools import partial
 
 import pytest
 
@@ -10,7 +8,6 @@ from simulate import main, play_worlds, simulate
 from tests.store.histories import MemoryHistory
 from tests.store.histories_in_cluster import ClusterHistory
 from tests.store.simulation import Simulation
-from tests.world.cluster import ClusterWorld
 from tests.world.world import World
 
 #: Takes a second or two a store; `make simulate` goes on for longer.
@@ -86,18 +83,6 @@ def test_fault_ends_the_simulation_with_what_led_to_it(capsys: pytest.CaptureFix
 def test_what_clients_of_a_world_are_told_is_right(seed: int) -> None:
     """Whatever befalls the server, its disk, its clock and the network."""
     assert play_worlds(seed, 1) == 0
-
-
-#: One in which commits fail and nobody else notices, and any with one database and with two.
-_CLUSTERS = {"commits fail": 4, "one database": 2 * _ANY, "two databases": 2 * _ANY + 1}
-
-
-@pytest.mark.parametrize("seed", _CLUSTERS.values(), ids=_CLUSTERS)
-def test_what_clients_of_a_cluster_are_told_is_right(
-    addresses: Sequence[tuple[int, str]], seed: int
-) -> None:
-    """Whatever befalls its q, its databases, and what is between them."""
-    assert play_worlds(seed, 1, partial(ClusterWorld, addresses), store="CLUSTER") == 0
 
 
 def test_worlds_are_played_until_there_were_so_many_calls(

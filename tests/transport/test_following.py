@@ -17,10 +17,15 @@ async def stays() -> bool:
     return False
 
 
+async def tell(request: bytes) -> bytes:
+    """Say something of this q."""
+    return b"told " + request
+
+
 async def refusal_by(following: Following, limit_s: float | None = None) -> NotLeading:
     """Add a message, and return what is said instead."""
     with pytest.raises(NotLeading) as refusal:
-        await following.waiting_methods()["/proto.Q/Add"](b"", stays, limit_s)
+        await following.waiting_methods(tell)["/proto.Q/Add"](b"", stays, limit_s)
     return refusal.value
 
 
@@ -49,6 +54,20 @@ async def test_a_call_waits_until_somebody_leads() -> None:
     assert (await call).ask_again
 
 
+async def test_a_q_tells_of_itself_while_nobody_leads() -> None:
+    """At once; and of the cluster, whoever leads it."""
+    following = Following()
+    following.tell("no q leads the cluster", is_led=False)
+    get_server = following.waiting_methods(tell)["/proto.Q/GetServer"]
+
+    assert await get_server(b"it", stays, None) == b"told it"
+
+    following.tell("the q at q2:10002 leads the cluster", is_led=True)
+    with pytest.raises(NotLeading) as refusal:
+        await get_server(b"it", stays, None)
+    assert refusal.value.ask_again
+
+
 async def test_a_call_whose_time_is_over_is_told_why_nobody_leads() -> None:
     """There is nobody to send it to."""
     following = Following()
@@ -64,7 +83,7 @@ def test_every_method_of_the_service_is_answered() -> None:
     """Streams as well; none is unknown to a q because it does not lead."""
     following = Following()
 
-    assert {"/proto.Q/Add", "/proto.Q/Stats"} <= following.waiting_methods().keys()
+    assert {"/proto.Q/Add", "/proto.Q/Stats"} <= following.waiting_methods(tell).keys()
     assert set(following.stream_methods()) == {"/proto.Q/Consume"}
 
 

@@ -166,11 +166,13 @@ async def test_consumer_has_a_name_of_bounded_length(service: Service) -> None:
     longest = "é" * 100
 
     refusal = await refusal_of(lease(service, consumer=longest + "x"))
+    not_kept = await refusal_of(lease(service, consumer="a\0b"))
     (leased,) = await lease(service, consumer=longest)
     await results(service, "Nack", [leased.lease_id], kind=Kind.RELEASE)
     (again,) = await lease(service)
 
     assert refusal.message == "consumer: takes 201 bytes, more than 200"
+    assert not_kept.message == "consumer: must not have the character U+0000; it is at 1"
     assert [attempt.consumer for attempt in again.message.attempts] == [longest]
 
 

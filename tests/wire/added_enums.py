@@ -1,4 +1,4 @@
-"""The enums that q has added to the contract of the original, with the numbers of their values."""
+"""The enums that q has added to the contract of the original, by their full names."""
 
 ADDED_ENUMS = {
     "proto.Right.Kind": {

@@ -15,7 +15,7 @@ from typing import Any, Final
 from qmq.errors import DataLoss, QError, StoreFailed, Unavailable
 from qmq.model.check import problems_of
 from qmq.store.postgres.dsn import FIRST
-from qmq.values import Store
+from qmq.values import Durability, Store
 from tests.world.clients import Keeper
 from tests.world.database import Database
 from tests.world.freezing import FreezingLoop
@@ -223,7 +223,7 @@ class ClusterWorld(Play):
         assert isinstance(server, Lead)
         member = server.member
         frozen_s = member.frozen_s
-        answer.add_done_callback(partial(self._judge_answer, op))
+        answer.add_done_callback(partial(self._judge_answer, op, self._is_succeeded(server, op)))
 
         def look() -> None:
             nonlocal frozen_s
@@ -237,8 +237,24 @@ class ClusterWorld(Play):
 
         self._loop.call_later(op.seconds + _ANSWERED_S, look)
 
-    def _judge_answer(self, op: Op, answer: asyncio.Task[Any]) -> None:
-        if answer.cancelled() or not (error := answer.exception()):
+    def _is_succeeded(self, server: Lead, op: Op) -> bool:
+        """Whether another q has read by now what a call to add something wants to change."""
+        kind = self.kinds.get(op.queue)
+        if op.verb not in {"add", "add_batch"} or not kind or kind.store is not Store.CLUSTER:
+            return False
+        number = list(self._addresses).index(kind.shard or FIRST)
+        # What is known already is not added again.
+        return not kind.has_dedup_ids and any(
+            each.term.epoch > server.term.epoch and number in each.shards.shards.stores
+            for each in self._leads()
+        )
+
+    def _judge_answer(self, op: Op, is_succeeded: bool, answer: asyncio.Task[Any]) -> None:  # noqa: FBT001
+        if answer.cancelled():
+            return
+        if not (error := answer.exception()):
+            if is_succeeded and op.level >= Durability.OS:
+                self.surprises.append(f"#{op.number} was carried out by a q that was succeeded")
             return
         is_wrong = isinstance(error, DataLoss | StoreFailed) or not isinstance(error, QError)
         if isinstance(error, Unavailable) and not error.retry_after_s:

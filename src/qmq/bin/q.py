@@ -22,7 +22,20 @@ from qmq.server.options import Told, options_of
 COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens, certs)
 
 
+class _Program(click.Group):
+    """The program and its commands."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; many servers have one for what q does without."""
+        if args[0] in {"run", "serve", "server", "start"}:
+            raise click.UsageError(f"No such command {args[0]!r}: q serves without a command.", ctx)
+        return super().resolve_command(ctx, args)
+
+
 @click.group(
+    cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
     subcommand_metavar="[COMMAND [ARGS]...]",

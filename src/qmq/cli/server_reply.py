@@ -48,6 +48,9 @@ def server_text(server: ServerInfo, now: datetime | None = None) -> list[str]:
             f"  {printable(each.message)}",
             f"  {printable(each.remedy)}",
         ]
+    if server.role is ServerRole.FOLLOWER:
+        # It knows no more than why nobody leads.
+        return lines
     lines += ["", *_contents_table(server), "", *_facts(server, now)]
     if server.cluster:
         lines += ["", *_node_table(server.cluster, now), "", *_database_table(server.cluster, now)]

@@ -188,5 +188,5 @@ class ServerInfo:
     memory_bytes_max: int
     #: None where there is no DISK store.
     disk: DiskInfo | None
-    #: None of a q that is alone.
+    #: None of a q that is alone, and of one that does not lead.
     cluster: ClusterInfo | None

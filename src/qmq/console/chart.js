@@ -19,12 +19,12 @@ const ROUND_S = [60, 120, 240, 600, 1200, 3600, 7200, 14_400, 43_200, 86_400, 17
 // A round number that is no less than the greatest value, of a kind: "whole" numbers, "seconds", or
 // any others.
 export function ceiling(value, kind) {
-  const lowest = kind === "whole" ? 2 : 1;
-  if (value <= lowest) return lowest;
+  if (value <= 0) return kind === "whole" ? 2 : 1;
   const long = kind === "seconds" && value > ROUND_S[0] / 2 ? ROUND_S.find((each) => each >= value) : undefined;
   if (long) return long;
   const power = 10 ** Math.floor(Math.log10(value));
-  return ROUND.map((step) => step * power).find((step) => step >= value * 0.999);
+  const top = ROUND.map((step) => step * power).find((step) => step >= value * 0.999);
+  return kind === "whole" ? Math.max(2, top) : top;
 }
 
 // `series`: [{name, tone, values}], one value for each of `times` (ms); a value that is NaN is

@@ -7,7 +7,7 @@ import { Signal } from "./signal.js";
 // A q of an earlier version has no such call, by gRPC or by REST.
 const UNKNOWN = new Set([404, 501]);
 const FORBIDDEN = 403;
-// Who is not told will not be told soon.
+// It will not be replaced soon.
 const SELDOM_MS = 60_000;
 const STEPS_MAX = 180;
 const CHANGES_MAX = 5;
@@ -95,13 +95,19 @@ class Condition extends Signal {
   }
 
   #wait() {
-    if (!this.#paces.length) return;
-    const pace = this.isUnknown || this.isForbidden ? SELDOM_MS : Math.min(...this.#paces);
+    // Who may not know is not told later either, and each refusal is one more in q's audit log.
+    if (!this.#paces.length || this.isForbidden) return;
+    const pace = this.isUnknown ? SELDOM_MS : Math.min(...this.#paces);
     this.#timer = setTimeout(() => (document.hidden ? this.#wait() : this.again()), pace);
   }
 
   #take(server) {
     const before = this.server;
+    if (before?.cluster && server.role === "FOLLOWER") {
+      // Nobody leads, so that nobody knows more than why: what is known is told as what was so.
+      this.error = new Error(server.warnings?.[0]?.message ?? "no q leads the cluster");
+      return;
+    }
     this.server = server;
     this.at = Date.now();
     this.error = null;

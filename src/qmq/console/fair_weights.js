@@ -27,7 +27,7 @@ function weightOf(key, text) {
   return weight;
 }
 
-export function Weights({ weights, edits, setEdits }) {
+export function Weights({ weights, edits, setEdits, disabled }) {
   const keys = [...new Set([...weights.keys(), ...edits.keys()])].sort();
   const isForgotten = (key) => edits.get(key) === "" && weights.has(key);
   const isChanged = (key) => edits.has(key) && edits.get(key).trim() !== String(weights.get(key) ?? "");
@@ -37,8 +37,7 @@ export function Weights({ weights, edits, setEdits }) {
     left.delete(key);
     setEdits(left);
   };
-  return html`<section class="card" aria-label="Weights of fair keys">
-    <h2>Weights of fair keys</h2>
+  return html`<fieldset class="card" disabled=${disabled}><legend>Weights of fair keys</legend>
     <p class="muted small">How many messages of a key are handed out at its turn: 1 to ${count(WEIGHT_MAX)}, and 1 for keys that are not named here.</p>
     ${keys.length > 0 && html`<div class="weights"><${Table} label="Weights" columns=${[{ title: "Fair key" }, { title: "Weight", num: true }, { title: "" }]}>
       ${keys.map((key) => html`<tr key=${key} class=${isChanged(key) ? "changed" : ""}>
@@ -50,7 +49,7 @@ export function Weights({ weights, edits, setEdits }) {
           : html`<${Button} icon="close" label="Forget ${key}" ask=${() => set(key, "")} />`}</td></tr>`)}
     <//></div>`}
     <${NewWeight} known=${keys} add=${set} />
-  </section>`;
+  </fieldset>`;
 }
 
 function NewWeight({ known, add }) {

@@ -89,8 +89,11 @@ function wordsOf(id, { state, tag, selector, group, fairKey }) {
   return ["browse", id, ...Object.entries(options).filter(([, value]) => value).flat(), "-o", "jsonl"];
 }
 
+// What is being written is kept here: the page is drawn anew each second.
 function Filter({ label, example, value, onInput }) {
-  return html`<label class="filter"><span>${label}</span><input type="search" placeholder=${example} spellcheck=${false} value=${value} onChange=${onInput} /></label>`;
+  const [text, setText] = useState(value);
+  return html`<label class="filter"><span>${label}</span><input type="search" placeholder=${example} spellcheck=${false} value=${text}
+    onInput=${(event) => setText(event.target.value)} onChange=${onInput} /></label>`;
 }
 
 function FindById({ open }) {

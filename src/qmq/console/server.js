@@ -44,7 +44,7 @@ function Known({ server }) {
   const at = isStale ? condition.at : now;
   return html`<${Warnings} warnings=${server.warnings ?? []} at=${at} />
     <div class=${isStale ? "stale page" : "page"}>
-      <div class="columns"><${Memory} server=${server} />${server.disk && html`<${Disk} disk=${server.disk} at=${at} />`}${server.cluster && html`<${Nodes} cluster=${server.cluster} at=${at} />`}</div>
+      <div class="columns">${server.role !== "FOLLOWER" && html`<${Memory} server=${server} />`}${server.disk && html`<${Disk} disk=${server.disk} at=${at} />`}${server.cluster && html`<${Nodes} cluster=${server.cluster} at=${at} />`}</div>
       ${server.disk && html`<section aria-label="Commits to the disk"><${CommitCharts} name="" commits=${server.disk.commits} /></section>`}
       ${server.cluster && html`<${Databases} cluster=${server.cluster} at=${at} />`}
     </div>`;

@@ -118,7 +118,7 @@ export function Settings({ id, figures, reload, lacks }) {
       <div class="fields">${settings.map((setting) => html`<${Setting} key=${setting[0]} setting=${setting} isChanged=${paths.includes(setting[0])}
         value=${changed[setting[0]] ?? shownOf(figures, setting)} onChange=${(value) => setChanged({ ...changed, [setting[0]]: value })} />`)}</div>
     </fieldset>`)}
-    <${Weights} weights=${weights} edits=${weightEdits} setEdits=${setWeightEdits} />
+    <${Weights} weights=${weights} edits=${weightEdits} setEdits=${setWeightEdits} disabled=${isShut} />
     ${error && html`<${Problem} error=${error} />`}
     ${changes > 0 && html`<div class="save-bar" role="region" aria-label="Unsaved changes">
       <span>${plural(changes, "setting")} changed</span>

@@ -18,7 +18,9 @@ from importlib.metadata import version
 from random import Random
 from typing import TYPE_CHECKING, Self
 
+from qmq.access.granted import Rights
 from qmq.clock import SystemClock, passed_ns
+from qmq.condition import ServerCondition, ServerWarning
 from qmq.engine.waiting import SteadyTimer
 from qmq.errors import DatabaseAway, NotLeading, QError, Unavailable
 from qmq.model.catalog import Catalog
@@ -56,7 +58,8 @@ from qmq.store.postgres.migrating import make_ready
 from qmq.store.postgres.shards import check_first, enlisted, make_further_ready
 from qmq.transport.following import Following
 from qmq.transport.grpc import GrpcApp
-from qmq.values import Store
+from qmq.transport.server_service import ServerService
+from qmq.values import ServerRole, Store, WarningLevel
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -95,15 +98,16 @@ class Cluster:
         self._connectors = connectors
         self._serve = serve
         self._following = Following()
-        idle = Methods({}, self._following.waiting_methods(), self._following.stream_methods())
         # It has no queues, and does nothing for anybody.
-        self._idle = app_of(process, Catalog(), lambda _: idle)
+        self._idle = app_of(process, Catalog(), self._idle_methods)
         self._watch = Watch(setting)
         #: The present leadership, and what serves in it once everything was read.
         self._term: LeaderTerm | None = None
         self._serving: Serving | None = None
         self._shards: TermShards | None = None
         self._is_led = False
+        #: Since when nobody leads, as far as this q knows.
+        self._unled_ns = time.time_ns()
         #: Which databases answer, as far as this q needs to know.
         self._there: Mapping[str, bool] = dict.fromkeys((FIRST, *further), False)
         #: How things are, in a sentence.
@@ -200,6 +204,29 @@ class Cluster:
         if self._term:
             await self._term.release()
         await self._watch.close()
+
+    def _idle_methods(self, rights: Rights) -> Methods:
+        """Make the methods of a q that does not lead."""
+        tell = ServerService(self._condition, rights).get_server
+        following = self._following
+        return Methods({}, following.waiting_methods(tell), following.stream_methods())
+
+    async def _condition(self) -> ServerCondition:
+        """Tell what this q knows while nobody leads: why that is."""
+        nobody = ServerWarning(
+            level=WarningLevel.CRITICAL,
+            reason="NO_LEADER",
+            message=self._how,
+            remedy="look at PostgreSQL if it is away; else a q leads within seconds, by itself",
+            since_ns=self._unled_ns,
+        )
+        return ServerCondition(
+            version=self._setting.version,
+            started_ns=self._process.started_ns,
+            role=ServerRole.FOLLOWER,
+            address=self._setting.address,
+            warnings=(nobody,),
+        )
 
     async def _live_or_exit(self) -> None:
         """Follow and lead, for as long as that is possible at all."""
@@ -372,6 +399,8 @@ class Cluster:
     def _tell(self, how: str, *, is_led: bool) -> None:
         """Say to callers and to health how things are."""
         self._leader = ""
+        if self._is_led and not is_led:
+            self._unled_ns = time.time_ns()
         if not is_led:
             self._forwarding.to_itself(self._process.config.listen)
         self._is_led = is_led

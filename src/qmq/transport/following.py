@@ -11,7 +11,7 @@ from typing import Final
 
 from qmq.engine.waiting import IsGone
 from qmq.errors import NotLeading
-from qmq.transport.grpc import WaitingMethod
+from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.streams import Requests, StreamMethod
 from qmq.wire import q_pb2
 
@@ -46,9 +46,20 @@ class Following:
         else:
             self._led.clear()
 
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return the methods of one request and one reply."""
-        return dict.fromkeys(service_paths(are_streams=False), self._refuse)
+    def waiting_methods(self, tell: UnaryMethod) -> dict[str, WaitingMethod]:
+        """Return the methods of one request and one reply.
+
+        Args:
+            tell: answers GetServer while nobody leads: then most of all people want to know why.
+        """
+
+        async def get_server(request: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
+            return await (
+                self._refuse(request, is_gone, limit_s) if self._is_led else tell(request)
+            )
+
+        refusing = dict.fromkeys(service_paths(are_streams=False), self._refuse)
+        return {**refusing, "/proto.Q/GetServer": get_server}
 
     def stream_methods(self) -> dict[str, StreamMethod]:
         """Return the methods that are streams."""

@@ -102,9 +102,12 @@ def consumer_name(text: str, field: str) -> str:
     """Return what a consumer calls itself.
 
     Raises:
-        InvalidArgument: it is too long; `field` names it.
+        InvalidArgument: it is too long, or has a character that not every store keeps; `field`
+            names it.
     """
-    if text and (size := len(text.encode())) > CONSUMER_BYTES_MAX:
+    if not text:
+        return text
+    if (size := len(text.encode())) > CONSUMER_BYTES_MAX:
         raise InvalidArgument.over(
             field,
             f"takes {size} bytes, more than {CONSUMER_BYTES_MAX}",
@@ -112,6 +115,9 @@ def consumer_name(text: str, field: str) -> str:
             CONSUMER_BYTES_MAX,
             size,
         )
+    if (at := text.find("\0")) >= 0:
+        # PostgreSQL would refuse the commit, and with it the changes of all who wait for it.
+        raise InvalidArgument(field, f"must not have the character U+0000; it is at {at}")
     return text
 
 

@@ -370,7 +370,8 @@ class AsyncClient(AsyncAccess):
     async def server(self) -> "ServerInfo":
         """Tell how the server does, and what of it is worth a look.
 
-        In a cluster the q that leads answers, for all of it.
+        In a cluster the q that leads answers, for all of it; while none does, the one that is asked
+        says why, and nothing else.
 
         Raises:
             AccessDenied: the caller may not browse all queues.

@@ -68,6 +68,8 @@ _SETTINGS: Final = {
     "tcp_user_timeout": str(_UNACKNOWLEDGED_MS),
     # Statements take microseconds; to compile one takes a hundred milliseconds.
     "jit": "off",
+    # Means nothing to PostgreSQL; it tells that what was asked for has arrived.
+    "q.session": "own",
 }
 
 #: SQL_ASCII takes what comes, as it is.
@@ -85,7 +87,7 @@ select pg_is_in_recovery() as is_standby,
     current_setting('fsync') as fsync,
     current_setting('full_page_writes') as full_page_writes,
     current_setting('synchronous_commit') as synchronous_commit,
-    current_setting('lock_timeout') as lock_timeout,
+    current_setting('q.session', true) is distinct from 'own' as is_shared,
     current_setting('server_encoding') as encoding,
     case when pg_is_in_recovery() then '' else pg_walfile_name(pg_current_wal_lsn()) end as wal_file
 """
@@ -224,11 +226,12 @@ class Connector:
                 f"has the encoding {found['encoding']}, which cannot keep all texts that q takes;"
                 " make the database anew with encoding 'UTF8' template template0"
             )
-        for name in ("synchronous_commit", "lock_timeout"):
-            if found[name] != _SETTINGS[name]:
-                raise _Refused(
-                    f"has {name} {found[name]}, though q asks for {_SETTINGS[name]}; {_POOLER}"
-                )
+        if found["is_shared"]:
+            raise _Refused(f"does not take a session's settings; {_POOLER}")
+        if found["synchronous_commit"] not in ("on", "remote_apply"):
+            raise _Refused(
+                f"has synchronous_commit {found['synchronous_commit']}, though q asks for on"
+            )
         timeline = int(found["wal_file"][:_TIMELINE_DIGITS], 16)
         if timeline < self._timeline:
             # It was the primary, and does not know that it is not any more.

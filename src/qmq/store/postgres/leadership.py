@@ -110,6 +110,7 @@ class Watch:
         self._notified = asyncio.Event()
         self._is_ready = False
         self._tries = Tries(setting.random)
+        self._has_warned = False
         #: Since when the row is as it is, by the clock that nobody sets.
         self._since_ns = 0
         #: What was seen last.
@@ -173,6 +174,8 @@ class Watch:
         self._tries.succeed()
         now_ns = self._setting.passed_ns()
         epoch, expires_at = row["epoch"], row["expires_at"]
+        if (epoch, row["address"]) == (self.sight.epoch, self._setting.address):
+            self._warn_of_namesake(is_renewed=expires_at != self.sight.expires_at)
         if not self._since_ns or (epoch, expires_at) != (self.sight.epoch, self.sight.expires_at):
             self._since_ns = now_ns
         is_silent = now_ns - self._since_ns >= self._setting.pace.ttl_s * NS_PER_S
@@ -183,6 +186,16 @@ class Watch:
             lacks_standbys=refusal.message if refusal else "",
             expires_at=expires_at,
         )
+
+    def _warn_of_namesake(self, *, is_renewed: bool) -> None:
+        """Tell once that a q leads which others take for this one, which is not looking then."""
+        if is_renewed and not self._has_warned:
+            self._has_warned = True
+            address = self._setting.address
+            self._setting.on_notice(
+                f"another q leads the cluster, and is reached at {address}, as it says, which is"
+                " where this one is: give each q an --advertise of its own"
+            )
 
     async def _connected(self) -> _Connection:
         connection = await self._setting.connect()
