@@ -2,12 +2,13 @@
 
 import pytest
 
-from qmq.durations import Durations, LongestToo, quantile_s
+from qmq.durations import Durations, FineDurations, quantile_s
 
 
-def test_each_is_counted_under_every_bound_that_it_kept() -> None:
+@pytest.mark.parametrize("kind", [Durations, FineDurations])
+def test_each_is_counted_under_every_bound_that_it_kept(kind: type[Durations]) -> None:
     """One that took exactly as long as a bound kept it; the last class has no bound."""
-    durations = Durations()
+    durations = kind()
     for took_s in (0.0, 0.001, 0.0011, 11.0):
         durations.note(took_s)
 
@@ -23,7 +24,7 @@ def test_each_is_counted_under_every_bound_that_it_kept() -> None:
 @pytest.mark.parametrize("took_s", [0.00013, 0.0007, 0.004, 0.3, 2.0])
 def test_quantiles_are_known_to_about_a_tenth(took_s: float) -> None:
     """Half of what took about as long took no longer than that, whatever class it falls into."""
-    durations = Durations()
+    durations = FineDurations()
     for share in range(100):
         durations.note(took_s * (0.95 + share / 1_000))
     durations.note(took_s * 100)
@@ -34,12 +35,12 @@ def test_quantiles_are_known_to_about_a_tenth(took_s: float) -> None:
 
 def test_there_is_no_quantile_of_nothing() -> None:
     """It is 0, which nothing takes."""
-    assert quantile_s(Durations().counts, 0.99) == 0
+    assert quantile_s(FineDurations().counts, 0.99) == 0
 
 
 def test_the_longest_is_told_once() -> None:
     """After that it is the longest since then; the classes stay."""
-    durations = LongestToo()
+    durations = FineDurations()
     for took_s in (0.2, 3.0, 0.1):
         durations.note(took_s)
 

@@ -10,7 +10,8 @@ _BOUNDS_S: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0
 )  # fmt: skip
 
-#: Into so many each of them is divided, so that quantiles are known to about a tenth.
+#: Into so many parts each of them is divided where quantiles are asked for, so that these are known
+#: to about a tenth.
 _PARTS: Final = 4
 
 #: Upper bounds of all these, in seconds.
@@ -35,13 +36,13 @@ class Durations:
 
     def __init__(self) -> None:
         #: By class: one for each bound, and one for all that took longer.
-        self._counts = [0] * (len(_FINE_S) + 1)
+        self._counts = [0] * (len(_BOUNDS_S) + 1)
         #: What all of them took together, in seconds.
         self.total_s = 0.0
 
     def note(self, took_s: float) -> None:
         """Count one that took so many seconds."""
-        self._counts[bisect_left(_FINE_S, took_s)] += 1
+        self._counts[bisect_left(_BOUNDS_S, took_s)] += 1
         self.total_s += took_s
 
     @property
@@ -49,29 +50,28 @@ class Durations:
         """How many there were."""
         return sum(self._counts)
 
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """How many there were of each class, for `quantile_s`."""
-        return tuple(self._counts)
-
     def buckets(self) -> list[tuple[str, float]]:
         """Return how many took no longer than each bound, as Prometheus has it.
 
         Returns:
             The bounds in seconds as text, from the lowest to "+Inf", each with that number.
         """
-        so_far = [*map(float, accumulate(self._counts))]
         bounds = (*map(str, _BOUNDS_S), "+Inf")
-        return list(zip(bounds, (*so_far[_PARTS - 1 : -1 : _PARTS], so_far[-1]), strict=True))
+        return list(zip(bounds, map(float, self._so_far()), strict=True))
+
+    def _so_far(self) -> list[int]:
+        """Return how many took no longer than each bound that is shown, and how many there were."""
+        return [*accumulate(self._counts)]
 
 
-class LongestToo(Durations):
-    """The same, and the longest since somebody has asked for it."""
+class FineDurations(Durations):
+    """The same in finer classes, for quantiles, and with the longest since somebody asked."""
 
     __slots__ = ("_longest_s",)
 
     def __init__(self) -> None:
         super().__init__()
+        self._counts = [0] * (len(_FINE_S) + 1)
         self._longest_s = 0.0
 
     def note(self, took_s: float) -> None:
@@ -79,6 +79,11 @@ class LongestToo(Durations):
         self._counts[bisect_left(_FINE_S, took_s)] += 1
         self.total_s += took_s
         self._longest_s = max(self._longest_s, took_s)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many there were of each class, for `quantile_s`."""
+        return tuple(self._counts)
 
     def take_longest_s(self) -> float:
         """Return the longest since this was last called, in seconds; 0 if there was none.
@@ -88,12 +93,16 @@ class LongestToo(Durations):
         longest_s, self._longest_s = self._longest_s, 0.0
         return longest_s
 
+    def _so_far(self) -> list[int]:
+        so_far = super()._so_far()
+        return [*so_far[_PARTS - 1 : -1 : _PARTS], so_far[-1]]
+
 
 def quantile_s(counts: Sequence[int], share: float) -> float:
     """Return what a share of all took at most, in seconds; 0 if there were none.
 
     Args:
-        counts: how many there were of each class, see `Durations.counts`.
+        counts: how many there were of each class, see `FineDurations.counts`.
         share: 0 to 1.
     """
     wanted = share * sum(counts)

@@ -96,8 +96,7 @@ class NoDeadLetter(QError):
 
     def __init__(self, message_id: str) -> None:
         super().__init__(
-            f"message {message_id} is no dead letter, so that it came from no other queue; say by"
-            " target_queue_id where it is to go",
+            f"message {message_id} is no dead letter: say by target_queue_id where it is to go",
             message_id=message_id,
         )
 

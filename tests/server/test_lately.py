@@ -2,7 +2,7 @@
 
 import pytest
 
-from qmq.durations import LongestToo
+from qmq.durations import FineDurations
 from qmq.server.lately import Lately
 from qmq.testing import START_NS, ManualClock
 from qmq.values import NS_PER_S
@@ -11,7 +11,7 @@ from qmq.values import NS_PER_S
 STEP_S = 5
 
 
-def looked(lately: Lately, clock: ManualClock, durations: LongestToo, *took_s: float) -> None:
+def looked(lately: Lately, clock: ManualClock, durations: FineDurations, *took_s: float) -> None:
     """Let commits take so long, and look five seconds later."""
     for each_s in took_s:
         durations.note(each_s)
@@ -21,7 +21,7 @@ def looked(lately: Lately, clock: ManualClock, durations: LongestToo, *took_s: f
 
 def test_commits_are_told_by_steps_and_of_the_last_minute() -> None:
     """What was a minute ago is in the steps, and not in the summary any more."""
-    clock, durations = ManualClock(), LongestToo()
+    clock, durations = ManualClock(), FineDurations()
     lately = Lately(clock.now_ns)
     looked(lately, clock, durations, 0.4)
     for _ in range(12):
@@ -42,7 +42,7 @@ def test_commits_are_told_by_steps_and_of_the_last_minute() -> None:
 
 def test_steps_are_remembered_for_two_minutes() -> None:
     """No more, however long it lasts."""
-    clock, durations = ManualClock(), LongestToo()
+    clock, durations = ManualClock(), FineDurations()
     lately = Lately(clock.now_ns)
     for _ in range(100):
         looked(lately, clock, durations, 0.001)
@@ -54,7 +54,7 @@ def test_nothing_is_known_at_first() -> None:
     """A look right after the start ends no step."""
     clock = ManualClock()
     lately = Lately(clock.now_ns)
-    lately.look(LongestToo())
+    lately.look(FineDurations())
 
     times = lately.times(START_NS)
 
@@ -63,7 +63,7 @@ def test_nothing_is_known_at_first() -> None:
 
 def test_counts_that_begin_anew_are_no_step_back() -> None:
     """A journal of another kind counts from 0."""
-    clock, before, after = ManualClock(), LongestToo(), LongestToo()
+    clock, before, after = ManualClock(), FineDurations(), FineDurations()
     lately = Lately(clock.now_ns)
     looked(lately, clock, before, 0.001, 0.001, 0.001)
     looked(lately, clock, after, 0.002)

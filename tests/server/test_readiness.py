@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from qmq.durations import LongestToo
+from qmq.durations import FineDurations
 from qmq.errors import QError, StoreFailed
 from qmq.server.readiness import DiskLook, Probe, Probes
 from qmq.store.local.figures import DiskFigures
@@ -24,7 +24,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.refusal: QError | None = None
-        self.commits = LongestToo()
+        self.commits = FineDurations()
         self.under_way = 0
 
     def figures(self) -> DiskFigures:

@@ -261,7 +261,7 @@ class MemoryHistory:
         weight=4,
         when=lambda self: self.any_queue(NaiveQueue.all),
         place=places,
-        target=drawing.one_of(drawing.just(None), places),
+        to_place=drawing.one_of(drawing.just(None), places),
         numbers=drawing.lists(drawing.integers(0, 39), min_size=1, max_size=4),
         leased=drawing.booleans(),
         moves=drawing.booleans(),
@@ -269,7 +269,7 @@ class MemoryHistory:
     def pick(
         self,
         place: int,
-        target: int | None,
+        to_place: int | None,
         numbers: Sequence[int],
         *,
         leased: bool,
@@ -292,7 +292,7 @@ class MemoryHistory:
         picking, naive = self.broker.picking, self.naive
         right: object
         if moves:
-            to = "" if target is None else self.reference(target, False)  # noqa: FBT003
+            to = "" if to_place is None else self.reference(to_place, False)  # noqa: FBT003
             result = self.try_to(picking.move(queue_id, ids, to, leased=leased))
             right = naive.move_messages(queue_id, payloads, to, leased=leased)
         else:

@@ -203,6 +203,7 @@ async def test_callers_are_told_when_the_database_is_away_for_long(
         store.check()
     assert store.figures().away_s > 0.2
 
+    monkeypatch.undo()
     clusters.is_away = False
     await store.settle()
     store.check()

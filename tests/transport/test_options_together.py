@@ -59,7 +59,7 @@ async def leased(service: Service, queue_id: str = "jobs") -> list[bytes]:
 
 def test_every_line_of_the_table_has_its_test() -> None:
     """By what stands at its front."""
-    table = section(page("docs/ordering.md"), "How they go together")
+    table = section(page("docs/ordering.md"), "How they work together")
     lines = [line for line in table.splitlines() if line.startswith("| ") and line != "| | |"]
 
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines] == [

@@ -37,7 +37,7 @@ def test_other_seeds_play_other_worlds() -> None:
     verbs: Counter[str] = Counter()
     # Whether each of them hears of what has become of its call.
     unknown: set[str] = set()
-    for seed in (7, 12):
+    for seed in (2, 12):
         world = World(seed)
         world.play()
         faults += world.faults

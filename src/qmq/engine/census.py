@@ -11,7 +11,7 @@ from qmq.model.catalog import Catalog
 from qmq.values import Store
 
 #: Queues that are counted in one turn of the event loop, which takes less than a millisecond.
-_AT_ONCE: Final = 1_000
+_AT_ONCE: Final = 250
 
 #: A count counts for so many times as long as it took: so it takes a small part of the time,
 #: however many queues there are and however often somebody asks.

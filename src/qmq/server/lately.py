@@ -11,7 +11,7 @@ from operator import sub
 from typing import Final, NamedTuple
 
 from qmq.condition import CommitTimes, Spell
-from qmq.durations import LongestToo, quantile_s
+from qmq.durations import FineDurations, quantile_s
 from qmq.values import NS_PER_S
 
 #: Steps that are remembered, and those of them that are the last minute, of five seconds each.
@@ -44,10 +44,10 @@ class Lately:
         self._passed_ns = passed_ns
         self._since_ns = passed_ns()
         self._counts: tuple[int, ...] = ()
-        self._durations: LongestToo | None = None
+        self._durations: FineDurations | None = None
         self._steps: deque[_Step] = deque(maxlen=_STEPS_MAX)
 
-    def look(self, durations: LongestToo) -> None:
+    def look(self, durations: FineDurations) -> None:
         """End a step: look at how much the counts have grown."""
         now_ns, counts = self._passed_ns(), durations.counts
         if now_ns - self._since_ns < _STEP_NS_MIN:

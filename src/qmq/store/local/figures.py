@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from qmq.durations import LongestToo
+from qmq.durations import FineDurations
 
 
 class DiskFigures(NamedTuple):
     """How the DISK store does."""
 
     #: Commits, syncs included.
-    commits: LongestToo
+    commits: FineDurations
     #: Bytes in the database's log that are to be written back into the database.
     log_bytes: int
     #: How often the log was written back.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import apsw
 
-from qmq.durations import LongestToo
+from qmq.durations import FineDurations
 from qmq.store.local.checkpoints import Checkpointer
 from qmq.store.local.holding import FileHold
 from qmq.store.local.shrinking import Shrinker
@@ -64,7 +64,7 @@ class Writer:
         #: The batch on offer, if it was not taken. Both threads take from it.
         self.offered: deque[Batch] = deque(maxlen=1)
         #: How long commits have taken.
-        self.commits = LongestToo()
+        self.commits = FineDurations()
         #: What the connection's `synchronous` is.
         self._synchronous = _FULL
         #: Whether all that was committed is on disk.

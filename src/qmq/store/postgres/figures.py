@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from qmq.durations import LongestToo
+from qmq.durations import FineDurations
 
 
 class ClusterFigures(NamedTuple):
     """Of the journal of this q, since it leads."""
 
     #: How long commits took, the synchronous standbys' confirmation included.
-    commits: LongestToo
+    commits: FineDurations
     #: Bytes of changes that wait for the database.
     pending_bytes: int
     #: How often a connection was lost and opened again.

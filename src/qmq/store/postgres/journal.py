@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from qmq.durations import LongestToo
+from qmq.durations import FineDurations
 from qmq.errors import DatabaseAway, DataLoss, NotLeading, Unavailable
 from qmq.model.changes import Changes
 from qmq.model.index import seqs_of
@@ -123,7 +123,7 @@ class Journal:
         self._away_since_s: float | None = None
         self._away_reason = ""
         self._tries = Tries(random)
-        self._commits = LongestToo()
+        self._commits = FineDurations()
         self._reconnects = 0
         self._writer = self._loop.create_task(self._commit_for_ever())
 
@@ -365,8 +365,8 @@ class Journal:
     async def _try(self, batch: Batch, number: int, timeout_s: float) -> None:
         connection = self._connection
         if connection is None:
-            connection = await self._reconnected()
-            if await asked(connection, self._is_made(connection, number), _COMMIT_TIMEOUT_S):
+            connection = await self._reconnected(timeout_s)
+            if await asked(connection, self._is_made(connection, number), timeout_s):
                 return
         if batch.found is None:
             batch.found = await _read(connection, batch, timeout_s)
@@ -410,9 +410,9 @@ class Journal:
             await connection.execute(_SQL["touch_journal"], self._term.epoch)
         return bool(row["batch"] == number)
 
-    async def _reconnected(self) -> "Connection[Record]":
+    async def _reconnected(self, timeout_s: float) -> "Connection[Record]":
         connection = self._connection = await self._connect()
-        await asked(connection, prepare(connection), _COMMIT_TIMEOUT_S)
+        await asked(connection, prepare(connection), timeout_s)
         self._reconnects += 1
         return connection
 
