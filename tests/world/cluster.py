@@ -15,7 +15,7 @@ from typing import Any, Final
 from qmq.errors import DataLoss, QError, StoreFailed, Unavailable
 from qmq.model.check import problems_of
 from qmq.store.postgres.dsn import FIRST
-from qmq.values import Durability, Store
+from qmq.values import Durability
 from tests.world.clients import Keeper
 from tests.world.database import Database
 from tests.world.freezing import FreezingLoop
@@ -190,10 +190,6 @@ class ClusterWorld(Play):
             # Another one does not know yet: what it has not committed is lost.
             self._note("kill")
         self._note("boot", lead.ahead_ns)
-        for kind in self.kinds.values():
-            if kind.store is Store.MEMORY:
-                # It has ended with the leader before.
-                self._do_beside(self._make_certainly(kind.name))
 
     async def _make_certainly(self, name: str) -> None:
         """Make a queue, if it is not there, as soon as that can be."""
@@ -240,7 +236,7 @@ class ClusterWorld(Play):
     def _is_succeeded(self, server: Lead, op: Op) -> bool:
         """Whether another q has read by now what a call to add something wants to change."""
         kind = self.kinds.get(op.queue)
-        if op.verb not in {"add", "add_batch"} or not kind or kind.store is not Store.CLUSTER:
+        if op.verb not in {"add", "add_batch"} or not kind:
             return False
         number = list(self._addresses).index(kind.shard or FIRST)
         # What is known already is not added again.

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from tests.postgres.installation import ROLE, SUPERUSER
 from tests.store.clusters import Clusters
-from tests.world.wire import Backend, Frame, first_packet
+from tests.world.wire import Backend, Frame, Refused, first_packet
 
 #: What q finds before PostgreSQL's own: the time of the world, as it was told to the session. A
 #: statement that writes fails if its session was told so.
@@ -111,12 +111,13 @@ class Database:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold what every commit needs."""
-        self.is_locked = True
+        """Hold what every commit needs, unless somebody has it at the moment."""
         backend = Backend.to(self._port, user=SUPERUSER, database=self._database)
-        backend.ask("begin")
-        backend.ask("select from q.journal for update")
+        self.is_locked = True
         try:
+            backend.ask("begin")
+            with suppress(Refused):
+                backend.ask("set local lock_timeout = '100ms'; select from q.journal for update")
             yield
         finally:
             self.end(backend)

@@ -167,19 +167,17 @@ def some_queues(chance: Random) -> Mapping[str, QueueKind]:
 def in_a_cluster(
     kinds: Mapping[str, QueueKind], shards: Sequence[str], chance: Random
 ) -> Mapping[str, QueueKind]:
-    """Return the same queues, where those that outlive a server are in a cluster.
+    """Return the same queues in a cluster.
 
-    Those between which messages go are on the first of several databases.
+    None is in MEMORY: each q has its own of those, also one that does not know that it was
+    succeeded. Those between which messages go are on the first of several databases.
     """
     found = {}
     for kind in kinds.values():
         is_tied = kind in _NEEDED or kind.dead_letters or kind.target
         shard = shards[0] if is_tied else chance.choice(shards)
-        is_kept = kind.store is not Store.MEMORY
         found[kind.name] = replace(
-            kind,
-            store=Store.CLUSTER if is_kept else Store.MEMORY,
-            shard=shard if is_kept and len(shards) > 1 else "",
+            kind, store=Store.CLUSTER, shard=shard if len(shards) > 1 else ""
         )
     return found
 

@@ -337,10 +337,13 @@ def _keeps_all(kind: QueueKind) -> bool:
 
 
 def _rest_of_batches(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Return messages that were never seen, and came with others that were: payload and queue."""
+    """Return messages that nobody has taken out, unlike others of their batch; and their queue."""
     seen: dict[str, list[Op]] = defaultdict(list)
+    gone: set[str] = set()
     for message in evidence.messages.values():
         seen[message.payload] += [each.op for each in message.deliveries]
+        if message.removers:
+            gone.add(message.payload)
     for op in evidence.history.ops:
         if op.is_ok or not op.may_have_happened or len(op.messages) < 2:
             continue
@@ -355,7 +358,7 @@ def _rest_of_batches(evidence: Evidence) -> Iterator[tuple[str, str]]:
         if any(each.ttl_s for each in op.messages) or not _keeps_all(kind):
             continue
         for asked in op.messages:
-            if asked.payload not in seen or not seen[asked.payload]:
+            if not (asked.payload in gone or seen.get(asked.payload)):
                 yield asked.payload, queue
 
 

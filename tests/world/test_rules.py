@@ -189,6 +189,14 @@ def _an_extended_lease_did_not_last(it: Written) -> None:
 
 
 @good
+def _one_of_a_batch_without_an_answer_was_deleted(it: Written) -> None:
+    it.lose_add("jobs", "m", "n")
+    it.browse("jobs", "m", "n")
+    it.end(it.begin("delete", "jobs", ids=("n",)), refused=("",))
+    it.about("ack", it.lease("jobs", "m"))
+
+
+@good
 def _an_extension_was_lost(it: Written) -> None:
     it.add("jobs", "m")
     lease = it.lease("jobs", "m", lasts_s=5)

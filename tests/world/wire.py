@@ -103,6 +103,7 @@ class Backend:
         """
         backend = cls(port, first_packet({"user": user, "database": database}))
         if backend.is_closed:
+            backend.close()
             raise Refused(str(backend.startup))
         return backend
 
