@@ -60,6 +60,12 @@ def shown(q: RunningQ) -> dict[str, set[str]]:
         ("/b", {"options": {"dedup_id": "x", "group_id": "g"}}, 200),
     ):
         assert rest(q.address, "POST", f"/v1/queues{path}", body).status == status
+    picked = [rest(q.address, "POST", "/v1/queues/c", {}).json["message"]["meta"]["id"]]
+    for path, body in (
+        ("/c/messages:move", {"message_ids": picked, "target_queue_id": "dead"}),
+        ("/dead/messages:delete", {"message_ids": picked}),
+    ):
+        assert rest(q.address, "POST", f"/v1/queues{path}", body).status == 200
     schedule = "/v1/queues/a/schedules/hourly"
     assert rest(q.address, "PUT", schedule, {"interval": "3600s"}).status == 200
     # Whoever asks has it looked at.

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -116,7 +116,9 @@ async def without_settings(
             writer.write(data)
         writer.close()
 
-    await asyncio.gather(pass_on(client, to_database), pass_on(database, to_client))
+    # Who connected may have gone before all of it has come.
+    with closing(to_database), closing(to_client):
+        await asyncio.gather(pass_on(client, to_database), pass_on(database, to_client))
 
 
 async def test_pooler_that_takes_no_settings_is_refused(primary: Node) -> None:
