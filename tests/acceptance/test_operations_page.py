@@ -61,11 +61,12 @@ def shown(q: RunningQ) -> dict[str, set[str]]:
     ):
         assert rest(q.address, "POST", f"/v1/queues{path}", body).status == status
     picked = [rest(q.address, "POST", "/v1/queues/c", {}).json["message"]["meta"]["id"]]
-    for path, body in (
-        ("/c/messages:move", {"message_ids": picked, "target_queue_id": "dead"}),
-        ("/dead/messages:delete", {"message_ids": picked}),
+    for path, target in (
+        ("c/messages:move", {"target_queue_id": "dead"}),
+        ("dead/messages:delete", {}),
     ):
-        assert rest(q.address, "POST", f"/v1/queues{path}", body).status == 200
+        named = {"message_ids": picked, **target}
+        assert rest(q.address, "POST", f"/v1/queues/{path}", named).status == 200
     schedule = "/v1/queues/a/schedules/hourly"
     assert rest(q.address, "PUT", schedule, {"interval": "3600s"}).status == 200
     # Whoever asks has it looked at.

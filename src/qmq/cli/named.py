@@ -15,7 +15,7 @@ def batches(named: tuple[str, ...] | None, what: str) -> Iterator[list[str]]:
 
     Args:
         named: what stands on the command line; None reads it, one a line.
-        what: what they are, for errors: "the lease ids".
+        what: what they are, for errors: "the ids of leases".
 
     Raises:
         Failure: standard input cannot be read.

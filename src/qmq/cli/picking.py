@@ -4,19 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-import click
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
 from qmq.cli.call import Pick
-from qmq.cli.connect import connected
-from qmq.cli.failures import REFUSED, Failure, failure_of, print_error
-from qmq.cli.named import batches
+from qmq.cli.failures import Failure, print_error
+from qmq.cli.in_batches import ask_in_batches
 from qmq.cli.settings import Settings
-from qmq.cli.stop import Interrupted, Stop
 from qmq.client._sync.connection import Connection
-from qmq.client.errors import QmqError
-from qmq.client.options import TIMEOUT_S, Retry
 from qmq.wire import q_pb2 as pb
 
 _Reply: TypeAlias = pb.DeleteMessagesResponse | pb.MoveMessagesResponse
@@ -38,28 +33,15 @@ class _Named(NamedTuple):
 def pick(action: Pick, settings: Settings) -> None:
     """Delete or move messages, as many as there are ids.
 
-    Raises Failure; click's Exit if messages were left alone, which have been named then, or if it
-    was interrupted.
+    Raises as `ask_in_batches` does; messages that were left alone have been named.
     """
     what = _WHAT[action.method]
-    with connected(settings, what) as channel, Stop() as stop:
-        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
-        done = refused = 0
-        try:
-            for texts in batches(action.message_ids, "the message ids"):
-                named = [_named(what, text) for text in texts]
-                with stop.deferred():
-                    results = _ask(connection, action, named).results
-                    left = _name_refused(what, named, results)
-                refused += left
-                done += len(named) - left
-        except QmqError as error:
-            more = f"{done} messages were done before" if done else ""
-            raise failure_of(what, error, more) from error
-        except Interrupted as interrupted:
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
-    if refused:
-        raise click.exceptions.Exit(REFUSED)
+
+    def pick_some(connection: Connection, texts: list[str]) -> int:
+        named = [_named(what, text) for text in texts]
+        return _name_refused(what, named, _ask(connection, action, named).results)
+
+    ask_in_batches(settings, what, action.message_ids, "messages", pick_some)
 
 
 def _named(what: str, text: str) -> _Named:

@@ -4,22 +4,17 @@ import sys
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-import click
 from google.rpc import code_pb2
 
 from qmq.cli.call import Settle
-from qmq.cli.connect import connected
-from qmq.cli.failures import REFUSED, Failure, failure_of, print_error
-from qmq.cli.named import batches
+from qmq.cli.failures import Failure, print_error
+from qmq.cli.in_batches import ask_in_batches
 from qmq.cli.records import line_of, moment_text
 from qmq.cli.reply import reply_json, write_text
 from qmq.cli.settings import Settings
-from qmq.cli.stop import Interrupted, Stop
 from qmq.cli.table import Column, table
 from qmq.client._sync.connection import Connection
 from qmq.client.decode import moment_ns
-from qmq.client.errors import QmqError
-from qmq.client.options import TIMEOUT_S, Retry
 from qmq.wire import q_pb2 as pb
 
 _Reply: TypeAlias = pb.AckResponse | pb.NackResponse | pb.ExtendResponse
@@ -37,30 +32,19 @@ _REPEATABLE: Final = frozenset({"Ack", "Extend"})
 def settle(action: Settle, settings: Settings) -> None:
     """Ack, give back or extend leases, as many as there are ids.
 
-    Raises Failure; click's Exit if leases were refused, which have been named then, or if it
-    was interrupted.
+    Raises as `ask_in_batches` does; leases that were refused have been named.
     """
     what = _WHAT[action.method]
     if action.method == "Extend" and sys.stdout is None:
         raise Failure(f"{what}: standard output is closed")
-    with connected(settings, what) as channel, Stop() as stop:
-        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
-        done = refused = 0
-        try:
-            for lease_ids in batches(action.lease_ids, "the lease ids"):
-                with stop.deferred():
-                    reply = _ask(connection, action, lease_ids)
-                    ended = _refuse(what, lease_ids, reply.results)
-                    _show(action, lease_ids, reply)
-                refused += ended
-                done += len(lease_ids) - ended
-        except QmqError as error:
-            more = f"{done} leases were done before" if done else ""
-            raise failure_of(what, error, more) from error
-        except Interrupted as interrupted:
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
-    if refused:
-        raise click.exceptions.Exit(REFUSED)
+
+    def settle_some(connection: Connection, lease_ids: list[str]) -> int:
+        reply = _ask(connection, action, lease_ids)
+        refused = _refuse(what, lease_ids, reply.results)
+        _show(action, lease_ids, reply)
+        return refused
+
+    ask_in_batches(settings, what, action.lease_ids, "leases", settle_some)
 
 
 def _ask(connection: Connection, action: Settle, lease_ids: list[str]) -> _Reply:
