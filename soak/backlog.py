@@ -60,7 +60,8 @@ _STALL_S_MAX: Final = 0.25
 _RATIO_MIN: Final = 0.85
 #: What may come on top of what there is after a warm-up.
 _GROWTH_MIB_MAX: Final = 24.0
-_GROWTH_FILES_MAX: Final = 4
+#: Connections of Envoy to q come and go.
+_GROWTH_FILES_MAX: Final = 8
 
 
 class Soak:

@@ -178,9 +178,9 @@ class Story:
 
 
 @pytest.mark.parametrize("program", ["curl", "qcli"])
-def test_examples_answer_as_shown(bare_q: RunningQ, program: str) -> None:
+def test_examples_answer_as_shown(q_server: RunningQ, program: str) -> None:
     """Each method's example, by curl and by qcli, has the reply that stands below it."""
-    story = Story(bare_q)
+    story = Story(q_server)
 
     for method in STORY:
         if program == "curl" and method in STREAMS:

@@ -156,7 +156,7 @@ def call_about_queues(call: Call) -> None:
     call("Peek", queue_id="o")
     call("Stats", None, "?page_size=1")
     assert call("Stats2", queue_id="o")["queues"][0]["ready"] == "1"
-    assert call("GetServer")["server"]["disk"]["contents"]["messages"] == "1"
+    assert int(call("GetServer")["server"]["disk"]["contents"]["messages"]) >= 1
     popped = call("Pop", None, "?wait=1s", queue_id="o")
     assert popped["message"]["payload"] == new_message["payload"]
     call("AddBatch", {"messages": [new_message, {}], "partial": True}, queue_id="o")
