@@ -165,9 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
     stores = asked.store or list(KINDS)
-    # What is wrong is told by the worlds and histories.
-    logging.disable(logging.WARNING)
     with ExitStack() as stack:
+        # What is wrong is told by the worlds and histories.
+        logging.disable(logging.WARNING)
+        stack.callback(logging.disable, logging.NOTSET)
         addresses: list[tuple[int, str]] = []
         if {"CLUSTER", "SHARDS"} & set(stores):
             node = stack.enter_context(Node.new())
