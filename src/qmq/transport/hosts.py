@@ -15,6 +15,7 @@ from typing import Final
 from qmq.errors import AccessDenied
 from qmq.transport.asgi import App, Receive, Scope, Send
 from qmq.transport.forwarded import FORWARDED_PROTOCOL
+from qmq.transport.grpc import is_grpc
 from qmq.transport.rest import answer_refused
 from qmq.transport.sending import send_end
 from qmq.transport.status import error_headers
@@ -119,7 +120,7 @@ def called_by(hosts: Hosts, serve: App, *, takes_forwarded: bool) -> App:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, why: str) -> None:
     headers = dict(scope["headers"])
-    if headers.get(b"content-type", b"").startswith(b"application/grpc"):
+    if is_grpc(headers):
         await send_end(send, error_headers(AccessDenied(why)))
         return
     # As `GrpcApp` does, so that the answer is not lost.
