@@ -59,7 +59,7 @@ def test_what_names_no_message_is_an_error(qcli: Qcli, queue: str) -> None:
     """Before anything is asked for; an id that is none is named by the server."""
     assert qcli("message", "delete", queue, "-", "x").returncode == 2
     assert qcli("message", "delete", queue).returncode == 2
-    for line in (b"{", b"{}", b'{"id": 7}'):
+    for line in (b"{", b"{}", b'{"id": 7}', b'{"meta": 7}'):
         done = qcli("message", "delete", queue, "-", payload=line)
         assert (done.returncode, done.stdout) == (1, b"")
         assert done.stderr.decode().startswith(CANNOT_DELETE)

@@ -53,8 +53,9 @@ def _named(what: str, text: str) -> _Named:
     except ValueError as error:
         raise Failure(f"{what}: {text[:80]!r} is neither an id nor JSON: {error}") from error
     message: object = line.get("message", line)
-    meta = message.get("meta", message) if isinstance(message, Mapping) else {}
-    id_, created = meta.get("id"), meta.get("created", "")
+    meta: object = message.get("meta", message) if isinstance(message, Mapping) else None
+    found: Mapping[str, object] = meta if isinstance(meta, Mapping) else {}
+    id_, created = found.get("id"), found.get("created", "")
     if not isinstance(id_, str) or not isinstance(created, str):
         raise Failure(f"{what}: {text[:80]!r} has no id; give lines as `qcli browse` prints them")
     return _Named(id_, created)
