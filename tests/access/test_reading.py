@@ -197,6 +197,13 @@ def test_what_is_wrong_is_told_with_its_place(text: str, message: str) -> None:
     assert error.value.message == message
 
 
+@pytest.mark.parametrize("value", ["[" * 10_000, "9" * 5_000], ids=["brackets", "digits"])
+def test_what_python_cannot_read_is_told_like_any_other_fault(value: str) -> None:
+    """And does not end whoever looks at the file again and again."""
+    with pytest.raises(ConfigError, match="is not valid TOML: "):
+        parse_policy(f"identity = {value}")
+
+
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Nothing else comes of it."""

@@ -255,6 +255,25 @@ async def test_a_faulty_file_stays(running: Running) -> None:
     assert "nam" in (await _refused(running)).message
 
 
+async def test_no_file_is_so_faulty_that_the_next_one_is_not_read(running: Running) -> None:
+    """Whoever is revoked by it would go on for ever."""
+    whole = running.path.read_text()
+    watching = asyncio.ensure_future(running.access.watch())
+
+    running.path.write_text("identity = " + "[" * 10_000)
+    async with asyncio.timeout(10):
+        while not running.access.figures().is_faulty:
+            await asyncio.sleep(0)
+    running.path.write_text(whole.replace("worker", "other"))
+    async with asyncio.timeout(10):
+        while "other" not in running.access.policy.identities:
+            await asyncio.sleep(0)
+
+    assert not running.access.figures().is_faulty
+    assert not watching.done()
+    watching.cancel()
+
+
 async def test_a_lock_that_somebody_keeps_is_no_reason_to_wait_for_ever(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,7 +102,9 @@ def parse_policy(text: str) -> Policy:
     """
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Not only what TOML has a name for: also numbers, and brackets in brackets, that are too
+        # long for Python.
         raise ConfigError(f"is not valid TOML: {error}") from None
     try:
         return _policy(_At(found, ()))
