@@ -102,6 +102,7 @@ class PackedLine(RuleBasedStateMachine):
         wanted = [each for each in self.entries if start <= each < end]
         assert self.line.between(start, end, count_max) == wanted[:count_max]
         assert self.line.count_before(end) == sum(each < end for each in self.entries)
+        assert self.line.holds(start) == (start in self.entries)
 
     @invariant()
     def is_that_list(self) -> None:

@@ -232,6 +232,10 @@ class Line:
         """Return where the first pack is that does not end before an entry."""
         return bisect_left(self._packs, seq_of(entry), key=_last_seq)
 
+    def holds(self, entry: int) -> bool:
+        """Tell whether an entry is here."""
+        return bool(self.between(entry, entry + 1))
+
     def between(self, start: int, end: int, count_max: int | None = None) -> list[int]:
         """Return those from one entry up to before another, whether these are here or not.
 
