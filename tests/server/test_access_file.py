@@ -261,10 +261,12 @@ async def test_no_file_is_so_faulty_that_the_next_one_is_not_read(running: Runni
     watching = asyncio.ensure_future(running.access.watch())
 
     running.path.write_text("identity = " + "[" * 10_000)
+    running.access.look_soon()
     async with asyncio.timeout(10):
         while not running.access.figures().is_faulty:  # noqa: ASYNC110 - No event says so.
             await asyncio.sleep(0)
     running.path.write_text(whole.replace("worker", "other"))
+    running.access.look_soon()
     async with asyncio.timeout(10):
         while "other" not in running.access.policy.identities:  # noqa: ASYNC110 - As above.
             await asyncio.sleep(0)
@@ -286,6 +288,31 @@ async def test_a_lock_that_somebody_keeps_is_no_reason_to_wait_for_ever(
 
     os.close(directory)
     await running.make()
+
+
+async def test_what_expires_ends_while_the_file_is_being_changed(running: Running) -> None:
+    """Which takes as long as somebody else does who changes it, or as the file is long."""
+    soon = datetime.now(UTC) + timedelta(seconds=0.3)
+    made = token_file.make(running.path, "worker", expires=soon, note="", grants=())
+    watching = asyncio.ensure_future(running.access.watch())
+    running.access.look_soon()
+    async with asyncio.timeout(10):
+        while not running.access.policy.identities["worker"].tokens:  # noqa: ASYNC110 - As above.
+            await asyncio.sleep(0)
+    caller = running.guard.find({b"authorization": f"Bearer {made.text}".encode()})
+    directory = os.open(running.path.parent, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    making = asyncio.ensure_future(running.make())
+
+    async with asyncio.timeout(3):
+        while caller.error is None:
+            running.access.look_soon()
+            await asyncio.sleep(0)
+
+    assert not making.done()
+    os.close(directory)
+    await making
+    watching.cancel()
 
 
 async def test_in_a_cluster_no_q_changes_its_file_alone(tmp_path: Path) -> None:

@@ -223,6 +223,9 @@ class Access:
             for guard in list(self._guards):
                 guard.end_expired()
                 guard.note_use()
+            if self._changes:
+                # That may take long, and what is over has to end meanwhile.
+                continue
             try:
                 async with self._in_turn:
                     await self._reload_if_changed()
