@@ -145,6 +145,16 @@ def test_an_empty_file_is_about_nobody() -> None:
         (
             (
                 f'[[identity]]\nname = "a"\ntokens = [{{ id = "x", sha256 = "{SHA}",'
+                " expires = 9999-12-31T23:59:59-05:00 }]"
+            ),
+            (
+                "line 3: identity[1].tokens[1].expires: must be in the years 1 to 9999 of UTC,"
+                " which replies can tell"
+            ),
+        ),
+        (
+            (
+                f'[[identity]]\nname = "a"\ntokens = [{{ id = "x", sha256 = "{SHA}",'
                 " expires = 2026-11-30T12:00:00 }]"
             ),
             (
