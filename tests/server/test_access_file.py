@@ -2,8 +2,10 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import resource
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from qmq.access.policy import Policy
+from qmq.access.proving import JWT
 from qmq.errors import (
     AccessDenied,
     AccessFixed,
@@ -145,6 +148,27 @@ async def test_what_one_may_is_told(running: Running) -> None:
     assert list(on_queue.rights) == [pb.Right.PRODUCE, pb.Right.CONSUME]
     assert not (await running.call(worker, "GetIdentity", queue_id="y")).rights
     assert len((await running.call(running.root, "GetIdentity")).rights) == 5
+
+
+async def test_a_jwt_that_never_ends_has_an_end_that_can_be_told(tmp_path: Path) -> None:
+    """Issuers write milliseconds where they should write seconds."""
+    path = tmp_path / "access.toml"
+    rule = 'jwt = [{ issuer = "https://idp.example", subject = "w" }]\n'
+    issuer = '[[issuer]]\nissuer = "https://idp.example"\naudiences = ["q"]\njwks_file = "k"\n'
+    path.write_text(WRITTEN + rule + issuer)
+    running = Running(path)
+    claims = json.dumps(
+        {"iss": "https://idp.example", "sub": "w", "exp": 1_796_064_526_000}
+    ).encode()
+    caller = running.guard.find({JWT: urlsafe_b64encode(claims)})
+    CALL.set(({"headers": [], "client": ("192.0.2.1", 7)}, caller))
+
+    method, _ = caller.unary["/proto.Q/GetIdentity"]
+    who = pb.GetIdentityResponse.FromString(await method(b""))
+    await running.broker.close()
+
+    assert who.identity.name == "worker"
+    assert who.expires_at.ToJsonString() == "9999-12-31T23:59:59Z"
 
 
 async def test_the_list_has_no_secrets(running: Running) -> None:
