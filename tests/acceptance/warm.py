@@ -34,11 +34,10 @@ def run_warm(arguments: Sequence[str], payload: bytes, environment: Mapping[str,
         payload: what it may read on standard input.
         environment: all of it.
     """
-    (its_in, feed), (out, its_out), (err, its_err), (told, its_end) = (_pipe() for _ in range(4))
-    with feed, out, err, told:
-        with its_in, its_out, its_err, its_end:
-            _ask("qcli", arguments, environment, [its_in, its_out, its_err, its_end])
-        pid = int(told.readline())
+    (its_in, feed), (out, its_out), (err, its_err) = (pipe() for _ in range(3))
+    with feed, out, err:
+        with its_in, its_out, its_err:
+            forked = Forked("qcli", arguments, environment, its_in, its_out, its_err)
         said: list[bytes] = []
         threads = [
             threading.Thread(target=_write, args=(feed, payload)),
@@ -48,9 +47,9 @@ def run_warm(arguments: Sequence[str], payload: bytes, environment: Mapping[str,
             thread.start()
         try:
             printed = out.read()
-            status = int(told.readline())
+            status = forked.wait()
         except BaseException:
-            os.kill(pid, signal.SIGKILL)
+            forked.kill()
             raise
         finally:
             for thread in threads:
@@ -58,24 +57,29 @@ def run_warm(arguments: Sequence[str], payload: bytes, environment: Mapping[str,
     return subprocess.CompletedProcess(["qcli", *arguments], status, printed, said[0])
 
 
-class WarmQ:
-    """A q that runs, of which its caller may ask what it asks of a `subprocess.Popen`."""
+class Forked:
+    """A program that runs, of which its caller may ask what it asks of a `subprocess.Popen`."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], log: BinaryIO, err: BinaryIO
+        self,
+        program: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *streams: BinaryIO,
     ) -> None:
         """Start it.
 
         Args:
+            program: q or qcli.
             arguments: those of its command line.
             environment: all of it.
-            log: what its standard output goes to.
-            err: what its standard error goes to.
+            streams: what are its standard input, standard output and standard error.
         """
-        self._told, its_end = _pipe()
+        self._program = program
+        self._told, its_end = pipe()
         self._status: int | None = None
-        with its_end, Path(os.devnull).open("rb") as nothing:
-            _ask("q", arguments, environment, [nothing, log, err, its_end])
+        with its_end:
+            _ask(program, arguments, environment, [*streams, its_end])
         #: The process id.
         self.pid = int(self._told.readline())
 
@@ -93,18 +97,23 @@ class WarmQ:
         """
         if self._status is None:
             if not select.select([self._told], [], [], timeout_s)[0]:
-                raise subprocess.TimeoutExpired("q", timeout_s or 0)
+                raise subprocess.TimeoutExpired(self._program, timeout_s or 0)
             self._status = int(self._told.readline())
             self._told.close()
         return self._status
 
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
     def kill(self) -> None:
         """End it by kill -9, if it still runs."""
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
 
-def _pipe() -> tuple[BinaryIO, BinaryIO]:
+def pipe() -> tuple[BinaryIO, BinaryIO]:
+    """Return the ends of a new pipe: what is read from, and what is written to."""
     read, write = os.pipe()
     return os.fdopen(read, "rb"), os.fdopen(write, "wb")
 
