@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
@@ -53,6 +54,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be every program
 # that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def any_seed() -> int:
+    """A seed that is another one in each run, for tests that draw themselves what they try.
+
+    It comes from that of the run (pytest-randomly), and comes again with it; a failure shows it.
+    """
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")  # noqa: T201 - It is shown with what else a failed test has printed.
+    return seed
 
 
 def _need_postgres() -> None:
