@@ -26,7 +26,7 @@ def start_gateway(config: GatewayConfig, origin: Origin) -> NoReturn:
     Raises:
         ConfigError: the address cannot be listened on, or a certificate not be used.
     """
-    listen = claim(exposure.narrowed(config.listen, is_open=config.is_open))
+    listen = claim(exposure.narrowed(config.listen, is_open=config.is_open), "--listen")
     runtime = make_runtime_directory()
     tls = Tls.of_gateway(config, runtime)
     tls.begin()

@@ -32,8 +32,8 @@ def start(config: Config, origin: Origin) -> NoReturn:
         DataDirectoryError: the data directory cannot be used.
     """
     listen, metrics = (
-        claim(exposure.narrowed(each, is_open=config.is_open))
-        for each in (config.listen, config.metrics)
+        claim(exposure.narrowed(address, is_open=config.is_open), option)
+        for address, option in ((config.listen, "--listen"), (config.metrics, "--metrics"))
     )
     if config.traces_to:
         check_installed()
