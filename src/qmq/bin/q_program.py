@@ -1,0 +1,81 @@
+"""The program `q`: a message-queue server, and its commands."""
+
+import sys
+from typing import Any, Final
+
+import click
+
+from qmq.bin import ctrl_c
+from qmq.bin.q_backup import backup
+from qmq.bin.q_certs import certs
+from qmq.bin.q_check import check
+from qmq.bin.q_config import config
+from qmq.bin.q_crashtest import crashtest
+from qmq.bin.q_migrate import migrate
+from qmq.bin.q_probe import probe
+from qmq.bin.q_tokens import tokens
+from qmq.errors import QError
+from qmq.server.config import Config
+from qmq.server.options import Told, options_of
+
+#: What q does besides serving, each called by its name. Modules of commands import late what
+#: only running them needs.
+COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens, certs)
+
+
+class _Program(click.Group):
+    """The program and its commands."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - As click has it.
+        """Run the program, or a command.
+
+        Ctrl-C ends it without a word: click would say "Aborted!", and exit with 1, which of
+        `q check` means that problems were found.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; many servers have one for what q does without."""
+        if args[0] in {"run", "serve", "server", "start"}:
+            raise click.UsageError(f"No such command {args[0]!r}: q serves without a command.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND [ARGS]...]",
+)
+@click.version_option(package_name="qmq", prog_name="q")
+@options_of(Config)
+def program(told: Told[Config]) -> None:
+    """Serve many named FIFO queues over gRPC, gRPC-Web and REST on one port.
+
+    A queue lives in memory (MEMORY) or in the data directory (DISK), where a message is
+    on disk before its Add is answered.
+
+    With a COMMAND, q does that instead.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand:
+        context.obj = told
+        ctrl_c.interrupts()
+        return
+    try:
+        chosen = told.config()
+        # Imported late: help and usage errors need none of it.
+        from qmq.server.start import start  # noqa: PLC0415
+
+        start(chosen, told.origin)
+    except QError as error:
+        sys.exit(f"q: error: {error.message}")
+
+
+for command in COMMANDS:
+    program.add_command(command)
