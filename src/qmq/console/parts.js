@@ -1,5 +1,6 @@
 // Parts that all pages are made of.
 
+import { Away } from "./api.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Signal, useSignal } from "./signal.js";
 
@@ -82,6 +83,13 @@ export function Problem({ error, reload }) {
   </div>`;
 }
 
+// Why a look has failed. That q does not answer is said once, above the page, as long as something
+// `isKnown` that can be shown.
+export function Missed({ error, reload, isKnown }) {
+  if (!error || (isKnown && error instanceof Away)) return null;
+  return html`<${Problem} error=${error} reload=${reload} />`;
+}
+
 export function Empty({ title, children }) {
   return html`<div class="empty"><strong>${title}</strong>${children && html`<p>${children}</p>`}</div>`;
 }
@@ -92,7 +100,7 @@ export function Loading({ what = "Loading" }) {
 
 // Shows what `usePoll` has found: `children` is a function of it.
 export function Found({ poll, what, children }) {
-  if (poll.data) return html`${poll.error && html`<${Problem} error=${poll.error} reload=${poll.reload} />`}${children(poll.data)}`;
+  if (poll.data) return html`<${Missed} error=${poll.error} reload=${poll.reload} isKnown />${children(poll.data)}`;
   if (poll.error) return html`<${Problem} error=${poll.error} reload=${poll.reload} />`;
   return html`<${Loading} what=${what} />`;
 }

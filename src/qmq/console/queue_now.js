@@ -65,7 +65,7 @@ function Tiles({ figures }) {
     ["Leased", count(figures.leased), figures.settings.leased_max ? `at most ${count(figures.settings.leased_max)}` : "", "leased"],
     ["Delayed", count(figures.delayed), "", "delayed"],
     ["Together", count(figures.depth), `${limit} · ${bytes(figures.bytes)}`, ""],
-    ["Oldest", duration(figures.age), figures.ready && figures.age === undefined ? "all ready ones wait for others" : "ready for so long", ""],
+    ["Oldest", duration(figures.age), figures.ready && figures.age === undefined ? "all that are ready wait" : "ready for so long", ""],
     ["Waiting calls", count(figures.waiting), figures.waiting ? "ask for a message now" : "nobody asks", ""],
   ];
   return html`<dl class="tiles">${tiles.map(([title, value, note, tone]) => html`<div class="tile">

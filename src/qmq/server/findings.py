@@ -249,7 +249,7 @@ def _of_database(database: DatabaseCondition) -> Iterator[ServerWarning]:
             level=WarningLevel.NOTE,
             reason="STANDBYS_UNSEEN",
             subject=database.name,
-            message=f"q may not see how the standbys of database {database.name} do",
+            message=f"how the standbys of database {database.name} do is hidden from q",
             remedy="grant pg_read_all_stats to q's role",
         )
     if database.vacuum_held_ns >= _VACUUM_HELD_NS_MAX:
