@@ -33,7 +33,7 @@ certificates = ["CN=<b>worker</b>,O=Example"]
 """
 
 #: What root makes before anybody looks: among others a redrive that takes longer than any test.
-MADE: Final = (
+MADE: Final[tuple[tuple[str, str, object], ...]] = (
     ("POST", "/v1/queues", {"name": "orders", "store": "MEMORY"}),
     ("POST", "/v1/queues", {"name": "other", "store": "MEMORY"}),
     ("PUT", "/v1/queues/orders/schedules/hourly", {"interval": "3600s"}),
@@ -73,9 +73,9 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     )
     made("worker", "a former one", -SOON)
     asking.q.start(f"--access={path}")
-    for method, path, body in MADE:
-        headers = {**JSON, "authorization": f"Bearer {asking.root}"}
-        assert rest(asking.q.address, method, path, body, headers).status == 200
+    headers = {**JSON, "authorization": f"Bearer {asking.root}"}
+    for method, target, body in MADE:
+        assert rest(asking.q.address, method, target, body, headers).status == 200
     yield asking
     asking.q.stop()
 

@@ -61,7 +61,8 @@ class AuditFile:
             os.write(self._descriptor, line.encode(errors="replace") + b"\n")
         except OSError as error:
             if not self._has_failed:
-                _log.error("cannot write the audit log", extra={"error": str(error)})
+                fields = {"error": str(error), "path": str(self._path)}
+                _log.error("cannot write the audit log", extra=fields)
             self._has_failed = True
         else:
             self._has_failed = False
