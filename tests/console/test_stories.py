@@ -54,6 +54,8 @@ def test_message_fails_and_is_brought_back(open_window: Open) -> None:
 
         press(page, "Add a message", within="main")
         page.get_by_label("Payload").fill('{"order": 7}')
+        # What was written is not lost by a slip of the hand.
+        page.mouse.click(2, 2)
         page.get_by_label("Tags").fill("lang=en")
         press(page, "Add it")
         expect(page.locator(".head-of-line")).to_contain_text(
@@ -177,6 +179,7 @@ def test_settings_are_changed_one_by_one(open_window: Open, scene: Scene) -> Non
         page.get_by_label("Lease lasts").fill("soon")
         press(page, "Save", within="main")
         expect(page.get_by_role("alert")).to_contain_text("is no duration")
+        expect(page.get_by_role("alert")).to_be_in_viewport()
         page.get_by_label("Lease lasts").fill("1m 30s")
         page.get_by_label("Messages at most").fill("500")
         with page.expect_request(lambda request: request.method == "PATCH") as sent:

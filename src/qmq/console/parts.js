@@ -137,9 +137,10 @@ export function Field({ label, hint, error, wide, children }) {
   </div>`;
 }
 
-// A modal dialog, open as long as it is there. Escape and its cross call `onClose`, unless it
-// `isLocked`: then what is in it does.
-export function Dialog({ title, onClose, wide, isLocked, children }) {
+// A modal dialog, open as long as it is there. Escape, its cross and a press beside it call `onClose`,
+// unless it `isLocked`: then what is in it does. Where something `isFilledIn`, a press beside it would
+// lose that by a slip of the hand.
+export function Dialog({ title, onClose, wide, isLocked, isFilledIn, children }) {
   const box = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -153,7 +154,7 @@ export function Dialog({ title, onClose, wide, isLocked, children }) {
     if (!isLocked) onClose();
   };
   return html`<dialog ref=${box} class=${wide ? "wide" : ""} aria-label=${title} onCancel=${cancel}
-    onClick=${(event) => event.target === box.current && !isLocked && onClose()}>
+    onMouseDown=${(event) => event.target === box.current && !isLocked && !isFilledIn && onClose()}>
     <div class="dialog-body">
       <header><h2>${title}</h2>${!isLocked && html`<${Button} icon="close" label="Close" ask=${onClose} />`}</header>
       ${children}
@@ -177,7 +178,7 @@ export function FormDialog({ title, action, kind = "primary", disabled, submit, 
       setBusy(false);
     }
   };
-  return html`<${Dialog} title=${title} onClose=${onClose} wide=${wide}>
+  return html`<${Dialog} title=${title} onClose=${onClose} wide=${wide} isFilledIn>
     <form onSubmit=${send}>
       ${children}
       ${error && html`<${Problem} error=${error} />`}

@@ -118,8 +118,8 @@ export function Settings({ id, figures, reload, lacks }) {
         value=${changed[setting[0]] ?? shownOf(figures, setting)} onChange=${(value) => setChanged({ ...changed, [setting[0]]: value })} />`)}</div>
     </fieldset>`)}
     <${Weights} weights=${weights} edits=${weightEdits} setEdits=${setWeightEdits} disabled=${isShut} />
-    ${error && html`<${Problem} error=${error} />`}
     ${changes > 0 && html`<div class="save-bar" role="region" aria-label="Unsaved changes">
+      ${error && html`<${Problem} error=${error} />`}
       <span>${plural(changes, "setting")} changed</span>
       <button type="button" class="button" onClick=${leave}><span>Leave as it was</span></button>
       <button class="button primary"><span>Save</span></button>
