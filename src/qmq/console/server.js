@@ -115,7 +115,7 @@ function Disk({ disk, at }) {
       <dt><i class="swatch tone-accent"></i>Database</dt><dd class="num">${bytes(database)}</dd>
       <dt><i class="swatch tone-leased"></i>Log</dt><dd class="num">${bytes(log)}</dd>
       <dt><i class="swatch tone-delayed"></i>Others</dt><dd class="num">${bytes(others)}</dd>
-      ${number(disk.pending_bytes) > 0 && html`<dt>Waits for the disk</dt><dd class="num">${bytes(disk.pending_bytes)}</dd>`}
+      <dt>Waits for the disk</dt><dd class="num">${bytes(disk.pending_bytes)}</dd>
       ${number(disk.damaged) > 0 && html`<dt>Damaged messages</dt><dd class="num bad-text">${count(disk.damaged)}</dd>`}
       <dt>Checkpoint</dt><dd class="num">${disk.last_checkpoint ? ago(disk.last_checkpoint, at) : "none since the start"}</dd>
       <dt>Backup</dt><dd class="num">${disk.last_backup ? ago(disk.last_backup, at) : "none since the start"}</dd>
