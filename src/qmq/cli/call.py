@@ -241,7 +241,19 @@ class Top:
     selector: str = ""
 
 
-#: Those about queues and what belongs to them.
-Oversight: TypeAlias = Purge | Pick | Redrive | ListSchedules | PauseSchedule | ListGroups
-
-Action: TypeAlias = Call | AddMany | Take | Lease | Settle | Browse | Oversight | Work | Top
+Action: TypeAlias = (
+    Call
+    | AddMany
+    | Take
+    | Lease
+    | Settle
+    | Browse
+    | Purge
+    | Pick
+    | Redrive
+    | ListSchedules
+    | PauseSchedule
+    | ListGroups
+    | Work
+    | Top
+)

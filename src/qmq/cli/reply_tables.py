@@ -41,7 +41,13 @@ def queue_table(queues: Sequence[QueueInfo], names: Names) -> list[str]:
                 "DELIVERIES",
                 (_unless(0, queue.settings.delivery_count_max or 0) for queue in queues),
             ),
-            Column("DEAD-LETTER-QUEUE", [_dead_letter_queue(queue, names) for queue in queues]),
+            Column(
+                "DEAD-LETTER-QUEUE",
+                [
+                    _called(queue.settings.dead_letter_queue_id or "", names) or "-"
+                    for queue in queues
+                ],
+            ),
             *_settings_columns([queue.settings for queue in queues]),
             Column("PAUSED", [_paused(queue) for queue in queues]),
             Column("CREATED", [_moment(queue.created) for queue in queues]),
@@ -287,10 +293,6 @@ def _redrive_state(redrive: Redrive) -> str:
     return f"{state},dry-run" if redrive.dry_run else state
 
 
-def _dead_letter_queue(queue: QueueInfo, names: Names) -> str:
-    return _called(queue.settings.dead_letter_queue_id or "", names) or "-"
-
-
 def _called(queue_id: str, names: Names) -> str:
     """How a queue is called: by its name, or else by its id."""
     return names.get(queue_id) or queue_id
@@ -304,10 +306,6 @@ def _paused(queue: QueueInfo) -> str:
 
 def _span(span: timedelta | None, default: timedelta = timedelta()) -> str:
     return "-" if not span or span == default else age_text(span)
-
-
-def _expired(settings: QueueSettings) -> str:
-    return "dead-letter" if settings.dead_letter_expired else "-"
 
 
 def _overflow(overflow: Overflow | None) -> str:
