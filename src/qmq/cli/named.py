@@ -3,11 +3,26 @@
 from collections.abc import Iterator
 from typing import Final
 
+import click
+
 from qmq.cli.standard_input import chunks, has_more, lines_of
 from qmq.limits import BATCH_MESSAGES_MAX
 
 #: Stands on a command line for what is on standard input.
-STANDARD_INPUT: Final = "-"
+_STANDARD_INPUT: Final = "-"
+
+
+def named_ids(ids: tuple[str, ...], what: str) -> tuple[str, ...] | None:
+    """Return the ids that stand on a command line; None if - says that they are to be read.
+
+    Raises:
+        click.UsageError: - stands beside others; it says so of all of `what`: "lease ids".
+    """
+    if _STANDARD_INPUT not in ids:
+        return ids
+    if len(ids) > 1:
+        raise click.UsageError(f"- reads all {what} from standard input; give it alone")
+    return None
 
 
 def batches(named: tuple[str, ...] | None, what: str) -> Iterator[list[str]]:
