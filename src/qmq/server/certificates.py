@@ -279,16 +279,13 @@ def _key(path: Path, option: str) -> PrivateKeyTypes:
             " -----BEGIN PRIVATE KEY-----"
         ) from error
     is_rsa = isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _RSA_BITS_MIN
-    if not (is_rsa or (isinstance(key, ec.EllipticCurvePrivateKey) and _is_known(key.curve))):
+    is_ec = isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES)
+    if not (is_rsa or is_ec):
         raise ConfigError(
             f"{option} {path}: TLS of q's takes RSA keys of {_RSA_BITS_MIN} bits or more, and keys"
             " on the curves P-256, P-384 and P-521; make one of these, and its certificate"
         )
     return key
-
-
-def _is_known(curve: ec.EllipticCurve) -> bool:
-    return isinstance(curve, _CURVES)
 
 
 def _is_ca(cert: x509.Certificate) -> bool:

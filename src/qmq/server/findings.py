@@ -58,8 +58,7 @@ def found_in_config(config: Config) -> Iterator[ServerWarning]:
     """Yield what is worth a look in how a server was started."""
     if exposure.is_loopback(exposure.narrowed(config.listen, is_open=config.is_open)):
         return
-    asks = config.tls_client_ca is not None and config.tls_client_cert == "required"
-    if config.insecure and config.access is None and not asks:
+    if config.insecure and not config.asks_who_calls:
         yield ServerWarning(
             level=WarningLevel.NOTE,
             reason="OPEN_TO_ALL",
@@ -152,7 +151,8 @@ def _of_disk(disk: DiskCondition) -> Iterator[ServerWarning]:
             message=disk.hangs,
             remedy="look at the disk, and at what else writes to it",
         )
-    if disk.total_bytes and not disk.is_full and _is_low(disk):
+    free_bytes_min = max(_FREE_BYTES_MIN, disk.database_bytes * _FREE_SHARE_MIN)
+    if disk.total_bytes and not disk.is_full and disk.free_bytes < free_bytes_min:
         yield ServerWarning(
             level=WarningLevel.WARNING,
             reason="DISK_NEARLY_FULL",
@@ -169,10 +169,6 @@ def _of_disk(disk: DiskCondition) -> Iterator[ServerWarning]:
             remedy="see what q's log says of them, and look at the disk",
         )
     yield from _of_commits(disk.commits, "the disk")
-
-
-def _is_low(disk: DiskCondition) -> bool:
-    return disk.free_bytes < max(_FREE_BYTES_MIN, disk.database_bytes * _FREE_SHARE_MIN)
 
 
 def _of_commits(commits: CommitTimes, what: str) -> Iterator[ServerWarning]:
