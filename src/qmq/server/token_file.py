@@ -16,9 +16,9 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from qmq.access.policy import Policy
-from qmq.access.reading import parse_policy
 from qmq.access.tokens import Token, make_token
 from qmq.errors import ConfigError
+from qmq.server.access_file import parsed, read_text
 
 _HEADER: Final = """\
 # Who may call q, and who may do what to which queues: see docs/access.md.
@@ -87,15 +87,6 @@ class _Edit:
         """What the file says now."""
         assert self.written is not None
         return self.written
-
-
-def read(path: Path) -> Policy:
-    """Read an access file.
-
-    Raises:
-        ConfigError: it cannot be read, or something in it breaks a rule.
-    """
-    return _parsed(path, _text(path))
 
 
 def make(
@@ -175,15 +166,15 @@ def _edited(path: Path, check: Check | None = None) -> Iterator[_Edit]:
     # Of a link, the file is changed that it leads to.
     path = path.resolve()
     with _locked(path.parent) as directory:
-        text = _text(path) if path.exists() else _HEADER
-        before = _parsed(path, text)
+        text = read_text(path) if path.exists() else _HEADER
+        before = parsed(path, text)
         try:
             edit = _Edit(tomlkit.parse(text))
         except TOMLKitError as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from None
         yield edit
         changed = tomlkit.dumps(edit.document)
-        after = _parsed(path, changed)
+        after = parsed(path, changed)
         if check:
             check(before, after)
         edit.written = Written(after, _replace(path, changed, directory))
@@ -245,23 +236,6 @@ def _replace(path: Path, text: str, directory: int) -> Version:
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from error
     return (written.st_ino, written.st_mtime_ns, written.st_size)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot read the access file {path}: {reason}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8: {error.reason}") from None
-
-
-def _parsed(path: Path, text: str) -> Policy:
-    try:
-        return parse_policy(text)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error.message}") from None
 
 
 def _identity(document: tomlkit.TOMLDocument, name: str) -> Any | None:  # noqa: ANN401 - A TOML table.
