@@ -13,7 +13,7 @@ from qmq.observe.access import AccessFigures
 from qmq.observe.certificates import Expiries
 from qmq.server.address import Address
 from qmq.server.config import Config
-from qmq.server.overseer import Nothing, Overseer
+from qmq.server.overseer import Overseer
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import NS_PER_S, ServerRole, Store
@@ -30,7 +30,7 @@ class Process:
     expiries: Expiries = dict
 
 
-class Part(Nothing):
+class Part:
     """Something to be looked at, which may let memory seem full."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ async def broker() -> AsyncIterator[Broker]:
 
 async def test_what_the_broker_and_the_process_know_is_told(broker: Broker) -> None:
     """Queues are counted when somebody asks."""
-    overseer = Overseer(Process(), broker.overseeing, Nothing(), access=None)
+    overseer = Overseer(Process(), broker.overseeing, None, access=None)
 
     condition = await overseer.condition()
 

@@ -1,4 +1,4 @@
-"""Metrics of what goes on beside the messages: who waits, what limits there are, redrives."""
+"""Metrics of what goes on beside the messages: who waits and by what, limits, redrives."""
 
 from collections.abc import Iterable
 
@@ -21,6 +21,11 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily("q_queues", "Number of queues.", value=len(catalog))
         yield GaugeMetricFamily(
             "q_queues_max", "How many queues there may be.", value=catalog.queues_max
+        )
+        yield GaugeMetricFamily(
+            "q_selectors",
+            "Number of different selectors by which messages are taken, or were a minute ago.",
+            value=len(self._broker.selecting),
         )
         yield GaugeMetricFamily(
             "q_redrives_running", "Number of redrives under way.", value=redriving.running

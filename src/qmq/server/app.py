@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -286,7 +285,7 @@ class Server:
 
         def drain() -> None:
             self.probes.drain()
-            _call_soon(loop, end_what_would_not_end)
+            loop.call_soon_threadsafe(end_what_would_not_end)
 
         def end_what_would_not_end() -> None:
             self._process.health.stop_serving()
@@ -314,12 +313,12 @@ class Server:
         reloading = Reloading(
             self._config,
             self._origin,
-            take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
+            take_over=lambda config: loop.call_soon_threadsafe(self._take_over, config),
         )
 
         def reload() -> None:
             if access := self._process.access:
-                _call_soon(loop, access.look_soon)
+                loop.call_soon_threadsafe(access.look_soon)
             reloading.reload()
 
         return reload
@@ -376,10 +375,6 @@ def _traces(config: Config) -> Traces | None:
 def _log_damage(what: str) -> None:
     """Say in the log that messages are damaged on disk."""
     _log.error("messages are damaged", extra={"error": what})
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(do)
 
 
 def _access_of(config: Config) -> Access | None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from qmq.access.granted import Granted, Rights
 from qmq.access.policy import Identity
@@ -14,8 +14,8 @@ from qmq.model.catalog import Catalog
 from qmq.observe.audit import Audit
 from qmq.server.access import Access
 from qmq.transport.following import service_paths
-from qmq.transport.grpc import UnaryMethod, WaitingMethod, unary_methods
 from qmq.transport.guarding import CALL, Guard, Offer
+from qmq.transport.methods import Methods, UnaryMethod
 from qmq.transport.streams import Requests, StreamMethod
 from qmq.wire import q_pb2
 
@@ -30,15 +30,6 @@ MANAGING: Final = frozenset(
         *("DeleteMessages", "MoveMessages"),
     )
 )
-
-
-class Methods(NamedTuple):
-    """What callers of some rights are served, by path."""
-
-    unary: Mapping[str, UnaryMethod]
-    #: Those that may wait.
-    waiting: Mapping[str, WaitingMethod]
-    streams: Mapping[str, StreamMethod]
 
 
 #: Makes what callers of some rights are served.
@@ -66,13 +57,13 @@ def guard_of(
         unary, waiting, streams = make(rights)
         of_all = {path: _needing_browse(method, rights) for path, method in reflection.items()}
         return Offer(
-            unary_methods(
+            Methods(
                 {
                     path: _audited(path, method, access.audit) if path in MANAGING else method
                     for path, method in unary.items()
                 },
                 waiting,
-            ),
+            ).of_one_reply,
             {path: _noted(method) for path, method in {**streams, **of_all}.items()},
             rights,
         )

@@ -28,20 +28,22 @@ from qmq.observe.calls import log_calls
 from qmq.observe.certificates import Expiries
 from qmq.observe.engine import EngineCollector
 from qmq.observe.footprint import FootprintCollector
-from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
+from qmq.observe.metrics import CallCollector
+from qmq.observe.queues import QueueCollector
 from qmq.observe.schedules import ScheduleCollector
 from qmq.observe.traces import Traces
 from qmq.observe.warnings import WarningCollector
 from qmq.server.access import Access
 from qmq.server.config import Config
-from qmq.server.guarded import Make, Methods, guard_of, guarded_paths, noted_paths
-from qmq.server.overseer import Nothing, Overseer, Part
+from qmq.server.guarded import Make, guard_of, guarded_paths, noted_paths
+from qmq.server.overseer import Overseer, Part
 from qmq.store.base import QueueStore
-from qmq.transport.api import Api
+from qmq.transport.api import api_methods
 from qmq.transport.grpc import Fallback, GrpcApp
 from qmq.transport.guarding import GuardedApp
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
+from qmq.transport.methods import Methods, joined
 from qmq.transport.pages import answer_without_call
 from qmq.transport.reflection import ReflectionService
 from qmq.values import Store
@@ -124,13 +126,12 @@ class Serving:
         self._overseer = Overseer(
             process,
             broker.overseeing,
-            part or Nothing(),
+            part,
             access=process.access.figures if process.access else None,
         )
         self.app = app_of(process, broker.catalog, self._made)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
-        self.watch(SelectionCollector(broker.selecting.__len__))
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
         self.watch(EngineCollector(broker))
@@ -149,22 +150,21 @@ class Serving:
         self.broker.catalog.queues_max = config.queues_max
         self._footprint.limit_to(config.memory_max)
         if isinstance(self.app, GuardedApp):
-            self.app.take_over({}, {}, bounds_of(config))
+            self.app.take_over(Methods(), bounds_of(config))
             self.app.guard.offer_anew()
         else:
-            made = self._made(EVERYTHING)
-            self.app.take_over(made.unary, made.waiting, bounds_of(config))
+            self.app.take_over(self._made(EVERYTHING), bounds_of(config))
 
     def _made(self, rights: Rights) -> Methods:
         """Make the methods that callers of some rights are served."""
         process = self._process
-        service = Api(self.broker, rights, process.access, self._overseer.condition)
-        unary = process.calls.watch(service.methods)
-        waiting = process.calls.watch(service.waiting_methods)
+        unary, waiting, streams = api_methods(
+            self.broker, rights, process.access, self._overseer.condition
+        )
+        unary, waiting = process.calls.watch(unary), process.calls.watch(waiting)
         if process.config.debug:
             unary, waiting = log_calls(unary), log_calls(waiting)
-        streams, traces = service.stream_methods, process.traces
-        if traces:
+        if traces := process.traces:
             unary = traces.watch(unary, self._name_of)
             waiting = traces.watch(waiting, self._name_of)
             streams = traces.watch_streams(streams)
@@ -227,20 +227,14 @@ def app_of(
     }
     if process.access:
         return GuardedApp(
-            health.unary_methods(),
-            health.stream_methods(),
+            health.methods(),
             guard=guard_of(process.access, catalog, make, reflection),
             guarded=guarded_paths(reflection),
             noted=noted_paths(reflection),
             **shared,
         )
-    unary, waiting, streams = make(EVERYTHING)
-    return GrpcApp(
-        {**unary, **health.unary_methods()},
-        waiting,
-        {**streams, **health.stream_methods(), **reflection},
-        **shared,
-    )
+    parts = (make(EVERYTHING), health.methods(), Methods(streams=reflection))
+    return GrpcApp(joined(parts), **shared)
 
 
 class _Shared(TypedDict):

@@ -14,9 +14,8 @@ from qmq.access.tokens import Token
 from qmq.errors import AccessFixed, InvalidArgument, Unauthenticated
 from qmq.limits import AHEAD_S_MAX, NOTE_BYTES_MAX, TOKEN_S_MIN
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.guarding import CALL
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
 from qmq.wire.ids import checked_id
@@ -86,22 +85,16 @@ class AccessService:
         self._rights = rights
         self._now_s = now_s
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {
-            "/proto.Q/GetIdentity": self.get_identity,
-            "/proto.Q/ListIdentities": self.list_identities,
-            "/proto.Q/MakeToken": self.make_token,
-            "/proto.Q/RevokeToken": self.revoke_token,
-        }
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods(
+            {
+                "/proto.Q/GetIdentity": self.get_identity,
+                "/proto.Q/ListIdentities": self.list_identities,
+                "/proto.Q/MakeToken": self.make_token,
+                "/proto.Q/RevokeToken": self.revoke_token,
+            }
+        )
 
     async def get_identity(self, data: bytes) -> bytes:
         """Tell the caller who it is, and what it may do."""

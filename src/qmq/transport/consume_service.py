@@ -21,11 +21,11 @@ from qmq.errors import AccessDenied, InvalidArgument, LeaseLost, QueueNotFound
 from qmq.limits import CREDIT_MAX
 from qmq.model.selector import parse
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.in_hand import COUNTED_BYTES_MIN
 from qmq.transport.lease_service import LeaseService, lease_results
+from qmq.transport.methods import Methods
 from qmq.transport.sources import is_by_selector
-from qmq.transport.streams import Requests, StreamMethod
+from qmq.transport.streams import Requests
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, consumer_name
 from qmq.wire.times import LEASE, optional_duration_ns
@@ -56,17 +56,9 @@ class ConsumeService:
             "extend": leases.extend_leases,
         }
 
-    def methods(self) -> dict[str, UnaryMethod]:
-        """Return no methods."""
-        return {}
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
+    def methods(self) -> Methods:
         """Return the method by its gRPC path."""
-        return {"/proto.Q/Consume": self.consume}
+        return Methods(streams={"/proto.Q/Consume": self.consume})
 
     async def consume(self, requests: Requests) -> AsyncGenerator[list[bytes], None]:
         """Hand out messages as they come."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
-from qmq.engine.waiting import Gone, IsGone
+from qmq.engine.waiting import Gone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
 from qmq.ids import request_id_of
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
@@ -26,6 +26,7 @@ from qmq.transport.framing import (
     parse_timeout,
 )
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
+from qmq.transport.methods import Methods, UnaryMethod, UnaryMethods
 from qmq.transport.sending import (
     COMPRESS_BYTES_MIN,
     NO_BODY,
@@ -41,13 +42,6 @@ from qmq.transport.streams import Requests, StreamMethod, send_replies
 
 #: Answers a request that is no gRPC.
 Fallback = Callable[[Scope, Send], Awaitable[None]]
-
-#: Takes the bytes of a request message and returns those of the reply.
-UnaryMethod = Callable[[bytes], Awaitable[bytes]]
-#: The same for a method that may wait: it is also told how to find out whether the caller
-#: has left, and the seconds until the caller's deadline, if there is one. It must have
-#: decided by then; what it has taken for the caller it still hands over.
-WaitingMethod = Callable[[bytes, IsGone, float | None], Awaitable[bytes]]
 
 _log = logging.getLogger(__name__)
 
@@ -77,20 +71,6 @@ READING: Final = frozenset(
 )
 
 
-#: Methods by path, and whether they may wait.
-UnaryMethods = Mapping[str, tuple[Callable[..., Awaitable[bytes]], bool]]
-
-
-def unary_methods(
-    unary: Mapping[str, UnaryMethod], waiting: Mapping[str, WaitingMethod]
-) -> UnaryMethods:
-    """Put methods of one request and one reply together: those that may wait, and others."""
-    return {
-        **{path: (method, False) for path, method in unary.items()},
-        **{path: (method, True) for path, method in waiting.items()},
-    }
-
-
 class Caller(Protocol):
     """One who was found out to be somebody, and what q serves that one."""
 
@@ -117,11 +97,9 @@ class Caller(Protocol):
 class GrpcApp:
     """An ASGI app that serves gRPC methods, and leaves everything else to a fallback."""
 
-    def __init__(  # noqa: PLR0913 - All that it serves, and how much of it.
+    def __init__(
         self,
-        unary: Mapping[str, UnaryMethod],
-        waiting: Mapping[str, WaitingMethod],
-        streams: Mapping[str, StreamMethod],
+        methods: Methods,
         *,
         request_bytes_max: int,
         fallback: Fallback,
@@ -130,20 +108,17 @@ class GrpcApp:
         """Make an app.
 
         Args:
-            unary: methods of one request and one reply, by path.
-            waiting: those among them that may wait for something to happen.
-            streams: all other methods, by path.
+            methods: what it serves.
             request_bytes_max: most bytes of one request message, decompressed as well.
             fallback: answers requests that are no gRPC.
             bounds: how much there may be in hand for clients at one time; None stands for what
                 holds unless q is told otherwise.
         """
-        self._unary: dict[str, tuple[Callable[..., Awaitable[bytes]], bool]] = {}
-        self._streams = streams
+        self._unary = {**methods.of_one_reply}
+        self._streams = methods.streams
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
         self._in_hand = InHand(bounds or Bounds())
-        self.take_over(unary, waiting, self._in_hand.bounds)
         #: What receives the calls that may wait, by their tasks.
         self._waiting: dict[asyncio.Task[Any], Receive] = {}
         #: Those of them that are being ended since nobody waits for them.
@@ -159,18 +134,12 @@ class GrpcApp:
         #: `active` is 0, no call has an effect whose answer is still to be sent.
         self.is_closed = False
 
-    def take_over(
-        self,
-        unary: Mapping[str, UnaryMethod],
-        waiting: Mapping[str, WaitingMethod],
-        bounds: Bounds,
-    ) -> None:
+    def take_over(self, methods: Methods, bounds: Bounds) -> None:
         """Serve methods in place of those of the same paths, and within other bounds.
 
-        How long a request may take to come in stays as it is.
+        How long a request may take to come in stays as it is, and so do streams.
         """
-        self._unary.update({path: (method, False) for path, method in unary.items()})
-        self._unary.update({path: (method, True) for path, method in waiting.items()})
+        self._unary.update(methods.of_one_reply)
         self._in_hand.bounds = bounds
 
     @property

@@ -19,8 +19,9 @@ from qmq.access.quotas import Quotas
 from qmq.errors import AccessChanged, QError, Unauthenticated
 from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.forwarded import connection
-from qmq.transport.grpc import Caller, Fallback, GrpcApp, UnaryMethod, UnaryMethods, is_grpc
+from qmq.transport.grpc import Caller, Fallback, GrpcApp, is_grpc
 from qmq.transport.in_hand import Bounds
+from qmq.transport.methods import Methods, UnaryMethods
 from qmq.transport.sending import send_end
 from qmq.transport.status import refusal_headers
 from qmq.transport.streams import Requests, StreamMethod
@@ -335,8 +336,7 @@ class GuardedApp(GrpcApp):
 
     def __init__(  # noqa: PLR0913 - As its base, and what it asks.
         self,
-        unary: Mapping[str, UnaryMethod],
-        streams: Mapping[str, StreamMethod],
+        methods: Methods,
         *,
         guard: Guard,
         guarded: Collection[str],
@@ -348,8 +348,7 @@ class GuardedApp(GrpcApp):
         """Make an app.
 
         Args:
-            unary: methods of one request and one reply that are served to anybody, by path.
-            streams: the same that are streams.
+            methods: those that are served to anybody.
             guard: finds out who calls, and what that one is served.
             guarded: the methods that are served so only, by path.
             noted: those of them in which `CALL` is to be known.
@@ -358,12 +357,7 @@ class GuardedApp(GrpcApp):
             bounds: likewise.
         """
         super().__init__(
-            unary,
-            {},
-            streams,
-            request_bytes_max=request_bytes_max,
-            fallback=fallback,
-            bounds=bounds,
+            methods, request_bytes_max=request_bytes_max, fallback=fallback, bounds=bounds
         )
         self.guard = guard
         #: The methods that are only served so, by path, and whether `CALL` is to be known in them.

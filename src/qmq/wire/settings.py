@@ -3,8 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import IntEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -26,10 +25,9 @@ from qmq.limits import (
 )
 from qmq.values import NS_PER_S, Durability, Overflow
 from qmq.wire import q_pb2 as pb
+from qmq.wire.choices import choice
 from qmq.wire.ids import checked_id
 from qmq.wire.times import AHEAD, DELAY, LEASE, TTL, Span, duration_message, duration_ns
-
-_Choice = TypeVar("_Choice", bound=IntEnum)
 
 #: How long each of the settings may last that are durations.
 _SPANS: Final = {
@@ -86,11 +84,11 @@ def settings_change(
         if message.HasField(name):
             changes[name] = getattr(message, name)
     if message.durability_min:
-        changes["durability_min"] = _choice(
+        changes["durability_min"] = choice(
             Durability, message.durability_min, f"{field}.durability_min"
         )
     if message.overflow:
-        changes["overflow"] = _choice(Overflow, message.overflow, f"{field}.overflow")
+        changes["overflow"] = choice(Overflow, message.overflow, f"{field}.overflow")
     back_off_changes = _back_off_changes(message.back_off, f"{field}.back_off")
     rate_changes = _rate_changes(message.rate, f"{field}.rate")
     change_fairness = _fairness_change(message.fairness, f"{field}.fairness")
@@ -193,15 +191,6 @@ def _weight_changes(weights: Mapping[str, int], field: str) -> dict[str, int]:
                 name, f"must be 1 to {WEIGHT_MAX}, or 0 to forget it; got {weight}"
             )
     return changes
-
-
-def _choice(kind: type[_Choice], number: int, field: str) -> _Choice:
-    """Return what a number other than 0 stands for, which is no choice."""
-    try:
-        return kind(number)
-    except ValueError:
-        known = ", ".join(f"{each.name} ({each.value})" for each in kind if each)
-        raise InvalidArgument(field, f"must be one of {known}; got {number}") from None
 
 
 def settings_message(settings: QueueSettings) -> pb.QueueSettings:

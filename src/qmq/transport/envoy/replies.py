@@ -72,9 +72,9 @@ def local_replies(
     malformed = "malformed HTTP: %RESPONSE_CODE_DETAILS%"
     return {
         "mappers": [
-            _not_found(_both(is_grpc_call(), _has_path(NOT_ASCII_PATH)), _text(no_such_path)),
+            _not_found(_both(is_grpc_call(), _has_escapes()), _text(no_such_path)),
             _not_found(
-                _has_path(NOT_ASCII_PATH),
+                _has_escapes(),
                 _status_json(GRPC_CODE_BY_HTTP_STATUS[_NOT_FOUND], no_such_path),
             ),
             *_lost(sentences.get(_UNAVAILABLE, ""), lost_details),
@@ -167,8 +167,8 @@ def is_grpc_call() -> JsonObject:
     return _both({"header_filter": {"header": grpc}}, _lacks("x-envoy-original-path"))
 
 
-def _has_path(regex: str) -> JsonObject:
-    path = {"name": ":path", "string_match": {"safe_regex": {"regex": regex}}}
+def _has_escapes() -> JsonObject:
+    path = {"name": ":path", "string_match": {"safe_regex": {"regex": NOT_ASCII_PATH}}}
     return {"header_filter": {"header": path}}
 
 
