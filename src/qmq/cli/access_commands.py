@@ -1,4 +1,4 @@
-"""The commands about who calls and about tokens: what each accepts, and what it stands for."""
+"""The commands about callers and tokens: their options, and the calls or actions they stand for."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
 """What a command asks for, as plain values.
 
-Commands return one of these instead of doing it, so that help, completion and usage
-errors load no gRPC.
+Commands return one of these instead of acting, so that help, completion and usage errors load no
+gRPC.
 """
 
 from collections.abc import Mapping

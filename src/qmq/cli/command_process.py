@@ -187,7 +187,7 @@ class _StandardError:
 
 
 def _attend(process: "subprocess.Popen[bytes]", payload: bytes) -> str:
-    """Write to a command what it reads, and pass on what it writes to standard error.
+    """Write the payload to a command, and pass on what it writes to standard error.
 
     Returns the last line of that.
     """

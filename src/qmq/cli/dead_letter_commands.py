@@ -1,4 +1,4 @@
-"""The commands about dead letters: what each accepts, and what it stands for."""
+"""The commands about dead letters: their options, and the calls or actions they stand for."""
 
 import click
 

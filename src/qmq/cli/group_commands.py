@@ -1,4 +1,4 @@
-"""The commands about groups: what each accepts, and what it stands for."""
+"""The commands about groups: their options, and the calls or actions they stand for."""
 
 from typing import Final
 

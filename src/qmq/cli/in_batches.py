@@ -1,4 +1,4 @@
-"""One call after the other, for as much as was named. Whoever imports this loads gRPC."""
+"""Making a call for many ids, a batch at a time. Whoever imports this loads gRPC."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""The commands about messages on lease: what each accepts, and what it stands for."""
+"""The commands about leased messages: their options, and the calls or actions they stand for."""
 
 import os
 import socket

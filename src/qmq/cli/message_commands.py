@@ -1,4 +1,4 @@
-"""The commands about messages: what each accepts, and what it stands for."""
+"""The commands about messages: their options, and the calls or actions they stand for."""
 
 import shlex
 from typing import Unpack

@@ -1,4 +1,4 @@
-"""What a command names, or reads from standard input, as much at a time as fits a call."""
+"""The ids that a command names or reads from standard input, in batches that fit a call."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -26,7 +26,7 @@ def named_ids(ids: tuple[str, ...], what: str) -> tuple[str, ...] | None:
 
 
 def batches(named: tuple[str, ...] | None, what: str) -> Iterator[list[str]]:
-    """Go through what was named, so many together as fit a call.
+    """Go through ids, as many at a time as fit a call.
 
     Args:
         named: what stands on the command line; None reads it, one a line.

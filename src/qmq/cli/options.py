@@ -72,7 +72,7 @@ def default_output() -> Output:
 
 
 def view_call(failure: str, method: str, fields: Fields, output: Output | None) -> Call:
-    """Return the call of a command that the original did not have, whose reply is shown.
+    """Return a call whose reply is shown, for commands that the original did not have.
 
     Args:
         failure: how an error message begins, for example `cannot pause group`.

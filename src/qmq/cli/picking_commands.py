@@ -1,4 +1,4 @@
-"""The commands that delete and move single messages: what each accepts, and what it stands for."""
+"""The commands that delete and move single messages: their options, and their actions."""
 
 from typing import Literal
 

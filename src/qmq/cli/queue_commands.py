@@ -1,4 +1,4 @@
-"""The commands about queues: what each accepts, and the call that it stands for."""
+"""The commands about queues: their options, and the calls that they stand for."""
 
 from typing import Unpack
 

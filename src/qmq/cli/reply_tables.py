@@ -90,7 +90,7 @@ def _fairness_columns(fairness: Sequence[Fairness]) -> list[Column]:
 
 
 def stats_table(stats: Sequence[QueueStats]) -> list[str]:
-    """Return what queues hold and what went through them; below that, who shares a queue."""
+    """Return the counts of queues; below that, how fair keys share a queue."""
     lines = table(
         [
             Column("QUEUE", [each.info.name or each.info.id for each in stats]),

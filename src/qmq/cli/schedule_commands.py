@@ -1,4 +1,4 @@
-"""The commands about schedules: what each accepts, and what it stands for."""
+"""The commands about schedules: their options, and the calls or actions they stand for."""
 
 from typing import Any, Final
 

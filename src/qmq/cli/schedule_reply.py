@@ -25,7 +25,7 @@ _PAYLOAD_CHARS = 32
 
 
 def schedule_records(reply: ScheduleReply) -> list[Record]:
-    """Return schedules as flat objects: when they are due, what they add, what became of it."""
+    """Return schedules as flat objects: their times, their message, and their counts."""
     return [_record(wire) for wire in _schedules(reply)]
 
 

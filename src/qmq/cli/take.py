@@ -143,7 +143,7 @@ class _Taking:
         return bool(messages)
 
     def _state(self, error: QmqError | None = None) -> str:
-        """Say what was printed, and what may be lost."""
+        """Say how many messages were printed, and how many may be lost."""
         state = f"{self._printed} messages printed"
         if isinstance(error, DeadlineExceeded) or (
             isinstance(error, Unavailable) and error.may_have_happened

@@ -1,4 +1,4 @@
-"""The commands that show what is there: the queues' contents, and qcli's own settings."""
+"""The commands that show what the queues hold, how the server does, and qcli's own settings."""
 
 import json
 from typing import get_args

@@ -54,7 +54,7 @@ def work(action: Work, settings: Settings) -> None:
 
 
 class _Working:
-    """Commands that run for messages, and what becomes of those."""
+    """Runs a command for each message, and settles the message by how that ended."""
 
     def __init__(self, action: Work, source: Queue[Any] | Selection[Any], stop: Stop) -> None:
         self._action = action

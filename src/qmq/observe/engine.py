@@ -1,4 +1,4 @@
-"""Metrics of what goes on beside the messages: who waits and by what, limits, redrives."""
+"""Metrics of the engine: waiting calls, selectors, limits, redrives."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from qmq.engine.broker import Broker
 
 
 class EngineCollector(Collector):
-    """What a broker does now, when that is asked for; a queue's lines go with it."""
+    """Shows what a broker does at the moment; the lines of a queue end with it."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker

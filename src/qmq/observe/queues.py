@@ -53,7 +53,7 @@ class QueueCollector(Collector):
 
 
 def _flows(queues: Sequence[Queue]) -> Iterable[Metric]:
-    """Return what went in and out, and what was refused."""
+    """Return the counts of messages added and taken, and of refusals."""
     enqueued = CounterMetricFamily(
         "queue_messages_enqueued", "Number of queued messages.", labels=["queue"]
     )
@@ -80,7 +80,7 @@ def _flows(queues: Sequence[Queue]) -> Iterable[Metric]:
 
 
 def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) -> Iterable[Metric]:
-    """Return what is in the queues, and what those are."""
+    """Return what is in the queues, and their names and stores."""
     messages = GaugeMetricFamily(
         "queue_messages", "Number of messages in the queue.", labels=["queue", "state"]
     )

@@ -77,7 +77,7 @@ def _fixed(error: ConfigError) -> AccessFixed:
 
 
 class Access:
-    """Who there is and who may what, as the file says it now."""
+    """Who may call and do what, as the file says it now."""
 
     def __init__(self, path: Path, audit: Audit, *, in_cluster: bool) -> None:
         """Read the file.
@@ -128,7 +128,7 @@ class Access:
         self._look_now.set()
 
     async def watch(self) -> None:
-        """Read the file whenever it changes, and end what is open of those whose time is over."""
+        """Read the file whenever it changes, and end the streams and waits of expired callers."""
         while True:
             try:
                 async with asyncio.timeout(_LOOK_AGAIN_S):
@@ -251,7 +251,7 @@ class Access:
             return done
 
     def _look(self) -> "Version":
-        """Tell which version of the file there is; one that is not there is one, too."""
+        """Return the version of the file; a missing file has one, too."""
         try:
             found = self._path.stat()
         except OSError:
@@ -259,7 +259,7 @@ class Access:
         return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def check_on_all(self, scope: Scope, right: Right) -> str:
-        """Find out who calls, and refuse one who has not a right to all queues.
+        """Find out who calls, and refuse callers without a right to all queues.
 
         May be called from any thread.
 

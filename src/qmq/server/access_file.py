@@ -57,7 +57,7 @@ def read_text(path: Path) -> str:
 
 
 def parsed(path: Path, text: str) -> Policy:
-    """Return who may call and do what, as the text of an access file says it.
+    """Return the policy in the text of an access file.
 
     Raises:
         ConfigError: something in it breaks a rule; the message names the file.
@@ -74,7 +74,7 @@ def is_read_by_others(path: Path) -> bool:
 
 
 def issuers_of(policy: Policy, path: Path) -> list[Issuer]:
-    """Return what Envoy has to know of those whose JWTs it verifies.
+    """Return what Envoy needs to verify the JWTs of each issuer.
 
     Args:
         policy: who they are.

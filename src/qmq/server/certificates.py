@@ -1,8 +1,7 @@
 """Certificates and their keys, looked at before Envoy gets to see them.
 
-What is wrong with one is found out, and said in words, before anybody connects. Files are looked
-at again and again while q runs: what is fit to be used replaces what there was, and what is not
-leaves that as it is.
+A fault is found, and said in words, before anybody connects. While q runs, the files are looked at
+again and again: new ones that are fit to be used replace the old ones, others change nothing.
 """
 
 import logging
@@ -140,7 +139,7 @@ class Watch:
 
     @property
     def expiries(self) -> Mapping[str, datetime]:
-        """When the certificates in use expire, by what they are for."""
+        """When the certificates in use expire, by their purposes."""
         return self._expiries
 
     def start(self) -> None:
@@ -152,7 +151,7 @@ class Watch:
         self._is_closed.set()
 
     def look(self) -> None:
-        """Take what the files hold now if they have changed and it can be used."""
+        """Take what the files hold now, if it has changed and can be used."""
         found = self._look()
         now = self._clock()
         if found != self._seen:
@@ -203,7 +202,7 @@ class Watch:
 
 
 def load(tls: Tls, *, now: datetime) -> dict[str, datetime]:
-    """Check all files, and return when what is in them expires, by what it is for.
+    """Check all files, and return when each certificate expires, by its purpose.
 
     Raises:
         ConfigError: something in them cannot be used.

@@ -176,7 +176,7 @@ class Cluster:
             self._serving.take_over()
 
     def looks(self) -> dict[str, Look]:
-        """Return what tells, by part of the cluster, what keeps this q from serving."""
+        """Return a look for each part of the cluster that can keep this q from serving."""
         return {
             "leader": lambda: "" if self._is_led else self._how,
             "database": lambda: (

@@ -356,7 +356,7 @@ class Config(Table):
         super(Config, self).__post_init__()
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        """Yield how valid options contradict each other, as sentences that name them."""
         yield from self._contradictions_of_exposure()
         yield from self._contradictions_of_tls()
         yield from self._contradictions_of_a_cluster()
@@ -414,7 +414,7 @@ class Config(Table):
 
     @property
     def asks_who_calls(self) -> bool:
-        """Whether callers have to show who they are, by whatever means."""
+        """Whether callers have to show who they are."""
         needs_cert = self.tls_client_ca is not None and self.tls_client_cert == "required"
         return needs_cert or self.access is not None
 

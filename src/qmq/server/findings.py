@@ -1,4 +1,4 @@
-"""What is worth a look in how a server does: for each thing a sentence, and what to do about it.
+"""Warnings about how a server does: for each a sentence, and what to do about it.
 
 Bounds are those of the alerts in `deploy/prometheus/alerts.yml`, where there is one.
 """
@@ -46,7 +46,7 @@ _SILENT_NS_MAX: Final = 15 * NS_PER_S
 
 
 def found_in(condition: ServerCondition, now_ns: int) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in how a server does, at a moment."""
+    """Yield warnings about how a server does, at a moment."""
     yield from _of_bounds(condition)
     if condition.disk:
         yield from _of_disk(condition.disk)
@@ -55,7 +55,7 @@ def found_in(condition: ServerCondition, now_ns: int) -> Iterator[ServerWarning]
 
 
 def found_in_config(config: Config) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in how a server was started."""
+    """Yield warnings about how a server was started."""
     if exposure.is_loopback(exposure.narrowed(config.listen, is_open=config.is_open)):
         return
     if config.insecure and not config.asks_who_calls:
@@ -75,7 +75,7 @@ def found_in_config(config: Config) -> Iterator[ServerWarning]:
 
 
 def found_in_access(*, is_faulty: bool) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in the access file."""
+    """Yield a warning if the access file is faulty."""
     if is_faulty:
         yield ServerWarning(
             level=WarningLevel.WARNING,
@@ -88,7 +88,7 @@ def found_in_access(*, is_faulty: bool) -> Iterator[ServerWarning]:
 def found_in_certificates(
     expiries: Mapping[str, datetime], now: datetime
 ) -> Iterator[ServerWarning]:
-    """Yield which certificates end soon, by what they are for."""
+    """Yield a warning for each certificate that expires soon, by its purpose."""
     for what, expires in expiries.items():
         if expires - now > _EXPIRES_SOON:
             continue
@@ -106,7 +106,7 @@ def found_in_certificates(
 
 
 def worst_first(warnings: Iterable[ServerWarning]) -> tuple[ServerWarning, ...]:
-    """Return them in the order in which they are to be looked at."""
+    """Return warnings in the order in which people should look at them."""
     return tuple(sorted(warnings, key=lambda each: (-each.level, each.reason, each.subject)))
 
 

@@ -167,7 +167,7 @@ class GatewayConfig(Table):
     )
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        """Yield how valid options contradict each other, as sentences that name them."""
         yield from exposure.faults("--listen", self.listen, is_open=self.is_open, remedy=REMEDY)
         if bool(self.tls_cert) != bool(self.tls_key):
             yield "--tls-cert and --tls-key go together: give both, or neither"

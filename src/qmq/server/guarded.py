@@ -1,4 +1,4 @@
-"""Applications that ask who calls: each identity has a service of its own."""
+"""Applications that ask who calls: each identity has methods of its own."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -39,7 +39,7 @@ Make = Callable[[Rights], Methods]
 def guard_of(
     access: Access, catalog: Catalog, make: Make, reflection: Mapping[str, StreamMethod]
 ) -> Guard:
-    """Make what finds out who calls, and what that one is served.
+    """Make the guard that finds out who calls, and serves each caller its methods.
 
     Args:
         access: who there is.
@@ -83,12 +83,12 @@ def guard_of(
 
 
 def guarded_paths(reflection: Mapping[str, StreamMethod]) -> frozenset[str]:
-    """Return the methods that are served only to those who have shown who they are."""
+    """Return the methods that only known callers are served."""
     return frozenset((*service_paths(), *reflection))
 
 
 def noted_paths(reflection: Mapping[str, StreamMethod]) -> frozenset[str]:
-    """Return those among them that ask which call they are part of."""
+    """Return the guarded methods that need to know which call they are part of."""
     return frozenset(
         (*MANAGING, "/proto.Q/GetIdentity", *service_paths(are_streams=True), *reflection)
     )
@@ -167,7 +167,7 @@ def _needing_browse(method: StreamMethod, rights: Granted) -> StreamMethod:
 
 
 def _noted(method: StreamMethod) -> StreamMethod:
-    """Have it noted that a stream was refused, or ended since its caller is nobody any more."""
+    """Note when a stream is refused, or ends because its caller is not known any more."""
 
     async def noted(requests: Requests) -> AsyncGenerator[list[bytes], None]:
         try:

@@ -1,7 +1,7 @@
 """Looks how this q does every few seconds, and tells whoever asks.
 
-So what it tells is there already, and a call costs no more than to write it down; and since when
-something is as it is, is known although nobody has asked.
+So the answer is there already, and a call only writes it down; and it is known since when something
+is so, although nobody has asked.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Part(Protocol):
 
 
 class Watched(Protocol):
-    """What is known of the process, whatever it serves."""
+    """What is known of the process."""
 
     @property
     def config(self) -> Config:

@@ -60,7 +60,7 @@ LEADER_SERVICE: Final = "qmq.leader"
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """What there is once in a process, whatever is served."""
+    """What exists once in a process, whatever it serves."""
 
     #: What holds now: some of it may change meanwhile.
     config: Config
@@ -79,7 +79,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Stores, and what is in the one of them that keeps something."""
+    """Stores, and the contents of the one that keeps something."""
 
     stores: Mapping[Store, QueueStore]
     footprint: Footprint
@@ -238,7 +238,7 @@ def app_of(
 
 
 class _Shared(TypedDict):
-    """What applications are made with, whoever is asked for."""
+    """What an application is made of, whether it asks who calls or not."""
 
     request_bytes_max: int
     fallback: Fallback

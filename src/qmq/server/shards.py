@@ -1,7 +1,7 @@
-"""The databases of a cluster in one term: those that are read, and those that are away.
+"""The databases of a cluster in one term, whether they could be read or are away.
 
-Each commits for itself, so that one that is slow or away holds up nobody but its own queues. What
-could not be read when this q took over is read when it is there again.
+Each commits for itself, so that one that is slow or away holds up only its own queues. A database
+that could not be read when this q took over is read when it is there again.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class Opening(NamedTuple):
 
 
 class Overseen(NamedTuple):
-    """What is to be told of one of them to those who look after it."""
+    """What people are told of one of the databases."""
 
     number: int
     name: str

@@ -82,7 +82,7 @@ def start(config: Config, origin: Origin) -> NoReturn:
 
 
 def _checked_access(config: Config) -> list[Issuer]:
-    """Check the access file, if there is one, and return whose JWTs are taken."""
+    """Check the access file, if there is one, and return the issuers of JWTs."""
     if config.access is None:
         return []
     # Imported late: a q that asks nobody needs none of it.

@@ -162,7 +162,7 @@ def _take_out(document: tomlkit.TOMLDocument, token_id: str) -> str:
 
 @contextmanager
 def _edited(path: Path, check: Check | None = None) -> Iterator[_Edit]:
-    """Yield what is in the file, and write what became of it, all of it or nothing."""
+    """Yield the content of the file, then write what was changed: all of it or nothing."""
     # Of a link, the file is changed that it leads to.
     path = path.resolve()
     with _locked(path.parent) as directory:
@@ -182,7 +182,7 @@ def _edited(path: Path, check: Check | None = None) -> Iterator[_Edit]:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[int]:
-    """Keep others out that change an access file here, and yield a descriptor of the directory."""
+    """Lock a directory against others that change an access file; yield its descriptor."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

@@ -1,9 +1,8 @@
 """Consume: a stream on which messages come as the consumer has room for them.
 
-Three things go on at a time: what the consumer asks for is carried out, messages are taken
-for it, and what is there is sent. A request is begun before those before it are durable,
-so that they share a commit. A consumer that does not read gets nothing more after a while,
-and holds up nobody else.
+Three things go on at a time: requests of the consumer are carried out, messages are taken for it,
+and replies are sent. A request begins before those before it are durable, so that they share a
+commit. A consumer that does not read gets nothing more after a while, and holds up nobody else.
 """
 
 import asyncio
@@ -141,7 +140,7 @@ class _Outbox:
         return len(self._answers) >= _UNANSWERED_MAX
 
     def put_answer(self, answer: asyncio.Task[bytes]) -> None:
-        """Have an answer sent once it is there; if it is empty after all, there is none."""
+        """Send an answer once it is there, unless it turns out to be empty."""
         self._answers.append(answer)
         answer.add_done_callback(lambda _: self._filled.set())
 
@@ -171,7 +170,7 @@ class _Outbox:
         self._emptied.set()
 
     async def close(self) -> None:
-        """Put nothing in any more: have those answers sent that are under way, and no messages."""
+        """Take nothing more; send the answers that are under way, but no messages."""
         if self._answers:
             await asyncio.wait(self._answers)
         self._messages = b""
@@ -322,7 +321,7 @@ class _Stream:
 
 
 def _parted(data: bytes) -> tuple[str, Any]:
-    """Return which kind of request it is that the bytes encode, and what it says.
+    """Return the kind of an encoded request, and its content.
 
     Raises:
         InvalidArgument: it is none.

@@ -1,4 +1,4 @@
-"""Request messages from bytes."""
+"""Reading request messages from bytes."""
 
 from collections.abc import Sequence
 from typing import TypeVar, cast

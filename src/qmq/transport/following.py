@@ -1,8 +1,8 @@
-"""The service Q at a q that does not lead its cluster, for the calls that reach it all the same.
+"""The service Q at a q that does not lead its cluster, for calls that reach it all the same.
 
-Envoy sends calls on to the leader by itself, see `envoy.forwarding`; what comes here was sent
-on by another q, or by this one while nobody leads. Nothing is done for any of it. While nobody
-leads it waits a moment, and is then sent anew to whoever does.
+Envoy sends calls on to the leader by itself, see `envoy.forwarding`. Calls that come here were sent
+on by another q, or by this one while nobody leads. None of them has any effect. While nobody leads
+they wait a moment, and are then sent anew to the new leader.
 """
 
 import asyncio

@@ -72,7 +72,7 @@ READING: Final = frozenset(
 
 
 class Caller(Protocol):
-    """One who was found out to be somebody, and what q serves that one."""
+    """A caller whose identity is known, and what it is served."""
 
     #: Methods of one request and one reply.
     unary: UnaryMethods
@@ -82,7 +82,7 @@ class Caller(Protocol):
     open_streams: set[Requests]
 
     def check(self) -> None:
-        """Ask whether it may still wait.
+        """Check that it may still wait.
 
         Raises:
             QError: it may not.
@@ -90,7 +90,7 @@ class Caller(Protocol):
         ...
 
     def note_refusal(self, scope: Scope, error: QError) -> None:
-        """Take note that one of its calls was refused, for whatever reason."""
+        """Note that one of its calls was refused, for any reason."""
         ...
 
 
@@ -150,7 +150,7 @@ class GrpcApp:
     def end_streams(self, error: QError) -> None:
         """End every stream that waits for its client's next message, with an error.
 
-        Those that begin after that are ended likewise.
+        Streams that begin later end the same way.
         """
         self._end_of_streams = error
         for stream in self._open_streams:
@@ -173,7 +173,7 @@ class GrpcApp:
         send: Send,
         caller: Caller | None,
     ) -> None:
-        """Serve one request, whose headers were looked at already."""
+        """Serve one request, given its headers."""
         self.active += 1
         try:
             unary = (self._unary if caller is None else caller.unary).get(scope["path"])
@@ -250,7 +250,7 @@ class GrpcApp:
         caller: Caller | None,
         error: Exception,
     ) -> None:
-        """Answer a call that was refused, or that failed in a way nobody has thought of."""
+        """Answer a call that was refused, or that failed unexpectedly."""
         if isinstance(error, QError):
             if caller is not None:
                 caller.note_refusal(scope, error)
@@ -263,7 +263,7 @@ class GrpcApp:
         await send_end(send, internal(request_id))
 
     async def _waited(self, call: Awaitable[bytes], receive: Receive) -> bytes:
-        """Wait for a call that may wait, unless its client is found to have left."""
+        """Await a call that may wait, unless its client turns out to have left."""
         task = asyncio.current_task()
         assert task is not None
         self._waiting[task] = receive
@@ -278,7 +278,7 @@ class GrpcApp:
             del self._waiting[task]
 
     async def _check_reply(self, scope: Scope, reply: bytes) -> None:
-        """See to it that a reply can go out to a connection that may not read."""
+        """Make sure that a reply can go out on a connection that may not read."""
         if scope["path"] in READING:
             self._in_hand.check_reply(connection(scope), len(reply))
             return
@@ -293,7 +293,7 @@ class GrpcApp:
     ) -> None:
         """Send a large reply and the end of it, and count it until it is read.
 
-        It is taken out of its list, so that nobody else holds it while it waits to be read.
+        It is taken out of its list, so that nothing else holds it while it waits to be read.
         """
         with suppress(Gone):
             async with self._in_hand.unread_by(connection(scope), len(reply[0])):
@@ -330,10 +330,10 @@ class GrpcApp:
             await send_piece(send, b"")
 
     async def end_idle_calls(self) -> None:
-        """End calls that wait for nobody, and those whose requests do not come in.
+        """End calls whose clients have left, and calls whose requests do not arrive.
 
-        As long as this runs: the former each second, if there are many calls. Otherwise it is
-        noticed when something comes for them, or when their time is over.
+        As long as this runs: the former each second, if there are many calls. Otherwise q notices
+        when something comes for them, or when their time is over.
         """
         now = asyncio.get_running_loop().time
         interval_s = self._in_hand.bounds.transfer_timeout_s / 2
@@ -347,7 +347,7 @@ class GrpcApp:
                 await self._end_abandoned()
 
     async def _end_half_open(self) -> None:
-        """Answer calls whose requests should have come in by now."""
+        """Answer the calls whose requests are overdue."""
         overdue = self._in_hand.overdue()
         if overdue:
             headers = error_headers(self._in_hand.timeout())
@@ -357,7 +357,7 @@ class GrpcApp:
                     await send_end(send, headers)
 
     async def _end_abandoned(self) -> None:
-        """End calls that wait and whose clients have left."""
+        """End the waiting calls of clients that have left."""
         for at, (task, receive) in enumerate(list(self._waiting.items())):
             if task in self._waiting and await _is_gone(receive) and task in self._waiting:
                 self._abandoned.add(task)
@@ -462,7 +462,7 @@ class GrpcApp:
         send: Send,
         open_streams: set[Requests],
     ) -> None:
-        """Serve a stream, which is one of the open ones of its caller while it is."""
+        """Serve a stream; meanwhile it is among the open ones of its caller."""
         requests = Requests(
             receive,
             Deframer(
@@ -511,13 +511,13 @@ def is_grpc(headers: Mapping[bytes, bytes]) -> bool:
 
 
 async def _is_gone(receive: Receive) -> bool:
-    """Tell whether a client has left that has sent all of its request."""
+    """Tell whether a client has left after sending its whole request."""
     # pyvoy's receive() returns at once then, with an empty event while the client is there.
     return bool((await receive())["type"] == "http.disconnect")
 
 
 async def _is_gone_or_may_not(receive: Receive, caller: Caller) -> bool:
-    """Do the same, for one that may have come to be nobody meanwhile.
+    """Do the same, and check that the caller may still wait.
 
     Raises:
         QError: it has.

@@ -1,7 +1,7 @@
-"""The service for callers who are asked who they are, each served what it may.
+"""The service where callers have to show who they are: each is served what it may do.
 
-Who sends the same header again is found by it, in one look: what a call costs besides is what it
-costs to ask whether it may do what it asks for.
+A caller that sends the same header again is found by it, in one look. What a call costs besides is
+the question whether the caller may do what it asks for.
 """
 
 from collections import defaultdict
@@ -41,7 +41,7 @@ class Offer:
 
 
 class Tally:
-    """What is counted of one identity."""
+    """The counts of one identity."""
 
     __slots__ = ("calls",)
 
@@ -50,7 +50,7 @@ class Tally:
 
 
 class Counts:
-    """What is counted of all callers, for as long as q runs."""
+    """The counts of all callers, for as long as q runs."""
 
     def __init__(self) -> None:
         #: By an identity's name; there are no more than those that the access file ever named.
@@ -88,7 +88,7 @@ class _Principal:
 
 @dataclass(eq=False, weakref_slot=True, slots=True)
 class KnownCaller:
-    """One who calls by one token, certificate or JWT. It is a `qmq.transport.grpc.Caller`."""
+    """A caller known by a token, a certificate or a JWT. It is a `qmq.transport.grpc.Caller`."""
 
     name: str
     #: What told who it is.
@@ -126,7 +126,7 @@ class KnownCaller:
             stream.end(error)
 
     def note_refusal(self, scope: Scope, error: QError) -> None:
-        """Take note that one of its calls was refused."""
+        """Note that one of its calls was refused."""
         if error.reason in _REFUSALS:
             self.counts.refused[error.reason] += 1
             self.notes.refused(scope, self.name, self.by, error)
@@ -187,7 +187,7 @@ class Guard:
 
     @property
     def policy(self) -> Policy:
-        """Who there is, and who may what."""
+        """The identities that there are, and their rights."""
         return self._policy
 
     def find(self, headers: Mapping[bytes, bytes]) -> KnownCaller:
@@ -253,7 +253,7 @@ class Guard:
     def replace(self, policy: Policy) -> None:
         """Let another policy hold from now on.
 
-        Whoever is nobody by it, or may do other things, has its streams and waits ended.
+        The streams and waits of callers end who are unknown to it, or have other rights.
         """
         if policy.quotas != self._policy.quotas:
             self._quotas.replace(policy.quotas)
@@ -291,7 +291,7 @@ class Guard:
         return changed
 
     def offer_anew(self) -> None:
-        """Make what identities are served anew, since that is another thing from now on."""
+        """Make anew what identities are served, since the methods have changed."""
         for principal in self._principals.values():
             principal.offer = self._offer(principal.identity)
         for caller in self._callers:
@@ -299,16 +299,16 @@ class Guard:
             caller.unary, caller.streams = offer.unary, offer.streams
 
     def end_expired(self) -> None:
-        """End streams and waits of those whose time is over. To be called each second or so."""
+        """End streams and waits of callers whose proof has expired. Call it about each second."""
         now_s = self._now_s()
         for caller in list(self._callers):
             if caller.expires_s is not None and caller.expires_s <= now_s:
                 self._end(caller, Unauthenticated("expired"))
 
     def note_use(self) -> None:
-        """Take note of which tokens were used since this was last called, a second or so ago.
+        """Note which tokens were used since the last time, about a second ago.
 
-        So that a call need not ask what time it is.
+        So no call has to ask what time it is.
         """
         now_s = self._now_s()
         for caller in list(self._callers):
@@ -318,7 +318,7 @@ class Guard:
                     self._counts.used_s[caller.token_id] = now_s
 
     def note_refusal(self, scope: Scope, error: QError) -> None:
-        """Take note that a call was refused before it began."""
+        """Note that a call was refused before it began."""
         self._counts.refused[error.reason] += 1
         if isinstance(error, Unauthenticated):
             self._notes.refused(scope, "", error.why, error)
@@ -332,7 +332,7 @@ class Guard:
 
 
 class GuardedApp(GrpcApp):
-    """An app some of whose methods are only served to those who have shown who they are."""
+    """An app with methods that only known callers are served."""
 
     def __init__(  # noqa: PLR0913 - As its base, and what it asks.
         self,
@@ -397,7 +397,7 @@ class GuardedApp(GrpcApp):
         send: Send,
         caller: KnownCaller,
     ) -> None:
-        """Serve a request of one who may not have any number in hand."""
+        """Serve a request of a caller with limits."""
         client = connection(scope)
         try:
             use.begin(client)

@@ -30,7 +30,7 @@ class Methods(NamedTuple):
 
     @property
     def of_one_reply(self) -> UnaryMethods:
-        """Those that may wait together with those that do not."""
+        """Both kinds of methods with one reply."""
         return {
             **{path: (method, False) for path, method in self.unary.items()},
             **{path: (method, True) for path, method in self.waiting.items()},

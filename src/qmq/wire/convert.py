@@ -188,8 +188,8 @@ _numbers: Final = attrgetter(*_NUMBERS)
 def stats_bytes(stats: QueueStats, *, brief: bool = False) -> bytes:
     """Describe on the wire what a queue holds, encoded; `brief` as in `queue_message`.
 
-    Those who watch have it told of all queues again and again, of which hardly any has changed:
-    what a queue is was encoded before, and what is 0 takes no time.
+    People who watch ask for all queues again and again, though hardly any has changed. So the
+    queue's description is encoded only once, and counts of 0 take no time.
     """
     age_ns = stats.oldest_age_ns
     numbers = {name: value for name, value in zip(_NUMBERS, _numbers(stats), strict=True) if value}

@@ -72,7 +72,7 @@ _PLAIN_GRPC: Final = {"name": "content-type", "string_match": {"exact": "applica
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What holds for an Envoy process whatever it serves."""
+    """Settings of an Envoy process, whatever it serves."""
 
     #: Path of the pyvoy library.
     pyvoy_module: str
@@ -260,7 +260,7 @@ def _own_routes(process: Process) -> JsonObject:
 
 
 def _grpc_routes(process: Process) -> list[JsonObject]:
-    """Build a route for each method of q, on which gRPC calls pass by filters made for others.
+    """Build a route for each method of q, on which gRPC calls skip the filters made for others.
 
     Those filters would let a gRPC call through as it is, for 15 % of its processor time.
     """
@@ -282,22 +282,22 @@ def _grpc_routes(process: Process) -> list[JsonObject]:
 def _other_grpc_route() -> JsonObject:
     """Build the route of the gRPC calls that have none of their own.
 
-    The application itself ends those whose requests do not come in: streams may be silent for days.
+    The application itself ends calls whose requests do not arrive: streams may be silent for days.
     """
     content_type = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     return {**_TO_APPLICATION, "match": {"prefix": "/", "headers": [content_type]}}
 
 
 def _rest_route(process: Process) -> JsonObject:
-    """Build the route of all that is no gRPC, whose requests filters gather before they pass on."""
+    """Build the route of everything but gRPC; filters gather its requests before they pass on."""
     return {"match": {"prefix": "/"}, **_until_idle(process)}
 
 
 def _until_idle(process: Process) -> JsonObject:
-    """Say that a call ends on which nothing happens; one that waits for a message is silent.
+    """Say that a call ends when nothing happens on it; one that waits for a message is silent.
 
-    What this says of a cluster means nothing, since no filter asks: Envoy knows timeouts only of
-    routes that have one.
+    The cluster named here means nothing, since no filter asks for it: Envoy takes timeouts only
+    from routes that have one.
     """
     return {"route": {**_idle(process), "cluster": "none"}}
 
@@ -410,7 +410,7 @@ def _process(process: Process) -> JsonObject:
 
 
 def _bounded_heap(overload: JsonObject, bytes_max: int) -> JsonObject:
-    """Add to an overload manager that streams are reset, those first for which most is buffered."""
+    """Let an overload manager reset streams, beginning with those that buffer the most."""
     heap = _monitor("fixed_heap", "fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=bytes_max)
     reset = {
         "name": "envoy.overload_actions.reset_high_memory_stream",

@@ -1,11 +1,11 @@
-"""How the q processes of a cluster that do not lead hand on calls: Envoy does it by itself.
+"""How a q of a cluster that does not lead hands on calls: Envoy does it by itself.
 
-Which routes hold, and where the leader is, stand in two files that Envoy watches. A call of
-the service Q is sent on as it came, so that deadlines, cancellations, streams, statuses and
-trailers pass through; REST and gRPC-Web have become gRPC before. One that was sent on says so
-by a header, and goes to the application of the q that gets it, whatever that one's routes are:
-so it is sent on once. An answer with the header `AGAIN` says that nothing was done: it is sent
-anew, to where the leader is then.
+Envoy watches two files: one says which routes hold, the other where the leader is. A call of the
+service Q is sent on as it came, so that deadlines, cancellations, streams, statuses and trailers
+pass through; REST and gRPC-Web have become gRPC before. A header marks a call that was sent on.
+Such a call goes to the application of the q that gets it, whatever its routes: so it is sent on
+only once. An answer with the header `AGAIN` says that nothing was done: the call is sent anew, to
+the leader of that moment.
 """
 
 from base64 import b64encode

@@ -57,9 +57,9 @@ def local_replies(
 ) -> JsonObject:
     """Build a LocalReplyConfig: the first mapper that fits counts.
 
-    `body_bytes_max` is the number that a caller is told whose body is too large;
-    `sentences` are more sentences for callers, by HTTP status; `lost_details` is the
-    grpc-status-details-bin, if any, of gRPC calls that another server was not reached for.
+    `body_bytes_max` is the limit that callers are told whose body is too large; `sentences` are
+    further sentences for callers, by HTTP status; `lost_details` is the grpc-status-details-bin, if
+    any, of gRPC calls that did not reach another server.
     """
     sentences = {
         **sentences,
@@ -104,7 +104,7 @@ def local_replies(
 
 
 def _lost(message: str, details: str) -> list[JsonObject]:
-    """Tell gRPC callers whose call could not be sent on, or was lost, what they need to know."""
+    """Tell gRPC callers that their call could not be sent on, or was lost."""
     if not details:
         return []
     header = {"header": {"key": "grpc-status-details-bin", "value": details}}
@@ -122,7 +122,7 @@ def _mapper(filter_: JsonObject, code: int, message: str) -> JsonObject:
 
 
 def _grpc_status(status: int, code: int, message: str) -> JsonObject:
-    """Tell a gRPC call that Envoy ends the status that q has for that, and in which words."""
+    """Give a gRPC call that Envoy ends q's own status and words."""
     return {
         "filter": _both(is_grpc_call(), {"status_code_filter": _equals(status)}),
         "body_format_override": _text(message),
