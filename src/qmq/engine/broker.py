@@ -198,8 +198,8 @@ class Broker:
     def reached(self, reference: str, asked: int) -> Durability:
         """Return how durable a change to a queue's messages will be when it is answered.
 
-        Who tells that to a caller hands it on to the call, so that it is so whatever
-        becomes of the queue's settings meanwhile.
+        A caller that is told the level hands it on to the call, so that it stays true even if the
+        queue's settings change meanwhile.
 
         Args:
             reference: the queue's id or name. If no queue has it, the level that was asked

@@ -11,18 +11,17 @@ from qmq.values import Durability
 class QueueStore(Protocol):
     """Keeps queues and their messages.
 
-    A method decides by the rules of the model when it is called, and raises their errors
-    then; what it returns is to be awaited, and is done when everything that it decided
-    upon is as durable as the store can make it, or as the caller asks who gives a
-    `durability`: never more than `durability_max`. So calls take effect in
-    the order in which they were made. Who stops waiting does not undo the call.
+    A method decides when it is called, by the rules of the model, and raises their errors then.
+    What it returns is to be awaited. It is done when all that was decided is as durable as the
+    caller asks by `durability`, or else as the store can make it: never more than `durability_max`.
+    So calls take effect in the order in which they were made. To stop waiting does not undo a call.
 
-    The sequence number of a message is the moment in which it came to its queue, or the next
-    free one, so that the numbers alone tell how old messages are. Of the messages that a store
-    has kept, no two ever have the same number, also after a restart with the clock set back.
+    The sequence number of a message is the moment in which it came to its queue, or the next free
+    one, so that the numbers alone tell how old messages are. No two messages that a store has kept
+    ever have the same number, even after a restart with the clock set back.
 
     When a write fails, everyone who waits for it gets StoreFailed. When messages turn out to be
-    damaged, those who wait for them get DataLoss; who takes several gets the others.
+    damaged, those who wait for them get DataLoss; a call for several messages gets the others.
     """
 
     @property
