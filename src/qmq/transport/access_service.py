@@ -1,7 +1,6 @@
 """The methods of the service Q that tell who may call, and make and revoke tokens."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -75,15 +74,9 @@ class AccessFile(Protocol):
 class AccessService:
     """Part of the service Q, on top of an access file if there is one."""
 
-    def __init__(
-        self,
-        file: AccessFile | None,
-        rights: Rights = EVERYTHING,
-        now_s: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, file: AccessFile | None, rights: Rights = EVERYTHING) -> None:
         self._file = file
         self._rights = rights
-        self._now_s = now_s
 
     def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
@@ -155,7 +148,7 @@ class AccessService:
         """Return when a new token is to hold no more, to the second; None for never."""
         if request.HasField("ttl") and request.HasField("expires_at"):
             raise InvalidArgument("ttl", "cannot be given together with expires_at")
-        now_s = self._now_s()
+        now_s = time.time()
         ttl_ns = optional_duration_ns(request, "ttl", _TTL)
         if ttl_ns is not None:
             return datetime.fromtimestamp(int(now_s + ttl_ns / NS_PER_S), UTC)

@@ -40,7 +40,7 @@ class BrowseService:
             page_size=request.page_size,
             page_token=request.page_token,
             states=frozenset(choices(MessageState, request.states, "states")),
-            tags=tag_values(request.tags, len(request.tags), "tags"),
+            tags=tag_values(request.tags),
             selector=request.selector,
             group_id=request.group_id,
             fair_key=request.fair_key,

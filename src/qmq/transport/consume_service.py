@@ -82,7 +82,7 @@ class ConsumeService:
         credit = _credit(request.credit, 1, "open.credit")
         try:
             duration_ns = optional_duration_ns(request, "lease_duration", LEASE)
-            name = consumer_name(request.consumer, "consumer")
+            name = consumer_name(request.consumer)
             selector = request.selector if is_by_selector(request) else ""
             if selector:
                 parse(selector)

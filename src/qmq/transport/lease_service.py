@@ -70,7 +70,7 @@ class LeaseService:
             )
         wait = Wait.of(request, limit_s)
         duration_ns = optional_duration_ns(request, "lease_duration", LEASE)
-        consumer = consumer_name(request.consumer, "consumer")
+        consumer = consumer_name(request.consumer)
         if is_by_selector(request):
             leased, level = await self._selecting.lease(
                 request.selector,

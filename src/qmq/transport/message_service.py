@@ -51,7 +51,7 @@ class MessageService:
         payload = split[1] if split else message.payload
         tags = message.tags
         level = self._broker.reached(request.queue_id, request.durability)
-        encoded = encoded_tags(tags, len(tags), "message.tags") if tags else b""
+        encoded = encoded_tags(tags, "message.tags") if tags else b""
         if message.HasField("options"):
             envelope, is_known = await self._broker.add_with(
                 request.queue_id,

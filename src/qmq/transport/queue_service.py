@@ -59,7 +59,7 @@ class QueueService:
     async def new_queue(self, data: bytes) -> bytes:
         """Create a queue."""
         request = decode(pb.NewQueueRequest, data)
-        tags = tag_values(request.tags, len(request.tags), "tags")
+        tags = tag_values(request.tags)
         self._rights.check_new(request.name, tags)
         self._check_dead_letters(request.settings)
         info = await self._broker.new_queue(
@@ -67,7 +67,7 @@ class QueueService:
             limit=request.limit,
             name=request.name,
             tags=tags,
-            settings=settings_change(request.settings, "settings")(QueueSettings()),
+            settings=settings_change(request.settings)(QueueSettings()),
         )
         return pb.NewQueueResponse(queue=queue_message(info)).SerializeToString()
 
@@ -85,7 +85,7 @@ class QueueService:
         self._check_dead_letters(request.settings)
         info = await self._broker.update_queue(
             request.queue_id,
-            settings_change(request.settings, "settings"),
+            settings_change(request.settings),
             request.limit if request.HasField("limit") else None,
         )
         return pb.UpdateQueueResponse(queue=queue_message(info)).SerializeToString()

@@ -96,7 +96,7 @@ def _request_value(request: pb.StartRedriveRequest) -> RedriveRequest:
     value = RedriveRequest(
         queue_id=request.queue_id,
         target_queue_id=request.target_queue_id,
-        tags=tag_values(request.tags, len(request.tags), "tags"),
+        tags=tag_values(request.tags),
         reasons=tuple(dict.fromkeys(choices(DeadLetterReason, request.reasons, "reasons"))),
         text=request.text,
         age_min_ns=optional_duration_ns(request, "age_min", _AGE) or 0,

@@ -90,7 +90,7 @@ def _plan_value(schedule: pb.Schedule) -> SchedulePlan:
             duration_ns(schedule.interval, "schedule.interval", _INTERVAL) if has_interval else 0
         ),
         time_zone=schedule.time_zone or "UTC",
-        tags=encoded_tags(message.tags, len(message.tags), "schedule.message.tags"),
+        tags=encoded_tags(message.tags, "schedule.message.tags"),
         payload=message.payload,
         options=message_options(message.options, "schedule.message.options"),
         missed=choice(Missed, schedule.missed or Missed.ONE, "schedule.missed"),
