@@ -26,7 +26,7 @@ def backup(directory: Path, target: Path) -> None:
     Exits with status 0 if there is a backup, and 1 if there is none.
     """
     # Imported late: help and usage errors need none of it.
-    from qmq.cli.counted import counted  # noqa: PLC0415
+    from qmq.bin.counted import counted  # noqa: PLC0415
     from qmq.cli.progress import Progress  # noqa: PLC0415
     from qmq.store.local.backup import back_up  # noqa: PLC0415
 

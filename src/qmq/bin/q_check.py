@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from qmq.bin.counted import counted
 from qmq.bin.failing import failing
-from qmq.cli.counted import counted
 from qmq.cli.progress import Progress
 
 

@@ -4,8 +4,8 @@ from typing import Final
 
 import click
 
+from qmq.cli.actions import Call, Output
 from qmq.cli.arguments import complete_queue
-from qmq.cli.call import Call, Output
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.options import (
     duration,

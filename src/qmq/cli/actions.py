@@ -1,4 +1,4 @@
-"""What a command asks for, as plain values.
+"""The actions that commands stand for, as plain values.
 
 Commands return one of these instead of acting, so that help, completion and usage errors load no
 gRPC.

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from qmq.cli.call import AddMany
+from qmq.cli.actions import AddMany
 from qmq.cli.check_there import check_there
 from qmq.cli.connect import connected
 from qmq.cli.failures import Failure, failure_of

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from qmq.cli.call import Browse
+from qmq.cli.actions import Browse
 from qmq.cli.connect import connected
 from qmq.cli.records import browsed_record, line_of
 from qmq.cli.reply import reply_json, write_lines, write_output

@@ -3,8 +3,7 @@
 import click
 
 from qmq.cli.access_commands import show_identity, token
-from qmq.cli.arguments import complete_command
-from qmq.cli.call import (
+from qmq.cli.actions import (
     Action,
     AddMany,
     Browse,
@@ -20,6 +19,7 @@ from qmq.cli.call import (
     Take,
     Work,
 )
+from qmq.cli.arguments import complete_command
 from qmq.cli.dead_letter_commands import redrive
 from qmq.cli.group_commands import group
 from qmq.cli.help import CommandsInOrder, CommandsInSections

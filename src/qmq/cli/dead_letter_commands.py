@@ -2,8 +2,8 @@
 
 import click
 
+from qmq.cli.actions import Call, Output, Redrive
 from qmq.cli.arguments import complete_queue
-from qmq.cli.call import Call, Output, Redrive
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.options import (
     Tags,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from qmq.cli.call import Call
+from qmq.cli.actions import Call
 from qmq.cli.connect import connected
 from qmq.cli.failures import FAILED, Failure, failure_of
 from qmq.cli.reply import write_reply

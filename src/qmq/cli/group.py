@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from qmq.cli.call import ListGroups
+from qmq.cli.actions import ListGroups
 from qmq.cli.connect import connected
 from qmq.cli.reply import write_reply
 from qmq.cli.settings import Settings

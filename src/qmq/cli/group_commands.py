@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from qmq.cli.call import Call, ListGroups, Output
+from qmq.cli.actions import Call, ListGroups, Output
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.options import default_output, given, queue_argument, view_call, view_output
 from qmq.cli.settings import server_option

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from qmq.cli.call import Lease
+from qmq.cli.actions import Lease
 from qmq.cli.check_there import check_there
 from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure

@@ -7,8 +7,8 @@ from typing import Literal, Unpack
 
 import click
 
+from qmq.cli.actions import Fields, Lease, Output, Settle, Work
 from qmq.cli.arguments import read_wait
-from qmq.cli.call import Fields, Lease, Output, Settle, Work
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.message_options import Printing, end_of, output_of, printing_options
 from qmq.cli.named import named_ids

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
-from qmq.cli.call import Lease, Take
+from qmq.cli.actions import Lease, Take
 from qmq.cli.failures import FAILED
 from qmq.cli.records import Record, leased_record, line_of, message_record
 from qmq.cli.reply import reply_json

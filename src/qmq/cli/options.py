@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from qmq.cli.actions import Call, Fields, Output
 from qmq.cli.arguments import complete_queue, read_duration, read_level, read_tags
-from qmq.cli.call import Call, Fields, Output
 from qmq.values import NS_PER_S
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

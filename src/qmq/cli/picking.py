@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from qmq.cli.call import Pick
+from qmq.cli.actions import Pick
 from qmq.cli.failures import Failure
 from qmq.cli.in_batches import ask_in_batches, name_refused
 from qmq.cli.settings import Settings

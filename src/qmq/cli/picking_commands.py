@@ -4,8 +4,8 @@ from typing import Literal
 
 import click
 
+from qmq.cli.actions import Fields, Pick
 from qmq.cli.arguments import Moment, complete_queue, read_moment
-from qmq.cli.call import Fields, Pick
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.named import named_ids
 from qmq.cli.options import given, queue_argument

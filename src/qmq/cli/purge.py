@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from qmq.cli.call import Purge
+from qmq.cli.actions import Purge
 from qmq.cli.connect import connected
 from qmq.cli.failures import Failure
 from qmq.cli.reply import write_reply

@@ -4,8 +4,8 @@ from typing import Unpack
 
 import click
 
+from qmq.cli.actions import Call, Output, Purge
 from qmq.cli.arguments import complete_store, read_limit, read_store
-from qmq.cli.call import Call, Output, Purge
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.options import (
     Tags,

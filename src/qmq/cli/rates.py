@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from qmq.cli.call import Sort
+from qmq.cli.actions import Sort
 from qmq.client.queue_values import QueueStats
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from qmq.cli.call import Redrive
+from qmq.cli.actions import Redrive
 from qmq.cli.connect import connected
 from qmq.cli.execute import queue_names
 from qmq.cli.failures import Failure

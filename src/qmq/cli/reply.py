@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from qmq.cli.access_reply import access_records, access_table, new_token_lines
-from qmq.cli.call import Output
+from qmq.cli.actions import Output
 from qmq.cli.records import (
     Record,
     explained_record,

@@ -1,6 +1,6 @@
 """Listing schedules, and letting one stand still or go on. Whoever imports this loads gRPC."""
 
-from qmq.cli.call import ListSchedules, PauseSchedule
+from qmq.cli.actions import ListSchedules, PauseSchedule
 from qmq.cli.connect import connected
 from qmq.cli.execute import queue_names
 from qmq.cli.reply import write_reply

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import click
 
+from qmq.cli.actions import Call, ListSchedules, Output, PauseSchedule
 from qmq.cli.arguments import complete_queue
-from qmq.cli.call import Call, ListSchedules, Output, PauseSchedule
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.options import (
     Tags,

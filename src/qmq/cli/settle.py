@@ -2,7 +2,7 @@
 
 from typing import Final, TypeAlias
 
-from qmq.cli.call import Settle
+from qmq.cli.actions import Settle
 from qmq.cli.in_batches import ask_in_batches, name_refused
 from qmq.cli.records import line_of, moment_text
 from qmq.cli.reply import reply_json, write_lines

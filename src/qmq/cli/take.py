@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from qmq.cli.call import Take
+from qmq.cli.actions import Take
 from qmq.cli.check_there import check_there
 from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure, failure_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from qmq.cli.call import Top
+from qmq.cli.actions import Top
 from qmq.cli.connect import connected
 from qmq.cli.rates import Row, rows_of, sorted_rows
 from qmq.cli.reply import write_lines

@@ -5,8 +5,8 @@ from typing import get_args
 
 import click
 
+from qmq.cli.actions import Browse, BrowseOutput, Call, Output, Sort, Top
 from qmq.cli.arguments import Moment, complete_queue, read_interval, read_moment
-from qmq.cli.call import Browse, BrowseOutput, Call, Output, Sort, Top
 from qmq.cli.config_file import config_path
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.options import (

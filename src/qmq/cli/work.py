@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from qmq.cli.call import Work
+from qmq.cli.actions import Work
 from qmq.cli.check_there import check_there
 from qmq.cli.command_process import Commands, UnfitPayload, variables_of
 from qmq.cli.connect import connected
