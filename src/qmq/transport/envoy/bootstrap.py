@@ -12,6 +12,7 @@ from qmq.transport.envoy.jwt import Issuer, clusters, jwt
 from qmq.transport.envoy.listener import listener, routes
 from qmq.transport.envoy.replies import LOCAL_REPLY_BODY, JsonObject
 from qmq.transport.envoy.tls import ClientTls, ServerTls
+from qmq.transport.envoy.upstream import http2, unlimited
 from qmq.transport.envoy.watched import source
 from qmq.wire import q_pb2
 
@@ -37,9 +38,6 @@ _JSON_REPLY_BYTES_MAX: Final = 64 * 1024 * 1024
 
 #: Bytes that the JSON of a request may have beside its payload, tags above all.
 _JSON_OVERHEAD_BYTES_MAX: Final = 1024 * 1024
-
-#: Requests under way to one server: no limit of ours, Envoy's default is 1024.
-_UPSTREAM_REQUESTS_MAX: Final = 1_000_000
 
 #: Seconds from one look of a gateway at its server's health to the next.
 _HEALTH_CHECK_S: Final = 2
@@ -331,13 +329,6 @@ def _api_filters(process: Process, *, for_every_site: bool) -> list[JsonObject]:
 
 def _cluster(server: Endpoint, tls: ClientTls | None) -> JsonObject:
     """Build the one upstream cluster: gRPC to a server whose certificate has its name."""
-    protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    http2 = {"connection_keepalive": {"interval": "30s", "timeout": "10s"}}
-    limits = {
-        "max_connections": _UPSTREAM_REQUESTS_MAX,
-        "max_pending_requests": _UPSTREAM_REQUESTS_MAX,
-        "max_requests": _UPSTREAM_REQUESTS_MAX,
-    }
     dns = {
         "@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster",
         # Of "localhost" and its like, the address that answers.
@@ -354,7 +345,7 @@ def _cluster(server: Endpoint, tls: ClientTls | None) -> JsonObject:
         "connect_timeout": "5s",
         # A server that does not exist yet must not keep the gateway from starting.
         "wait_for_warm_on_init": False,
-        "circuit_breakers": {"thresholds": [limits]},
+        **unlimited(),
         # Tells /readyz whether the server serves. Requests go there in any case, if it has no
         # address that does: the original knows nothing of health.
         "health_checks": [
@@ -367,12 +358,7 @@ def _cluster(server: Endpoint, tls: ClientTls | None) -> JsonObject:
                 "grpc_health_check": {},
             }
         ],
-        "typed_extension_protocol_options": {
-            protocol: {
-                "@type": f"type.googleapis.com/{protocol}",
-                "explicit_http_config": {"http2_protocol_options": http2},
-            }
-        },
+        **http2({"connection_keepalive": {"interval": "30s", "timeout": "10s"}}),
         "load_assignment": {
             "cluster_name": SERVER,
             "endpoints": [{"lb_endpoints": [endpoint]}],
