@@ -192,17 +192,9 @@ class Server:
         stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore(footprint)}
         disk = self._open_disk(config.data, footprint) if config.data else None
         timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
-        contents = Contents(stores=stores, footprint=footprint)
+        contents = Contents(stores=stores, footprint=footprint, held=disk)
         if disk:
             stores[Store.DISK] = disk
-            contents = Contents(
-                stores=stores,
-                footprint=footprint,
-                queues=disk.queues,
-                last_queue_number=disk.last_queue_number,
-                redrives=disk.redrives,
-                schedules=disk.schedules,
-            )
             self._clock_offset = ClockOffset(
                 SystemClock(), timer, disk.clock_offset_ns, disk.keep_clock_offset
             )
@@ -347,7 +339,7 @@ class Server:
         """Tell how a disk does, and go on with it after it was full."""
 
         def take_over() -> None:
-            broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
+            broker.replace(Store.DISK, disk)
             _log.warning("store was read anew; nothing can be changed until the disk has room")
 
         assert self._config.data

@@ -330,10 +330,7 @@ class Cluster:
         contents = Contents(
             stores={Store.MEMORY: MemoryStore(footprint), Store.CLUSTER: first},
             footprint=footprint,
-            queues=shards.queues,
-            last_queue_number=shards.last_queue_number,
-            redrives=shards.redrives,
-            schedules=shards.schedules,
+            held=shards,
             shards=shards.shards,
         )
         overseen = OverseenCluster(Leading(term, self._setting, shards, self._connectors))

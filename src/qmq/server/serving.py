@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
@@ -22,7 +22,6 @@ from qmq.ids import RandomIds
 from qmq.limits import GARBAGE_OBJECTS, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
-from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
 from qmq.observe.certificates import Expiries
@@ -37,7 +36,7 @@ from qmq.server.access import Access
 from qmq.server.config import Config
 from qmq.server.guarded import Make, guard_of, guarded_paths, noted_paths
 from qmq.server.overseer import Overseer, Part
-from qmq.store.base import QueueStore
+from qmq.store.base import Held, QueueStore
 from qmq.transport.api import api_methods
 from qmq.transport.grpc import Fallback, GrpcApp
 from qmq.transport.guarding import GuardedApp
@@ -83,10 +82,8 @@ class Contents:
 
     stores: Mapping[Store, QueueStore]
     footprint: Footprint
-    queues: Iterable[Queue] = ()
-    last_queue_number: int = 0
-    redrives: Iterable[tuple[str, str]] = ()
-    schedules: Iterable[tuple[str, str]] = ()
+    #: None: nothing is kept.
+    held: Held | None = None
     #: The databases of a cluster.
     shards: Shards | None = None
 
@@ -112,10 +109,7 @@ class Serving:
             clock=SystemClock(),
             timer=timer,
             new_id=RandomIds(),
-            queues=contents.queues,
-            last_queue_number=contents.last_queue_number,
-            redrives=contents.redrives,
-            schedules=contents.schedules,
+            held=contents.held,
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,

@@ -273,14 +273,7 @@ class TermShards:
             await self._open(number)
             # From here on in one turn: nobody is told that a queue of it is not there.
         store = self._stores[number]
-        broker.replace(
-            Store.CLUSTER,
-            store.queues,
-            store.redrives,
-            store.schedules,
-            shard=number,
-            last_queue_number=store.last_queue_number,
-        )
+        broker.replace(Store.CLUSTER, store, shard=number)
         _log.info(
             "shard read", extra={"shard": self.shards.names[number], "queues": len(store.queues)}
         )

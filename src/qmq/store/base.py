@@ -1,11 +1,35 @@
 """What the engine asks of a store."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Protocol
 
 from qmq.model.changes import Changes
 from qmq.model.queue import Queue
 from qmq.values import Durability
+
+
+class Held(Protocol):
+    """What a store has read when it was opened, or after a failure."""
+
+    @property
+    def queues(self) -> Sequence[Queue]:
+        """The queues, in order of creation."""
+        ...
+
+    @property
+    def last_queue_number(self) -> int:
+        """The highest number that a queue ever had."""
+        ...
+
+    @property
+    def redrives(self) -> Iterable[tuple[str, str]]:
+        """The redrives, in order of their starts: id, and what was kept."""
+        ...
+
+    @property
+    def schedules(self) -> Iterable[tuple[str, str]]:
+        """The schedules, in order of their creation: id, and what was kept."""
+        ...
 
 
 class QueueStore(Protocol):
