@@ -23,7 +23,7 @@ from qmq.values import Tag
 #: As `qmq.engine.waiting` has it.
 _IsGone = Callable[[], Awaitable[bool]]
 
-#: Queues beyond those that there are of which it is remembered what somebody may do to them.
+#: Rights are remembered for so many more queues than exist.
 _REMEMBERED_MORE: Final = 1000
 
 

@@ -13,8 +13,8 @@ from qmq.values import Durability
 #: Fields of a request, by their names in the proto.
 Fields: TypeAlias = Mapping[str, Any]
 
-#: How replies about queues are printed. `plain` is what the original printed, and of what it
-#: did not know only what is not as by default.
+#: How replies about queues are printed. `plain` is what the original printed, and further
+#: settings only if they differ from the default.
 Output: TypeAlias = Literal["plain", "json", "jsonl", "table"]
 
 #: How messages are printed.

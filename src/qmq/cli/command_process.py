@@ -87,7 +87,7 @@ class Commands:
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=variables,
-            # Ctrl-C is for this program, which decides what becomes of those that it runs.
+            # Ctrl-C is for this program, which then decides when its commands end.
             process_group=0,
         ) as process:
             with self._lock:

@@ -21,7 +21,7 @@ from qmq.values import NS_PER_S, Store, Tag
 #: The tag by which the maker of a queue says where it is to live.
 SHARD_TAG: Final = "shard"
 
-#: The number of the database that decides who leads, and whose queues have ids of version 4.
+#: The number of the database that elects the leader; its queues have ids of version 4.
 FIRST: Final = 0
 
 #: Nanoseconds after which it is looked again how much each holds: to add that up goes through

@@ -41,7 +41,7 @@ _LOOK_AGAIN_S: Final = 1.0
 #: Seconds for which it has to stay as it is before it is read.
 _SETTLES_S: Final = 0.1
 
-#: What callers are told who would have one q of a cluster change its file.
+#: The answer to callers that ask one q of a cluster to change its file.
 _FILE_OF_EACH: Final = (
     "each q of a cluster has an access file of its own, and this would change one of them: use"
     " `q tokens make` or `q tokens revoke` on one, and copy it to the others; each takes it over"

@@ -58,15 +58,15 @@ _CALLS_MAX = 1_000_000
 _CONNECTIONS_MAX = 1_000_000
 _REPLICAS_MAX = 100
 
-#: Of the memory that there is, what messages may take: the rest is for the server itself, for what
-#: is on its way, and for what Python needs besides what it uses.
+#: The share of memory that messages may take: the rest is for the server itself, for requests and
+#: replies on their way, and for memory that Python keeps unused.
 _MEMORY_SHARE_PERCENT = 60
 
-#: Of what messages may take, one part in so many is for those of DISK queues that are cached.
+#: One part in so many of the memory for messages is for cached messages of DISK queues.
 _CACHE_SHARE = 16
 
-#: Of the memory that there is, what Envoy's share, and with it all large objects of Python's, may
-#: become before calls are cut off.
+#: The share of memory that Envoy's heap, with all large objects of Python's in it, may take before
+#: calls are cut off.
 _HEAP_SHARE_PERCENT = 90
 
 

@@ -143,7 +143,7 @@ def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable
             # Where it is must not depend on where the program is, when it is read anew.
             file = read_config_file(path.absolute(), table)
         except FaultyFile as error:
-            # Told by those only who want to know what is in the file.
+            # Only commands that need the file report its faults.
             context.meta[_FILE] = error
         else:
             context.meta[_FILE] = file

@@ -25,8 +25,8 @@ from qmq.store.postgres.store import PostgresStore
 from qmq.store.postgres.trouble import is_passing
 from qmq.values import Store
 
-#: Seconds from one look at which databases answer to the next, and from one try to read one that
-#: does not.
+#: Seconds between two looks at which databases answer, and between two tries to read one that does
+#: not.
 _LOOK_AGAIN_S: Final = 0.5
 _TRY_AGAIN_S: Final = 1.0
 

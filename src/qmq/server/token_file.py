@@ -28,8 +28,8 @@ _HEADER: Final = """\
 #: A file that q makes is for nobody else to read.
 _MODE: Final = 0o600
 
-#: Seconds for which it is waited until another one is done that changes an access file, and from
-#: one look at that to the next. It takes milliseconds, unless something is stuck.
+#: Seconds to wait for another program that changes an access file, and between two looks at its
+#: lock. A change takes milliseconds, unless something is stuck.
 _PATIENCE_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.02
 

@@ -298,7 +298,7 @@ class GrpcApp:
         with suppress(Gone):
             async with self._in_hand.unread_by(connection(scope), len(reply[0])):
                 async with self._in_hand.turns.turn():
-                    # What follows is done in the turn of the event loop in which this one begins.
+                    # The rest is done in the same turn of the event loop.
                     pass
                 if b"grpc-encoding" in headers and _wants_gzip(headers, reply[0]):
                     await send(START_GZIP)

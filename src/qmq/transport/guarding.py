@@ -136,7 +136,7 @@ class KnownCaller:
 _REFUSALS: Final = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED"})
 
 
-#: The call that is under way and who makes it, for what notes who did what.
+#: The call that is under way and its caller, for the audit log.
 CALL: Final[ContextVar[tuple[Scope, KnownCaller] | None]] = ContextVar("CALL", default=None)
 
 
@@ -176,7 +176,7 @@ class Guard:
         self._now_s = now_s
         self._steady_s = steady_s
         self._principals: dict[str, _Principal] = {}
-        #: By the header that told who they are, and by what stands in it.
+        #: Known callers, by the name of the header that proved them and by its value.
         self._known: dict[bytes, dict[bytes, KnownCaller]] = {
             name: {} for name in (AUTHORIZATION, CERTIFICATE, JWT)
         }

@@ -44,8 +44,8 @@ class InHand:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        #: What answers the calls whose requests have not come in whole, by what receives them.
-        #: Whoever takes a call out of here answers it.
+        #: The `send` of each call whose request has not come in whole, by its `receive`. Whoever
+        #: takes a call out of here answers it.
         self.half_open: dict[Receive, Send] = {}
         #: The same of those that were there the last time that somebody looked.
         self._older: dict[Receive, Send] = {}

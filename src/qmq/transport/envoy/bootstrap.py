@@ -88,7 +88,7 @@ class Process:
     #: Whether q writes a line for each request; with `debug` one for people to read.
     logs_requests: bool = False
     debug: bool = False
-    #: Whether a request whose caller gave it no id gets one, which the answer tells.
+    #: Whether a request without an id from its caller gets one, which the answer tells.
     makes_request_ids: bool = False
 
 

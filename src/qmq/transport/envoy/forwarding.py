@@ -48,7 +48,7 @@ _REPEATING_MAX: Final = 10_000
 _STREAM_WINDOW_BYTES: Final = 1024 * 1024
 _CONNECTION_WINDOW_BYTES: Final = 256 * 1024 * 1024
 
-#: What callers are told whose call Envoy could not hand on, or lost.
+#: The answer to callers if Envoy could not hand on their call, or lost it.
 NOT_REACHED: Final = "the cluster's leader does not answer; the call may or may not have had effect"
 
 

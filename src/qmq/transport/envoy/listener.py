@@ -68,7 +68,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         "use_remote_address": True,
         "skip_xff_append": True,
         "early_header_mutation_extensions": [_mutations(takes_forwarded=takes_forwarded)],
-        # Only what Envoy has found out itself says whose certificate it was.
+        # Only Envoy itself says whose certificate it was.
         "forward_client_cert_details": "SANITIZE_SET",
         "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
         "local_reply_config": local_replies(body_bytes_max, sentences or {}, lost_details),

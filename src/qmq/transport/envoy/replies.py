@@ -37,8 +37,8 @@ GRPC_CODE_BY_HTTP_STATUS: Final = {
     504: 4,
 }
 
-#: HTTP statuses of which Envoy makes a gRPC status that says nothing, or, of 504, one that asks to
-#: try again what may have been done.
+#: HTTP statuses for which Envoy's gRPC status says nothing; or, for 504, asks to try again what may
+#: have been done.
 _MISTOLD_BY_GRPC: Final = (408, 413, 504)
 
 _UNKNOWN: Final = 2
