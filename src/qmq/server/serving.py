@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
@@ -38,7 +38,7 @@ from qmq.server.guarded import Make, guard_of, guarded_paths, noted_paths
 from qmq.server.overseer import Overseer, Part
 from qmq.store.base import Held, QueueStore
 from qmq.transport.api import api_methods
-from qmq.transport.grpc import Fallback, GrpcApp
+from qmq.transport.grpc import GrpcApp
 from qmq.transport.guarding import GuardedApp
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
@@ -214,29 +214,24 @@ def app_of(
     """
     config, health = process.config, process.health
     reflection = ReflectionService(SERVICES).stream_methods()
-    shared: _Shared = {
-        "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-        "fallback": answer_without_call,
-        "bounds": bounds_of(config),
-    }
+    request_bytes_max = config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX
     if process.access:
         return GuardedApp(
             health.methods(),
             guard=guard_of(process.access, catalog, make, reflection),
             guarded=guarded_paths(reflection),
             noted=noted_paths(reflection),
-            **shared,
+            request_bytes_max=request_bytes_max,
+            fallback=answer_without_call,
+            bounds=bounds_of(config),
         )
     parts = (make(EVERYTHING), health.methods(), Methods(streams=reflection))
-    return GrpcApp(joined(parts), **shared)
-
-
-class _Shared(TypedDict):
-    """What an application is made of, whether it asks who calls or not."""
-
-    request_bytes_max: int
-    fallback: Fallback
-    bounds: Bounds
+    return GrpcApp(
+        joined(parts),
+        request_bytes_max=request_bytes_max,
+        fallback=answer_without_call,
+        bounds=bounds_of(config),
+    )
 
 
 def bounds_of(config: Config) -> Bounds:
