@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from qmq.cli.call import Action, AddMany, Call, MessageOutput, Take, Top
+from qmq.cli.actions import Action, AddMany, Call, MessageOutput, Take, Top
 from qmq.cli.commands import qcli
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb

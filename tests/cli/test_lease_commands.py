@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from qmq.cli.call import Browse, Call, Lease, Purge, Redrive, Settle, Take, Work
+from qmq.cli.actions import Browse, Call, Lease, Purge, Redrive, Settle, Take, Work
 from qmq.values import Durability
 from tests.cli.test_commands import action_of, call_of
 

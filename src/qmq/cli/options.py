@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from qmq.cli.actions import Call, Fields, Output
 from qmq.cli.arguments import complete_queue, read_duration, read_level, read_tags
-from qmq.cli.call import Output
 from qmq.values import NS_PER_S
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -69,6 +69,24 @@ view_output: Final = output_option("Otherwise a table on a terminal, and jsonl e
 def default_output() -> Output:
     """How those print replies, unless told otherwise."""
     return "table" if sys.stdout is not None and sys.stdout.isatty() else "jsonl"
+
+
+def view_call(failure: str, method: str, fields: Fields, output: Output | None) -> Call:
+    """Return a call whose reply is shown, for commands that the original did not have.
+
+    Args:
+        failure: how an error message begins, for example `cannot pause group`.
+        method: the method's name in the service.
+        fields: those of the request, by their names in the proto.
+        output: how the reply is printed; None for a table on a terminal, and jsonl elsewhere.
+    """
+    return Call(
+        failure=failure,
+        method=method,
+        fields=fields,
+        output=output or default_output(),
+        is_original=False,
+    )
 
 
 def duration_option(
