@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from qmq.bin.q import main as q
-from qmq.bin.qrest import main as qrest
+from qmq.bin.q_program import program as q
+from qmq.bin.qrest_program import program as qrest
 from qmq.cli.command_process import VARIABLES
 from qmq.cli.commands import qcli
 from qmq.server.config import Config

@@ -95,7 +95,8 @@ def test_group_hands_out_one_batch_at_a_time() -> None:
     assert state(q, "a") is GroupState.LEASED
     others = lease(q, 9)
     assert [number(each) for each in others] == [2, 3]
-    assert (q.available, stats_of(q, START_NS).blocked) == (0, 2)
+    told = stats_of(q, START_NS)
+    assert (q.available, told.ready, told.blocked, told.oldest_age_ns) == (0, 2, 2, None)
 
     q.ack(first[0])
     assert problems_of(q) == []

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from google.protobuf import duration_pb2, timestamp_pb2
 
 from qmq.client.codecs import Codec
-from qmq.client.options import Duration, aware, seconds
+from qmq.client.options import Duration, aware, must_be, seconds
 from qmq.client.queue_values import BackOff, Fairness, QueueSettings, Rate
 from qmq.client.values import (
     EPOCH,
@@ -84,8 +84,8 @@ def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
     has_others = priority or dedup_id or group_id or fair_key
     if not (has_others or has_durations or has_moments):
         return None
-    _must_be(int, priority=priority)
-    _must_be(str, dedup_id=dedup_id, group_id=group_id, fair_key=fair_key)
+    must_be(int, priority=priority)
+    must_be(str, dedup_id=dedup_id, group_id=group_id, fair_key=fair_key)
     return pb.MessageOptions(
         delay=_duration(delay, "delay"),
         available_at=_timestamp(available_at, "available_at"),
@@ -196,7 +196,7 @@ def tags_of(tags: Tags) -> list[pb.Tag]:
 
 def queue_settings(settings: QueueSettings) -> pb.QueueSettings:
     """Encode settings of a queue; what is None is left out. Raises TypeError if they are none."""
-    _must_be(QueueSettings, settings=settings)
+    must_be(QueueSettings, settings=settings)
     level, overflow = settings.durability_min, settings.overflow
     return pb.QueueSettings(
         lease_duration=_span(settings.lease_duration),
@@ -279,13 +279,6 @@ def redrive_request(  # noqa: PLR0913 - As above.
         failed_again_max=failed_again_max,
         dry_run=dry_run,
     )
-
-
-def _must_be(kind: type, **values: object) -> None:
-    """Raise TypeError if a value is of another type, and name it."""
-    for name, value in values.items():
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} must be {kind.__name__}; got {value!r}")
 
 
 def _back_off(back_off: BackOff) -> pb.BackOff:

@@ -16,9 +16,20 @@ Duration: TypeAlias = float | timedelta
 #: Seconds that a call may take, connecting and repeating included.
 TIMEOUT_S: Final = 30.0
 
+#: Seconds that stand for all longer durations, float("inf") too: a century. What waits counts in
+#: nanoseconds, and would take a longer one for one that has passed.
+_FOREVER_S: Final = 100 * 365 * 24 * 3600.0
+
+
+def must_be(kind: type, **values: object) -> None:
+    """Raise TypeError if a value is of another type, and name it."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be {kind.__name__}; got {value!r}")
+
 
 def seconds(duration: Duration, name: str) -> float:
-    """Return a duration in seconds.
+    """Return a duration in seconds, a century at most.
 
     Raises:
         ValueError: it is negative; `name` says which one.
@@ -34,7 +45,7 @@ def seconds(duration: Duration, name: str) -> float:
     if not value >= 0:  # So that nan is refused too.
         message = f"{name} must be 0 seconds or more; got {value:g}"
         raise ValueError(message)
-    return value
+    return min(value, _FOREVER_S)
 
 
 def aware(moment: datetime, name: str) -> datetime:

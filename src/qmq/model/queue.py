@@ -530,10 +530,13 @@ class Queue:
         self._set_gate()
         return self.ready.clear() + self.leases.clear()
 
-    def oldest_age_ns(self, now_ns: int) -> int:
-        """Return how long ago the message at the head came, in nanoseconds; 0 if none."""
+    def oldest_age_ns(self, now_ns: int) -> int | None:
+        """Return how long ago the message at the head came, in nanoseconds.
+
+        None if none is there: nothing is ready, or all that is waits for groups or fair_keys.
+        """
         head = self.head()
-        return 0 if head is None else max(0, now_ns - seq_of(head))
+        return None if head is None else max(0, now_ns - seq_of(head))
 
 
 def _pop_bytes(entry: int, delivery: Delivery | None = None) -> int:  # noqa: ARG001

@@ -74,7 +74,8 @@ class AuditFile:
 
     def _fail(self, error: str) -> None:
         if not self._has_failed:
-            _log.error("cannot write the audit log", extra={"error": error})
+            fields = {"error": error, "path": str(self._path)}
+            _log.error("cannot write the audit log", extra=fields)
         self._has_failed = True
 
 

@@ -191,7 +191,7 @@ class Access:
         self._changes: set[asyncio.Future[Any]] = set()
         self._guards: WeakSet[Guard] = WeakSet()
         if is_read_by_others(path):
-            _log.warning("others can read the access file", extra={"path": str(path)})
+            _log.warning("others can read the access file: chmod o-r it", extra={"path": str(path)})
 
     @property
     def takes_jwts(self) -> bool:

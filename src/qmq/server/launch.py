@@ -55,25 +55,29 @@ _WORKERS_MAX: Final = 2
 _DESCRIPTORS_RESERVED: Final = 256
 
 
-def claim(address: Address) -> Endpoint:
+def claim(address: Address, option: str) -> Endpoint:
     """Check that an address can be listened on, and choose a port where it is 0.
+
+    Args:
+        address: the address.
+        option: what gives another one, for example `--listen`.
 
     Raises:
         ConfigError: with the reason, and what to do.
     """
     if address.host.lower() == LOOPBACK:
-        return _claim_loopback(address)
+        return _claim_loopback(address, option)
     for host in _numeric_hosts(address):
         try:
             return Endpoint(host, _free_port(host, address.port))
         except OSError as error:
             if _is_missing(error) and host == "::":
                 continue  # A machine without IPv6: take IPv4 alone.
-            raise ConfigError(_bind_error(address, error)) from error
+            raise ConfigError(_bind_error(address, option, error)) from error
     raise ConfigError(f"cannot listen on {address}: this machine has neither IPv6 nor IPv4")
 
 
-def _claim_loopback(address: Address) -> Endpoint:
+def _claim_loopback(address: Address, option: str) -> Endpoint:
     """Check that loopback can be listened on, of IPv4 and of IPv6, as far as there is each.
 
     Clients try either first. On the one that q had left, another program could take its calls.
@@ -92,7 +96,7 @@ def _claim_loopback(address: Address) -> Endpoint:
         except OSError as error:
             # A port that is free on the one may be taken on the other.
             if address.port or attempt + 1 == _PORT_ATTEMPTS:
-                raise ConfigError(_bind_error(address, error)) from error
+                raise ConfigError(_bind_error(address, option, error)) from error
         else:
             if hosts:
                 return Endpoint(hosts[0], port, tuple(hosts[1:]))
@@ -130,11 +134,12 @@ def _free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _bind_error(address: Address, error: OSError) -> str:
+def _bind_error(address: Address, option: str, error: OSError) -> str:
     what_to_do = {
-        errno.EADDRINUSE: "stop the process that listens there, or give another port",
-        errno.EACCES: "ports below 1024 need privileges; give a higher port",
-        errno.EADDRNOTAVAIL: "no interface of this machine has this address; give one that has",
+        errno.EADDRINUSE: f"stop the process that listens there, or give another port by {option}",
+        errno.EACCES: f"ports below 1024 need privileges; give a higher port by {option}",
+        errno.EADDRNOTAVAIL: "no interface of this machine has this address; give one that has by"
+        f" {option}",
     }
     reason = (error.strerror or str(error)).lower()
     advice = what_to_do.get(error.errno or 0)

@@ -35,8 +35,8 @@ def start(config: Config, origin: Origin) -> NoReturn:
     """
     open_standard_streams()
     listen, metrics = (
-        claim(exposure.narrowed(each, is_open=config.is_open))
-        for each in (config.listen, config.metrics)
+        claim(exposure.narrowed(address, is_open=config.is_open), option)
+        for address, option in ((config.listen, "--listen"), (config.metrics, "--metrics"))
     )
     if config.traces_to:
         check_installed()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from qmq.client._async.consumer import AsyncConsumer
 from qmq.client._async.lease import AsyncByHand, AsyncLeasedMessage, received
@@ -99,18 +99,40 @@ class AsyncLeasable(Generic[T]):
             name=consumer,
         )
 
+    @overload
+    def worker(
+        self, handler: Callable[[AsyncLeasedMessage[T]], Awaitable[R]], /
+    ) -> AsyncWorker[T, R]: ...
+    @overload
     def worker(
         self,
+        handler: None = None,
+        /,
         *,
         concurrency: int = 1,
         prefetch: int = 0,
         lease_duration: Duration | None = None,
         consumer: str | None = None,
         durability: DurabilityName | None = None,
-    ) -> Callable[[Callable[[AsyncLeasedMessage[T]], Awaitable[R]]], AsyncWorker[T, R]]:
+    ) -> Callable[[Callable[[AsyncLeasedMessage[T]], Awaitable[R]]], AsyncWorker[T, R]]: ...
+    def worker(  # noqa: PLR0913 - As of `consume`, each by name.
+        self,
+        handler: Callable[[AsyncLeasedMessage[T]], Awaitable[Any]] | None = None,
+        /,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+        durability: DurabilityName | None = None,
+    ) -> (
+        AsyncWorker[T, Any]
+        | Callable[[Callable[[AsyncLeasedMessage[T]], Awaitable[Any]]], AsyncWorker[T, Any]]
+    ):
         """Make a worker of a function of one message: a decorator. `AsyncWorker.run` runs it.
 
         Args:
+            handler: the function, where the decorator is written without parentheses.
             concurrency: how many messages are worked on at a time, 1 to 1,000, each in a task
                 or thread.
             prefetch: as of `consume`.
@@ -120,6 +142,7 @@ class AsyncLeasable(Generic[T]):
 
         Raises:
             ValueError: `concurrency` or `prefetch` is out of range.
+            TypeError: the function would do nothing when it is called.
         """
         consume = partial(
             self.consume,
@@ -132,10 +155,10 @@ class AsyncLeasable(Generic[T]):
         consume()  # So that what is out of range is refused here.
 
         def worker_of(
-            handler: Callable[[AsyncLeasedMessage[T]], Awaitable[R]],
-        ) -> AsyncWorker[T, R]:
+            handler: Callable[[AsyncLeasedMessage[T]], Awaitable[Any]],
+        ) -> AsyncWorker[T, Any]:
             return AsyncWorker(
                 handler, consume, source=self._leasing.source, concurrency=concurrency
             )
 
-        return worker_of
+        return worker_of if handler is None else worker_of(handler)

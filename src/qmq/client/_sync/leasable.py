@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from qmq.client._sync.consumer import Consumer
 from qmq.client._sync.lease import ByHand, LeasedMessage, received
@@ -100,18 +100,35 @@ class Leasable(Generic[T]):
             name=consumer,
         )
 
+    @overload
+    def worker(self, handler: Callable[[LeasedMessage[T]], R], /) -> Worker[T, R]: ...
+    @overload
     def worker(
         self,
+        handler: None = None,
+        /,
         *,
         concurrency: int = 1,
         prefetch: int = 0,
         lease_duration: Duration | None = None,
         consumer: str | None = None,
         durability: DurabilityName | None = None,
-    ) -> Callable[[Callable[[LeasedMessage[T]], R]], Worker[T, R]]:
+    ) -> Callable[[Callable[[LeasedMessage[T]], R]], Worker[T, R]]: ...
+    def worker(  # noqa: PLR0913 - As of `consume`, each by name.
+        self,
+        handler: Callable[[LeasedMessage[T]], Any] | None = None,
+        /,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+        durability: DurabilityName | None = None,
+    ) -> Worker[T, Any] | Callable[[Callable[[LeasedMessage[T]], Any]], Worker[T, Any]]:
         """Make a worker of a function of one message: a decorator. `Worker.run` runs it.
 
         Args:
+            handler: the function, where the decorator is written without parentheses.
             concurrency: how many messages are worked on at a time, 1 to 1,000, each in a task
                 or thread.
             prefetch: as of `consume`.
@@ -121,6 +138,7 @@ class Leasable(Generic[T]):
 
         Raises:
             ValueError: `concurrency` or `prefetch` is out of range.
+            TypeError: the function would do nothing when it is called.
         """
         consume = partial(
             self.consume,
@@ -133,8 +151,8 @@ class Leasable(Generic[T]):
         consume()  # So that what is out of range is refused here.
 
         def worker_of(
-            handler: Callable[[LeasedMessage[T]], R],
-        ) -> Worker[T, R]:
+            handler: Callable[[LeasedMessage[T]], Any],
+        ) -> Worker[T, Any]:
             return Worker(handler, consume, source=self._leasing.source, concurrency=concurrency)
 
-        return worker_of
+        return worker_of if handler is None else worker_of(handler)

@@ -1,0 +1,28 @@
+"""The program `qrest`: a REST gateway to a message-queue server."""
+
+import sys
+
+import click
+
+from qmq.errors import QError
+from qmq.server.gateway_config import GatewayConfig
+from qmq.server.options import Told, options_of
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="qmq", prog_name="qrest")
+@options_of(GatewayConfig)
+def program(told: Told[GatewayConfig]) -> None:
+    """Serve the REST API of the q at SERVER, which is reached by gRPC.
+
+    SERVER is HOST:PORT, or :PORT on this machine; QREST_SERVER stands for it.
+    """
+    config = told.config()
+    # Imported late: help and usage errors need none of it.
+    from qmq.server.gateway import start_gateway  # noqa: PLC0415
+
+    try:
+        start_gateway(config, told.origin)
+    except QError as error:
+        click.echo(f"qrest: error: {error.message}", err=True)
+        sys.exit(1)
