@@ -103,15 +103,15 @@ def level_option(
     help: str,  # noqa: A002 - As click calls it.
 ) -> Callable[[Decorated], Decorated]:
     """Add an option whose value is a level of durability; UNKNOWN if it is not given."""
-    levels = click.Choice(["memory", "os", "fsync"], case_sensitive=False)
+    levels = click.Choice(["memory", "os", "fsync", "replicated"], case_sensitive=False)
     return click.option(name, type=levels, callback=read_level, help=help)
 
 
 #: That of the commands that change what is in a queue.
 durability_option: Final = level_option(
     "--durability",
-    help="What the server waits for: nothing, writing the change, or syncing it to disk; otherwise"
-    " the most that the queue's store can do.",
+    help="What the server waits for: nothing, writing the change, syncing it to disk, or, in a"
+    " cluster, on a second machine too; otherwise the most that the queue's store can do.",
 )
 
 
