@@ -387,7 +387,7 @@ async def _lease_directly(write: Any, rounds: int, each: int) -> float:  # noqa:
         if at < rounds:
             for lease in range(first, first + each, _BATCH):
                 seqs = range(lease, min(lease + _BATCH, first + each))
-                batch.keep_leases((seqs[0], 1, 1, "", packed(seqs)), [])
+                batch.keep_leases([(seqs[0], 1, 1, "", packed(seqs))], [])
         if at:
             gone = range(first - each, first)
             batch.remove(gone)

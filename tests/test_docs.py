@@ -126,6 +126,16 @@ def test_targets_of_make_exist() -> None:
     assert not [(path, target) for path, target in named if target not in targets]
 
 
+def test_alerts_are_those_of_the_page() -> None:
+    """Who is woken up finds what to do, for every alert there is."""
+    rules = (ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8")
+    found = set(re.findall(r"^ *- alert: (\w+)$", rules, re.MULTILINE))
+    table = documents.section(page("docs/observability.md"), "Alerts")
+
+    assert found
+    assert found == set(re.findall(r"`(Q[A-Z][A-Za-z]+)`", table))
+
+
 @pytest.mark.parametrize("path", ["README.md", "docs/quickstart.md", "docs/api.md"])
 def test_ports_are_the_default_ones(path: str) -> None:
     """What is to be pasted asks where q listens, and where qcli asks, unless told otherwise."""

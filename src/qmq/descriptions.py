@@ -190,7 +190,7 @@ class QueueStats(NamedTuple):
     ready: int
     #: What those take, in bytes.
     ready_bytes: int
-    #: Age of the message at the head in nanoseconds; None if there is none.
+    #: Age of the message at the head in nanoseconds; None if none stands there.
     oldest_age_ns: int | None
     #: Calls that wait for a message.
     waiting: int

@@ -419,6 +419,8 @@ def test_damaged_database_is_refused(data_error: DataError) -> None:
         (["--bogus"], ["--bogus"]),
         (["extra"], ["extra"]),
         (["serve"], ["serve", "q serves without a command"]),
+        (["status"], ["status", "qcli server"]),
+        (["--port", "7000"], ["--port", "--listen :PORT"]),
         (["--message-bytes-max=0"], ["--message-bytes-max", "'0'"]),
         (["--quit-from=nobody"], ["--quit-from", "'nobody'"]),
     ],

@@ -69,7 +69,7 @@ async def add(
 
 async def lease(broker: Broker, count: int, queue: str = "jobs") -> list[pb.LeasedMessage]:
     """Lease messages, up to so many."""
-    leased: list[bytes] = []
+    leased: list[pb.LeasedMessage] = []
     while len(leased) < count and (
         more := await broker.leasing.lease(
             queue,
@@ -79,8 +79,8 @@ async def lease(broker: Broker, count: int, queue: str = "jobs") -> list[pb.Leas
             consumer="worker",
         )
     ):
-        leased += more
-    return leased_messages(leased)
+        leased += leased_messages(more)
+    return leased
 
 
 async def reject(

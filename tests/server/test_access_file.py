@@ -2,8 +2,10 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import resource
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from qmq.access.policy import Policy
+from qmq.access.proving import JWT
 from qmq.errors import (
     AccessDenied,
     AccessFixed,
@@ -147,6 +150,27 @@ async def test_what_one_may_is_told(running: Running) -> None:
     assert len((await running.call(running.root, "GetIdentity")).rights) == 5
 
 
+async def test_a_jwt_that_never_ends_has_an_end_that_can_be_told(tmp_path: Path) -> None:
+    """Issuers write milliseconds where they should write seconds."""
+    path = tmp_path / "access.toml"
+    rule = 'jwt = [{ issuer = "https://idp.example", subject = "w" }]\n'
+    issuer = '[[issuer]]\nissuer = "https://idp.example"\naudiences = ["q"]\njwks_file = "k"\n'
+    path.write_text(WRITTEN + rule + issuer)
+    running = Running(path)
+    claims = json.dumps(
+        {"iss": "https://idp.example", "sub": "w", "exp": 1_796_064_526_000}
+    ).encode()
+    caller = running.guard.find({JWT: urlsafe_b64encode(claims)})
+    CALL.set(({"headers": [], "client": ("192.0.2.1", 7)}, caller))
+
+    method, _ = caller.unary["/proto.Q/GetIdentity"]
+    who = pb.GetIdentityResponse.FromString(await method(b""))
+    await running.broker.close()
+
+    assert who.identity.name == "worker"
+    assert who.expires_at.ToJsonString() == "9999-12-31T23:59:59Z"
+
+
 async def test_the_list_has_no_secrets(running: Running) -> None:
     """It tells when a token was used, and of those that were not, nothing."""
     made = await running.make(note="cron")
@@ -255,6 +279,27 @@ async def test_a_faulty_file_stays(running: Running) -> None:
     assert "nam" in (await _refused(running)).message
 
 
+async def test_no_file_is_so_faulty_that_the_next_one_is_not_read(running: Running) -> None:
+    """Whoever is revoked by it would go on for ever."""
+    whole = running.path.read_text()
+    watching = asyncio.ensure_future(running.access.watch())
+
+    running.path.write_text("identity = " + "[" * 10_000)
+    running.access.look_soon()
+    async with asyncio.timeout(10):
+        while not running.access.figures().is_faulty:  # noqa: ASYNC110 - No event says so.
+            await asyncio.sleep(0)
+    running.path.write_text(whole.replace("worker", "other"))
+    running.access.look_soon()
+    async with asyncio.timeout(10):
+        while "other" not in running.access.policy.identities:  # noqa: ASYNC110 - As above.
+            await asyncio.sleep(0)
+
+    assert not running.access.figures().is_faulty
+    assert not watching.done()
+    watching.cancel()
+
+
 async def test_a_lock_that_somebody_keeps_is_no_reason_to_wait_for_ever(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +312,31 @@ async def test_a_lock_that_somebody_keeps_is_no_reason_to_wait_for_ever(
 
     os.close(directory)
     await running.make()
+
+
+async def test_what_expires_ends_while_the_file_is_being_changed(running: Running) -> None:
+    """Which takes as long as somebody else does who changes it, or as the file is long."""
+    soon = datetime.now(UTC) + timedelta(seconds=0.3)
+    made = token_file.make(running.path, "worker", expires=soon, note="", grants=())
+    watching = asyncio.ensure_future(running.access.watch())
+    running.access.look_soon()
+    async with asyncio.timeout(10):
+        while not running.access.policy.identities["worker"].tokens:  # noqa: ASYNC110 - As above.
+            await asyncio.sleep(0)
+    caller = running.guard.find({b"authorization": f"Bearer {made.text}".encode()})
+    directory = os.open(running.path.parent, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    making = asyncio.ensure_future(running.make())
+
+    async with asyncio.timeout(3):
+        while caller.error is None:
+            running.access.look_soon()
+            await asyncio.sleep(0)
+
+    assert not making.done()
+    os.close(directory)
+    await making
+    watching.cancel()
 
 
 async def test_in_a_cluster_no_q_changes_its_file_alone(tmp_path: Path) -> None:

@@ -115,6 +115,15 @@ def test_what_is_no_toml_is_told_by_its_line(path: Path, text: str, told: str) -
     assert faults(path, text) == [told]
 
 
+@pytest.mark.parametrize("value", ["[" * 10_000, "9" * 5_000], ids=["brackets", "digits"])
+def test_what_python_cannot_read_is_a_fault(path: Path, value: str) -> None:
+    """And nothing that ends whoever reads the file."""
+    path.write_text(f"calls_max = {value}\n")
+
+    with pytest.raises(FaultyFile, match="this is not valid TOML"):
+        read_config_file(path, Config)
+
+
 def test_a_file_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
     """And one that is no text."""
     (tmp_path / "latin").write_bytes(b"# \xe4\n")

@@ -14,7 +14,7 @@ import pytest
 
 from qmq.errors import ConfigError
 from qmq.server.address import Address
-from qmq.server.launch import claim, connections_max, make_runtime_directory
+from qmq.server.launch import become_envoy, claim, connections_max, make_runtime_directory
 
 
 def refusal(text: str) -> str:
@@ -152,6 +152,36 @@ def test_the_lock_is_held_across_exec(base: Path) -> None:
         make_runtime_directory()
         assert not runtime.exists()
         process.stdin.close()
+    assert base.exists()
+
+
+def test_what_was_closed_is_open_when_the_first_file_is(tmp_path: Path) -> None:
+    """Nothing that is written to the log comes to stand in another file."""
+    code = (
+        "import os, sys\n"
+        "from qmq.server.launch import open_standard_streams\n"
+        "open_standard_streams()\n"
+        "with open(sys.argv[1], 'w') as file:\n"
+        "    print(file.fileno(), file=file, flush=True)\n"
+        "    os.execvp('echo', ['echo', 'a line'])\n"
+    )
+    closing = 'exec "$0" -c "$1" "$2" <&- >&- 2>&-'
+    file = tmp_path / "file"
+    subprocess.run(["sh", "-c", closing, sys.executable, code, str(file)], check=True, timeout=60)
+
+    assert file.read_text() == "3\n"
+
+
+def test_that_there_is_no_room_is_told_in_words(base: Path) -> None:
+    """Rather than by a stack trace."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    runtime = make_runtime_directory()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match="XDG_RUNTIME_DIR"):
+            become_envoy({"what": "it is told"}, runtime, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert base.exists()
 
 

@@ -1,11 +1,12 @@
 """The program `q`: a message-queue server, and its commands."""
 
 import sys
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from qmq.bin import ctrl_c
+from qmq.bin.program import Program
 from qmq.bin.q_backup import backup
 from qmq.bin.q_certs import certs
 from qmq.bin.q_check import check
@@ -23,31 +24,8 @@ from qmq.server.options import Told, options_of
 COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens, certs)
 
 
-class _Program(click.Group):
-    """The program and its commands."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - As click has it.
-        """Run the program, or a command.
-
-        Ctrl-C ends it without a word: click would say "Aborted!", and exit with 1, which of
-        `q check` means that problems were found.
-        """
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; many servers have one for what q does without."""
-        if args[0] in {"run", "serve", "server", "start"}:
-            raise click.UsageError(f"No such command {args[0]!r}: q serves without a command.", ctx)
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
-    cls=_Program,
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
     subcommand_metavar="[COMMAND [ARGS]...]",

@@ -32,7 +32,7 @@ def read_config(path: Path, kinds: Mapping[str, type]) -> dict[str, str | bool]:
         return {}
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"{path}: {error}") from error
     for key, value in found.items():
         if key not in kinds:

@@ -49,7 +49,7 @@ export function Now({ id, figures }) {
         line("ready", "ready", (look) => look.ready), line("leased", "leased", (look) => look.leased), line("delayed", "delayed", (look) => look.delayed)]} />
       <${Chart} title="Messages a second" times=${times} gapMs=${GAP_MS} format=${rate} series=${[
         { name: "added", tone: "added", values: ratesIn(looks, (look) => look.enqueued) }, { name: "done", tone: "done", values: ratesIn(looks, (look) => look.done) }]} />
-      <${Chart} title="Oldest ready message" times=${times} gapMs=${GAP_MS} kind="seconds" format=${duration} brief=${briefly} series=${[line("age", "age", (look) => look.age ?? 0)]} />
+      <${Chart} title="Oldest ready message" times=${times} gapMs=${GAP_MS} kind="seconds" format=${duration} brief=${briefly} series=${[line("age", "age", (look) => look.age ?? (look.ready ? NaN : 0))]} />
     </div>
     <div class="columns">
       <${Consumers} figures=${figures} />
@@ -65,7 +65,7 @@ function Tiles({ figures }) {
     ["Leased", count(figures.leased), figures.settings.leased_max ? `at most ${count(figures.settings.leased_max)}` : "", "leased"],
     ["Delayed", count(figures.delayed), "", "delayed"],
     ["Together", count(figures.depth), `${limit} · ${bytes(figures.bytes)}`, ""],
-    ["Oldest", duration(figures.age), "ready for so long", ""],
+    ["Oldest", duration(figures.age), figures.ready && figures.age === undefined ? "all that are ready wait" : "ready for so long", ""],
     ["Waiting calls", count(figures.waiting), figures.waiting ? "ask for a message now" : "nobody asks", ""],
   ];
   return html`<dl class="tiles">${tiles.map(([title, value, note, tone]) => html`<div class="tile">

@@ -2,7 +2,7 @@
 
 import { connection, get, token } from "./api.js";
 import { condition } from "./condition.js";
-import { Fragment, html, useEffect, useState } from "./html.js";
+import { Fragment, html, useEffect, useRef, useState } from "./html.js";
 import { identity, isAdmin, learn } from "./identity.js";
 import { PAGES } from "./pages.js";
 import { Badge, Button, Field, Icon, Toasts } from "./parts.js";
@@ -85,6 +85,8 @@ function AwayBanner({ message }) {
 function SignIn({ message }) {
   const [text, setText] = useState("");
   const [problem, setProblem] = useState(token.get() ? message : "");
+  const form = useRef(null);
+  useEffect(() => form.current.querySelector("input").focus(), []);
   const submit = async (event) => {
     event.preventDefault();
     token.set(text.trim());
@@ -95,7 +97,7 @@ function SignIn({ message }) {
       if (error.status === 401) setProblem(error.message);
     }
   };
-  return html`<form class="sign-in" onSubmit=${submit}>
+  return html`<form class="sign-in" ref=${form} onSubmit=${submit}>
     <h1>Sign in</h1>
     <p class="muted">This q wants to know who calls. Paste a token; <code>q tokens make</code> makes one.
       It is kept until you close this tab, and sent to this q alone.</p>

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Final
 
+from qmq.engine.finding import read_sound
 from qmq.engine.queues import Home, Queues
 from qmq.errors import InvalidArgument, LimitReached, RedriveNotFound, Unavailable
 from qmq.limits import BROWSED_MESSAGES_MAX, REDRIVES_ENDED_MAX, REDRIVES_RUNNING_MAX
@@ -380,10 +381,12 @@ class Redriving:
         # So much as a reply could carry, but one message in any case.
         count = max(1, sum(size <= queues.message_bytes_max for size in sizes))
         entries = entries[:count]
-        envelopes = await self._home(redrive).commit(Changes(), entries)
+        read = await read_sound(self._home(redrive), entries)
         looked: list[tuple[int, Match | None]] = []
-        for at, (entry, envelope) in enumerate(zip(entries, envelopes, strict=True), 1):
-            looked.append((entry, found := match(redrive.request, envelope)))
+        for at, entry in enumerate(entries, 1):
+            # One that is damaged stays where it is.
+            found = match(redrive.request, read[entry]) if entry in read else None
+            looked.append((entry, found))
             matches_max -= bool(found)
             if not matches_max:
                 break

@@ -284,6 +284,12 @@ class Ready:
             return plain
         return list(islice(merge(plain, self._ranks.between(start, end, count_max)), count_max))
 
+    def holds_fresh(self, entry: int) -> bool:
+        """Tell whether one is here that was never handed out."""
+        if priority_of(entry):
+            return self._ranks is not None and self._ranks.holds(entry)
+        return self._fresh.holds(entry)
+
     def count_between(self, first_seq: int, last_seq: int) -> int:
         """Count those with sequence numbers in a range, its ends included."""
         start, end = entry(first_seq, 0), entry(last_seq + 1, 0)

@@ -32,7 +32,7 @@ def stats_of(
         info=queue.info,
         ready=ready,
         ready_bytes=queue.ready_bytes,
-        oldest_age_ns=queue.oldest_age_ns(now_ns) if ready else None,
+        oldest_age_ns=queue.oldest_age_ns(now_ns),
         waiting=waiting,
         enqueued_total=queue.enqueued_total,
         consumed_total=queue.consumed_total,

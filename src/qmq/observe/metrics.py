@@ -115,7 +115,7 @@ def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) ->
         info.add_metric(label, {"name": queue.info.name, "store": queue.info.store.name})
         messages.add_metric([*label, "ready"], queue.ready_count)
         sizes.add_metric(label, queue.bytes)
-        oldest.add_metric(label, queue.oldest_age_ns(now_ns) / NS_PER_S)
+        oldest.add_metric(label, (queue.oldest_age_ns(now_ns) or 0) / NS_PER_S)
         if queue.info.pause:
             paused.add_metric(label, 1)
     for queue in leasing:

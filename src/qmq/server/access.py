@@ -191,7 +191,7 @@ class Access:
         self._changes: set[asyncio.Future[Any]] = set()
         self._guards: WeakSet[Guard] = WeakSet()
         if is_read_by_others(path):
-            _log.warning("others can read the access file", extra={"path": str(path)})
+            _log.warning("others can read the access file: chmod o-r it", extra={"path": str(path)})
 
     @property
     def takes_jwts(self) -> bool:
@@ -223,8 +223,16 @@ class Access:
             for guard in list(self._guards):
                 guard.end_expired()
                 guard.note_use()
-            async with self._in_turn:
-                await self._reload_if_changed()
+            if self._changes:
+                # That may take long, and what is over has to end meanwhile.
+                continue
+            try:
+                async with self._in_turn:
+                    await self._reload_if_changed()
+            except Exception:  # noqa: BLE001 - Whatever it is, the next look may go well.
+                # Nobody else would ever see what is revoked.
+                self._version = (0, 0, 0)
+                _log.exception("cannot look at the access file")
 
     async def _reload_if_changed(self) -> None:
         version = await asyncio.to_thread(self._look)

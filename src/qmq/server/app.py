@@ -337,7 +337,7 @@ class Server:
             self._serving.take_over()
 
     def _on_store_failure(self, reason: str) -> None:
-        _log.critical("store failed", extra={"error": reason})
+        _log.critical("store failed", extra={"error": reason, "data": str(self._config.data)})
         self._process.health.set_serving(is_serving=False)
 
     def _on_store_recovery(self) -> None:

@@ -116,18 +116,19 @@ class Config(Table):
         "--insecure",
         kind=BOOLEAN,
         default_text="false",
-        help="Let everyone who reaches q do everything. Without this, and as long as callers are"
-        " not asked who they are, q listens on loopback only.",
+        help="Let everyone who reaches q do everything. Without this, q listens on loopback only,"
+        " unless callers are asked who they are.",
     )
     allow_host: tuple[str, ...] = option(
         "--allow-host",
         kind=HOSTS,
         default_text=NO_HOSTS,
         is_reloadable=True,
-        help="A name by which browsers reach q, such as that of a proxy in front of it; may be"
-        " given several times. Where q asks nobody who they are and speaks no TLS, it serves them"
-        " by no others but localhost, IP addresses and names without a dot, since a page of another"
-        " site could call it otherwise. *.NAME: all below it. *: every name. See docs/access.md.",
+        help="A name by which browsers may call q, such as that of a proxy in front of it; can be"
+        " given several times. Without it, a q that asks nobody who they are and has no TLS"
+        " answers only to localhost, IP addresses and names without a dot, so that pages of"
+        " other sites cannot call it. *.NAME: all names below it. *: every name. See"
+        " docs/access.md.",
     )
     #: None: the ports speak no TLS. So with the key.
     tls_cert: Path | None = option(
@@ -154,8 +155,8 @@ class Config(Table):
         "--tls-client-cert",
         kind=CLIENT_CERT,
         default_text="required",
-        help="Whether clients without a certificate are refused, where there is a CA for such."
-        " optional: they are let in, and have to show something else, such as a token.",
+        help="With --tls-client-ca: required refuses clients without a certificate; optional lets"
+        " them in, to show something else, such as a token.",
     )
     #: None: there is no cluster, or it speaks no TLS.
     tls_peer_ca: Path | None = option(
@@ -176,8 +177,8 @@ class Config(Table):
         "--request-log",
         kind=REQUEST_LOG,
         default_text="none",
-        help="Where a line for each request of the API port goes, with its method, path, status,"
-        " duration, bytes, caller and request id; never with payloads or tokens.",
+        help="Where to write a line for each request of the API port: method, path, status,"
+        " duration, bytes, caller and request id; never payloads or tokens.",
     )
     #: None: nowhere.
     traces_to: str | None = option(
@@ -193,7 +194,7 @@ class Config(Table):
         "--traces-sample",
         kind=RATIO,
         default_text="0.1",
-        help="Which part of the calls is traced whose callers do not say whether to, from 0 to 1.",
+        help="Which share of calls to trace, 0 to 1, if the caller does not say whether to.",
     )
     #: None: nobody is asked who calls.
     access: Path | None = option(
@@ -247,22 +248,23 @@ class Config(Table):
         kind=whole_number(0, _REPLICAS_MAX),
         default_text="0",
         unit="standbys",
-        help="How many synchronous standbys the database must have for q to change CLUSTER queues;"
-        " with fewer, changes are refused.",
+        help="How many synchronous standbys the database must have; with fewer, changes to CLUSTER"
+        " queues are refused.",
     )
     postgres_unsynced: bool = option(
         "--postgres-unsynced",
         kind=BOOLEAN,
         default_text="false",
-        help="Take a PostgreSQL also if its fsync or full_page_writes is off, so that a power"
-        " failure can lose what was acknowledged, and all else. For tests only.",
+        help="Accept a PostgreSQL whose fsync or full_page_writes is off: a power failure can then"
+        " lose everything, acknowledged or not. For tests only.",
     )
     quit_from: QuitFrom = option(
         "--quit-from",
         kind=QUIT_FROM,
         default_text="loopback",
         is_reloadable=True,
-        help="Who may end q with POST /quitquitquit: callers on this machine, or any caller.",
+        help="Who may stop q with POST /quitquitquit: callers on this machine, or any caller. With"
+        " --access, callers on other machines need the right admin for every queue.",
     )
     #: Seconds.
     drain_timeout: float = option(
@@ -306,8 +308,8 @@ class Config(Table):
         unit="bytes",
         is_reloadable=True,
         example="4294967296",
-        help="How much memory the messages of all queues may take; what would be more is refused."
-        " 0: as much as there is. What counts as how much is told in docs/operations.md.",
+        help="How much memory the messages of all queues may take; adds beyond it are refused. 0:"
+        " no limit. docs/operations.md says what counts.",
     )
 
     connections_max: int = option(
@@ -315,8 +317,8 @@ class Config(Table):
         kind=whole_number(1, _CONNECTIONS_MAX),
         default_text=str(limits.CONNECTIONS_MAX),
         unit="connections",
-        help="How many connections clients may have open; more are closed at once. The limit of"
-        " open files bounds it as well.",
+        help="How many connections clients may have open; further ones are closed at once. The"
+        " limit of open files must allow for them.",
     )
     calls_max: int = option(
         "--calls-max",
@@ -324,8 +326,8 @@ class Config(Table):
         default_text=str(limits.CALLS_MAX),
         unit="calls",
         is_reloadable=True,
-        help="How many calls may be under way, those that wait for messages and streams included;"
-        " more are refused.",
+        help="How many calls may be under way, including streams and calls that wait for messages;"
+        " further ones are refused.",
     )
     transfer_bytes_max: int = option(
         "--transfer-bytes-max",
@@ -333,15 +335,15 @@ class Config(Table):
         default_text=str(limits.TRANSFER_BYTES_MAX),
         unit="bytes",
         is_reloadable=True,
-        help="How much requests larger than 256 KiB may take together, while they come in and are"
-        " worked on, and as much again replies that are not read yet; more are refused, or wait.",
+        help="How many bytes requests larger than 256 KiB may take together while they arrive and"
+        " are worked on, and as much again for unread replies; more are refused, or wait.",
     )
     transfer_timeout: int = option(
         "--transfer-timeout",
         kind=whole_number(1, _TRANSFER_TIMEOUT_MAX_S),
         default_text=str(limits.TRANSFER_TIMEOUT_S),
         unit="seconds",
-        help="How long a request may take to come in, and a reply to be read, before the call is"
+        help="How long a request may take to arrive, and a reply to be read, before the call is"
         " ended. Waiting for messages does not count.",
     )
     heap_max: int = option(
@@ -351,8 +353,8 @@ class Config(Table):
         make_default=_heap_share,
         unit="bytes",
         example="6442450944",
-        help="How large the heap may become before calls are cut off, those first for which most is"
-        " buffered. 0: none are. docs/operations.md tells what is in it.",
+        help="How large the heap may become before calls are cut off, those with the most buffered"
+        " bytes first. 0: never. docs/operations.md says what is in it.",
     )
 
     def __post_init__(self) -> None:

@@ -120,6 +120,9 @@ def _parse(lines: list[str]) -> tuple[dict[str, Any], dict[str, int], list[Fault
                 return {}, {}, faults
             # What does not end may have swallowed all that follows it.
             lines[number - 1 : number if position else None] = [""]
+        except (ValueError, RecursionError) as error:
+            # A number, or brackets in brackets, that are too long for Python, which tells no place.
+            return {}, {}, [*faults, Fault(None, f"this is not valid TOML: {error}")]
         else:
             return values, dict(_keys(lines)), faults
 

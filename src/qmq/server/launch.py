@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -30,6 +30,9 @@ CONFIG_VARIABLE: Final = "Q_CONFIG_JSON"
 
 #: The environment variable that names the runtime directory to the application.
 RUNTIME_DIRECTORY_VARIABLE: Final = "Q_RUNTIME_DIRECTORY"
+
+_STDOUT: Final = 1
+_STDERR: Final = 2
 
 _PREFIX: Final = "qmq-"
 _LOCK: Final = "lock"
@@ -155,6 +158,38 @@ def connections_max(wanted: int) -> int:
     return max(1, min(hard - _DESCRIPTORS_RESERVED, wanted))
 
 
+def open_standard_streams() -> None:
+    """See to it that the three standard streams are open. To be called before anything is opened.
+
+    Whoever starts q may have closed them. The next file that is opened gets their numbers then,
+    and with them what is written to the log.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003  # as below
+
+
+@contextmanager
+def telling_of_no_room() -> Iterator[None]:
+    """Say in words that what Envoy is to read cannot be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {error.filename or 'what Envoy is to read'}:"
+            f" {(error.strerror or str(error)).lower()}; make room there, or name a directory that"
+            " has some in XDG_RUNTIME_DIR"
+        ) from error
+
+
+@telling_of_no_room()
 def make_runtime_directory() -> Path:
     """Make a directory that only this user can enter, for as long as this process lives.
 
@@ -233,10 +268,14 @@ def _workers() -> int:
 def become_envoy(bootstrap: JsonObject, runtime: Path, environment: Mapping[str, str]) -> NoReturn:
     """Replace this process by Envoy, which then imports the applications.
 
-    `environment` is added to the present one.
+    `environment` is added to the present one. The standard streams are open.
+
+    Raises:
+        ConfigError: there is no room for its configuration.
     """
     path = runtime / "envoy.json"
-    path.write_text(json.dumps(bootstrap), encoding="utf-8")
+    with telling_of_no_room():
+        path.write_text(json.dumps(bootstrap), encoding="utf-8")
     arguments = [
         Path(sys.argv[0]).stem,  # What a list of processes shows.
         "--config-path", str(path),
@@ -250,8 +289,9 @@ def become_envoy(bootstrap: JsonObject, runtime: Path, environment: Mapping[str,
         "--disable-hot-restart",
     ]  # fmt: skip
     # Envoy's log is on standard error; q's is on standard output, and is one log.
-    sys.stdout.flush()
-    os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
+    if sys.stdout:
+        sys.stdout.flush()
+    os.dup2(_STDOUT, _STDERR)
     # Inherited: from here on signals wait until the application takes them.
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
     own = {RUNTIME_DIRECTORY_VARIABLE: str(runtime)}

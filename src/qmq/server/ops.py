@@ -91,10 +91,11 @@ def _routed(routes: Mapping[str, tuple[str, _Answer]], hosts: Callable[[], Hosts
         if why := _refusal(scope, hosts()):
             await _reply(send, 403, f"{why}\n".encode())
         elif found is None:
-            await _reply(send, 404, b"not found\n")
+            await _reply(send, 404, f"not found; here are {', '.join(routes)}\n".encode())
         elif scope["method"] != found[0]:
-            allow = [(b"allow", found[0].encode())]
-            await _reply(send, 405, b"method not allowed\n", headers=allow)
+            allowed = found[0].encode()
+            text = b"method not allowed: it takes %b\n" % allowed
+            await _reply(send, 405, text, headers=[(b"allow", allowed)])
         else:
             await _answer_or_refuse(found[1], scope, send)
 

@@ -173,7 +173,7 @@ class Overseer:
 
     def _found(self, condition: ServerCondition, now_ns: int) -> Iterator[ServerWarning]:
         process = self._process
-        yield from found_in(condition, now_ns)
+        yield from found_in(condition, now_ns, before=self._since_ns)
         for each in found_in_config(process.config):
             yield replace(each, since_ns=process.started_ns)
         if self._access:
@@ -183,11 +183,14 @@ class Overseer:
 
     def _dated(self, found: Iterator[ServerWarning], now_ns: int) -> list[ServerWarning]:
         """Return warnings with the moments at which they were first seen."""
-        before, self._since_ns = self._since_ns, {}
-        dated = []
-        for each in found:
-            key = (each.reason, each.subject)
-            since_ns = each.since_ns or before.get(key, now_ns)
-            self._since_ns[key] = since_ns
-            dated.append(replace(each, since_ns=since_ns))
+        dated = [
+            replace(each, since_ns=each.since_ns or self._since_ns.get(_key(each), now_ns))
+            for each in found
+        ]
+        self._since_ns = {_key(each): each.since_ns for each in dated}
         return dated
+
+
+def _key(warning: ServerWarning) -> tuple[str, str]:
+    """Return what tells one warning from another."""
+    return warning.reason, warning.subject

@@ -89,7 +89,10 @@ class Shutdown:
         """Wait until nothing is in flight, and return whether that is so."""
         while (count := self._count_in_flight()) > 0:
             if time.monotonic() >= deadline:
-                _log.warning("requests in flight are cut off", extra={"count": count})
+                _log.warning(
+                    "requests in flight are cut off",
+                    extra={"count": count, "drain_timeout_s": self.drain_timeout_s()},
+                )
                 return False
             if signal.sigtimedwait(_END_SIGNALS, _LOOK_AGAIN_S):
                 _log.warning(

@@ -14,7 +14,9 @@ from qmq.server.launch import (
     claim,
     connections_max,
     make_runtime_directory,
+    open_standard_streams,
     pyvoy_module,
+    telling_of_no_room,
 )
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin
 from qmq.server.tls import Tls, check_name
@@ -31,6 +33,7 @@ def start(config: Config, origin: Origin) -> NoReturn:
             or the access file cannot be used.
         DataDirectoryError: the data directory cannot be used.
     """
+    open_standard_streams()
     listen, metrics = (
         claim(exposure.narrowed(address, is_open=config.is_open), option)
         for address, option in ((config.listen, "--listen"), (config.metrics, "--metrics"))
@@ -43,7 +46,8 @@ def start(config: Config, origin: Origin) -> NoReturn:
     check_name(config)
     runtime = make_runtime_directory()
     tls = Tls.of(config, runtime)
-    tls.begin()
+    with telling_of_no_room():
+        tls.begin()
     process = Process(
         pyvoy_module=pyvoy_module(),
         admin_socket=str(admin_socket(runtime)),

@@ -26,6 +26,9 @@ _NOTHING: Final = b""
 
 _TTL: Final = Span(TOKEN_S_MIN * NS_PER_S, AHEAD_S_MAX * NS_PER_S, "1 minute to 10 years")
 
+#: The last moment that replies can tell, which is that of the year 9999.
+_MOMENT_S_MAX: Final = 253_402_300_799
+
 #: What is said where there is no access file.
 _NOBODY_ASKED: Final = (
     "q was started without --access, and asks nobody who they are: make an access file with"
@@ -118,7 +121,8 @@ class AccessService:
             reply.identity.CopyFrom(_described(identity))
             reply.proof = caller.by
             if caller.expires_s is not None:
-                reply.expires_at.CopyFrom(_moment(caller.expires_s))
+                # Issuers say what they like, such as milliseconds.
+                reply.expires_at.CopyFrom(_moment(min(caller.expires_s, _MOMENT_S_MAX)))
         return reply.SerializeToString()
 
     async def list_identities(self, data: bytes) -> bytes:

@@ -318,7 +318,7 @@ class _Stream:
         """Wait for messages to hand out, and return them as a reply."""
         leased, level = await self._consumer.next_batch()
         self._check()
-        return reply_with(b"".join((*leased, LEVEL_2[level])))
+        return reply_with(leased + LEVEL_2[level])
 
     async def _push(self) -> None:
         """Hand out messages, a batch when that before it is on its way."""

@@ -104,7 +104,7 @@ class LeaseService:
             )
         if not leased:
             wait.check_in_time()
-        return b"".join(leased) + LEVEL_2[level]
+        return leased + LEVEL_2[level]
 
     def ack(self, data: bytes) -> Awaitable[bytes]:
         """Remove leased messages."""
