@@ -28,6 +28,7 @@ from qmq.client.values import (
     tag_pairs,
 )
 from qmq.envelope import varint
+from qmq.limits import PRIORITY_MAX
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, MessageState
 from qmq.wire import q_pb2 as pb
 
@@ -85,6 +86,8 @@ def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
     if not (has_others or has_durations or has_moments):
         return None
     must_be(int, priority=priority)
+    if abs(priority) >= 2**31:  # What can be sent the server judges.
+        raise ValueError(f"priority must be 0 to {PRIORITY_MAX}; got {priority}")
     must_be(str, dedup_id=dedup_id, group_id=group_id, fair_key=fair_key)
     return pb.MessageOptions(
         delay=_duration(delay, "delay"),
@@ -197,6 +200,11 @@ def tags_of(tags: Tags) -> list[pb.Tag]:
 def queue_settings(settings: QueueSettings) -> pb.QueueSettings:
     """Encode settings of a queue; what is None is left out. Raises TypeError if they are none."""
     must_be(QueueSettings, settings=settings)
+    for name in ("delivery_count_max", "bytes_limit", "leased_max", "park_after", "weight"):
+        if (number := getattr(settings, name)) is not None:
+            must_be(int, **{name: number})
+    if settings.dead_letter_queue_id is not None:
+        must_be(str, dead_letter_queue_id=settings.dead_letter_queue_id)
     level, overflow = settings.durability_min, settings.overflow
     return pb.QueueSettings(
         lease_duration=_span(settings.lease_duration),

@@ -9,7 +9,7 @@ from qmq.client._async.lease import AsyncByHand, AsyncLeasedMessage, received
 from qmq.client._async.leasing import AsyncLeasing
 from qmq.client._async.worker import AsyncWorker
 from qmq.client.codecs import Codec
-from qmq.client.options import Duration, duration_s_of, wait_s_of
+from qmq.client.options import Duration, duration_s_of, must_be, wait_s_of
 from qmq.client.values import DurabilityName, durability_level
 
 T = TypeVar("T")
@@ -52,6 +52,8 @@ class AsyncLeasable(Generic[T]):
         Raises:
             InvalidArgument: one of the arguments is out of range.
         """
+        must_be(int, messages_max=messages_max)
+        must_be(str, consumer=consumer)
         duration_s = duration_s_of(lease_duration, "lease_duration")
         leasing = self._leasing.asking_for(durability_level(durability))
         reply = await leasing.lease(messages_max, wait_s_of(wait), duration_s, consumer)

@@ -10,7 +10,7 @@ from qmq.client._sync.lease import ByHand, LeasedMessage, received
 from qmq.client._sync.leasing import Leasing
 from qmq.client._sync.worker import Worker
 from qmq.client.codecs import Codec
-from qmq.client.options import Duration, duration_s_of, wait_s_of
+from qmq.client.options import Duration, duration_s_of, must_be, wait_s_of
 from qmq.client.values import DurabilityName, durability_level
 
 T = TypeVar("T")
@@ -53,6 +53,8 @@ class Leasable(Generic[T]):
         Raises:
             InvalidArgument: one of the arguments is out of range.
         """
+        must_be(int, messages_max=messages_max)
+        must_be(str, consumer=consumer)
         duration_s = duration_s_of(lease_duration, "lease_duration")
         leasing = self._leasing.asking_for(durability_level(durability))
         reply = leasing.lease(messages_max, wait_s_of(wait), duration_s, consumer)
