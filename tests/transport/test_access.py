@@ -1,7 +1,7 @@
 """Every method of the service asks for the rights that it needs, and for no others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -290,6 +290,31 @@ async def test_a_redrive_without_a_target_needs_the_sources(server: Server) -> N
     with pytest.raises(AccessDenied):
         await server.call("StartRedrive", {"queue_id": "dead"}, ("dead", "admin"))
     await server.call("StartRedrive", {"queue_id": "dead"}, ("dead", "manage"), ("x", "produce"))
+
+
+@pytest.mark.parametrize("grants", [(), (("x", "produce"),)], ids=["none", "produce"])
+async def test_a_redrive_takes_back_only_what_one_may_add(
+    server: Server, grants: Sequence[tuple[str, str]]
+) -> None:
+    """Also to a queue that has sent its dead letters there, and sends them elsewhere by now."""
+    admin = ("*", "admin")
+    for target in ("dead", "other"):
+        settings = pb.QueueSettings(dead_letter_queue_id=target)
+        await server.call("UpdateQueue", {"queue_id": "x", "settings": settings}, admin)
+        leased = await server.call("Lease", {"queue_id": "x"}, admin)
+        lease_ids = [each.lease_id for each in leased.messages]
+        if lease_ids:
+            await server.call("Nack", {"queue_id": "x", "lease_ids": lease_ids, "kind": 3}, admin)
+
+    started = await server.call("StartRedrive", {"queue_id": "dead"}, ("dead", "manage"), *grants)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    server.redrive_id = started.redrive.id
+    ended = (await server.call("GetRedrive", {"redrive_id": ""}, admin)).redrive
+
+    assert ended.state == pb.Redrive.DONE
+    assert ended.moved == len(grants)
+    assert server.broker.catalog.find("x").message_count == len(grants)
 
 
 async def test_a_redrive_that_there_is_not_looks_like_one_of_others(server: Server) -> None:

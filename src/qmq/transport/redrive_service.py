@@ -42,13 +42,18 @@ class RedriveService:
         """Start to move dead letters."""
         request = _request_value(decode(pb.StartRedriveRequest, data))
         self._rights.check(Right.MANAGE, request.queue_id)
+        scope = None
         if request.target_queue_id:
             self._rights.check(Right.PRODUCE, request.target_queue_id)
         else:
             # They go back to where they came from.
-            for source in self._sources_of(request.queue_id):
+            sources = tuple(self._sources_of(request.queue_id))
+            for source in sources:
                 self._rights.check(Right.PRODUCE, source)
-        redrive = await self._redriving.start(request)
+            if scope := self._rights.covered(Right.PRODUCE):
+                # Queues that have sent dead letters here before may be others by now.
+                request = replace(request, sources=sources)
+        redrive = await self._redriving.start(request, scope)
         return pb.StartRedriveResponse(redrive=_redrive_message(redrive)).SerializeToString()
 
     async def get_redrive(self, data: bytes) -> bytes:
