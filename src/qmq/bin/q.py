@@ -15,41 +15,24 @@ from qmq.bin.q_probe import probe
 from qmq.bin.q_tokens import tokens
 from qmq.errors import QError
 from qmq.server.config import Config
-from qmq.server.options import Told, options_of
+from qmq.server.options import KnowingOthers, Told, options_of
 
 #: What q does besides serving, each called by its name. Modules of commands import late what
 #: only running them needs.
 COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens, certs)
 
 
-#: Commands and options that other servers have, and what does the same here.
+#: Commands that other servers have, and what does the same here.
 _COMMANDS_ELSEWHERE: Final = {
     **dict.fromkeys(("run", "serve", "server", "start"), "q serves without a command"),
     **dict.fromkeys(("info", "stats", "status"), "qcli server tells how a q does"),
     **dict.fromkeys(("quit", "shutdown", "stop"), "TERM ends a q, or Ctrl-C"),
     "restore": "q --data DIR serves a backup, or a copy of it",
 }
-_OPTIONS_ELSEWHERE: Final = {
-    **dict.fromkeys(("--port", "-p"), "--listen :PORT"),
-    **dict.fromkeys(("--addr", "--address", "--bind", "--host"), "--listen HOST:PORT"),
-    **dict.fromkeys(("--data-dir", "--datadir", "--db", "--dir"), "--data DIR"),
-    **dict.fromkeys(("--verbose", "-v"), "--debug"),
-}
 
 
-class _Program(click.Group):
+class _Program(KnowingOthers, click.Group):
     """The program and its commands; it knows what others call them."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the command line apart."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            here = _OPTIONS_ELSEWHERE.get(error.option_name)
-            if here is None:
-                raise
-            text = f"No such option {error.option_name!r}: here it is {here}."
-            raise click.UsageError(text, ctx) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
