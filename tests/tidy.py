@@ -18,8 +18,8 @@ PROGRAM_LINES_MAX: Final = 100
 #: docs/architecture.md and the import contracts too.
 ROOMS: Final = frozenset(
     {
-        *("access", "bin", "cli", "client", "engine", "model", "observe", "server", "store"),
-        *("transport", "wire"),
+        *("access", "bin", "cli", "client", "engine", "errors", "model", "observe", "server"),
+        *("store", "transport", "wire"),
     }
 )
 LEAVES: Final = frozenset(
@@ -29,7 +29,6 @@ LEAVES: Final = frozenset(
         "descriptions",
         "durations",
         "envelope",
-        "errors",
         "ids",
         "limits",
         "testing",

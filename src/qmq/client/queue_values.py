@@ -307,7 +307,8 @@ class QueueStats:
     ready: int
     #: What those take, tags and metadata included, in bytes.
     ready_bytes: int
-    #: How long the message at the head has been waiting; None if there is none.
+    #: How long the message at the head has been waiting; None if none is ready, or if all that are
+    #: wait for others of their group or fair_key.
     oldest_age: timedelta | None
     #: Calls that wait for a message.
     waiting: int
