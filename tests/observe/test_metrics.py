@@ -88,6 +88,7 @@ def test_metrics_of_the_original_are_there(registry: CollectorRegistry) -> None:
         "queue_bytes": "gauge",
         "queue_oldest_message_age_seconds": "gauge",
         "queue_paused": "gauge",
+        "queue_takes_dead_letters": "gauge",
         "queue_info": "gauge",
         "queue_messages_acked_total": "counter",
         "queue_redeliveries_total": "counter",
@@ -334,6 +335,19 @@ async def test_repeats_are_counted(
     clock.advance(301)
     await broker.add_with("jobs", b"x", b"", MessageOptions(dedup_id="c"))
     assert samples(registry, "queue_dedup_ids") == {(info.id,): 1}
+
+
+async def test_dead_letter_queue_has_a_line(broker: Broker, registry: CollectorRegistry) -> None:
+    """As long as another queue sends what has failed there: old letters are no news."""
+    dead = await broker.new_queue(Store.MEMORY, name="dead")
+    settings = QueueSettings(dead_letter_queue_id="dead", delivery_count_max=2)
+    jobs = await broker.new_queue(Store.MEMORY, name="jobs", settings=settings)
+    told = samples(registry, "queue_takes_dead_letters")
+
+    await broker.delete_queue(jobs.id)
+
+    assert told == {(dead.id,): 1}
+    assert samples(registry, "queue_takes_dead_letters") == {}
 
 
 async def test_paused_queue_has_a_line(broker: Broker, registry: CollectorRegistry) -> None:

@@ -4,10 +4,10 @@ import click
 
 from qmq.bin.failing import failing
 from qmq.server.gateway_config import GatewayConfig
-from qmq.server.options import Told, options_of
+from qmq.server.options import KnowingOthers, Told, options_of
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=KnowingOthers, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="qmq", prog_name="qrest")
 @options_of(GatewayConfig)
 def program(told: Told[GatewayConfig]) -> None:

@@ -97,9 +97,15 @@ def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) ->
     paused = GaugeMetricFamily(
         "queue_paused", "1 while the queue hands out nothing, no line otherwise.", labels=["queue"]
     )
+    dead_letters = GaugeMetricFamily(
+        "queue_takes_dead_letters",
+        "1 while the queue is the dead-letter queue of another, no line otherwise.",
+        labels=["queue"],
+    )
     info = InfoMetricFamily(
         "queue", "What a queue's id stands for, to be joined.", labels=["queue"]
     )
+    taking = {queue.info.settings.dead_letter_queue_id for queue in queues}
     for queue in queues:
         label = [queue.info.id]
         info.add_metric(label, {"name": queue.info.name, "store": queue.info.store.name})
@@ -108,13 +114,15 @@ def _contents(queues: Sequence[Queue], leasing: Sequence[Queue], now_ns: int) ->
         oldest.add_metric(label, (queue.oldest_age_ns(now_ns) or 0) / NS_PER_S)
         if queue.info.pause:
             paused.add_metric(label, 1)
+        if queue.info.id in taking:
+            dead_letters.add_metric(label, 1)
     for queue in leasing:
         messages.add_metric([queue.info.id, "leased"], queue.leases.leased)
     for queue in queues:
         leases = queue.leases
         if leases.last_leased_ns or leases.delayed or queue.info.settings.delay_ns:
             messages.add_metric([queue.info.id, "delayed"], leases.delayed)
-    return messages, sizes, oldest, paused, info
+    return messages, sizes, oldest, paused, dead_letters, info
 
 
 def _deliveries(queues: Sequence[Queue], leasing: Sequence[Queue]) -> Iterable[Metric]:

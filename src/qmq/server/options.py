@@ -24,6 +24,30 @@ _FILE: Final = "qmq.config_file"
 _TableT = TypeVar("_TableT", bound=Table)
 
 
+#: Options that other servers have, and what does the same here.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("--port", "-p"), "--listen :PORT"),
+    **dict.fromkeys(("--addr", "--address", "--bind", "--host"), "--listen HOST:PORT"),
+    **dict.fromkeys(("--data-dir", "--datadir", "--db", "--dir"), "--data DIR"),
+    **dict.fromkeys(("--verbose", "-v"), "--debug"),
+}
+
+
+class KnowingOthers(click.Command):
+    """A command that knows what others call its options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the command line apart."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            here = _ELSEWHERE.get(error.option_name, "")
+            if not any(here.split(" ")[0] in each.opts for each in self.params):
+                raise
+            text = f"No such option {error.option_name!r}: here it is {here}."
+            raise click.UsageError(text, ctx) from None
+
+
 class Value(click.ParamType[Any]):
     """Reads a text by the option's kind; click then reports what is wrong with it."""
 
