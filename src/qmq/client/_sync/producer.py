@@ -211,6 +211,8 @@ class Producer(Generic[T]):
         """
         if self._generation != forks.generation:
             raise ClientUnusable("a producer is of no use to a forked process: make one there")
+        if self._sender:
+            self._sender.check_caller()
         if self._failures.is_full:
             self._failures.tell()
         if self._made_ids and not dedup_id:
