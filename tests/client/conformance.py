@@ -144,8 +144,9 @@ class QueuesConformance:
         assert caplog.messages == [
             (
                 f"queue {name} is there already, and left as it is: delivery_count_max is 3, not 5;"
-                f" dead_letter_queue_id is {dead.queue_id}, not none; back_off.base is 0:00:01.100000,"
-                " not 0:00:02; durability_min is MEMORY, not OS; `update` changes that"
+                f" dead_letter_queue_id is {dead.queue_id}, not none; back_off.base is"
+                " 0:00:01.100000, not 0:00:02; durability_min is MEMORY, not OS; `update`"
+                " changes that"
             )
         ]
 
