@@ -31,7 +31,7 @@ REPLY_OVERHEAD_BYTES = 5
 #: What a reply takes to say how durable a change is.
 DURABILITY_BYTES = 2
 
-#: What a reply takes to say which queue a message is of, one of many.
+#: Bytes that a reply takes to say which queue a message is of, if there are many.
 QUEUE_ID_BYTES = 2 + ID_BYTES
 
 #: What a lease, or that it is a dead letter, adds to an envelope at most, attempts and

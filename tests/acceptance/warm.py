@@ -26,18 +26,24 @@ Done: TypeAlias = subprocess.CompletedProcess[bytes]
 _SERVER: Final = Path(__file__).with_name("warm_programs.py")
 
 
-def run_warm(arguments: Sequence[str], payload: bytes, environment: Mapping[str, str]) -> Done:
-    """Run qcli, as `subprocess.run` does that captures its output.
+def run_warm(
+    arguments: Sequence[str],
+    payload: bytes,
+    environment: Mapping[str, str],
+    program: str = "qcli",
+) -> Done:
+    """Run a program, as `subprocess.run` does that captures its output.
 
     Args:
         arguments: those of its command line.
         payload: what it may read on standard input.
         environment: all of it.
+        program: qcli or q.
     """
     (its_in, feed), (out, its_out), (err, its_err) = (pipe() for _ in range(3))
     with feed, out, err:
         with its_in, its_out, its_err:
-            forked = Forked("qcli", arguments, environment, its_in, its_out, its_err)
+            forked = Forked(program, arguments, environment, its_in, its_out, its_err)
         said: list[bytes] = []
         threads = [
             threading.Thread(target=_write, args=(feed, payload)),
@@ -54,7 +60,7 @@ def run_warm(arguments: Sequence[str], payload: bytes, environment: Mapping[str,
         finally:
             for thread in threads:
                 thread.join()
-    return subprocess.CompletedProcess(["qcli", *arguments], status, printed, said[0])
+    return subprocess.CompletedProcess([program, *arguments], status, printed, said[0])
 
 
 class Forked:

@@ -40,10 +40,7 @@ def disk_broker(clock: ManualClock, disk: DiskStore, new_id: RandomIds) -> Broke
         clock=clock,
         timer=clock,
         new_id=new_id,
-        queues=disk.queues,
-        last_queue_number=disk.last_queue_number,
-        redrives=disk.redrives,
-        schedules=disk.schedules,
+        held=disk,
     )
     broker.start()
     return broker

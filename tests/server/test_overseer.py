@@ -16,7 +16,7 @@ from qmq.observe.certificates import Expiries
 from qmq.server.address import Address
 from qmq.server.config import Config
 from qmq.server.overseen_disk import OverseenDisk
-from qmq.server.overseer import Nothing, Overseer
+from qmq.server.overseer import Overseer
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
@@ -35,7 +35,7 @@ class Process:
     expiries: Expiries = dict
 
 
-class Part(Nothing):
+class Part:
     """Something to be looked at, which may let memory seem full."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Part(Nothing):
         return replace(condition, memory_bytes=self.used, memory_bytes_max=100)
 
 
-class Slowing(Nothing):
+class Slowing(Part):
     """A disk whose commits take as long as it is told."""
 
     p99_ns = 0
@@ -86,7 +86,7 @@ async def broker() -> AsyncIterator[Broker]:
 
 async def test_what_the_broker_and_the_process_know_is_told(broker: Broker) -> None:
     """Queues are counted when somebody asks."""
-    overseer = Overseer(Process(), broker.overseeing, Nothing(), access=None)
+    overseer = Overseer(Process(), broker.overseeing, None, access=None)
 
     condition = await overseer.condition()
 
@@ -173,7 +173,7 @@ async def test_that_there_are_nearly_all_queues_is_seen_though_nobody_asked(
     broker: Broker,
 ) -> None:
     """And that there are fewer, too."""
-    overseer = Overseer(Process(), broker.overseeing, Nothing(), access=None)
+    overseer = Overseer(Process(), broker.overseeing, None, access=None)
     for number in range(8):
         await broker.new_queue(Store.MEMORY, name=f"q{number}")
     await overseer.look()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 #: Says what the schema is like, with its indexes and constraints; null if there is none.
-_SCHEMA: Final = """
+SCHEMA: Final = """
 select md5(string_agg(what, ' ' order by what)) from (
     select format('%s.%s %s %s', attrelid::regclass, attname, atttypid::regtype, attnotnull)
     from pg_attribute join pg_class on pg_class.oid = attrelid
@@ -95,13 +95,13 @@ class Clusters:
     async def reset(self) -> None:
         """Leave nothing in the database but the schema; it is made anew only if it has to be."""
         connection = await asyncpg.connect(self.dsn)
-        schema = await connection.fetchval(_SCHEMA)
+        schema = await connection.fetchval(SCHEMA)
         if schema and schema == Clusters._schema:
             await connection.execute(_EMPTY)
         else:
             await connection.execute("drop schema if exists q cascade")
             await make_ready(connection)
-            Clusters._schema = await connection.fetchval(_SCHEMA)
+            Clusters._schema = await connection.fetchval(SCHEMA)
         await connection.close()
 
     async def lead(self) -> Leadership:

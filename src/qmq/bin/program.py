@@ -5,34 +5,19 @@ from typing import Any, Final
 
 import click
 
-#: Commands and options that other servers have, and what does the same here.
+from qmq.server.options import KnowingOthers
+
+#: Commands that other servers have, and what does the same here.
 _COMMANDS_ELSEWHERE: Final = {
     **dict.fromkeys(("run", "serve", "server", "start"), "q serves without a command"),
     **dict.fromkeys(("info", "stats", "status"), "qcli server tells how a q does"),
     **dict.fromkeys(("quit", "shutdown", "stop"), "TERM ends a q, or Ctrl-C"),
     "restore": "q --data DIR serves a backup, or a copy of it",
 }
-_OPTIONS_ELSEWHERE: Final = {
-    **dict.fromkeys(("--port", "-p"), "--listen :PORT"),
-    **dict.fromkeys(("--addr", "--address", "--bind", "--host"), "--listen HOST:PORT"),
-    **dict.fromkeys(("--data-dir", "--datadir", "--db", "--dir"), "--data DIR"),
-    **dict.fromkeys(("--verbose", "-v"), "--debug"),
-}
 
 
-class Program(click.Group):
+class Program(KnowingOthers, click.Group):
     """The program and its commands; it knows what others call them."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the command line apart."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            here = _OPTIONS_ELSEWHERE.get(error.option_name)
-            if here is None:
-                raise
-            text = f"No such option {error.option_name!r}: here it is {here}."
-            raise click.UsageError(text, ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - As click has it.
         """Run the program, or a command.

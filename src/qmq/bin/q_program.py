@@ -1,11 +1,11 @@
 """The program `q`: a message-queue server, and its commands."""
 
-import sys
 from typing import Final
 
 import click
 
 from qmq.bin import ctrl_c
+from qmq.bin.failing import failing
 from qmq.bin.program import Program
 from qmq.bin.q_backup import backup
 from qmq.bin.q_certs import certs
@@ -15,7 +15,6 @@ from qmq.bin.q_crashtest import crashtest
 from qmq.bin.q_migrate import migrate
 from qmq.bin.q_probe import probe
 from qmq.bin.q_tokens import tokens
-from qmq.errors import QError
 from qmq.server.config import Config
 from qmq.server.options import Told, options_of
 
@@ -45,14 +44,12 @@ def program(told: Told[Config]) -> None:
         context.obj = told
         ctrl_c.interrupts()
         return
-    try:
+    with failing():
         chosen = told.config()
         # Imported late: help and usage errors need none of it.
         from qmq.server.start import start  # noqa: PLC0415
 
         start(chosen, told.origin)
-    except QError as error:
-        sys.exit(f"q: error: {error.message}")
 
 
 for command in COMMANDS:

@@ -1,15 +1,13 @@
 """The program `qrest`: a REST gateway to a message-queue server."""
 
-import sys
-
 import click
 
-from qmq.errors import QError
+from qmq.bin.failing import failing
 from qmq.server.gateway_config import GatewayConfig
-from qmq.server.options import Told, options_of
+from qmq.server.options import KnowingOthers, Told, options_of
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=KnowingOthers, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="qmq", prog_name="qrest")
 @options_of(GatewayConfig)
 def program(told: Told[GatewayConfig]) -> None:
@@ -21,8 +19,5 @@ def program(told: Told[GatewayConfig]) -> None:
     # Imported late: help and usage errors need none of it.
     from qmq.server.gateway import start_gateway  # noqa: PLC0415
 
-    try:
+    with failing(program="qrest"):
         start_gateway(config, told.origin)
-    except QError as error:
-        click.echo(f"qrest: error: {error.message}", err=True)
-        sys.exit(1)

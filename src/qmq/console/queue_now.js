@@ -61,7 +61,7 @@ export function Now({ id, figures }) {
 function Tiles({ figures }) {
   const limit = figures.limit > 0 ? `of ${count(figures.limit)}` : "no limit";
   const tiles = [
-    ["Ready", count(figures.ready), Number(figures.stats.blocked ?? 0) ? `${count(figures.stats.blocked)} wait for their group` : "", "ready"],
+    ["Ready", count(figures.ready), Number(figures.stats.blocked ?? 0) ? plural(figures.stats.blocked, "waits for its group", "wait for their group") : "", "ready"],
     ["Leased", count(figures.leased), figures.settings.leased_max ? `at most ${count(figures.settings.leased_max)}` : "", "leased"],
     ["Delayed", count(figures.delayed), "", "delayed"],
     ["Together", count(figures.depth), `${limit} · ${bytes(figures.bytes)}`, ""],
@@ -106,7 +106,7 @@ function Consumers({ figures }) {
     ${consumers.length
       ? html`<${Table} label="Consumers" columns=${[{ title: "Name" }, { title: "Holds", num: true }]}>
           ${consumers.map((each) => html`<tr><td class="breaks">${(each.consumer && html`<bdi>${each.consumer}</bdi>`) || html`<span class="muted">without a name</span>`}</td><td class="num">${count(each.leased)}</td></tr>`)}<//>`
-      : html`<p class="muted">Nobody holds a lease. ${figures.waiting ? `${plural(figures.waiting, "call")} wait for a message.` : "Nobody waits for a message either."}</p>`}
+      : html`<p class="muted">Nobody holds a lease. ${figures.waiting ? `${plural(figures.waiting, "call waits", "calls wait")} for a message.` : "Nobody waits for a message either."}</p>`}
   </section>`;
 }
 

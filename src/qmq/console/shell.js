@@ -19,12 +19,15 @@ export function Shell({ current, children }) {
   useEffect(() => {
     learn().catch(() => {});
   }, []);
+  const nav = useRef(null);
+  // Where they do not all fit, the one that is shown is in view.
+  useEffect(() => nav.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current, who]);
   const pages = PAGES.filter((page) => !page.isForAdmins || isAdmin(who));
   return html`<${Fragment}>
     <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>
     <header class="top">
       <a class="brand" href="../console/#/"><${Mark} /><span>q</span></a>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref=${nav}>
         ${pages.map((page) => html`<a href=${page.href} aria-current=${page.name === current ? "page" : undefined}>${page.title}${page.name === "server" && html`<${Worries} />`}</a>`)}
       </nav>
       <div class="top-end">

@@ -82,9 +82,9 @@ class _Part(NamedTuple):
 class Selecting:
     """Commands on the queues that a selector matches, and which queues those are.
 
-    Its methods raise the errors of `qmq.errors`. All that a call takes comes from queues of
-    one store: from the queue whose turn it is and then, as long as there is room in the reply,
-    from those whose turns follow, up to the first one that lives elsewhere.
+    Its methods raise the errors of `qmq.errors`. All that a call takes comes from queues of one
+    store. It begins with the queue whose turn it is, and goes on with the next ones while the reply
+    has room, up to the first queue that lives elsewhere.
     """
 
     def __init__(self, queues: Queues) -> None:
@@ -147,7 +147,7 @@ class Selecting:
     async def _lease(
         self, selection: Selection, queue: Queue, asked: _Asked
     ) -> tuple[bytes, Durability]:
-        """Hand out messages of a queue that has some, and of those whose turns follow."""
+        """Hand out messages of a queue that has some, then of the next queues in turn."""
         left = asked.messages_max
         if asked.holders and (left := min(left, asked.holders.room)) <= 0:
             self._waiting.serve(queue)
@@ -235,7 +235,7 @@ class Selecting:
     async def _pop(
         self, selection: Selection, queue: Queue, messages_max: int, asked: Durability
     ) -> Popped:
-        """Take messages out of a queue that has some, and of those whose turns follow."""
+        """Take messages out of a queue that has some, then of the next queues in turn."""
         level, store = self._level_and_store(queue, asked)
         pending: list[Awaitable[list[bytes]]] = []
         queue_ids: list[str] = []
@@ -268,7 +268,7 @@ class Selecting:
             raise
 
     def look(self, queue: Queue) -> None:
-        """Find which selections a queue is in: one that is new, or whose tags have changed."""
+        """Find the selections of a queue that is new, or whose tags have changed."""
         for selection in self._selections.values():
             self._look(selection, queue)
 
@@ -417,7 +417,7 @@ class Selecting:
         return None
 
     def _further(self, selection: Selection, before: Queue, bytes_left: int) -> Queue | None:
-        """Return whose turn follows, if the same call can go on with that one."""
+        """Return the next queue in turn, if the same call can go on with it."""
         queue = self._next(selection)
         if queue is None or queue.info.home != before.info.home:
             return None

@@ -1,4 +1,4 @@
-"""What holds of a queue between any two commands, and what of that does not."""
+"""The invariants of a queue between two commands, and which of them are broken."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

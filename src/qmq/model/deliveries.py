@@ -28,7 +28,16 @@ SEQ_BITS: Final = 64
 class Lot:
     """Messages that one call has leased, all of them for the first time."""
 
-    __slots__ = ("_entries", "_left", "_seqs", "consumer", "leased_ns", "on_break_up", "until_ns")
+    __slots__ = (
+        "_entries",
+        "_left",
+        "_seqs",
+        "consumer",
+        "first_seq",
+        "leased_ns",
+        "on_break_up",
+        "until_ns",
+    )
 
     def __init__(
         self,
@@ -40,9 +49,12 @@ class Lot:
         consumer: str,
     ) -> None:
         """Begin with at least one message; see `index`."""
+        #: The number of its first message, also if that has left. It tells the lot from all others:
+        #: no message is ever in two.
+        self.first_seq = seqs[0]
         self._seqs = seqs
         self._entries = entries
-        #: The entries of those that are still on lease, once some are not.
+        #: The entries of those that are still on lease, once some are not; in place of both lists.
         self._left: dict[int, int] | None = None
         self.until_ns = until_ns
         self.leased_ns = leased_ns
@@ -57,14 +69,6 @@ class Lot:
     def __repr__(self) -> str:
         """Say how many messages are in it."""
         return f"<Lot {self.first_seq} of {len(self)}>"
-
-    @property
-    def first_seq(self) -> int:
-        """The number of its first message, also if that has left.
-
-        It tells the lot from all others: no message is ever in two.
-        """
-        return self._seqs[0]
 
     @property
     def seqs(self) -> Collection[int]:
@@ -87,6 +91,7 @@ class Lot:
             return self._entries
         if self._left is None:
             self._left = dict(zip(self._seqs, self._entries, strict=True))
+            self._seqs, self._entries = [], []
         return list(map(self._left.pop, seqs))
 
     def deliveries(self) -> Iterator[Delivery]:

@@ -1,4 +1,4 @@
-"""What decides which message of a queue is next, where there is more than one line.
+"""Decides which message of a queue is next, where there is more than one line.
 
 Messages without group and fair_key stand in one line, and most queues know no others: for them
 nothing of this is active, and nothing of it is looked at.

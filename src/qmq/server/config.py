@@ -20,20 +20,14 @@ from qmq.server.option_kinds import (
     ADDRESS,
     ADVERTISE,
     AUDIT_LOG,
+    AUTO,
     BOOLEAN,
-    BY_LISTEN,
-    BY_MEMORY,
     CACHE_BYTES,
     CLIENT_CERT,
     DATA,
     FILE,
     HOSTS,
-    NO_ACCESS,
-    NO_CLUSTER,
-    NO_DATA,
-    NO_FILE,
-    NO_HOSTS,
-    NO_TRACES,
+    NONE,
     POSTGRES,
     QUIT_FROM,
     RATIO,
@@ -46,7 +40,7 @@ from qmq.server.option_kinds import (
     seconds,
     whole_number,
 )
-from qmq.server.option_table import Option, Table, option
+from qmq.server.option_table import Table, option
 from qmq.store.postgres.dsn import Databases
 
 #: The options that make q ask callers who they are.
@@ -64,15 +58,15 @@ _CALLS_MAX = 1_000_000
 _CONNECTIONS_MAX = 1_000_000
 _REPLICAS_MAX = 100
 
-#: Of the memory that there is, what messages may take: the rest is for the server itself, for what
-#: is on its way, and for what Python needs besides what it uses.
+#: The share of memory that messages may take: the rest is for the server itself, for requests and
+#: replies on their way, and for memory that Python keeps unused.
 _MEMORY_SHARE_PERCENT = 60
 
-#: Of what messages may take, one part in so many is for those of DISK queues that are cached.
+#: One part in so many of the memory for messages is for cached messages of DISK queues.
 _CACHE_SHARE = 16
 
-#: Of the memory that there is, what Envoy's share, and with it all large objects of Python's, may
-#: become before calls are cut off.
+#: The share of memory that Envoy's heap, with all large objects of Python's in it, may take before
+#: calls are cut off.
 _HEAP_SHARE_PERCENT = 90
 
 
@@ -122,7 +116,7 @@ class Config(Table):
     allow_host: tuple[str, ...] = option(
         "--allow-host",
         kind=HOSTS,
-        default_text=NO_HOSTS,
+        default_text=NONE,
         is_reloadable=True,
         help="A name by which browsers may call q, such as that of a proxy in front of it; can be"
         " given several times. Without it, a q that asks nobody who they are and has no TLS"
@@ -134,21 +128,21 @@ class Config(Table):
     tls_cert: Path | None = option(
         "--tls-cert",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The certificate that q shows, followed by those between it and its CA: with it, both"
         " ports speak TLS alone. PEM; read again when it changes. See docs/tls.md.",
     )
     tls_key: Path | None = option(
         "--tls-key",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The key of that certificate, without a passphrase.",
     )
     #: None: clients are asked for no certificates.
     tls_client_ca: Path | None = option(
         "--tls-client-ca",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The CAs of the certificates that clients have to show. Read again when it changes.",
     )
     tls_client_cert: ClientCert = option(
@@ -162,7 +156,7 @@ class Config(Table):
     tls_peer_ca: Path | None = option(
         "--tls-peer-ca",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The CAs of the certificates of a cluster's q, by which they know each other.",
     )
     debug: bool = option(
@@ -184,7 +178,7 @@ class Config(Table):
     traces_to: str | None = option(
         "--traces-to",
         kind=TRACES_TO,
-        default_text=NO_TRACES,
+        default_text=NONE,
         help="The OpenTelemetry collector that spans of calls are sent to, by OTLP over gRPC, such"
         " as http://localhost:4317. Needs qmq[telemetry]. The word"
         f" {TRACES_BY_ENVIRONMENT}: as the variable OTEL_EXPORTER_OTLP_ENDPOINT says; the other"
@@ -200,10 +194,10 @@ class Config(Table):
     access: Path | None = option(
         "--access",
         kind=ACCESS,
-        default_text=NO_ACCESS,
+        default_text=NONE,
         help="A file that says who may call, and who may do what to which queues; see"
         " docs/access.md. It is read again whenever it changes. `q tokens make` makes one. The word"
-        f" {NO_ACCESS}: whoever reaches the ports may do everything.",
+        f" {NONE}: whoever reaches the ports may do everything.",
     )
     audit_log: str = option(
         "--audit-log",
@@ -219,7 +213,7 @@ class Config(Table):
         default_text="$XDG_STATE_HOME/q",
         make_default=lambda: _UNTOLD,
         example="/var/lib/q",
-        help=f"Where DISK queues live; made if it is missing. The word {NO_DATA}: nowhere, there"
+        help=f"Where DISK queues live; made if it is missing. The word {NONE}: nowhere, there"
         " are no DISK queues. $XDG_STATE_HOME is ~/.local/state unless set. With --postgres there"
         " is no data directory.",
     )
@@ -227,21 +221,21 @@ class Config(Table):
     postgres: Databases | None = option(
         "--postgres",
         kind=POSTGRES,
-        default_text=NO_CLUSTER,
+        default_text=NONE,
         help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
         " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
         " one is the primary. Given several times, or several in the variable with spaces between"
         " them, the queues are divided among them; each but the first has a name then,"
         " NAME=postgresql://..., and keeps it. Better by the variable, since others may see a"
-        f" command line. See docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+        f" command line. See docs/cluster.md. The word {NONE}: there are no CLUSTER queues.",
     )
     #: None: as `advertised` says.
     advertise: Address | None = option(
         "--advertise",
         kind=ADVERTISE,
-        default_text=BY_LISTEN,
+        default_text=AUTO,
         help="Where the other q of the cluster reach this one. The word"
-        f" {BY_LISTEN}: where it listens, by this machine's name if that is on all interfaces.",
+        f" {AUTO}: where it listens, by this machine's name if that is on all interfaces.",
     )
     require_replicas: int = option(
         "--require-replicas",
@@ -295,9 +289,9 @@ class Config(Table):
     cache_bytes_max: int | None = option(
         "--cache-bytes-max",
         kind=CACHE_BYTES,
-        default_text=BY_MEMORY,
+        default_text=AUTO,
         help="How many bytes of the messages in DISK queues are also kept in memory. The word"
-        f" {BY_MEMORY}: a sixteenth of --memory-max, but at least"
+        f" {AUTO}: a sixteenth of --memory-max, but at least"
         f" {limits.CACHE_BYTES_MIN >> 20} MiB and at most {limits.CACHE_BYTES_MAX >> 20} MiB.",
     )
     memory_max: int = option(
@@ -364,7 +358,7 @@ class Config(Table):
         super(Config, self).__post_init__()
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        """Yield how valid options contradict each other, as sentences that name them."""
         yield from self._contradictions_of_exposure()
         yield from self._contradictions_of_tls()
         yield from self._contradictions_of_a_cluster()
@@ -421,10 +415,15 @@ class Config(Table):
             yield f"{name} is for a cluster, and there is none without --postgres"
 
     @property
+    def asks_who_calls(self) -> bool:
+        """Whether callers have to show who they are."""
+        needs_cert = self.tls_client_ca is not None and self.tls_client_cert == "required"
+        return needs_cert or self.access is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether other machines are let in: callers are asked who they are, or nobody minds."""
-        asks = self.tls_client_ca is not None and self.tls_client_cert == "required"
-        return self.insecure or self.access is not None or asks
+        return self.insecure or self.asks_who_calls
 
     @property
     def advertised(self) -> Address:
@@ -441,7 +440,3 @@ class Config(Table):
             return self.cache_bytes_max
         share = (self.memory_max or _memory_share()) // _CACHE_SHARE
         return min(max(share, limits.CACHE_BYTES_MIN), limits.CACHE_BYTES_MAX)
-
-
-#: The table, in the order in which help and reference list it.
-OPTIONS: tuple[Option, ...] = Config.options()

@@ -147,9 +147,9 @@ def _bind_error(address: Address, option: str, error: OSError) -> str:
 
 
 def connections_max(wanted: int) -> int:
-    """Raise the limit of open files as far as it goes, and say how many clients there may be.
+    """Raise the limit of open files as far as it goes, and return how many clients there may be.
 
-    They are as many as are `wanted`, or fewer if that limit does not allow so many.
+    That is `wanted`, or fewer if the limit does not allow so many.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -193,8 +193,8 @@ def telling_of_no_room() -> Iterator[None]:
 def make_runtime_directory() -> Path:
     """Make a directory that only this user can enter, for as long as this process lives.
 
-    Directories of processes that were killed are removed: whoever lives holds a
-    lock on a file in its directory, which the kernel releases at the end.
+    Directories of processes that were killed are removed. A living process holds a lock on a file
+    in its directory, and the kernel releases it when the process ends.
 
     Raises:
         ConfigError: there is no place for it.
@@ -257,9 +257,9 @@ def pyvoy_module() -> str:
 
 
 def _workers() -> int:
-    """Return how many network threads there are: half as many as cores that q may use.
+    """Return the number of network threads: half the number of cores that q may use.
 
-    With two cores, a second one gains nothing and halves what one finds to do when it wakes
+    With two cores, a second thread gains nothing, and halves what each finds to do when it wakes
     up: one alone serves 15 to 20 % more requests.
     """
     return min(_WORKERS_MAX, max(1, len(os.sched_getaffinity(0)) // 2))

@@ -86,11 +86,12 @@ def start(config: Config, origin: Origin) -> NoReturn:
 
 
 def _checked_access(config: Config) -> list[Issuer]:
-    """Check the access file, if there is one, and return whose JWTs are taken."""
+    """Check the access file, if there is one, and return the issuers of JWTs."""
     if config.access is None:
         return []
     # Imported late: a q that asks nobody needs none of it.
-    from qmq.server.access import audit_of, issuers_of, read_policy  # noqa: PLC0415
+    from qmq.server.access import audit_of  # noqa: PLC0415
+    from qmq.server.access_file import issuers_of, read_policy  # noqa: PLC0415
 
     policy = read_policy(config.access, in_cluster=bool(config.postgres))
     audit_of(config.audit_log)
