@@ -1,5 +1,6 @@
 """What one caller may do to the queues that there are."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -27,8 +28,8 @@ UNKNOWN_ID = "00000000-0000-4000-8000-00000000ffff"
 class World:
     """Queues, identities, and seconds in the test's hand."""
 
-    def __init__(self, *quotas: Quota) -> None:
-        self.catalog = Catalog()
+    def __init__(self, *quotas: Quota, catalog: Catalog | None = None) -> None:
+        self.catalog = catalog or Catalog()
         self.now_s = 0.0
         self.quotas = Quotas(quotas, self.catalog, lambda: self.now_s)
         self.everybody: list[Identity] = []
@@ -311,6 +312,57 @@ def test_quotas_bound_what_queues_hold_together() -> None:
 
     assert error.value.metadata == {"limit": "messages_max", "value": "3", "current": "2"}
     assert MESSAGE_OVERHEAD_BYTES == 70
+
+
+class Watched(Catalog):
+    """One that counts how often somebody goes through all queues."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[Queue]:
+        """Go through them."""
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_who_is_refused_has_nobody_go_through_the_queues_of_others() -> None:
+    """Of which there may be a hundred thousand, for each call of who has no room."""
+    world = World(Quota(pattern="b.*", messages_max=1), catalog=(catalog := Watched()))
+    for at in range(5):
+        world.queue(f"other.{at}")
+    world.queue("b.1").add_plain(entry(1, 80))
+    rights = world.rights("a", ("*", "produce"))
+
+    for _ in range(3):
+        with pytest.raises(QuotaReached):
+            rights.check_add("b.1", 1, 1)
+
+    assert catalog.passes == 0
+
+
+def test_queues_that_come_and_go_are_those_of_a_quota() -> None:
+    """Also one that was read from disk anew, and one of before that comes late."""
+    world = World(Quota(pattern="b.*", messages_max=2))
+    early, late = world.queue("b.1"), world.queue("b.2")
+    world.catalog.remove(early)
+    rights = world.rights("a", ("*", "produce"))
+    rights.check_add("b.2", 2, 1)
+
+    # In the order of their numbers, as when some are read anew.
+    world.catalog.remove(late)
+    again = Queue(late.number, late.info)
+    for queue in (early, again):
+        world.catalog.add(queue)
+        queue.add_plain(entry(1, 80))
+    with pytest.raises(QuotaReached):
+        rights.check_add("b.2", 1, 1)
+    world.catalog.remove(early)
+    rights.check_add("b.2", 1, 1)
+    new = Queue(9, replace(late.info, id=UNKNOWN_ID, name="b.3"))
+    new.add_plain(entry(1, 80))
+    world.catalog.add(new)
+    with pytest.raises(QuotaReached):
+        rights.check_add("b.3", 1, 1)
 
 
 def test_what_was_counted_but_not_added_is_forgotten() -> None:
