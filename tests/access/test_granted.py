@@ -400,6 +400,8 @@ def test_quotas_bound_how_many_queues_there_are() -> None:
     with pytest.raises(QuotaReached, match="queues_max of 1"):
         rights.check_new("b.2", ())
     rights.check_new("c", ())
+    world.catalog.remove(world.catalog.find("b.1"))
+    rights.check_new("b.2", ())
 
 
 def test_no_grant_is_no_right() -> None:

@@ -48,8 +48,8 @@ class _Group:
         self.bytes = sum(each.bytes for each in found)
         self.counted_s = now_s
 
-    def _found(self) -> list[Queue]:
-        """Return them, without going through all that there are."""
+    def queues_at_most(self) -> int:
+        """Return how many there are, and were deleted since they were counted."""
         catalog, pattern = self._catalog, self.quota.pattern
         if catalog.rearranged != self._rearranged:
             self._rearranged = catalog.rearranged
@@ -58,7 +58,12 @@ class _Group:
         if new:
             self._last_number = new[0].number
             self._ids += [each.info.id for each in new if name_matches(pattern, each.info.name)]
-        found = [queue for id_ in self._ids if (queue := catalog.get(id_))]
+        return len(self._ids)
+
+    def _found(self) -> list[Queue]:
+        """Return them, without going through all that there are."""
+        self.queues_at_most()
+        found = [queue for id_ in self._ids if (queue := self._catalog.get(id_))]
         if len(found) < len(self._ids):
             self._ids = [queue.info.id for queue in found]
         return found
@@ -142,10 +147,11 @@ class Quotas:
         """
         for group in self._groups:
             quota = group.quota
-            if quota.queues_max and name_matches(quota.pattern, name):
+            most = quota.queues_max
+            if most and name_matches(quota.pattern, name) and group.queues_at_most() >= most:
                 group.count(self._now_s())
-                if group.queues >= quota.queues_max:
-                    raise QuotaReached(quota.pattern, "queues_max", quota.queues_max, group.queues)
+                if group.queues >= most:
+                    raise QuotaReached(quota.pattern, "queues_max", most, group.queues)
 
     def _groups_of(self, queue: Queue) -> Sequence[_Group]:
         if len(self._of) > 2 * len(self._catalog) + _QUEUES_MANY:
