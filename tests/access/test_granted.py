@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import qmq.access.rights as rights_module
 from qmq.access.granted import EVERYTHING, Granted
 from qmq.access.policy import Identity, Quota
 from qmq.access.quotas import MESSAGE_OVERHEAD_BYTES, Quotas
@@ -208,6 +209,20 @@ def test_nobody_gains_by_tags_what_who_sets_them_has_not() -> None:
     keeper.check_tags("x", lambda info: with_tag(info, Tag("colour", "red")))
     giver.check_tags("x", lambda info: with_tag(info, Tag("team", "mail")))
     root.check_tags("x", lambda info: without_tag(info, Tag("env", "test")))
+
+
+def test_who_has_rights_by_name_alone_is_not_looked_at_when_tags_change() -> None:
+    """There may be thousands, each with a pattern to be read."""
+    world = World()
+    world.queue("x")
+    keeper = world.rights("keeper", ("x", "manage"))
+    for at in range(5):
+        world.rights(f"i{at}", (f"nobody-else-has-{at}.*", "consume"))
+    read_before = rights_module._expression.cache_info().misses  # noqa: SLF001 - What it costs.
+
+    keeper.check_tags("x", partial(with_tag, tag=BILLING))
+
+    assert rights_module._expression.cache_info().misses == read_before  # noqa: SLF001
 
 
 TAGS = st.lists(
