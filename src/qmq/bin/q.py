@@ -71,9 +71,6 @@ def main(told: Told[Config]) -> None:
         start(chosen, told.origin)
     except QError as error:
         sys.exit(f"q: error: {error.message}")
-    except ModuleNotFoundError as error:
-        # The client alone is installed with this program, too.
-        sys.exit(f"q: error: {error.name} is missing; install it with: pip install 'qmq[server]'")
 
 
 for command in COMMANDS:
