@@ -309,9 +309,9 @@ def test_port_in_use_is_an_error(shared_q: RunningQ, tmp_path: Path) -> None:
 
     expected = (
         f"cannot listen on {taken}: address already in use; "
-        "stop the process that listens there, or give another port"
+        "stop the process that listens there, or give another port by "
     )
-    assert says == [expected] * 3
+    assert says == [expected + option for option in ("--listen", "--metrics", "--listen")]
 
 
 @pytest.fixture

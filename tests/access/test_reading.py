@@ -145,6 +145,16 @@ def test_an_empty_file_is_about_nobody() -> None:
         (
             (
                 f'[[identity]]\nname = "a"\ntokens = [{{ id = "x", sha256 = "{SHA}",'
+                " expires = 9999-12-31T23:59:59-05:00 }]"
+            ),
+            (
+                "line 3: identity[1].tokens[1].expires: must be in the years 1 to 9999 of UTC,"
+                " which replies can tell"
+            ),
+        ),
+        (
+            (
+                f'[[identity]]\nname = "a"\ntokens = [{{ id = "x", sha256 = "{SHA}",'
                 " expires = 2026-11-30T12:00:00 }]"
             ),
             (
@@ -195,6 +205,13 @@ def test_what_is_wrong_is_told_with_its_place(text: str, message: str) -> None:
         parse_policy(text)
 
     assert error.value.message == message
+
+
+@pytest.mark.parametrize("value", ["[" * 10_000, "9" * 5_000], ids=["brackets", "digits"])
+def test_what_python_cannot_read_is_told_like_any_other_fault(value: str) -> None:
+    """And does not end whoever looks at the file again and again."""
+    with pytest.raises(ConfigError, match="is not valid TOML: "):
+        parse_policy(f"identity = {value}")
 
 
 @given(st.text())

@@ -99,9 +99,7 @@ def test_an_installation_without_the_extra_says_what_is_missing() -> None:
 @pytest.mark.parametrize("program", ["q", "qrest"])
 def test_servers_without_their_extra_say_what_is_missing(program: str) -> None:
     """The client alone brings these programs, too."""
-    script = (
-        f"import sys; sys.modules['click'] = None;from qmq.bin.begin import {program}; {program}()"
-    )
+    script = f"import sys; sys.modules['click'] = None; from qmq.bin.{program} import main; main()"
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
 
     assert done.stderr.decode() == (

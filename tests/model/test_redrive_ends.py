@@ -205,6 +205,7 @@ def test_what_fails_after_the_end_is_counted() -> None:
             messages_per_second=0.5,
             messages_max=9,
             failed_again_max=1.0,
+            sources=("a", "b"),
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """The audit log: what is noted, and how much of it."""
 
 import json
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,24 @@ def test_a_file_goes_on_under_its_name(tmp_path: Path) -> None:
     )
     assert (old, new) == ([1, 2], ["3\n?"])
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_for_which_there_was_no_room_spoils_no_other(tmp_path: Path) -> None:
+    """What there was room for of it is a line of its own."""
+    path = tmp_path / "audit.jsonl"
+    file = AuditFile(path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    file.write({"event": 1})
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, limits[1]))
+    try:
+        file.write({"event": 2})
+        file.write({"event": 3})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    for event in (4, 5):
+        file.write({"event": event})
+
+    first, torn, *others = path.read_text().splitlines()
+    assert len(torn) == 5
+    assert [json.loads(line)["event"] for line in (first, *others)] == [1, 4, 5]

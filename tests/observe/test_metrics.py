@@ -11,13 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import QueueEmpty, QueueFull, ShuttingDown
-from qmq.observe.metrics import (
-    CallCollector,
-    QueueCollector,
-    SelectionCollector,
-    process_registry,
-    render,
-)
+from qmq.observe.engine import EngineCollector
+from qmq.observe.metrics import CallCollector, process_registry, render
+from qmq.observe.queues import QueueCollector
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.transport.status import code_of
@@ -529,7 +525,7 @@ async def test_groups_and_fair_keys_are_counted(
 async def test_selectors_in_use_are_counted(broker: Broker) -> None:
     """Each once, however it is written; whatever it matches."""
     registry = CollectorRegistry()
-    registry.register(SelectionCollector(broker.selecting.__len__))
+    registry.register(EngineCollector(broker))
     assert samples(registry, "q_selectors") == {(): 0}
 
     for selector in ("team=mail", "team = mail", "env"):

@@ -2,8 +2,10 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import resource
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from qmq.access.policy import Policy
+from qmq.access.proving import JWT
 from qmq.errors import (
     AccessDenied,
     AccessFixed,
@@ -23,10 +26,12 @@ from qmq.errors import (
 )
 from qmq.observe.audit import Audit
 from qmq.server import token_file
-from qmq.server.access import Access, read_policy
-from qmq.server.guarded import Methods, guard_of
-from qmq.transport.api import Api
+from qmq.server.access import Access
+from qmq.server.access_file import read_policy
+from qmq.server.guarded import guard_of
+from qmq.transport.api import api_methods
 from qmq.transport.guarding import CALL, Guard
+from qmq.transport.methods import Methods
 from qmq.wire import q_pb2 as pb
 from tests.transport.service import Service
 
@@ -60,8 +65,7 @@ class Running:
         self.guard: Guard = guard_of(self.access, self.broker.catalog, self._made, {})
 
     def _made(self, rights: Any) -> Methods:  # noqa: ANN401 - As guard_of has it.
-        service = Api(self.broker, rights, self.access)
-        return Methods(service.methods, service.waiting_methods, service.stream_methods)
+        return api_methods(self.broker, rights, self.access)
 
     async def call(self, text: str, name: str, **fields: Any) -> Any:  # noqa: ANN401 - Any message.
         """Call a method with a token."""
@@ -94,7 +98,7 @@ async def test_a_token_is_taken_from_the_answer_on(running: Running) -> None:
     who = await running.call(made.text, "GetIdentity")
     assert who.identity.name == "worker"
     assert who.proof == f"token {made.token.id}"
-    kept = read_policy(running.path, in_cluster=False).identities["worker"].tokens[0]
+    kept = read_policy(running.path).identities["worker"].tokens[0]
     assert (kept.id, kept.note) == (made.token.id, "cron")
     assert kept.expires is not None
     assert timedelta(minutes=59) < kept.expires - datetime.now(UTC) <= timedelta(hours=1)
@@ -145,6 +149,27 @@ async def test_what_one_may_is_told(running: Running) -> None:
     assert list(on_queue.rights) == [pb.Right.PRODUCE, pb.Right.CONSUME]
     assert not (await running.call(worker, "GetIdentity", queue_id="y")).rights
     assert len((await running.call(running.root, "GetIdentity")).rights) == 5
+
+
+async def test_a_jwt_that_never_ends_has_an_end_that_can_be_told(tmp_path: Path) -> None:
+    """Issuers write milliseconds where they should write seconds."""
+    path = tmp_path / "access.toml"
+    rule = 'jwt = [{ issuer = "https://idp.example", subject = "w" }]\n'
+    issuer = '[[issuer]]\nissuer = "https://idp.example"\naudiences = ["q"]\njwks_file = "k"\n'
+    path.write_text(WRITTEN + rule + issuer)
+    running = Running(path)
+    claims = json.dumps(
+        {"iss": "https://idp.example", "sub": "w", "exp": 1_796_064_526_000}
+    ).encode()
+    caller = running.guard.find({JWT: urlsafe_b64encode(claims)})
+    CALL.set(({"headers": [], "client": ("192.0.2.1", 7)}, caller))
+
+    method, _ = caller.unary["/proto.Q/GetIdentity"]
+    who = pb.GetIdentityResponse.FromString(await method(b""))
+    await running.broker.close()
+
+    assert who.identity.name == "worker"
+    assert who.expires_at.ToJsonString() == "9999-12-31T23:59:59Z"
 
 
 async def test_the_list_has_no_secrets(running: Running) -> None:
@@ -255,6 +280,27 @@ async def test_a_faulty_file_stays(running: Running) -> None:
     assert "nam" in (await _refused(running)).message
 
 
+async def test_no_file_is_so_faulty_that_the_next_one_is_not_read(running: Running) -> None:
+    """Whoever is revoked by it would go on for ever."""
+    whole = running.path.read_text()
+    watching = asyncio.ensure_future(running.access.watch())
+
+    running.path.write_text("identity = " + "[" * 10_000)
+    running.access.look_soon()
+    async with asyncio.timeout(10):
+        while not running.access.figures().is_faulty:  # noqa: ASYNC110 - No event says so.
+            await asyncio.sleep(0)
+    running.path.write_text(whole.replace("worker", "other"))
+    running.access.look_soon()
+    async with asyncio.timeout(10):
+        while "other" not in running.access.policy.identities:  # noqa: ASYNC110 - As above.
+            await asyncio.sleep(0)
+
+    assert not running.access.figures().is_faulty
+    assert not watching.done()
+    watching.cancel()
+
+
 async def test_a_lock_that_somebody_keeps_is_no_reason_to_wait_for_ever(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +313,31 @@ async def test_a_lock_that_somebody_keeps_is_no_reason_to_wait_for_ever(
 
     os.close(directory)
     await running.make()
+
+
+async def test_what_expires_ends_while_the_file_is_being_changed(running: Running) -> None:
+    """Which takes as long as somebody else does who changes it, or as the file is long."""
+    soon = datetime.now(UTC) + timedelta(seconds=0.3)
+    made = token_file.make(running.path, "worker", expires=soon, note="", grants=())
+    watching = asyncio.ensure_future(running.access.watch())
+    running.access.look_soon()
+    async with asyncio.timeout(10):
+        while not running.access.policy.identities["worker"].tokens:  # noqa: ASYNC110 - As above.
+            await asyncio.sleep(0)
+    caller = running.guard.find({b"authorization": f"Bearer {made.text}".encode()})
+    directory = os.open(running.path.parent, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    making = asyncio.ensure_future(running.make())
+
+    async with asyncio.timeout(3):
+        while caller.error is None:
+            running.access.look_soon()
+            await asyncio.sleep(0)
+
+    assert not making.done()
+    os.close(directory)
+    await making
+    watching.cancel()
 
 
 async def test_in_a_cluster_no_q_changes_its_file_alone(tmp_path: Path) -> None:
@@ -308,7 +379,7 @@ async def test_changes_at_one_time_are_all_there(running: Running) -> None:
     await asyncio.gather(*(running.make(note=each) for each in notes))
 
     assert sorted(_notes(running.access.policy)) == notes
-    assert running.access.policy == read_policy(running.path, in_cluster=False)
+    assert running.access.policy == read_policy(running.path)
 
 
 async def test_without_a_file_nobody_is_asked() -> None:

@@ -2,10 +2,14 @@
 
 import logging
 import shutil
+import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -14,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from qmq.errors import ConfigError
 from qmq.server.certificates import Watch, load, load_ca
@@ -23,6 +28,13 @@ from qmq.transport.envoy.tls import Secrets, ServerTls
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
+
+#: Names of curves, of what keys are for, and what makes a certificate that of a CA, in DER.
+_P_256 = bytes.fromhex("06082a8648ce3d030107")
+_PRIME239V1 = bytes.fromhex("06082a8648ce3d030104")
+_RSA = bytes.fromhex("06092a864886f70d0101010500")
+_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a3000")
+_CONSTRAINTS = bytes.fromhex("0603551d130101ff040830060101ff020100")
 
 
 class Files:
@@ -146,6 +158,84 @@ def test_keys_that_envoy_would_not_take_are_refused(files: Files) -> None:
         path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         with pytest.raises(ConfigError, match="RSA keys of 2048 bits or more"):
             load(files.tls, now=NOW)
+
+
+@pytest.mark.parametrize("kinds", [("certs",), ("key",), ("certs", "key")])
+def test_curves_that_nobody_knows_are_refused(files: Files, kinds: Sequence[str]) -> None:
+    """In words, and with what would do instead."""
+    both = {"certs": files.made.cert("server"), "key": files.made.key("server")}
+    for kind in kinds:
+        _edit(both[kind], _P_256, _PRIME239V1)
+
+    with pytest.raises(ConfigError, match="keys on the curves P-256"):
+        load(files.tls, now=NOW)
+
+
+def test_certificates_that_envoy_would_not_show_are_refused(files: Files) -> None:
+    """It would say that it serves, and nobody could connect."""
+    key = rsa.generate_private_key(65537, 2048)
+    path = files.made.cert("server")
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    files.made.key("server").write_bytes(pem)
+
+    path.write_bytes(_signed(key, "q"))
+    assert load(files.tls, now=NOW)
+    path.write_bytes(_signed(key, ""))
+    with pytest.raises(ConfigError, match="names nobody"):
+        load(files.tls, now=NOW)
+    path.write_bytes(_signed(key, "q"))
+    _edit(path, _RSA, _RSASSA_PSS)
+    with pytest.raises(ConfigError, match="RSA key for all purposes"):
+        load(files.tls, now=NOW)
+
+
+def test_a_ca_that_cannot_be_read_is_none(files: Files) -> None:
+    """And ends nobody who looks at the files."""
+    _edit(files.made.cert("ca"), _CONSTRAINTS, _CONSTRAINTS[:-2] + b"\xff\xff")
+
+    with pytest.raises(ConfigError, match="no certificate of a CA"):
+        load(files.tls, now=NOW)
+
+
+def test_what_envoy_could_not_be_told_is_told_at_the_next_look(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the disk has no room."""
+    watched = files.directory / "tls" / "watched"
+    watched.rmdir()
+    files.make("certs", days=60)
+
+    for _ in range(2):
+        files.watch.look()
+    assert logged(caplog, "cannot have certificates read again") == 1
+    assert files.watch.expiries["server"] == NOW + 30 * DAY
+
+    watched.mkdir()
+    files.watch.look()
+    assert files.was_told()
+    assert files.watch.expiries["server"] == NOW + 60 * DAY
+
+
+def _edit(path: Path, before: bytes, after: bytes) -> None:
+    """Change what stands in a file in PEM."""
+    text = path.read_text()
+    label = text.split("-----")[1].removeprefix("BEGIN ")
+    der = ssl.PEM_cert_to_DER_cert(text.replace(label, "CERTIFICATE"))
+    assert before in der
+    pem = ssl.DER_cert_to_PEM_cert(der.replace(before, after))
+    path.write_text(pem.replace("CERTIFICATE", label))
+
+
+def _signed(key: rsa.RSAPrivateKey, name: str) -> bytes:
+    """Return a certificate of a name, or of nobody, in PEM."""
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else []
+    subject = x509.Name(attributes)
+    builder = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + DAY)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def test_of_several_cas_one_has_to_hold(files: Files, tmp_path: Path) -> None:

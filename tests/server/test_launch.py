@@ -14,19 +14,19 @@ import pytest
 
 from qmq.errors import ConfigError
 from qmq.server.address import Address
-from qmq.server.launch import claim, connections_max, make_runtime_directory
+from qmq.server.launch import become_envoy, claim, connections_max, make_runtime_directory
 
 
 def refusal(text: str) -> str:
     """Return why an address cannot be claimed."""
     with pytest.raises(ConfigError) as raised:
-        claim(Address.parse(text))
+        claim(Address.parse(text), "--listen")
     return raised.value.message
 
 
 def test_port_0_becomes_a_free_port() -> None:
     """Envoy is told a port, so that the log can name it."""
-    endpoint = claim(Address.parse("127.0.0.1:0"))
+    endpoint = claim(Address.parse("127.0.0.1:0"), "--listen")
 
     assert endpoint.host == "127.0.0.1"
     with socket.create_server((endpoint.host, endpoint.port)):
@@ -35,12 +35,12 @@ def test_port_0_becomes_a_free_port() -> None:
 
 def test_a_host_name_becomes_an_address() -> None:
     """Envoy does not resolve what it listens on."""
-    assert claim(Address.parse("localhost:0")).host in ("127.0.0.1", "::1")
+    assert claim(Address.parse("localhost:0"), "--listen").host in ("127.0.0.1", "::1")
 
 
 def test_loopback_is_that_of_both_protocols() -> None:
     """On the one that q had left, another program could take its calls."""
-    endpoint = claim(Address.parse("localhost:0"))
+    endpoint = claim(Address.parse("localhost:0"), "--listen")
 
     assert (endpoint.host, endpoint.more_hosts) in {("127.0.0.1", ("::1",)), ("127.0.0.1", ())}
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -50,7 +50,7 @@ def test_loopback_is_that_of_both_protocols() -> None:
 
 def test_no_host_is_all_interfaces() -> None:
     """With IPv6 where the machine has it; IPv4 comes with that."""
-    assert claim(Address.parse(":0")).host in ("::", "0.0.0.0")  # noqa: S104
+    assert claim(Address.parse(":0"), "--listen").host in ("::", "0.0.0.0")  # noqa: S104
 
 
 def test_a_port_in_use_is_one_line_with_advice() -> None:
@@ -60,7 +60,7 @@ def test_a_port_in_use_is_one_line_with_advice() -> None:
 
         assert refusal(f"127.0.0.1:{port}") == (
             f"cannot listen on 127.0.0.1:{port}: address already in use; "
-            "stop the process that listens there, or give another port"
+            "stop the process that listens there, or give another port by --listen"
         )
 
 
@@ -81,7 +81,7 @@ def test_a_port_that_was_just_left_can_be_had() -> None:
             accepted.close()  # First, so that this side lingers.
             assert client.recv(1) == b""
 
-    assert claim(Address("127.0.0.1", port)).port == port
+    assert claim(Address("127.0.0.1", port), "--listen").port == port
 
 
 def test_a_host_that_does_not_resolve_is_named() -> None:
@@ -100,7 +100,9 @@ def test_an_address_of_another_machine_is_refused() -> None:
     message = refusal("192.0.2.254:10002")
 
     assert message.startswith("cannot listen on 192.0.2.254:10002: ")
-    assert message.endswith("no interface of this machine has this address; give one that has")
+    assert message.endswith(
+        "no interface of this machine has this address; give one that has by --listen"
+    )
 
 
 def test_connections_stay_below_the_limit_of_open_files() -> None:
@@ -150,6 +152,36 @@ def test_the_lock_is_held_across_exec(base: Path) -> None:
         make_runtime_directory()
         assert not runtime.exists()
         process.stdin.close()
+    assert base.exists()
+
+
+def test_what_was_closed_is_open_when_the_first_file_is(tmp_path: Path) -> None:
+    """Nothing that is written to the log comes to stand in another file."""
+    code = (
+        "import os, sys\n"
+        "from qmq.server.launch import open_standard_streams\n"
+        "open_standard_streams()\n"
+        "with open(sys.argv[1], 'w') as file:\n"
+        "    print(file.fileno(), file=file, flush=True)\n"
+        "    os.execvp('echo', ['echo', 'a line'])\n"
+    )
+    closing = 'exec "$0" -c "$1" "$2" <&- >&- 2>&-'
+    file = tmp_path / "file"
+    subprocess.run(["sh", "-c", closing, sys.executable, code, str(file)], check=True, timeout=60)
+
+    assert file.read_text() == "3\n"
+
+
+def test_that_there_is_no_room_is_told_in_words(base: Path) -> None:
+    """Rather than by a stack trace."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    runtime = make_runtime_directory()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match="XDG_RUNTIME_DIR"):
+            become_envoy({"what": "it is told"}, runtime, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert base.exists()
 
 

@@ -1,8 +1,10 @@
 """Who looks how a q does, and tells."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,9 @@ from qmq.observe.access import AccessFigures
 from qmq.observe.certificates import Expiries
 from qmq.server.address import Address
 from qmq.server.config import Config
-from qmq.server.overseer import Nothing, Overseer
+from qmq.server.overseen_disk import OverseenDisk
+from qmq.server.overseer import Overseer
+from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import NS_PER_S, ServerRole, Store
@@ -31,7 +35,7 @@ class Process:
     expiries: Expiries = dict
 
 
-class Part(Nothing):
+class Part:
     """Something to be looked at, which may let memory seem full."""
 
     def __init__(self) -> None:
@@ -53,7 +57,7 @@ class Part(Nothing):
         return replace(condition, memory_bytes=self.used, memory_bytes_max=100)
 
 
-class Slowing(Nothing):
+class Slowing(Part):
     """A disk whose commits take as long as it is told."""
 
     p99_ns = 0
@@ -82,7 +86,7 @@ async def broker() -> AsyncIterator[Broker]:
 
 async def test_what_the_broker_and_the_process_know_is_told(broker: Broker) -> None:
     """Queues are counted when somebody asks."""
-    overseer = Overseer(Process(), broker.overseeing, Nothing(), access=None)
+    overseer = Overseer(Process(), broker.overseeing, None, access=None)
 
     condition = await overseer.condition()
 
@@ -163,3 +167,31 @@ async def test_a_part_is_looked_at_before_anything_is_told_of_it(broker: Broker)
     await overseer.condition()
 
     assert part.looks == 1
+
+
+async def test_that_there_are_nearly_all_queues_is_seen_though_nobody_asked(
+    broker: Broker,
+) -> None:
+    """And that there are fewer, too."""
+    overseer = Overseer(Process(), broker.overseeing, None, access=None)
+    for number in range(8):
+        await broker.new_queue(Store.MEMORY, name=f"q{number}")
+    await overseer.look()
+    assert [each.reason for each in overseer.warnings] == ["QUEUES_NEARLY_ALL"]
+
+    await overseer.condition()
+    for number in range(8):
+        await broker.delete_queue(f"q{number}")
+    await overseer.look()
+    assert not overseer.warnings
+
+
+async def test_two_may_look_at_a_disk_at_one_time(tmp_path: Path) -> None:
+    """As when somebody asks in the first moment."""
+    disk = DiskStore.open(tmp_path)
+    part = OverseenDisk(disk, tmp_path, lambda: 0)
+
+    await asyncio.gather(part.look(), part.look())
+    await part.look()
+
+    await disk.close()

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from qmq.errors import DataLoss, QueueEmpty
+from qmq.errors import DataLoss, QError, QueueEmpty
 from qmq.model.check import problems_of
+from qmq.model.redrive import RedriveRequest, RedriveState
 from qmq.values import Store
 from qmq.wire import q_pb2 as pb
 from tests.engine.consumers import lease
+from tests.engine.redrives import ended
 from tests.engine.servers import Server
 from tests.store.disk import sweep
 
@@ -20,15 +22,23 @@ LARGE = 10_000
 _MARKS = (b"first", b"second", b"third")
 
 
+class Damaged(Server):
+    """A server that has three large messages in a queue, the second of which is damaged."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(Store.DISK, data)
+        #: Of the messages.
+        self.ids: list[str] = []
+
+
 @pytest.fixture
-async def server(tmp_path: Path) -> Server:
-    """Return a server that has three large messages in a queue, the second of which is damaged."""
-    server = Server(Store.DISK, tmp_path / "data")
+async def server(tmp_path: Path) -> Damaged:
+    """Return one that has begun."""
+    server = Damaged(tmp_path / "data")
     await server.start()
     await server.new_queue("dead")
     await server.new_queue("jobs", dead_letter_queue_id="dead", delivery_count_max=1)
-    for mark in _MARKS:
-        await server.put(payload(mark))
+    server.ids = [(await server.put(payload(mark))).meta.id for mark in _MARKS]
     await server.end()
     damage(server.data / "q.db", b"middle of second")
     # Nothing is cached after a restart.
@@ -112,6 +122,39 @@ async def test_peek_at_a_damaged_message_shows_the_next_one_from_then_on(server:
 
     assert payloads([shown]) == [b"third"]
     assert problems == []
+
+
+async def test_what_stands_behind_a_damaged_message_can_be_deleted_and_moved(
+    server: Damaged,
+) -> None:
+    """Ids are looked for in all that can be read; what is not there may be what cannot."""
+    picking, (first, _, third) = server.broker.picking, server.ids
+
+    results = [
+        *await picking.delete("jobs", [first]),
+        *await picking.move("jobs", [third], "dead"),
+    ]
+    with pytest.raises(DataLoss):
+        await picking.delete("jobs", [first])
+    moved = await server.broker.peek("dead")
+    await server.end()
+
+    assert not any(isinstance(result, QError) for result in results)
+    assert payloads([moved]) == [b"third"]
+
+
+async def test_redrive_goes_past_a_damaged_message(server: Server) -> None:
+    """Which stays where it is."""
+    await server.new_queue("fixed")
+    request = RedriveRequest(queue_id="jobs", target_queue_id="fixed")
+
+    redrive = await ended(server.broker, await server.broker.redriving.start(request))
+    moved = await server.broker.pop_batch("fixed", 3)
+    left = server.broker.catalog.find("jobs").message_count
+    await server.end()
+
+    assert (redrive.state, redrive.moved, left) == (RedriveState.DONE, 2, 1)
+    assert payloads(moved) == [b"first", b"third"]
 
 
 async def test_rows_that_cannot_be_removed_hold_up_no_commit(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Every method of the service asks for the rights that it needs, and for no others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -14,8 +14,9 @@ from qmq.engine.broker import Broker
 from qmq.errors import AccessDenied, QError
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.transport.api import Api
+from qmq.transport.api import api_methods
 from qmq.transport.framing import Deframer, frame
+from qmq.transport.methods import Methods
 from qmq.transport.streams import Requests, StreamMethod
 from qmq.values import Store, Tag
 from qmq.wire import q_pb2 as pb
@@ -107,26 +108,26 @@ class Server:
         )
         self.redrive_id = ""
 
-    def api(self, *grants: tuple[str, str]) -> Api:
+    def methods(self, *grants: tuple[str, str]) -> Methods:
         """Return the service as one is served who has these grants."""
         quotas = Quotas((), self.broker.catalog, lambda: 0.0)
         one = identity("one", *grants)
-        return Api(self.broker, Granted(one, self.broker.catalog, quotas, lambda: [one]))
+        return api_methods(self.broker, Granted(one, self.broker.catalog, quotas, lambda: [one]))
 
     async def call(self, name: str, fields: dict[str, Any], *grants: tuple[str, str]) -> Any:  # noqa: ANN401
         """Call a method as one who has these grants, and return the reply."""
-        api = self.api(*grants)
+        methods = self.methods(*grants)
         kind = getattr(pb, f"{name}Request")
         if "redrive_id" in fields:
             fields = {"redrive_id": self.redrive_id}
         data = kind(**fields).SerializeToString()
         path = f"/proto.Q/{name}"
         if name == "Consume":
-            return await _first(api.stream_methods[path], data)
-        if path in api.methods:
-            reply = await api.methods[path](data)
+            return await _first(methods.streams[path], data)
+        if path in methods.unary:
+            reply = await methods.unary[path](data)
         else:
-            reply = await api.waiting_methods[path](data, _stays, None)
+            reply = await methods.waiting[path](data, _stays, None)
         return getattr(pb, f"{name}Response").FromString(reply)
 
 
@@ -291,6 +292,31 @@ async def test_a_redrive_without_a_target_needs_the_sources(server: Server) -> N
     await server.call("StartRedrive", {"queue_id": "dead"}, ("dead", "manage"), ("x", "produce"))
 
 
+@pytest.mark.parametrize("grants", [(), (("x", "produce"),)], ids=["none", "produce"])
+async def test_a_redrive_takes_back_only_what_one_may_add(
+    server: Server, grants: Sequence[tuple[str, str]]
+) -> None:
+    """Also to a queue that has sent its dead letters there, and sends them elsewhere by now."""
+    admin = ("*", "admin")
+    for target in ("dead", "other"):
+        settings = pb.QueueSettings(dead_letter_queue_id=target)
+        await server.call("UpdateQueue", {"queue_id": "x", "settings": settings}, admin)
+        leased = await server.call("Lease", {"queue_id": "x"}, admin)
+        lease_ids = [each.lease_id for each in leased.messages]
+        if lease_ids:
+            await server.call("Nack", {"queue_id": "x", "lease_ids": lease_ids, "kind": 3}, admin)
+
+    started = await server.call("StartRedrive", {"queue_id": "dead"}, ("dead", "manage"), *grants)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    server.redrive_id = started.redrive.id
+    ended = (await server.call("GetRedrive", {"redrive_id": ""}, admin)).redrive
+
+    assert ended.state == pb.Redrive.DONE
+    assert ended.moved == len(grants)
+    assert server.broker.catalog.find("x").message_count == len(grants)
+
+
 async def test_a_redrive_that_there_is_not_looks_like_one_of_others(server: Server) -> None:
     """But to those who may see all."""
     unknown = "00000000-0000-4000-8000-00000000ffff"
@@ -323,7 +349,7 @@ class Stream:
 
         requests = Requests(receive, Deframer(100_000, b"identity"))
         self._reading = asyncio.ensure_future(requests.read_all())
-        self._replies = server.api(*grants).stream_methods["/proto.Q/Consume"](requests)
+        self._replies = server.methods(*grants).streams["/proto.Q/Consume"](requests)
 
     async def next(self) -> list[bytes]:
         """Wait for messages, and return their payloads."""

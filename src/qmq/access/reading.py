@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
@@ -90,6 +90,12 @@ class _At(NamedTuple):
                 "must be a moment with its time zone, as in 2026-11-30T12:00:00Z;"
                 f" got {_shown(self.value)}"
             )
+        try:
+            self.value.astimezone(UTC)
+        except OverflowError:
+            raise self.fault(
+                "must be in the years 1 to 9999 of UTC, which replies can tell"
+            ) from None
         return self.value
 
 
@@ -102,7 +108,9 @@ def parse_policy(text: str) -> Policy:
     """
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Not only what TOML has a name for: also numbers, and brackets in brackets, that are too
+        # long for Python.
         raise ConfigError(f"is not valid TOML: {error}") from None
     try:
         return _policy(_At(found, ()))

@@ -10,11 +10,13 @@ from typing import Final
 
 from qmq.engine.queues import Queues
 from qmq.envelope import id_of
+from qmq.errors import DataLoss
 from qmq.limits import BROWSED_MESSAGES_MAX
 from qmq.model.browse import look
 from qmq.model.changes import Changes
 from qmq.model.index import seq_of, size_of
 from qmq.model.queue import Queue
+from qmq.store.base import QueueStore
 
 #: Higher than the sequence number of any message.
 SEQ_MAX: Final = (1 << 63) - 1
@@ -44,39 +46,64 @@ async def find_messages(
 
     Raises:
         QueueNotFound: the queue was deleted meanwhile.
-        DataLoss: one that was looked at is damaged.
+        DataLoss: one is not among those that could be read, and others are damaged.
     """
     found: dict[str, int] = {}
+    damaged: list[int] = []
     first_seq = 0
     if created_ns:
         # Its number is a moment by the clock that nobody sets; the other one may have been
         # set since it came, and then it is looked for everywhere.
         ahead_ns = queues.steady_ns() - queues.now_ns() - _CLOCKS_APART_NS
         first_seq = max(0, created_ns + ahead_ns)
-        found = await _find(queues, queue, set(ids), first_seq, SEQ_MAX)
+        found = await _find(queues, queue, set(ids), (first_seq, SEQ_MAX), damaged)
     if left := set(ids) - found.keys():
-        found |= await _find(queues, queue, left, 0, first_seq - 1 if first_seq else SEQ_MAX)
+        last_seq = first_seq - 1 if first_seq else SEQ_MAX
+        found |= await _find(queues, queue, left, (0, last_seq), damaged)
+    if damaged and not found.keys() >= set(ids):
+        raise DataLoss(sorted(set(damaged)))
     return found
+
+
+async def read_sound(store: QueueStore, entries: Sequence[int]) -> dict[int, bytes]:
+    """Read messages, but for those that are damaged, which nobody takes out of their queue.
+
+    Returns:
+        Their envelopes, by their entries and in the same order.
+    """
+    sound = list(entries)
+    while True:
+        try:
+            envelopes = await store.commit(Changes(), sound)
+        except DataLoss as error:
+            sound = [each for each in sound if seq_of(each) not in error.seqs]
+        else:
+            return dict(zip(sound, envelopes, strict=True))
 
 
 def is_there(queue: Queue, entry: int) -> bool:
     """Tell whether a queue holds a message, given its entry."""
-    seq = seq_of(entry)
-    return entry in look(queue, seq, seq, 1).entries
+    delivery = queue.leases.by_seq.get(seq_of(entry))
+    return delivery.entry == entry if delivery else queue.ready.holds_fresh(entry)
 
 
 async def _find(
-    queues: Queues, queue: Queue, wanted: set[str], first_seq: int, last_seq: int
+    queues: Queues, queue: Queue, wanted: set[str], seqs: tuple[int, int], damaged: list[int]
 ) -> dict[str, int]:
-    """Find those that have numbers in a range; what is found is not wanted any more."""
+    """Find those that have numbers in a range; what is found is not wanted any more.
+
+    The numbers of those that cannot be read are noted.
+    """
     found: dict[str, int] = {}
+    first_seq, last_seq = seqs
     count_max = _NEAR_MESSAGES if first_seq else BROWSED_MESSAGES_MAX
     while True:
         store = queues.store_to_read(queue)
         seen = look(queue, first_seq, last_seq, count_max)
         entries = first_of_size(seen.entries, queues.message_bytes_max)
-        envelopes = await store.commit(Changes(), entries)
-        for entry, envelope in zip(entries, envelopes, strict=True):
+        read = await read_sound(store, entries)
+        damaged += (seq_of(entry) for entry in entries if entry not in read)
+        for entry, envelope in read.items():
             if (id_ := id_of(envelope)) in wanted:
                 wanted.remove(id_)
                 found[id_] = entry

@@ -1,5 +1,7 @@
 """What a broker knows of the server that it is: how much there is, and what that takes."""
 
+from dataclasses import replace
+
 from qmq.condition import Contents, ServerCondition
 from qmq.engine.census import Census
 from qmq.engine.queues import Queues
@@ -29,7 +31,8 @@ class Overseeing:
         footprint, catalog = self._queues.footprint, self._queues.catalog
         return ServerCondition(
             version=self._version,
-            contents=sum(self._census.latest.values(), Contents()),
+            # Queues are counted without going through them.
+            contents=replace(sum(self._census.latest.values(), Contents()), queues=len(catalog)),
             in_memory=self.contents(Store.MEMORY),
             queues_max=catalog.queues_max,
             memory_bytes=footprint.used,

@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Final
 
+from qmq.engine.finding import read_sound
+from qmq.engine.places import Scope
 from qmq.engine.queues import Home, Queues
 from qmq.errors import InvalidArgument, LimitReached, RedriveNotFound, Unavailable
 from qmq.limits import BROWSED_MESSAGES_MAX, REDRIVES_ENDED_MAX, REDRIVES_RUNNING_MAX
@@ -50,8 +52,11 @@ def _ignore(_: Redrive) -> None:
 class _Job:
     """A redrive in the hands of the server."""
 
-    def __init__(self, redrive: Redrive) -> None:
+    def __init__(self, redrive: Redrive, scope: Scope | None = None) -> None:
         self.redrive = redrive
+        #: Where else than to its request's sources messages may go back to; that is not kept, so
+        #: that after a restart they may not.
+        self.scope = scope
         #: Whether it is about to be saved for what happened between its steps.
         self.will_be_saved = False
         #: Done when it has ended.
@@ -117,11 +122,12 @@ class Redriving:
             if job.redrive.is_running:
                 self._run(job)
 
-    async def start(self, request: RedriveRequest) -> Redrive:
+    async def start(self, request: RedriveRequest, scope: Scope | None = None) -> Redrive:
         """Start a redrive, which goes on by itself.
 
         Args:
             request: what to do; its queues by UUID or name.
+            scope: queues that messages may go back to besides the request's sources.
 
         Raises:
             QueueNotFound: there is no such queue.
@@ -161,7 +167,7 @@ class Redriving:
             steady_ns=steady_ns,
             seq=store.number(1, steady_ns),
         )
-        job = self._jobs[redrive.id] = _Job(redrive)
+        job = self._jobs[redrive.id] = _Job(redrive, scope)
         saved = self._save(job, Changes())
         self._run(job)
         await saved
@@ -380,13 +386,25 @@ class Redriving:
         # So much as a reply could carry, but one message in any case.
         count = max(1, sum(size <= queues.message_bytes_max for size in sizes))
         entries = entries[:count]
-        envelopes = await self._home(redrive).commit(Changes(), entries)
+        read = await read_sound(self._home(redrive), entries)
         looked: list[tuple[int, Match | None]] = []
-        for at, (entry, envelope) in enumerate(zip(entries, envelopes, strict=True), 1):
-            looked.append((entry, found := match(redrive.request, envelope)))
+        for at, entry in enumerate(entries, 1):
+            # One that is damaged stays where it is.
+            found = match(redrive.request, read[entry]) if entry in read else None
+            if found and not self._may_go(job, found.target_id):
+                found = None
+            looked.append((entry, found))
             matches_max -= bool(found)
             if not matches_max:
                 break
             if at % _SLICE_MESSAGES_MAX == 0:
                 await asyncio.sleep(0)
         return looked
+
+    def _may_go(self, job: _Job, target_id: str) -> bool:
+        """Tell whether who started a redrive may have messages go to a queue."""
+        sources = job.redrive.request.sources
+        if sources is None or target_id in {*sources, job.redrive.request.target_queue_id}:
+            return True
+        target = self._queues.catalog.get(target_id)
+        return bool(target and job.scope and job.scope.covers(target.info))

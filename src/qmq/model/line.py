@@ -6,7 +6,7 @@ what is packed: among ten million ints, a full collection stopped q for 0.12 s.
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, islice
@@ -16,6 +16,9 @@ from qmq.model.index import entries_of, seq_of, seqs_of, sizes_each, sizes_of
 
 #: Entries of one pack. To pack it, or to unpack it, takes a tenth of a millisecond.
 PACK_ENTRIES: Final = 1_024
+
+#: Of a pack, the share that is taken out one by one: to unpack it takes as long as that.
+_FEW: Final = 1 / 8
 
 #: The end of the line may hold so many before any are packed: most queues never do, and pay
 #: nothing for this.
@@ -51,6 +54,20 @@ class Pack:
         if place < len(seqs) and seqs[place] == seq and self.entries(place, place + 1)[0] < entry:
             place += 1
         return place
+
+    def remove(self, leaving: Sequence[int]) -> int:
+        """Take out some of them, in order; return how many. Others may be among those named."""
+        before = len(self.seqs)
+        if len(leaving) > before * _FEW:
+            gone = set(leaving)
+            staying = [each for each in self.entries() if each not in gone]
+            self.seqs, self.sizes = array("Q", seqs_of(staying)), array("I", sizes_each(staying))
+        else:
+            for seq in seqs_of(leaving):
+                place = bisect_left(self.seqs, seq)
+                if place < len(self.seqs) and self.seqs[place] == seq:
+                    del self.seqs[place], self.sizes[place]
+        return before - len(self.seqs)
 
 
 class Line:
@@ -215,6 +232,10 @@ class Line:
         """Return where the first pack is that does not end before an entry."""
         return bisect_left(self._packs, seq_of(entry), key=_last_seq)
 
+    def holds(self, entry: int) -> bool:
+        """Tell whether an entry is here."""
+        return bool(self.between(entry, entry + 1))
+
     def between(self, start: int, end: int, count_max: int | None = None) -> list[int]:
         """Return those from one entry up to before another, whether these are here or not.
 
@@ -240,15 +261,14 @@ class Line:
         if self.head is self.tail:
             return
         _remove(self.tail, gone, first, last)
-        for place in range(self._place_of(first), len(self._packs)):
-            pack = self._packs[place]
-            if pack.seqs[0] > seq_of(last):
-                break
-            staying = [each for each in pack.entries() if each not in gone]
-            self._packed -= len(pack) - len(staying)
-            self._packs[place] = Pack(seqs_of(staying), sizes_each(staying), self.priority)
-        if not all(self._packs):
-            self._packs = [pack for pack in self._packs if pack]
+        at, packs = 0, self._packs
+        # Packs between, of which none leaves, may be nearly all of the line.
+        while at < len(leaving) and (place := self._place_of(leaving[at])) < len(packs):
+            end = bisect_right(leaving, packs[place].seqs[-1], at, key=seq_of)
+            self._packed -= packs[place].remove(leaving[at:end])
+            if not packs[place]:
+                del packs[place]
+            at = end
         self.refill()
 
     def clear(self) -> None:

@@ -1,8 +1,8 @@
 """The messages of a queue that have a priority and were never handed out: a line for each.
 
-Nothing is known of such a message but what its entry (see `index`) tells, so that it costs no more
-than one without a priority. What is handed out next is found by a heap of the lines' heads, which
-are 255 at most, and not by one of all messages: that of a million is not in the processor's caches.
+Such a message is nothing but its entry (see `index`), so that it costs no more than one without a
+priority. A heap of the lines' heads, 255 at most, tells which is handed out next; a heap of a
+million messages would not fit the processor's caches.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -173,11 +173,21 @@ class Ranks:
             end: what comes after the last one.
             count_max: return no more than so many, the first ones; None returns all.
         """
-        found = [
-            each for line in self._lines.values() for each in line.between(start, end, count_max)
-        ]
+        found: list[int] = []
+        for line in self._lines.values():
+            found += line.between(start, end, count_max)
+            if count_max is not None and len(found) > count_max:
+                found.sort()
+                del found[count_max:]
+                # Of the other lines, only what came before that is of use.
+                end = found[-1] if found else start
         found.sort()
-        return found[:count_max]
+        return found
+
+    def holds(self, entry: int) -> bool:
+        """Tell whether an entry is here."""
+        line = self._lines.get(priority_of(entry))
+        return line is not None and line.holds(entry)
 
     def count_between(self, start: int, end: int) -> int:
         """Count those from one entry up to before another, whether these are here or not."""

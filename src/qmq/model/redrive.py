@@ -61,6 +61,8 @@ class RedriveRequest:
     messages_max: int = 0
     #: The share of what was moved that may fail again, 0 to 1; 1 is no bound.
     failed_again_max: float = 0.5
+    #: Where whoever has asked for it may have them go back to, by UUIDs; None for anywhere.
+    sources: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +221,8 @@ def begin(  # noqa: PLR0913 - Two clocks, each by name.
 def match(request: RedriveRequest, envelope: bytes) -> Match | None:
     """Return a message as it would be moved, or None if it was not asked for.
 
-    A message that is no dead letter came from nowhere, so it is asked for only if the request
-    says where to move what it finds, and nothing of what only dead letters have.
+    A message that is no dead letter came from nowhere. So it is moved only if the request names a
+    target, and asks for nothing that only dead letters have.
     """
     found = dead_letter_of(envelope)
     if found is None:
@@ -367,6 +369,9 @@ def text_of(redrive: Redrive) -> str:
     if not redrive.shard:
         # So that those who know of no shards can read it.
         del known["shard"]
+    if redrive.request.sources is None:
+        # Likewise.
+        del known["request"]["sources"]
     return json.dumps(known, ensure_ascii=False)
 
 
@@ -376,8 +381,11 @@ def redrive_of(text: str) -> Redrive:
     request: dict[str, Any] = known.pop("request")
     tags = tuple(Tag(**tag) for tag in request.pop("tags"))
     reasons = tuple(map(DeadLetterReason, request.pop("reasons")))
+    sources = request.pop("sources", None)
+    if sources is not None:
+        sources = tuple(sources)
     return Redrive(
-        request=RedriveRequest(tags=tags, reasons=reasons, **request),
+        request=RedriveRequest(tags=tags, reasons=reasons, sources=sources, **request),
         store=Store(known.pop("store")),
         state=RedriveState(known.pop("state")),
         **known,

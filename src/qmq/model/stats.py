@@ -1,4 +1,4 @@
-"""What a queue holds, for those who watch."""
+"""The counts of a queue, for those who watch it."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The audit log: who changed what, and who was refused. It has no payloads and no secrets."""
+"""The audit log: managing calls, and refused ones. It has no payloads and no secrets."""
 
 import json
 import logging
@@ -40,6 +40,8 @@ class AuditFile:
         self._path = path
         self._descriptor = self._opened()
         self._has_failed = False
+        #: Whether it ends with a part of a line, for the rest of which there was no room.
+        self._is_torn = False
 
     def _opened(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -52,20 +54,29 @@ class AuditFile:
         except OSError as error:
             _log.warning("cannot open the audit log anew", extra={"error": str(error)})
             return
+        self._is_torn = False
         os.close(former)
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Add a line; that it failed is in q's log, once until it goes on."""
-        line = json.dumps({"ts": round(time.time(), 6), **fields}, ensure_ascii=False)
+        text = json.dumps({"ts": round(time.time(), 6), **fields}, ensure_ascii=False)
+        line = b"\n" * self._is_torn + text.encode(errors="replace") + b"\n"
         try:
-            os.write(self._descriptor, line.encode(errors="replace") + b"\n")
+            written = os.write(self._descriptor, line)
         except OSError as error:
-            if not self._has_failed:
-                fields = {"error": str(error), "path": str(self._path)}
-                _log.error("cannot write the audit log", extra=fields)
-            self._has_failed = True
+            self._fail(str(error))
+            return
+        if written == len(line):
+            self._has_failed = self._is_torn = False
         else:
-            self._has_failed = False
+            self._is_torn = True
+            self._fail("there was no room for a whole line")
+
+    def _fail(self, error: str) -> None:
+        if not self._has_failed:
+            fields = {"error": error, "path": str(self._path)}
+            _log.error("cannot write the audit log", extra=fields)
+        self._has_failed = True
 
 
 def to_log(fields: Mapping[str, Any]) -> None:
@@ -78,7 +89,7 @@ def to_nothing(_: Mapping[str, Any]) -> None:
 
 
 class Audit:
-    """Notes who changed what, and who was refused."""
+    """Notes managing calls and refused ones."""
 
     def __init__(
         self,

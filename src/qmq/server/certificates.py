@@ -1,8 +1,7 @@
 """Certificates and their keys, looked at before Envoy gets to see them.
 
-What is wrong with one is found out, and said in words, before anybody connects. Files are looked
-at again and again while q runs: what is fit to be used replaces what there was, and what is not
-leaves that as it is.
+A fault is found, and said in words, before anybody connects. While q runs, the files are looked at
+again and again: new ones that are fit to be used replace the old ones, others change nothing.
 """
 
 import logging
@@ -13,9 +12,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
 
 from qmq.errors import ConfigError
 from qmq.server.tls import Tls
@@ -39,6 +44,18 @@ _OPTIONS: Final = {
 #: Envoy takes no shorter RSA keys, and of other keys those on these curves.
 _RSA_BITS_MIN: Final = 2048
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_KEYS: Final = (
+    f"TLS of q's takes RSA keys of {_RSA_BITS_MIN} bits or more, and keys on the curves P-256,"
+    " P-384 and P-521; make one of these, and its certificate"
+)
+
+#: What cryptography raises besides ValueError about what is no proper certificate.
+_MALFORMED: Final = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class Pair(NamedTuple):
@@ -64,6 +81,7 @@ def load_pair(cert: Path, key: Path, *, options: tuple[str, str], now: datetime)
     leaf = certificate(cert, options[0])
     _check_time(leaf, where, now)
     private = _key(key, options[1])
+    _check_shown(leaf, where)
     if private.public_key() != leaf.public_key():
         raise ConfigError(
             f"{options[1]} {key} is not the key of the certificate in {where}, which is that of"
@@ -108,7 +126,7 @@ def hosts(cert: x509.Certificate) -> list[str]:
     """Return the host names, and the addresses as text, that a certificate is for."""
     try:
         names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, *_MALFORMED):
         return []
     dns = names.get_values_for_type(x509.DNSName)
     return [*dns, *map(str, names.get_values_for_type(x509.IPAddress))]
@@ -140,7 +158,7 @@ class Watch:
 
     @property
     def expiries(self) -> Mapping[str, datetime]:
-        """When the certificates in use expire, by what they are for."""
+        """When the certificates in use expire, by their purposes."""
         return self._expiries
 
     def start(self) -> None:
@@ -152,7 +170,7 @@ class Watch:
         self._is_closed.set()
 
     def look(self) -> None:
-        """Take what the files hold now if they have changed and it can be used."""
+        """Take what the files hold now, if it has changed and can be used."""
         found = self._look()
         now = self._clock()
         if found != self._seen:
@@ -168,7 +186,7 @@ class Watch:
 
     def _take(self, found: list[object], now: datetime) -> None:
         try:
-            self._expiries = load(self._tls, now=now)
+            expiries = load(self._tls, now=now)
         except ConfigError as error:
             # Of two files that are replaced one after the other, this may be the moment between.
             if error.message == self._refused:
@@ -179,10 +197,18 @@ class Watch:
                 )
             self._refused = error.message
             return
+        try:
+            self._tls.secrets.read_again()
+        except OSError as error:
+            # Such as on a disk without room: it may go well at the next look.
+            if str(error) != self._refused:
+                _log.error("cannot have certificates read again", extra={"error": str(error)})
+            self._refused = str(error)
+            return
         self._seen = found
+        self._expiries = expiries
         self._refused = ""
         self._warned.clear()
-        self._tls.secrets.read_again()
         until = {what: moment.isoformat() for what, moment in self._expiries.items()}
         _log.info("certificates were read again", extra={"expires": until})
 
@@ -203,7 +229,7 @@ class Watch:
 
 
 def load(tls: Tls, *, now: datetime) -> dict[str, datetime]:
-    """Check all files, and return when what is in them expires, by what it is for.
+    """Check all files, and return when each certificate expires, by its purpose.
 
     Raises:
         ConfigError: something in them cannot be used.
@@ -213,6 +239,11 @@ def load(tls: Tls, *, now: datetime) -> dict[str, datetime]:
     for what, cert, key in _pairs(tls):
         names = (options[what], options[f"{what}_key"])
         pair = load_pair(cert, key, options=names, now=now)
+        if what == "server" and not _names_somebody(pair.cert):
+            raise ConfigError(
+                f"the certificate in {names[0]} {cert} names nobody; make one for the names of"
+                " this machine"
+            )
         expiries[what] = pair.cert.not_valid_after_utc
     for what, path in _cas(tls):
         valid = load_ca(path, option=options[what], now=now)
@@ -257,7 +288,7 @@ def _read(path: Path, option: str) -> bytes:
 def _certificates(path: Path, option: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(_read(path, option))
-    except ValueError as error:
+    except _MALFORMED as error:
         raise ConfigError(
             f"{option} {path} holds no certificate in PEM, which begins with"
             " -----BEGIN CERTIFICATE-----"
@@ -278,24 +309,43 @@ def _key(path: Path, option: str) -> PrivateKeyTypes:
             f"{option} {path} holds no private key in PEM, which begins with"
             " -----BEGIN PRIVATE KEY-----"
         ) from error
+    except UnsupportedAlgorithm as error:
+        raise ConfigError(f"{option} {path}: {_KEYS}") from error
     is_rsa = isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _RSA_BITS_MIN
-    if not (is_rsa or (isinstance(key, ec.EllipticCurvePrivateKey) and _is_known(key.curve))):
-        raise ConfigError(
-            f"{option} {path}: TLS of q's takes RSA keys of {_RSA_BITS_MIN} bits or more, and keys"
-            " on the curves P-256, P-384 and P-521; make one of these, and its certificate"
-        )
+    is_ec = isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES)
+    if not (is_rsa or is_ec):
+        raise ConfigError(f"{option} {path}: {_KEYS}")
     return key
-
-
-def _is_known(curve: ec.EllipticCurve) -> bool:
-    return isinstance(curve, _CURVES)
 
 
 def _is_ca(cert: x509.Certificate) -> bool:
     try:
         return cert.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, *_MALFORMED):
         return False
+
+
+def _check_shown(cert: x509.Certificate, where: str) -> None:
+    """Refuse a certificate that Envoy would not show, so that nobody could connect."""
+    try:
+        own = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{where}: {_KEYS}") from error
+    # A curve that is described rather than named, or a key for RSASSA-PSS alone, is written
+    # otherwise.
+    if own not in cert.tbs_certificate_bytes:
+        raise ConfigError(f"{where}: {_KEYS}; the curve by its name, an RSA key for all purposes")
+
+
+def _names_somebody(cert: x509.Certificate) -> bool:
+    try:
+        names: object = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        names = cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except _MALFORMED:
+        # Envoy reads less of a certificate, and may find nothing wrong with it.
+        return True
+    return bool(names)
 
 
 def _check_time(cert: x509.Certificate, where: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What is worth a look in how a server does: for each thing a sentence, and what to do about it.
+"""Warnings about how a server does: for each a sentence, and what to do about it.
 
 Bounds are those of the alerts in `deploy/prometheus/alerts.yml`, where there is one.
 """
@@ -51,12 +51,12 @@ _SILENT_NS_MAX: Final = 15 * NS_PER_S
 def found_in(
     condition: ServerCondition, now_ns: int, before: Container[tuple[str, str]] = ()
 ) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in how a server does.
+    """Yield warnings about how a server does.
 
     Args:
         condition: how it does.
         now_ns: the moment, by the machine's time.
-        before: reason and subject of what was worth a look before.
+        before: reason and subject of each warning of the look before.
     """
     yield from _of_bounds(condition)
     if condition.disk:
@@ -69,11 +69,10 @@ def found_in(
 
 
 def found_in_config(config: Config) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in how a server was started."""
+    """Yield warnings about how a server was started."""
     if exposure.is_loopback(exposure.narrowed(config.listen, is_open=config.is_open)):
         return
-    asks = config.tls_client_ca is not None and config.tls_client_cert == "required"
-    if config.insecure and config.access is None and not asks:
+    if config.insecure and not config.asks_who_calls:
         yield ServerWarning(
             level=WarningLevel.NOTE,
             reason="OPEN_TO_ALL",
@@ -90,7 +89,7 @@ def found_in_config(config: Config) -> Iterator[ServerWarning]:
 
 
 def found_in_access(*, is_faulty: bool) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in the access file."""
+    """Yield a warning if the access file is faulty."""
     if is_faulty:
         yield ServerWarning(
             level=WarningLevel.WARNING,
@@ -103,7 +102,7 @@ def found_in_access(*, is_faulty: bool) -> Iterator[ServerWarning]:
 def found_in_certificates(
     expiries: Mapping[str, datetime], now: datetime
 ) -> Iterator[ServerWarning]:
-    """Yield which certificates end soon, by what they are for."""
+    """Yield a warning for each certificate that expires soon, by its purpose."""
     for what, expires in expiries.items():
         if expires - now > _EXPIRES_SOON:
             continue
@@ -121,7 +120,7 @@ def found_in_certificates(
 
 
 def worst_first(warnings: Iterable[ServerWarning]) -> tuple[ServerWarning, ...]:
-    """Return them in the order in which they are to be looked at."""
+    """Return warnings in the order in which people should look at them."""
     return tuple(sorted(warnings, key=lambda each: (-each.level, each.reason, each.subject)))
 
 
@@ -166,7 +165,8 @@ def _of_disk(disk: DiskCondition) -> Iterator[ServerWarning]:
             message=disk.hangs,
             remedy="look at the disk, and at what else writes to it",
         )
-    if disk.total_bytes and not disk.is_full and _is_low(disk):
+    free_bytes_min = max(_FREE_BYTES_MIN, disk.database_bytes * _FREE_SHARE_MIN)
+    if disk.total_bytes and not disk.is_full and disk.free_bytes < free_bytes_min:
         yield ServerWarning(
             level=WarningLevel.WARNING,
             reason="DISK_NEARLY_FULL",
@@ -182,10 +182,6 @@ def _of_disk(disk: DiskCondition) -> Iterator[ServerWarning]:
             message=f"{disk.damaged} messages were set aside, since they are damaged on disk",
             remedy="see what q's log says of them, and look at the disk",
         )
-
-
-def _is_low(disk: DiskCondition) -> bool:
-    return disk.free_bytes < max(_FREE_BYTES_MIN, disk.database_bytes * _FREE_SHARE_MIN)
 
 
 def _of_commits(

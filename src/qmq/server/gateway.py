@@ -13,7 +13,9 @@ from qmq.server.launch import (
     claim,
     connections_max,
     make_runtime_directory,
+    open_standard_streams,
     pyvoy_module,
+    telling_of_no_room,
 )
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin
 from qmq.server.tls import Tls
@@ -26,10 +28,12 @@ def start_gateway(config: GatewayConfig, origin: Origin) -> NoReturn:
     Raises:
         ConfigError: the address cannot be listened on, or a certificate not be used.
     """
-    listen = claim(exposure.narrowed(config.listen, is_open=config.is_open))
+    open_standard_streams()
+    listen = claim(exposure.narrowed(config.listen, is_open=config.is_open), "--listen")
     runtime = make_runtime_directory()
     tls = Tls.of_gateway(config, runtime)
-    tls.begin()
+    with telling_of_no_room():
+        tls.begin()
     bootstrap = gateway_bootstrap(
         Process(
             pyvoy_module=pyvoy_module(),

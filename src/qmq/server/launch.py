@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -30,6 +30,9 @@ CONFIG_VARIABLE: Final = "Q_CONFIG_JSON"
 
 #: The environment variable that names the runtime directory to the application.
 RUNTIME_DIRECTORY_VARIABLE: Final = "Q_RUNTIME_DIRECTORY"
+
+_STDOUT: Final = 1
+_STDERR: Final = 2
 
 _PREFIX: Final = "qmq-"
 _LOCK: Final = "lock"
@@ -52,25 +55,29 @@ _WORKERS_MAX: Final = 2
 _DESCRIPTORS_RESERVED: Final = 256
 
 
-def claim(address: Address) -> Endpoint:
+def claim(address: Address, option: str) -> Endpoint:
     """Check that an address can be listened on, and choose a port where it is 0.
+
+    Args:
+        address: the address.
+        option: what gives another one, for example `--listen`.
 
     Raises:
         ConfigError: with the reason, and what to do.
     """
     if address.host.lower() == LOOPBACK:
-        return _claim_loopback(address)
+        return _claim_loopback(address, option)
     for host in _numeric_hosts(address):
         try:
             return Endpoint(host, _free_port(host, address.port))
         except OSError as error:
             if _is_missing(error) and host == "::":
                 continue  # A machine without IPv6: take IPv4 alone.
-            raise ConfigError(_bind_error(address, error)) from error
+            raise ConfigError(_bind_error(address, option, error)) from error
     raise ConfigError(f"cannot listen on {address}: this machine has neither IPv6 nor IPv4")
 
 
-def _claim_loopback(address: Address) -> Endpoint:
+def _claim_loopback(address: Address, option: str) -> Endpoint:
     """Check that loopback can be listened on, of IPv4 and of IPv6, as far as there is each.
 
     Clients try either first. On the one that q had left, another program could take its calls.
@@ -89,7 +96,7 @@ def _claim_loopback(address: Address) -> Endpoint:
         except OSError as error:
             # A port that is free on the one may be taken on the other.
             if address.port or attempt + 1 == _PORT_ATTEMPTS:
-                raise ConfigError(_bind_error(address, error)) from error
+                raise ConfigError(_bind_error(address, option, error)) from error
         else:
             if hosts:
                 return Endpoint(hosts[0], port, tuple(hosts[1:]))
@@ -127,11 +134,12 @@ def _free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _bind_error(address: Address, error: OSError) -> str:
+def _bind_error(address: Address, option: str, error: OSError) -> str:
     what_to_do = {
-        errno.EADDRINUSE: "stop the process that listens there, or give another port",
-        errno.EACCES: "ports below 1024 need privileges; give a higher port",
-        errno.EADDRNOTAVAIL: "no interface of this machine has this address; give one that has",
+        errno.EADDRINUSE: f"stop the process that listens there, or give another port by {option}",
+        errno.EACCES: f"ports below 1024 need privileges; give a higher port by {option}",
+        errno.EADDRNOTAVAIL: "no interface of this machine has this address; give one that has by"
+        f" {option}",
     }
     reason = (error.strerror or str(error)).lower()
     advice = what_to_do.get(error.errno or 0)
@@ -139,9 +147,9 @@ def _bind_error(address: Address, error: OSError) -> str:
 
 
 def connections_max(wanted: int) -> int:
-    """Raise the limit of open files as far as it goes, and say how many clients there may be.
+    """Raise the limit of open files as far as it goes, and return how many clients there may be.
 
-    They are as many as are `wanted`, or fewer if that limit does not allow so many.
+    That is `wanted`, or fewer if the limit does not allow so many.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -150,11 +158,43 @@ def connections_max(wanted: int) -> int:
     return max(1, min(hard - _DESCRIPTORS_RESERVED, wanted))
 
 
+def open_standard_streams() -> None:
+    """See to it that the three standard streams are open. To be called before anything is opened.
+
+    Whoever starts q may have closed them. The next file that is opened gets their numbers then,
+    and with them what is written to the log.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003  # as below
+
+
+@contextmanager
+def telling_of_no_room() -> Iterator[None]:
+    """Say in words that what Envoy is to read cannot be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {error.filename or 'what Envoy is to read'}:"
+            f" {(error.strerror or str(error)).lower()}; make room there, or name a directory that"
+            " has some in XDG_RUNTIME_DIR"
+        ) from error
+
+
+@telling_of_no_room()
 def make_runtime_directory() -> Path:
     """Make a directory that only this user can enter, for as long as this process lives.
 
-    Directories of processes that were killed are removed: whoever lives holds a
-    lock on a file in its directory, which the kernel releases at the end.
+    Directories of processes that were killed are removed. A living process holds a lock on a file
+    in its directory, and the kernel releases it when the process ends.
 
     Raises:
         ConfigError: there is no place for it.
@@ -217,9 +257,9 @@ def pyvoy_module() -> str:
 
 
 def _workers() -> int:
-    """Return how many network threads there are: half as many as cores that q may use.
+    """Return the number of network threads: half the number of cores that q may use.
 
-    With two cores, a second one gains nothing and halves what one finds to do when it wakes
+    With two cores, a second thread gains nothing, and halves what each finds to do when it wakes
     up: one alone serves 15 to 20 % more requests.
     """
     return min(_WORKERS_MAX, max(1, len(os.sched_getaffinity(0)) // 2))
@@ -228,10 +268,14 @@ def _workers() -> int:
 def become_envoy(bootstrap: JsonObject, runtime: Path, environment: Mapping[str, str]) -> NoReturn:
     """Replace this process by Envoy, which then imports the applications.
 
-    `environment` is added to the present one.
+    `environment` is added to the present one. The standard streams are open.
+
+    Raises:
+        ConfigError: there is no room for its configuration.
     """
     path = runtime / "envoy.json"
-    path.write_text(json.dumps(bootstrap), encoding="utf-8")
+    with telling_of_no_room():
+        path.write_text(json.dumps(bootstrap), encoding="utf-8")
     arguments = [
         Path(sys.argv[0]).stem,  # What a list of processes shows.
         "--config-path", str(path),
@@ -245,8 +289,9 @@ def become_envoy(bootstrap: JsonObject, runtime: Path, environment: Mapping[str,
         "--disable-hot-restart",
     ]  # fmt: skip
     # Envoy's log is on standard error; q's is on standard output, and is one log.
-    sys.stdout.flush()
-    os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
+    if sys.stdout:
+        sys.stdout.flush()
+    os.dup2(_STDOUT, _STDERR)
     # Inherited: from here on signals wait until the application takes them.
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
     own = {RUNTIME_DIRECTORY_VARIABLE: str(runtime)}

@@ -37,12 +37,12 @@ def ops_app(  # noqa: PLR0913 - What it needs, each by name.
 ) -> App:
     """Make the application: GET /metrics, /healthz and /readyz, POST /quitquitquit, else 404.
 
-    `render_metrics` returns Prometheus text; `probes` answers what its name says;
-    `quit_process` starts the shutdown and returns at once. Unless `may_any_quit`, which is
-    asked each time, only callers on this machine may quit. With `check`, which raises an error
-    unless a caller has a right to all queues, metrics are for those who may browse them, and who
-    administers them may quit from anywhere. Browsers call by the names that `hosts` returns, any
-    if that is None, and pages of other sites do not quit.
+    `render_metrics` returns Prometheus text, `probes` answers the probes, and `quit_process` starts
+    the shutdown and returns at once. Only callers on this machine may quit, unless `may_any_quit`,
+    which is asked each time. `check` raises an error unless a caller has a right to all queues:
+    with it, metrics need the right to browse, and a caller with the right to admin may quit from
+    anywhere. Browsers have to use a name that `hosts` returns, or any if that is None, and pages of
+    other sites may not quit.
     """
 
     async def metrics(scope: Scope, send: Send) -> None:

@@ -72,7 +72,7 @@ class Value(click.ParamType[Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told(Generic[_TableT]):
-    """What a program was told, by whatever means."""
+    """What a program was told, by flags, variables and a file."""
 
     table: type[_TableT]
     #: By option name.
@@ -167,7 +167,7 @@ def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable
             # Where it is must not depend on where the program is, when it is read anew.
             file = read_config_file(path.absolute(), table)
         except FaultyFile as error:
-            # Told by those only who want to know what is in the file.
+            # Only commands that need the file report its faults.
             context.meta[_FILE] = error
         else:
             context.meta[_FILE] = file
@@ -192,7 +192,7 @@ def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable
 
 
 def together(kind: Kind) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Any]:
-    """Return what reads all texts of an option that may be given several times, as one value."""
+    """Return a callback that reads all texts of a repeated option as one value."""
 
     def read(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a value of the kind
         return Value(kind).convert(" ".join(texts), parameter, context)

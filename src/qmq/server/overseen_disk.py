@@ -1,4 +1,4 @@
-"""How the DISK store does, for those who look after the server."""
+"""How the DISK store does, for people who look after the server."""
 
 import asyncio
 import shutil
@@ -57,9 +57,12 @@ class OverseenDisk:
         self._lately.look(self._disk.figures().commits)
         if self._asking is None:
             self._asking = asyncio.ensure_future(asyncio.to_thread(_files_in, self._directory))
-        await asyncio.wait((self._asking,), timeout=_ANSWER_S)
-        if self._asking.done():
-            self._files, self._asking = self._asking.result(), None
+        asking = self._asking
+        await asyncio.wait((asking,), timeout=_ANSWER_S)
+        # Somebody else may have looked at the same time, and taken the answer.
+        if asking.done() and asking is self._asking:
+            self._asking = None
+            self._files = asking.result()
 
     def want(self) -> None:
         """Do nothing: what changes fast is at hand."""

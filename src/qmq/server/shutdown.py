@@ -1,7 +1,7 @@
 """How the server process ends: on a signal, after the requests in flight.
 
-Whoever starts the process blocks TERM, INT and HUP before Envoy runs, so that a
-thread of ours takes them instead of Envoy, which would cut every connection.
+Before Envoy runs, TERM, INT and HUP are blocked, so that a thread of ours takes them: Envoy would
+cut every connection.
 """
 
 import logging

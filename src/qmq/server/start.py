@@ -14,7 +14,9 @@ from qmq.server.launch import (
     claim,
     connections_max,
     make_runtime_directory,
+    open_standard_streams,
     pyvoy_module,
+    telling_of_no_room,
 )
 from qmq.server.reloading import ORIGIN_VARIABLE, Origin
 from qmq.server.tls import Tls, check_name
@@ -31,9 +33,10 @@ def start(config: Config, origin: Origin) -> NoReturn:
             or the access file cannot be used.
         DataDirectoryError: the data directory cannot be used.
     """
+    open_standard_streams()
     listen, metrics = (
-        claim(exposure.narrowed(each, is_open=config.is_open))
-        for each in (config.listen, config.metrics)
+        claim(exposure.narrowed(address, is_open=config.is_open), option)
+        for address, option in ((config.listen, "--listen"), (config.metrics, "--metrics"))
     )
     if config.traces_to:
         check_installed()
@@ -43,7 +46,8 @@ def start(config: Config, origin: Origin) -> NoReturn:
     check_name(config)
     runtime = make_runtime_directory()
     tls = Tls.of(config, runtime)
-    tls.begin()
+    with telling_of_no_room():
+        tls.begin()
     process = Process(
         pyvoy_module=pyvoy_module(),
         admin_socket=str(admin_socket(runtime)),
@@ -82,11 +86,12 @@ def start(config: Config, origin: Origin) -> NoReturn:
 
 
 def _checked_access(config: Config) -> list[Issuer]:
-    """Check the access file, if there is one, and return whose JWTs are taken."""
+    """Check the access file, if there is one, and return the issuers of JWTs."""
     if config.access is None:
         return []
     # Imported late: a q that asks nobody needs none of it.
-    from qmq.server.access import audit_of, issuers_of, read_policy  # noqa: PLC0415
+    from qmq.server.access import audit_of  # noqa: PLC0415
+    from qmq.server.access_file import issuers_of, read_policy  # noqa: PLC0415
 
     policy = read_policy(config.access, in_cluster=bool(config.postgres))
     audit_of(config.audit_log)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from qmq.client.endings import WrongHandler
+
 T = TypeVar("T")
 
 sleep = asyncio.sleep
@@ -52,6 +54,8 @@ def in_turn(call: Callable[[], None]) -> Callable[[], None]:
 
 def failure_of(error: BaseException) -> Exception | None:
     """Return why a piece of work failed; None if whoever does it is to end."""
+    if isinstance(error, WrongHandler):
+        return None
     if isinstance(error, Exception):
         return error
     task = asyncio.current_task()
