@@ -35,7 +35,7 @@ def measured(system: System, directory: Path) -> Result:
         machine=machine.describe(directory),
         fsync={},
         repetitions=1,
-        seconds=0.05,
+        seconds=0.2,
         quick=True,
     )
     Runner(found, running_system, directory).run(steps([POINTS], [system], 1))
