@@ -9,9 +9,10 @@ connection runs the very statements of q's journal, each with as many messages a
 one on average in the run before. Runs of both take turns. The direct run is made twice: alone, and
 while four processes use as much processor time as the clients of q did, since those share the
 machine with q, and there are none without it. It sends what nobody could without q, who knows which
-messages there are without asking; what one gets who writes a queue in SQL is measured as well, see
-`own_sql`. In the end, a million messages go through, and the sizes of the tables tell whether what
-has left leaves room.
+messages there are without asking, and gathers calls into commits. What clients get who run the
+same statements themselves, a call at a time, is measured as well, see `same_sql`; and what one
+gets who writes a queue in SQL, see `own_sql`. In the end, a million messages go through, and the
+sizes of the tables tell whether what has left leaves room.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from qmq.store.postgres.journal import prepare
 from qmq.store.postgres.writing import statement
 from qmq.store.together import packed
 from qmq.wire import q_pb2 as pb
+from same_sql import same_sql
 from servers import Running, free_port, running
 from tests.postgres.nodes import Trio
 from together import Together
@@ -92,6 +94,8 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
                     trio.dsn(name), what, arguments.messages, max(1, round(each)), burnt_s
                 )
                 rates.setdefault(f"{what} directly, {beside}", []).append(direct)
+            same = same_sql(trio.dsn(name), what, arguments.messages)
+            rates.setdefault(f"{what} directly, by clients", []).append(same)
             spent = Spent(trio)
             own, own_s = own_sql(trio.dsn(name), what, arguments.messages)
             rates.setdefault(f"{what} by SQL of one's own", []).append(own)
@@ -109,7 +113,7 @@ def compare(trio: Trio, name: str, q: Running, server: Stub, arguments: argparse
             f" {spread(own_rates)}; ratio {ratio(here, own_rates)}",
             flush=True,
         )
-        for beside in ("alone", "beside the clients' work"):
+        for beside in ("by clients", "alone", "beside the clients' work"):
             bare = rates[f"{what} directly, {beside}"]
             print(
                 f"{title}: q {spread(here)} messages/s, the same SQL directly, {beside},"
@@ -387,7 +391,7 @@ async def _lease_directly(write: Any, rounds: int, each: int) -> float:  # noqa:
         if at < rounds:
             for lease in range(first, first + each, _BATCH):
                 seqs = range(lease, min(lease + _BATCH, first + each))
-                batch.keep_leases((seqs[0], 1, 1, "", packed(seqs)), [])
+                batch.keep_leases([(seqs[0], 1, 1, "", packed(seqs))], [])
         if at:
             gone = range(first - each, first)
             batch.remove(gone)

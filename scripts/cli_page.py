@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from qmq.bin.q import main as q
-from qmq.bin.qrest import main as qrest
+from qmq.bin.q_program import program as q
+from qmq.bin.qrest_program import program as qrest
 from qmq.cli.commands import qcli
 from qmq.cli.help import EXAMPLES, CommandWithExamples
 

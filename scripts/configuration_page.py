@@ -16,27 +16,27 @@ INTRODUCTION: Final = """\
 
 <!-- Generated from src/qmq/server/config.py and gateway_config.py by `make docs`. -->
 
-`q` and `qrest` are told everything by flags, by environment variables, or by a configuration file,
-in TOML, with one key for each option. A flag wins over its variable, a variable over the file,
-and the file over the default; an empty variable counts as one that is not set. A value that breaks
-its rule is an error: the program names the option, the value and the rule, and exits with status 2.
-Of a file it lists all faults at once, by line; an option that there is not is one of them.
+Options of `q` and `qrest` are set by flags, by environment variables, or in a configuration file. A
+flag wins over its variable, the variable over the file, and the file over the default. An empty
+variable counts as not set.
 
 ```sh
 q config example > q.toml         # every option, explained and commented out
-q config check q.toml             # all that is wrong with it; status 1 if anything is
-q --config q.toml config show     # what holds, and whether a flag, a variable or a line says so
+q config check q.toml             # lists all mistakes by line; status 1 if there are any
+q --config q.toml config show     # each value, and whether a flag, a variable or the file set it
 q --config q.toml
 ```
 
-Which file that is says `--config FILE` or `Q_CONFIG`, for qrest `QREST_CONFIG`. `config show` masks
-passwords. For the file of qrest: `q config example --program qrest`, and `q config check qrest.toml
---program qrest`.
+The file is TOML, with one key for each option. Name it by `--config FILE` or `Q_CONFIG`, for qrest
+`QREST_CONFIG`. If it has a password in it, only q should be able to read it; `config show` masks
+passwords. For qrest, add `--program qrest` to `q config example` and `q config check`.
 
-On SIGHUP the file is read again. What is marked so below is taken over at once; the log tells
-what has changed, and what waits for a restart. A file that is faulty then changes nothing, and the
-log tells its faults. What a flag or a variable says stays as it is. The file should be readable by
-q alone if it has a password in it.
+A wrong value is an error: the program names the option, the value and the rule, and exits with
+status 2. An unknown key in the file is an error too.
+
+**On SIGHUP the file is read again.** What is marked as applied below changes at once; other changes
+need a restart. The log says which is which. If the file has mistakes, the log lists them, and
+nothing changes. Flags and variables stay as they are.
 """
 
 
@@ -51,7 +51,7 @@ def overview(program: str, table: type[Table]) -> Iterator[str]:
             f"`{row.name}`",
             "" if row.is_required else f"`{row.default_text}`",
             row.unit,
-            "taken over" if row.is_reloadable else "",
+            "applied" if row.is_reloadable else "",
         )
         yield f"| {' | '.join(cells)} |\n"
 
@@ -99,7 +99,7 @@ def section(program: str, row: Option) -> str:
 - Environment: `{row.variable}={row.kind.placeholder}`
 - File: `{row.name} = {row.kind.toml_of(row.example)}`
 - Default: {default}
-- On SIGHUP: {"taken over" if row.is_reloadable else "a change waits for a restart"}
+- On SIGHUP: {"applied" if row.is_reloadable else "a change needs a restart"}
 """
 
 

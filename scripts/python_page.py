@@ -105,11 +105,14 @@ def _signature(node: Function, name: str) -> str:
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[str]:
-    """List arguments as they are written, the star between them included."""
-    plain = [None] * (len(arguments.args) - len(arguments.defaults)) + arguments.defaults
-    for each, default in zip(arguments.args, plain, strict=True):
+    """List arguments as they are written, the marks between them included."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    plain = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
+    for each, default in zip(positional, plain, strict=True):
         if each.arg not in {"self", "cls"}:
             yield _argument(each, default)
+            if each in arguments.posonlyargs[-1:]:
+                yield "/"
     if arguments.vararg or arguments.kwonlyargs:
         yield f"*{ast.unparse(arguments.vararg)}" if arguments.vararg else "*"
     for each, kw_default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):

@@ -1,8 +1,10 @@
 """Settings that hold for every test."""
 
+import gc
 import os
+import random
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +33,18 @@ _LONG: Final = frozenset(
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among ten thousand tests: a third of the time would go into that."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        # Nor later, whenever a test leaves some.
+        gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long: begun last, it would be waited for by idle processes."""
     here = Path(__file__).parent
@@ -40,6 +54,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be every program
 # that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def any_seed() -> int:
+    """A seed that is another one in each run, for tests that draw themselves what they try.
+
+    It comes from that of the run (pytest-randomly), and comes again with it; a failure shows it.
+    """
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")  # noqa: T201 - It is shown with what else a failed test has printed.
+    return seed
 
 
 def _need_postgres() -> None:

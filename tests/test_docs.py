@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from qmq.bin.q import main as q
-from qmq.bin.qrest import main as qrest
+from qmq.bin.q_program import program as q
+from qmq.bin.qrest_program import program as qrest
 from qmq.cli.command_process import VARIABLES
 from qmq.cli.commands import qcli
 from qmq.server.config import Config
@@ -124,6 +124,16 @@ def test_targets_of_make_exist() -> None:
 
     assert {target for _, target in named} >= {"run", "test"}
     assert not [(path, target) for path, target in named if target not in targets]
+
+
+def test_alerts_are_those_of_the_page() -> None:
+    """Who is woken up finds what to do, for every alert there is."""
+    rules = (ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8")
+    found = set(re.findall(r"^ *- alert: (\w+)$", rules, re.MULTILINE))
+    table = documents.section(page("docs/observability.md"), "Alerts")
+
+    assert found
+    assert found == set(re.findall(r"`(Q[A-Z][A-Za-z]+)`", table))
 
 
 @pytest.mark.parametrize("path", ["README.md", "docs/quickstart.md", "docs/api.md"])

@@ -28,7 +28,7 @@ def texts(*patterns: str) -> dict[str, str]:
 def source() -> dict[str, str]:
     """Return the modules of the package by path."""
     modules = texts("src/qmq/**/*.py")
-    assert "src/qmq/errors.py" in modules
+    assert "src/qmq/limits.py" in modules
     return modules
 
 
@@ -224,7 +224,7 @@ def test_retry_is_a_fault_where_messages_are_held() -> None:
 
 def test_unknown_room_is_a_fault() -> None:
     """A new directory or leaf is found, a file in a known room is not."""
-    paths = ["src/qmq/misc/a.py", "src/qmq/stuff.py", "src/qmq/model/stuff.py", "src/qmq/errors.py"]
+    paths = ["src/qmq/misc/a.py", "src/qmq/stuff.py", "src/qmq/model/stuff.py", "src/qmq/limits.py"]
 
     assert [*tidy.unknown_rooms(paths)] == [
         "src/qmq/misc/a.py:1: misc is no room of the architecture",

@@ -4,10 +4,12 @@ What is listed here is the Python client; see docs/client.md. Each name is loade
 is first used, so that importing `qmq` alone costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+# As `typing` has it, whose import takes ten times as long as all that is here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from qmq.client._async.batch import AsyncPendingAdd
     from qmq.client._async.client import AsyncClient
     from qmq.client._async.consumer import AsyncConsumer
@@ -289,7 +291,7 @@ __all__ = [
 ]
 
 #: Where the names are, by module.
-_NAMES: Final = {
+_NAMES: "Final" = {
     "qmq.client._async.batch": {"AsyncPendingAdd"},
     "qmq.client._async.client": {"AsyncClient"},
     "qmq.client._async.consumer": {"AsyncConsumer"},
@@ -443,6 +445,8 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:  # A type checker would take every name for one of ours.
 
     def __getattr__(name: str) -> object:
+        from importlib import import_module  # noqa: PLC0415 - Whoever uses no name needs it not.
+
         for module, names in _NAMES.items():
             if name in names:
                 value = getattr(import_module(module), name)

@@ -1,7 +1,7 @@
 """How queues, their settings, groups and messages to add are described: frozen values.
 
-They stand apart from those that the client needs too, since to make such classes takes a good
-part of the time in which it is imported.
+They are apart from the values that the client needs too, since making such classes takes a good
+part of the client's time to import.
 """
 
 from dataclasses import dataclass
@@ -190,7 +190,7 @@ class QueueStats(NamedTuple):
     ready: int
     #: What those take, in bytes.
     ready_bytes: int
-    #: Age of the message at the head in nanoseconds; None if there is none.
+    #: Age of the message at the head in nanoseconds; None if none stands there.
     oldest_age_ns: int | None
     #: Calls that wait for a message.
     waiting: int

@@ -8,6 +8,7 @@ See https://protobuf.dev/programming-guides/encoding/.
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from qmq.values import NS_PER_S, Attempt, DeadLetter, DeadLetterReason, MessageState, Outcome, Tag
 
@@ -30,7 +31,7 @@ REPLY_OVERHEAD_BYTES = 5
 #: What a reply takes to say how durable a change is.
 DURABILITY_BYTES = 2
 
-#: What a reply takes to say which queue a message is of, one of many.
+#: Bytes that a reply takes to say which queue a message is of, if there are many.
 QUEUE_ID_BYTES = 2 + ID_BYTES
 
 #: What a lease, or that it is a dead letter, adds to an envelope at most, attempts and
@@ -279,6 +280,48 @@ def encode_leased(
             heads[sizes] = head
         encoded.append(head + envelope + history + lease)
     return encoded
+
+
+class FirstLeases(NamedTuple):
+    """What messages have in common that are delivered for the first time, by one call."""
+
+    #: What the names of the leases begin with, all of the same length.
+    starts: Sequence[bytes]
+    #: What all of them end with.
+    end: bytes
+    #: As in `encode_leases`.
+    expires_ns: int
+    rest: bytes
+
+
+def encode_first_leased(envelopes: Sequence[bytes], leases: FirstLeases) -> bytes:
+    """Do what `encode_leased` does where all are delivered for the first time, much faster.
+
+    Args:
+        envelopes: at least one message.
+        leases: those on the messages.
+
+    Returns:
+        All of them, one after the other.
+    """
+    count = len(envelopes)
+    id_size = len(leases.starts[0]) + len(leases.end)
+    lease = _LEN_2 + _SHORT[id_size]
+    end = leases.end + _moment(_LEN_3, leases.expires_ns) + b"\x20\x01" + leases.rest
+    lease_size = len(lease) + len(leases.starts[0]) + len(end)
+    sizes = list(map(len, envelopes))
+    heads: dict[int, bytes] = {}
+    for size in set(sizes):
+        message = _LEN_1 + varint(size)
+        heads[size] = _LEN_1 + varint(len(message) + size + lease_size) + message
+    # Nothing is made here for a single message.
+    parts = [b""] * (5 * count)
+    parts[0::5] = map(heads.__getitem__, sizes)
+    parts[1::5] = envelopes
+    parts[2::5] = [lease] * count
+    parts[3::5] = leases.starts
+    parts[4::5] = [end] * count
+    return b"".join(parts)
 
 
 def encode_queue_id(queue_id: str) -> bytes:

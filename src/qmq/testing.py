@@ -27,7 +27,7 @@ from qmq.limits import MESSAGE_BYTES_MAX, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.check import problems_of
 from qmq.model.footprint import Footprint
 from qmq.store.local.memory import MemoryStore
-from qmq.transport.api import Api
+from qmq.transport.api import api_methods
 from qmq.transport.asgi import Event, Scope, Send
 from qmq.transport.framing import FRAME_HEAD_BYTES, frame
 from qmq.transport.grpc import GrpcApp
@@ -180,11 +180,8 @@ class _InProcess:
             message_bytes_max=message_bytes_max,
             footprint=footprint,
         )
-        service = Api(self._broker)
         self._app = GrpcApp(
-            service.methods,
-            service.waiting_methods,
-            service.stream_methods,
+            api_methods(self._broker),
             request_bytes_max=message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
             fallback=_no_fallback,
         )

@@ -1,16 +1,15 @@
 """qcli against a q, as tests run it."""
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import IO
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import BinaryIO
 
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
-from tests.acceptance.running import environment, program
+from tests.acceptance.running import environment
 from tests.acceptance.stock import StockClient, connected
-from tests.acceptance.warm import Done, run_warm
+from tests.acceptance.warm import Done, Forked, pipe, run_warm
 
 #: Seconds that a command may take to end after it was asked to.
 _END_TIMEOUT_S = 60.0
@@ -83,28 +82,16 @@ def until_waiting(qcli: Qcli, queue: str) -> None:
 
 
 class Running:
-    """A qcli that runs, whose streams are pipes unless said otherwise."""
+    """A qcli that runs."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(
+        self, process: Forked, stdin: BinaryIO, stdout: BinaryIO, stderr: BinaryIO
+    ) -> None:
+        """Name what it reads, what it prints, and what it says about that."""
         self.process = process
-
-    @property
-    def stdin(self) -> IO[bytes]:
-        """What it reads."""
-        assert self.process.stdin is not None
-        return self.process.stdin
-
-    @property
-    def stdout(self) -> IO[bytes]:
-        """What it prints."""
-        assert self.process.stdout is not None
-        return self.process.stdout
-
-    @property
-    def stderr(self) -> IO[bytes]:
-        """What it says about that."""
-        assert self.process.stderr is not None
-        return self.process.stderr
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
 
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal; return the exit status, and what is said on standard error."""
@@ -119,17 +106,29 @@ class Running:
 
 @contextmanager
 def running_qcli(
-    address: str, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
+    address: str,
+    *arguments: str,
+    stdout: BinaryIO | None = None,
+    stderr: BinaryIO | None = None,
 ) -> Iterator[Running]:
-    """Run qcli beside the test, and kill it if the test has not ended it."""
-    with subprocess.Popen(
-        [program("qcli"), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        env=environment(QCLI_SERVER=address),
-    ) as process:
+    """Run qcli beside the test, and kill it if the test has not ended it.
+
+    Args:
+        address: of its server.
+        arguments: those of its command line.
+        stdout: what it prints to; by default, what the test can read.
+        stderr: what it says something about that to; by default, what the test can read.
+    """
+    variables = environment(QCLI_SERVER=address)
+    (its_in, stdin), (out, its_out), (err, its_err) = (pipe() for _ in range(3))
+    with out, err:
+        with its_in, its_out, its_err:
+            streams = its_in, stdout or its_out, stderr or its_err
+            process = Forked("qcli", arguments, variables, *streams)
         try:
-            yield Running(process)
+            yield Running(process, stdin, out, err)
         finally:
             process.kill()
+            process.wait()
+            with suppress(BrokenPipeError):
+                stdin.close()

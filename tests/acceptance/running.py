@@ -13,6 +13,8 @@ from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
+from tests.acceptance.warm import Forked
+
 #: Seconds that q may take, beside whatever else the machine does: no test is about them.
 _START_TIMEOUT_S = 80.0
 _STOP_TIMEOUT_S = 60.0
@@ -83,7 +85,7 @@ class RunningQ:
         self.data = directory / "data"
         self._stdout = directory / "stdout.log"
         self._stderr = directory / "stderr.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -109,21 +111,19 @@ class RunningQ:
     def start(self, *arguments: str, **variables: str) -> None:
         """Start q, with more `arguments` and `variables` if given, and wait until it serves."""
         assert self._process is None
-        command = [
-            program("q"),
+        options = [
             f"--listen={self.address}",
             f"--metrics={self.metrics_address}",
             f"--data={self.data}",
             *arguments,
         ]
-        with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment(**variables),
-            )
+        with (
+            Path(os.devnull).open("rb") as stdin,
+            self._stdout.open("ab") as stdout,
+            self._stderr.open("ab") as stderr,
+        ):
+            streams = stdin, stdout, stderr
+            self._process = Forked("q", options, environment(**variables), *streams)
         try:
             self._wait_until_serving()
         except BaseException:
@@ -157,7 +157,7 @@ class RunningQ:
         """Whether q was started and neither stopped nor killed since."""
         return self._process is not None
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Forked:
         """The process, which the caller ends."""
         process, self._process = self._process, None
         assert process is not None, "q is not running"

@@ -309,9 +309,9 @@ def test_port_in_use_is_an_error(shared_q: RunningQ, tmp_path: Path) -> None:
 
     expected = (
         f"cannot listen on {taken}: address already in use; "
-        "stop the process that listens there, or give another port"
+        "stop the process that listens there, or give another port by "
     )
-    assert says == [expected] * 3
+    assert says == [expected + option for option in ("--listen", "--metrics", "--listen")]
 
 
 @pytest.fixture
@@ -419,6 +419,8 @@ def test_damaged_database_is_refused(data_error: DataError) -> None:
         (["--bogus"], ["--bogus"]),
         (["extra"], ["extra"]),
         (["serve"], ["serve", "q serves without a command"]),
+        (["status"], ["status", "qcli server"]),
+        (["--port", "7000"], ["--port", "--listen :PORT"]),
         (["--message-bytes-max=0"], ["--message-bytes-max", "'0'"]),
         (["--quit-from=nobody"], ["--quit-from", "'nobody'"]),
     ],

@@ -286,7 +286,7 @@ def test_deadline_ends_the_stream(client: StockClient) -> None:
     """As that of any call."""
     queue_id = client.made()
     client.put(queue_id, b"known")
-    stream = Stream(client, queue_id, timeout=0.5, lease_duration=LONG)
+    stream = Stream(client, queue_id, timeout=3, lease_duration=LONG)
     stream.messages(1)
 
     assert stream.refusal().code == Code.DEADLINE_EXCEEDED

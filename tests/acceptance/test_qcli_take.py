@@ -323,10 +323,13 @@ def test_a_closed_standard_output_takes_nothing(shared_q: RunningQ, qcli: Qcli, 
 def test_a_person_reads_messages_on_a_terminal(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
     """Also one that does not block, as another program may have left it."""
     fill(qcli, queue, 20_000)
-    watcher, terminal = pty.openpty()
-    os.set_blocking(terminal, False)
-    with running_qcli(shared_q.address, "pop", queue, "--all", "--raw", stdout=terminal) as running:
-        os.close(terminal)
+    watcher, number = pty.openpty()
+    os.set_blocking(number, False)
+    with (
+        os.fdopen(number, "wb") as terminal,
+        running_qcli(shared_q.address, "pop", queue, "--all", "--raw", stdout=terminal) as running,
+    ):
+        terminal.close()
         shown = b""
         try:
             while piece := os.read(watcher, 65536):

@@ -22,7 +22,7 @@ from tests.acceptance.command_line import (
     until,
     until_waiting,
 )
-from tests.acceptance.running import RunningQ, environment, program
+from tests.acceptance.running import RunningQ
 
 
 def acked(qcli: Qcli, queue: str) -> int:
@@ -213,24 +213,19 @@ def test_the_second_signal_kills_them(shared_q: RunningQ, qcli: Qcli, queue: str
 def test_a_person_is_told_what_is_waited_for(shared_q: RunningQ, qcli: Qcli, queue: str) -> None:
     """And how not to wait for it."""
     fill(qcli, queue, 1)
-    watcher, terminal = pty.openpty()
-    with subprocess.Popen(
-        [program("qcli"), "work", queue, "--", "sh", "-c", "echo begun; sleep 600"],
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-        env=environment(QCLI_SERVER=shared_q.address),
-    ) as process:
-        os.close(terminal)
-        try:
-            running = Running(process)
-            started(running, 1)
-            process.send_signal(signal.SIGINT)
-            said = os.read(watcher, 4096).decode()
-            process.send_signal(signal.SIGINT)
-            status = process.wait(20)
-        finally:
-            process.kill()
-            os.close(watcher)
+    watcher, number = pty.openpty()
+    command = ["work", queue, "--", "sh", "-c", "echo begun; sleep 600"]
+    with (
+        os.fdopen(number, "wb") as terminal,
+        running_qcli(shared_q.address, *command, stderr=terminal) as running,
+    ):
+        terminal.close()
+        started(running, 1)
+        running.process.send_signal(signal.SIGINT)
+        said = os.read(watcher, 4096).decode()
+        running.process.send_signal(signal.SIGINT)
+        status = running.process.wait(20)
+    os.close(watcher)
 
     assert said == "qcli: waiting for the commands that run; a second signal kills them\r\n"
     assert status == 130

@@ -433,7 +433,7 @@ def test_a_port_in_use_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"qrest: error: cannot listen on {address}: address already in use; "
-        "stop the process that listens there, or give another port\n"
+        "stop the process that listens there, or give another port by --listen\n"
     )
 
 

@@ -373,6 +373,10 @@ def test_what_is_open_ends_when_the_token_is_revoked(
 
         return _code(lambda: list(call(requests(), metadata=metadata, timeout=50)))
 
+    def waiting() -> int:
+        [counts] = fortress.call("root", "GET", "/v1/queues/empty/stats").json["queues"]
+        return int(counts.get("waiting", 0))
+
     for without, more, code in (
         (
             "revoked",
@@ -384,7 +388,7 @@ def test_what_is_open_ends_when_the_token_is_revoked(
         ended: Future[None] = Future()
         with ThreadPoolExecutor() as pool:
             open_ones = [pool.submit(wait), pool.submit(consume)]
-            time.sleep(0.5)
+            _until(lambda: waiting() == 2)
             assert not any(each.done() for each in open_ones)
             began = time.monotonic()
             fortress.write(without=without, **more)

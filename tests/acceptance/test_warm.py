@@ -1,4 +1,4 @@
-"""qcli in a fork does what the program does that is started anew."""
+"""A program in a fork does what one does that is started anew."""
 
 import subprocess
 
@@ -12,30 +12,33 @@ LARGE = b"0123456789abcdef" * 8_192
 
 
 @pytest.mark.parametrize(
-    ("arguments", "payload"),
+    ("name", "arguments", "payload"),
     [
-        ([], b""),
-        (["--version"], b"not read" * 100_000),
-        (["add", "nowhere"], LARGE),
-        (["list", "-o", "nonsense"], b""),
-        (["stats", "é", "\udcff"], b""),
-        (["config"], b""),
+        ("qcli", [], b""),
+        ("qcli", ["--version"], b"not read" * 100_000),
+        ("qcli", ["add", "nowhere"], LARGE),
+        ("qcli", ["list", "-o", "nonsense"], b""),
+        ("qcli", ["stats", "é", "\udcff"], b""),
+        ("qcli", ["config"], b""),
+        ("q", ["--help"], b""),
+        ("q", ["--listen", "nonsense"], b""),
+        ("q", ["--listen=127.0.0.1:0", "--metrics=127.0.0.1:0", "--data=/dev/null/data"], b""),
     ],
 )
 def test_fork_is_as_good_as_the_program(
-    shared_q: RunningQ, arguments: list[str], payload: bytes
+    shared_q: RunningQ, name: str, arguments: list[str], payload: bytes
 ) -> None:
     """What it prints, what it says, and how it ends."""
     variables = environment(QCLI_SERVER=shared_q.address, QCLI_TOKEN="secret")  # noqa: S106
     started = subprocess.run(
-        [program("qcli"), *arguments],
+        [program(name), *arguments],
         input=payload,
         capture_output=True,
         env=variables,
         check=False,
     )
 
-    forked = run_warm(arguments, payload, variables)
+    forked = run_warm(arguments, payload, variables, name)
 
     assert (forked.returncode, forked.stdout, forked.stderr) == (
         started.returncode,

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from qmq.cli.call import Action, AddMany, Call, MessageOutput, Take, Top
+from qmq.cli.actions import Action, AddMany, Call, MessageOutput, Take, Top
 from qmq.cli.commands import qcli
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
@@ -447,7 +447,10 @@ def test_top_looks_every_second() -> None:
         (["pop", "ID", "-o", "table"], "'table' is not one of 'json', 'jsonl', 'raw'"),
         (["list", "-o", "raw"], "'raw' is not one of 'json', 'jsonl', 'table'"),
         (["tail", "ID"], "say --pop if you mean it"),
-        (["pop", "ID", "--durability", "paper"], "'paper' is not one of 'memory', 'os', 'fsync'"),
+        (
+            ["pop", "ID", "--durability", "paper"],
+            "not one of 'memory', 'os', 'fsync', 'replicated'",
+        ),
         (["peek", "ID", "--durability", "os"], "No such option '--durability'"),
         (["top", "--sort", "size"], "'size' is not one of"),
         (["pop", "ID", "--wait", "soon"], "'soon' is no duration; write 90 or 90s, 100ms, 5m"),

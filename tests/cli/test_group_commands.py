@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from qmq.cli.call import ListGroups
+from qmq.cli.actions import ListGroups
 from qmq.wire import q_pb2 as pb
 from tests.cli.test_commands import action_of, call_of
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from qmq.cli.call import Browse, Call, Lease, Purge, Redrive, Settle, Take, Work
+from qmq.cli.actions import Browse, Call, Lease, Purge, Redrive, Settle, Take, Work
 from qmq.values import Durability
 from tests.cli.test_commands import action_of, call_of
 
@@ -74,6 +74,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
             {"back_off": {"factor": 1.5, "max": seconds(3_600), "jitter": 0.0}},
         ),
         (["--durability-min", "fsync"], {"durability_min": "FSYNC"}),
+        (["--durability-min", "replicated"], {"durability_min": "REPLICATED"}),
         (["--durability-min", "MEMORY"], {"durability_min": "MEMORY"}),
     ],
 )

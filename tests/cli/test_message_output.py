@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qmq.cli.call import Lease, MessageOutput, Take
+from qmq.cli.actions import Lease, MessageOutput, Take
 from qmq.cli.message_output import leased_texts, message_texts
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import pytest
 
-from qmq.cli.call import Sort, Top
+from qmq.cli.actions import Sort, Top
 from qmq.cli.rates import Row, rows_of, sorted_rows
 from qmq.cli.top import frame
 from qmq.client.queue_values import QueueInfo, QueueStats

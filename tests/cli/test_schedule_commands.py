@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from qmq.cli.call import ListSchedules, PauseSchedule
+from qmq.cli.actions import ListSchedules, PauseSchedule
 from tests.cli.test_commands import action_of, call_of
 
 

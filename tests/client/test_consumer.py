@@ -134,6 +134,21 @@ async def test_a_refused_ack_is_raised_where_it_is_asked_for(
         assert (await anext(messages)).text == "1"
 
 
+async def test_a_fault_of_a_call_leaves_nobody_waiting(
+    broker: tuple[qmq.AsyncClient, ManualClock], line: FailingChannel
+) -> None:
+    """Whoever asked for it is told, and other leases are ended as ever."""
+    line.errors["Ack"] = [RuntimeError("out of order")]
+
+    async with over(line).consume(lease_duration=60) as messages:
+        message = await anext(messages)
+        with pytest.raises(qmq.QmqError, match="RuntimeError: out of order"):
+            await message.ack()
+        assert (await anext(messages)).text == "1"
+
+    assert (await broker[0].queue("mail").stats()).acked_total == 2
+
+
 async def test_acks_are_sent_together(broker: tuple[qmq.AsyncClient, ManualClock]) -> None:
     """What comes while a call is under way goes with the next."""
     gate = GatedChannel(channel_of(broker[0]), "Ack")
@@ -464,7 +479,7 @@ def test_what_is_out_of_range_is_refused() -> None:
     ):
         for make in (queue.consume, queue.worker):
             with pytest.raises(ValueError, match=text):
-                make(**options)  # type: ignore[arg-type]
+                make(**options)  # type: ignore[arg-type,call-overload]
 
 
 def test_an_interrupted_thread_loses_nothing() -> None:

@@ -53,3 +53,24 @@ def test_a_delay_is_checked_where_it_is_given() -> None:
     """By name."""
     with pytest.raises(ValueError, match="delay must be 0 seconds or more; got -1"):
         qmq.Release(-1)
+
+
+class Voiceless(Exception):
+    """An error that cannot even say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_whatever_an_error_says_can_be_sent() -> None:
+    """The lease of the message would go on, and those that end with it, otherwise."""
+    assert ending_of(OSError("no \udcff here")).reason == "OSError: no \\udcff here"
+    assert ending_of(qmq.Reject("\udcff")).reason == "\\udcff"
+    assert ending_of(Voiceless()).reason == "Voiceless"
+
+
+@pytest.mark.parametrize("reason", [ValueError("late"), None, "\udcff"])
+def test_a_reason_that_cannot_be_sent_is_refused_at_once(reason: object) -> None:
+    """Where it is given, and not where leases are ended together."""
+    with pytest.raises((TypeError, UnicodeEncodeError), match=r"reason must be str|surrogates"):
+        Ending(qmq.NackKind.FAIL, reason=reason)  # type: ignore[arg-type]

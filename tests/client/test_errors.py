@@ -35,7 +35,8 @@ def of_server(error: server_errors.QError) -> qmq.QmqError:
 
 def all_kinds(kind: type[server_errors.QError]) -> set[type[server_errors.QError]]:
     """The class and all below it."""
-    below = [each for each in kind.__subclasses__() if each.__module__ == server_errors.__name__]
+    package = f"{server_errors.__name__}."
+    below = [each for each in kind.__subclasses__() if each.__module__.startswith(package)]
     return {kind}.union(*map(all_kinds, below))
 
 

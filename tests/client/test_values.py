@@ -92,6 +92,9 @@ def test_durations_are_seconds_or_timedeltas() -> None:
     """Negative ones, and what is no number, are refused by name."""
     assert seconds(1.5, "wait") == seconds(timedelta(milliseconds=1500), "wait") == 1.5
     assert seconds(0, "wait") == 0
+    # As long as gRPC, threads and event loops can count, which is for ever.
+    century_s = 100 * 365 * 24 * 3600
+    assert seconds(float("inf"), "wait") == seconds(timedelta.max, "wait") == century_s
     for duration in (-1, float("nan"), timedelta(days=-1)):
         with pytest.raises(ValueError, match="wait must be 0 seconds or more"):
             seconds(duration, "wait")
@@ -195,7 +198,7 @@ def test_a_level_of_durability_is_checked_where_it_is_given() -> None:
             call("x", durability="PAPER")  # type: ignore[arg-type]
     for make in (queue.producer, queue.popping, queue.consume, queue.worker):
         with pytest.raises(ValueError, match="PAPER"):
-            make(durability="PAPER")  # type: ignore[arg-type]
+            make(durability="PAPER")  # type: ignore[arg-type,call-overload]
 
 
 def test_a_message_that_is_to_be_added_says_all_in_one_way() -> None:

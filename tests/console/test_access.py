@@ -32,6 +32,20 @@ calls_per_second = 1000
 certificates = ["CN=<b>worker</b>,O=Example"]
 """
 
+#: What root makes before anybody looks: among others a redrive that takes longer than any test.
+MADE: Final[tuple[tuple[str, str, object], ...]] = (
+    ("POST", "/v1/queues", {"name": "orders", "store": "MEMORY"}),
+    ("POST", "/v1/queues", {"name": "other", "store": "MEMORY"}),
+    ("PUT", "/v1/queues/orders/schedules/hourly", {"interval": "3600s"}),
+    ("PATCH", "/v1/queues/other", {"settings": {"dead_letter_queue_id": "orders"}}),
+    ("POST", "/v1/queues/orders/messages:batch", {"messages": [{}] * 9}),
+    (
+        "POST",
+        "/v1/queues/orders/redrives",
+        {"target_queue_id": "other", "messages_per_second": 0.001},
+    ),
+)
+
 SOON: Final = timedelta(days=3)
 
 
@@ -60,9 +74,8 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     made("worker", "a former one", -SOON)
     asking.q.start(f"--access={path}")
     headers = {**JSON, "authorization": f"Bearer {asking.root}"}
-    for name in ("orders", "other"):
-        body = {"name": name, "store": "MEMORY"}
-        assert rest(asking.q.address, "POST", "/v1/queues", body, headers).status == 200
+    for method, target, body in MADE:
+        assert rest(asking.q.address, method, target, body, headers).status == 200
     yield asking
     asking.q.stop()
 
@@ -191,6 +204,11 @@ def test_what_one_may_not_is_not_offered(asking: Asking, browser: Browser) -> No
         page.get_by_role("link", name="Settings").click()
         expect(page.get_by_label("Messages at most")).to_be_disabled()
         expect(page.get_by_label("Fair key", exact=True)).to_be_disabled()
+        page.locator("nav").get_by_role("link", name="Schedules").first.click()
+        for name in ("Pause hourly", "Edit", "Delete hourly"):
+            expect(page.get_by_role("button", name=name)).to_be_disabled()
+        page.get_by_role("link", name="Dead letters").click()
+        expect(page.get_by_role("button", name="Stop")).to_be_disabled()
         page.locator("header .who").click()
         expect(page.get_by_text("add messages and look on queues named orders*")).to_be_visible()
         expect(page.get_by_text("1,000 calls a second")).to_be_visible()

@@ -73,8 +73,7 @@ async def broker_on_disk(
         clock=clock,
         timer=clock,
         new_id=seeded_ids(),
-        queues=store.queues,
-        last_queue_number=store.last_queue_number,
+        held=store,
     )
     try:
         yield broker

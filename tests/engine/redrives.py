@@ -40,10 +40,7 @@ def disk_broker(clock: ManualClock, disk: DiskStore, new_id: RandomIds) -> Broke
         clock=clock,
         timer=clock,
         new_id=new_id,
-        queues=disk.queues,
-        last_queue_number=disk.last_queue_number,
-        redrives=disk.redrives,
-        schedules=disk.schedules,
+        held=disk,
     )
     broker.start()
     return broker
@@ -69,7 +66,7 @@ async def add(
 
 async def lease(broker: Broker, count: int, queue: str = "jobs") -> list[pb.LeasedMessage]:
     """Lease messages, up to so many."""
-    leased: list[bytes] = []
+    leased: list[pb.LeasedMessage] = []
     while len(leased) < count and (
         more := await broker.leasing.lease(
             queue,
@@ -79,8 +76,8 @@ async def lease(broker: Broker, count: int, queue: str = "jobs") -> list[pb.Leas
             consumer="worker",
         )
     ):
-        leased += more
-    return leased_messages(leased)
+        leased += leased_messages(more)
+    return leased
 
 
 async def reject(

@@ -12,9 +12,9 @@ from qmq.engine.clock_offset import ClockOffset
 from qmq.model.check import problems_of
 from qmq.model.footprint import KNOWN_BYTES, MESSAGE_BYTES, Footprint
 from qmq.store.base import QueueStore
-from qmq.store.journalled import JournalledStore
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
+from qmq.store.postgres.store import PostgresStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import NS_PER_S, Store
 from qmq.wire import q_pb2 as pb
@@ -71,31 +71,20 @@ class Server:
         #: What its messages take, and how much they may.
         self.footprint = Footprint()
         self.memory_max = 0
-        self._store: JournalledStore[Any] | None = None
+        self._store: DiskStore | PostgresStore | None = None
 
     async def start(self) -> None:
         """Start it, on what the one before has left."""
         self.footprint = Footprint(self.memory_max)
         store: QueueStore = MemoryStore(self.footprint)
-        known: dict[str, Any] = {}
         if self.kind is Store.DISK:
             store = disk = self._store = DiskStore.open(self.data, footprint=self.footprint)
             self.timer = ManualClock(self.clock.now_ns() + disk.clock_offset_ns)
             self._clock_offset = ClockOffset(
                 self.clock, self.timer, disk.clock_offset_ns, disk.keep_clock_offset
             )
-            known = {
-                "queues": disk.queues,
-                "last_queue_number": disk.last_queue_number,
-                "redrives": disk.redrives,
-            }
         elif self.clusters:
-            store = led = self._store = await self.clusters.open(footprint=self.footprint)
-            known = {
-                "queues": led.queues,
-                "last_queue_number": led.last_queue_number,
-                "redrives": led.redrives,
-            }
+            store = self._store = await self.clusters.open(footprint=self.footprint)
         self.broker = Broker(
             {self.kind: store},
             clock=self.clock,
@@ -104,7 +93,7 @@ class Server:
             chance=lambda: 0.0,
             message_bytes_max=100_000,
             footprint=self.footprint,
-            **known,
+            held=self._store,
         )
         self.broker.start()
 

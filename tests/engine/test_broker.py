@@ -23,6 +23,7 @@ from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Store, Tag
+from tests.held import MadeUp
 
 
 def memory_broker(
@@ -293,8 +294,7 @@ async def test_queues_that_stores_hold_are_served_and_numbers_go_on() -> None:
         {Store.MEMORY: store},
         clock=ManualClock(),
         new_id=seeded_ids(2),
-        queues=list(before.catalog),
-        last_queue_number=41,
+        held=MadeUp(list(before.catalog), last_queue_number=41),
     )
     fresh = await after.new_queue(Store.MEMORY)
 

@@ -20,6 +20,7 @@ from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.values import Store, Tag
 from qmq.wire import q_pb2 as pb
+from tests.held import MadeUp
 
 
 def memory_broker(message_bytes_max: int = MESSAGE_BYTES_MAX) -> Broker:
@@ -140,7 +141,7 @@ async def test_message_larger_than_the_bound_of_today_comes_out_alone() -> None:
         {Store.MEMORY: store},
         clock=ManualClock(),
         new_id=seeded_ids(2),
-        queues=list(before.catalog),
+        held=MadeUp(list(before.catalog), last_queue_number=1),
         message_bytes_max=1_000,
     )
     counts = [len(await after.pop_batch("jobs", 9)) for _ in range(3)]

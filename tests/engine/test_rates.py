@@ -175,7 +175,7 @@ async def test_stats_tell_the_rates(broker: Broker, clock: ManualClock) -> None:
         return False
 
     held = await broker.leasing.lease("jobs", 6, wait_s=0, is_gone=present)
-    await broker.leasing.ack("jobs", [each.lease_id for each in leased_messages(held[:3])])
+    await broker.leasing.ack("jobs", [each.lease_id for each in leased_messages(held)[:3]])
     clock.advance(3)
 
     ([stats], _) = await broker.stats("jobs", 0, "")

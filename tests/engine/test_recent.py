@@ -6,13 +6,14 @@ from qmq.engine.recent import Recent
 
 
 def test_number_is_remembered() -> None:
-    """Until it is old; others are not."""
+    """Until it is old; others are not, nor is it as one of another kind."""
     recent = Recent(10)
 
-    recent.update([7])
+    recent.update("a", [7])
 
-    assert 7 in recent
-    assert 8 not in recent
+    assert recent.has("a", 7)
+    assert not recent.has("a", 8)
+    assert not recent.has("b", 7)
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 10, 25])
@@ -23,9 +24,9 @@ def test_last_numbers_are_remembered_and_old_ones_are_not(at_once: int) -> None:
 
     for start in range(0, 1_000, at_once):
         end = start + at_once
-        recent.update(range(start, end))
-        assert all(n in recent for n in range(max(0, end - max(10, at_once)), end))
-        assert not any(n in recent for n in range(end - most))
+        recent.update("a", range(start, end))
+        assert all(recent.has("a", n) for n in range(max(0, end - max(10, at_once)), end))
+        assert not any(recent.has("a", n) for n in range(end - most))
 
 
 def test_number_that_comes_again_is_young_again() -> None:
@@ -33,18 +34,18 @@ def test_number_that_comes_again_is_young_again() -> None:
     recent = Recent(3)
 
     for number in (1, 2, 3, 1, 4, 5, 6):
-        recent.update([number])
+        recent.update("a", [number])
 
-    assert 1 in recent
-    assert 2 not in recent
+    assert recent.has("a", 1)
+    assert not recent.has("a", 2)
 
 
 def test_nothing_makes_nothing_old() -> None:
     """However often it comes: what was remembered as the last still is."""
     recent = Recent(3)
-    recent.update([1, 2, 3])
+    recent.update("a", [1, 2, 3])
 
     for _ in range(9):
-        recent.update([])
+        recent.update("a", [])
 
-    assert all(n in recent for n in (1, 2, 3))
+    assert all(recent.has("a", n) for n in (1, 2, 3))

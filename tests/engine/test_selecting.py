@@ -133,7 +133,7 @@ async def test_leases_of_one_call_are_one_commit(tmp_path: Path) -> None:
     leased, _ = await broker.selecting.lease("team=mail", 30, wait_s=0.0, is_gone=None)
     popped = await broker.selecting.pop_batch("team", 30, 0.0, None)
 
-    assert (len(leased), len(popped.envelopes)) == (30, 10)
+    assert (len(leased_messages(leased)), len(popped.envelopes)) == (30, 10)
     assert commits.count - before == 2
     await broker.close()
     await disks.close()

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from qmq.descriptions import QueueInfo, QueueSettings
+from qmq.model.deliveries import HandedOut
 from qmq.model.delivery import Delivery
 from qmq.model.index import entry, seq_of
+from qmq.model.leases import Leases
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, UNBOUNDED, Store, Tag
@@ -59,7 +61,19 @@ def leased(
     q: Queue, count: int = 1, *, now_ns: int = START_NS, consumer: str = ""
 ) -> list[Delivery]:
     """Put messages at the head of a queue on lease."""
-    return q.lease(now_ns, LEASE_NS, count, EVERYTHING, consumer)
+    return one_by_one(q.leases, q.lease(now_ns, LEASE_NS, count, EVERYTHING, consumer))
+
+
+def one_by_one(leases: Leases, handed_out: HandedOut) -> list[Delivery]:
+    """Return what is known of each message that was handed out."""
+    return [leases.by_seq[seq] for seq in handed_out.seqs]
+
+
+def together(deliveries: Sequence[Delivery]) -> HandedOut:
+    """Return messages as if one call had leased them."""
+    handed_out = HandedOut([each.entry for each in deliveries], deliveries[0].until_ns)
+    handed_out.deliveries = list(deliveries)
+    return handed_out
 
 
 def seqs_in(queue: Queue) -> list[int]:

@@ -11,7 +11,7 @@ from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry, seq_of
 from qmq.model.nacking import end_undone
 from qmq.values import MessageState, NackKind
-from tests.model.queues import queue
+from tests.model.queues import one_by_one, queue
 
 #: Higher than any sequence number of a test.
 LAST = 10**9
@@ -148,7 +148,7 @@ def test_many_that_have_left_are_dropped_from_the_order() -> None:
     q = queue()
     for start in range(1, 100_000, 1_000):
         q.add_batch(start, [7] * 1_000)
-        held = q.lease(0, 10, 1_000, 10**9, "")
+        held = one_by_one(q.leases, q.lease(0, 10, 1_000, 10**9, ""))
         look(q, 0, LAST, 1)
         for delivery in held:
             q.ack(delivery)

@@ -108,7 +108,8 @@ def head_withdrawn_unseen(q: Queue) -> None:
 
 def named_wrongly(q: Queue) -> None:
     """Know a message by another number."""
-    delivery = q.leases.by_seq[5] = q.leases.by_seq.pop(LEASED)
+    delivery = q.leases.by_seq[5] = known(q, LEASED)
+    q.leases.by_seq.pop(LEASED)
     delivery.entry, delivery.seq = entry(6, SIZE), 6
     q.leases.extend(delivery, START_NS)
 
@@ -176,7 +177,7 @@ def no_reminder(q: Queue) -> None:
 
 def moments_out_of_order(q: Queue) -> None:
     """Let time pass at the wrong moment."""
-    q.leases._moments.reverse()  # noqa: SLF001 - No other way leads there.
+    q.leases._moments.sort(reverse=True)  # noqa: SLF001 - No other way leads there.
 
 
 def delivered_more_often_than_handed_out(q: Queue) -> None:

@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from qmq.errors import InvalidArgument
 from qmq.limits import ATTEMPTS_MAX
 from qmq.model.delivery import (
+    FIRST_LEASE,
     Delivery,
     State,
     lease_id_of,
+    lease_id_starts,
     lease_ids_of,
+    parse_first_lease_ids,
     parse_lease_id,
     parse_lease_ids,
 )
@@ -81,14 +84,20 @@ def test_other_text_is_no_name_of_a_lease(text: str) -> None:
 @given(st.lists(st.tuples(seqs, fences), max_size=8))
 def test_names_of_several_leases_are_those_of_each(leases: list[tuple[int, int]]) -> None:
     """In order."""
-    deliveries = [Delivery(entry(seq, 10)) for seq, _ in leases]
-    for delivery, (_, fence) in zip(deliveries, leases, strict=True):
-        delivery.fence = fence
+    of_seqs, of_fences = [seq for seq, _ in leases], [fence for _, fence in leases]
 
-    names = [name.decode() for name in lease_ids_of(deliveries)]
+    assert [name.decode() for name in lease_ids_of(of_seqs, of_fences)] == [
+        lease_id_of(*lease) for lease in leases
+    ]
 
-    assert names == [delivery.lease_id for delivery in deliveries]
-    assert names == [lease_id_of(*lease) for lease in leases]
+
+@given(st.lists(seqs, min_size=1, max_size=8))
+def test_names_of_first_leases_have_the_same_end(of_seqs: list[int]) -> None:
+    """And begin with the numbers of their messages, as which they are read."""
+    names = [(start + FIRST_LEASE).decode() for start in lease_id_starts(of_seqs)]
+
+    assert names == [lease_id_of(seq, 1) for seq in of_seqs]
+    assert parse_first_lease_ids(names) == of_seqs
 
 
 def spoiled(name: str, at: int, cut: int, text: str) -> str:

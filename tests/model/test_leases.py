@@ -6,10 +6,11 @@ from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.errors import LeaseLost
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entries, seq_of
-from qmq.model.leases import Leases, attempts_bytes
+from qmq.model.leases import Leases
 from qmq.model.ready import Ready
+from qmq.model.reply_sizes import attempts_bytes
 from qmq.values import NackKind, Outcome
-from tests.model.queues import EVERYTHING, SIZE
+from tests.model.queues import EVERYTHING, SIZE, one_by_one, together
 
 #: What a message takes in a reply that hands it out for the first time.
 COST = SIZE + HANDED_OUT_OVERHEAD_BYTES
@@ -43,7 +44,7 @@ def hand_out(
     leases: Leases, count: int = 1, *, now_ns: int = 100, until_ns: int = 200, consumer: str = ""
 ) -> list[Delivery]:
     """Put messages at the head on lease."""
-    return leases.hand_out(now_ns, until_ns, count, EVERYTHING, consumer)
+    return one_by_one(leases, leases.hand_out(now_ns, until_ns, count, EVERYTHING, consumer))
 
 
 def seqs_in(ready: Ready) -> list[int]:
@@ -408,7 +409,7 @@ def test_clear_tells_what_was_in_no_line() -> None:
 
     assert leases.clear() == entries(2, [SIZE, SIZE])
 
-    assert (leases.by_seq, leases.held_by, leases.next_moment_ns()) == ({}, {}, None)
+    assert (len(leases.by_seq), leases.held_by, leases.next_moment_ns()) == (0, {}, None)
     assert (leases.leased, leases.delayed) == (0, 0)
 
 
@@ -431,7 +432,7 @@ def test_holder_is_told_of_its_leases_until_they_end() -> None:
     hand_out(leases)
     acked, released, delayed, expiring = hand_out(leases, 4)
     mine = Held()
-    leases.hold([acked, released, delayed, expiring], mine)
+    leases.hold(together([acked, released, delayed, expiring]), mine)
     leases.extend(expiring, 500)
     counts = [len(mine.lease_ids)]
 
@@ -455,8 +456,8 @@ def test_holder_is_told_of_ends_that_come_together() -> None:
     mine, others = Held(), Held()
     first, second, third = hand_out(leases, 3)
     (nobodys,) = hand_out(leases)
-    leases.hold([first, second], mine)
-    leases.hold([third], others)
+    leases.hold(together([first, second]), mine)
+    leases.hold(together([third]), others)
 
     leases.forget_all([second, nobodys, third])
 
@@ -468,7 +469,7 @@ def test_holder_is_told_when_everything_is_forgotten() -> None:
     """As when the queue is purged or deleted."""
     leases, _ = leases_over(2)
     mine = Held()
-    leases.hold(hand_out(leases, 2), mine)
+    leases.hold(leases.hand_out(100, 200, 2, EVERYTHING, ""), mine)
 
     leases.clear()
 
@@ -479,7 +480,7 @@ def test_holder_hears_nothing_of_the_next_lease() -> None:
     """It is another one's, also if the message is the same."""
     leases, _ = leases_over(1)
     mine = Held()
-    leases.hold(hand_out(leases), mine)
+    leases.hold(together(hand_out(leases)), mine)
     give_back(leases, leases.by_seq[1])
 
     give_back(leases, hand_out(leases)[0])

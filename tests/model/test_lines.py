@@ -15,7 +15,7 @@ from qmq.model.queue import Queue
 from qmq.model.stats import stats_of
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, FairKeyStats, GroupState, NackKind
-from tests.model.queues import EVERYTHING, LEASE_NS, SIZE, queue
+from tests.model.queues import EVERYTHING, LEASE_NS, SIZE, one_by_one, queue
 
 
 def add(  # noqa: PLR0913 - All that a message can have.
@@ -45,7 +45,7 @@ def lease(q: Queue, count: int = 1, now_ns: int = START_NS) -> list[Delivery]:
     """Lease messages; the queue must be sound after that."""
     handed_out = q.lease(now_ns, LEASE_NS, count, EVERYTHING, "")
     assert problems_of(q) == []
-    return handed_out
+    return one_by_one(q.leases, handed_out)
 
 
 def leased(q: Queue, count: int = 1, now_ns: int = START_NS) -> list[int]:
@@ -95,7 +95,8 @@ def test_group_hands_out_one_batch_at_a_time() -> None:
     assert state(q, "a") is GroupState.LEASED
     others = lease(q, 9)
     assert [number(each) for each in others] == [2, 3]
-    assert (q.available, stats_of(q, START_NS).blocked) == (0, 2)
+    told = stats_of(q, START_NS)
+    assert (q.available, told.ready, told.blocked, told.oldest_age_ns) == (0, 2, 2, None)
 
     q.ack(first[0])
     assert problems_of(q) == []
@@ -567,7 +568,7 @@ def test_keys_that_have_come_and_gone_take_no_memory_for_long() -> None:
     add(q, 0, "", "stays")
     for seq in range(1, 10_000):
         add(q, seq, "", f"key {seq}")
-        for delivery in q.lease(START_NS, LEASE_NS, 2, EVERYTHING, ""):
+        for delivery in lease(q, 2):
             if delivery.fair_key == "stays":
                 q.leases.give_back(delivery, NackKind.RELEASE, START_NS, 0, "")
             else:

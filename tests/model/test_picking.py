@@ -24,7 +24,7 @@ from qmq.model.picking import Picked, check_free, delete, destination_of, move
 from qmq.model.queue import Queue
 from qmq.testing import START_NS
 from qmq.values import DeadLetter, Outcome, Store
-from tests.model.queues import queue, queue_id
+from tests.model.queues import leased, queue, queue_id
 from tests.model.redrives import ELSEWHERE, ID, JOBS, NEW, REJECTED, added, attempt, letter
 
 SEQ = START_NS
@@ -40,7 +40,7 @@ def with_leased(attempts: int = 0) -> Queue:
     """Return a queue whose only message is on lease, for so many times more than the first."""
     jobs = queue(JOBS)
     jobs.take_in(picked().entry)
-    (held,) = jobs.lease(START_NS, 10, 1, 1_000, "ann")
+    (held,) = leased(jobs, consumer="ann")
     held.attempts = tuple(map(attempt, range(1, attempts + 1)))
     held.fence = attempts + 1
     return jobs

@@ -117,7 +117,7 @@ def test_counts_tell_what_happened() -> None:
 
 
 def test_age_is_that_of_the_message_at_the_head() -> None:
-    """The age is the time since the oldest message came, and 0 without one."""
+    """The age is the time since the oldest message came; there is none without one."""
     clock = ManualClock()
     q = queue()
     q.add(entry(clock.now_ns(), SIZE))
@@ -131,7 +131,7 @@ def test_age_is_that_of_the_message_at_the_head() -> None:
     q.pop()
     of_none = q.oldest_age_ns(clock.now_ns())
 
-    assert (of_first, of_second, of_none) == (5_000_000_000, 3_000_000_000, 0)
+    assert (of_first, of_second, of_none) == (5_000_000_000, 3_000_000_000, None)
 
 
 def test_age_is_never_negative() -> None:

@@ -236,7 +236,7 @@ def test_displaced_message_takes_what_is_known_of_it_along() -> None:
 
     assert first is delivery
     assert [each.reason for each in first.attempts] == ["no"]
-    assert (second.seq, second.attempts, q.leases.by_seq) == (2, (), {})
+    assert (second.seq, second.attempts, len(q.leases.by_seq)) == (2, (), 0)
 
 
 def test_lowered_limit_is_kept_from_the_next_message_on() -> None:

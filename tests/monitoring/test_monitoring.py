@@ -36,7 +36,7 @@ _METRIC: Final = re.compile(r"\b(?:q|queue|envoy|process)_\w+\b|\bup\b")
 
 #: Expressions that show nothing of a q that is alone, and well.
 _OF_OTHERS: Final = re.compile(
-    "q_cluster_|envoy_cluster_|q_backup|q_identity_|q_access_|q_token_|q_certificate_"
+    "q_cluster_|envoy_cluster_|q_backup|q_identity_|q_access_|q_token_|q_certificate_|q_warning"
 )
 
 

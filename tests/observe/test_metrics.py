@@ -11,13 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from qmq.descriptions import MessageOptions, QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import QueueEmpty, QueueFull, ShuttingDown
-from qmq.observe.metrics import (
-    CallCollector,
-    QueueCollector,
-    SelectionCollector,
-    process_registry,
-    render,
-)
+from qmq.observe.engine import EngineCollector
+from qmq.observe.metrics import CallCollector, process_registry, render
+from qmq.observe.queues import QueueCollector
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
 from qmq.transport.status import code_of
@@ -92,6 +88,7 @@ def test_metrics_of_the_original_are_there(registry: CollectorRegistry) -> None:
         "queue_bytes": "gauge",
         "queue_oldest_message_age_seconds": "gauge",
         "queue_paused": "gauge",
+        "queue_takes_dead_letters": "gauge",
         "queue_info": "gauge",
         "queue_messages_acked_total": "counter",
         "queue_redeliveries_total": "counter",
@@ -340,6 +337,19 @@ async def test_repeats_are_counted(
     assert samples(registry, "queue_dedup_ids") == {(info.id,): 1}
 
 
+async def test_dead_letter_queue_has_a_line(broker: Broker, registry: CollectorRegistry) -> None:
+    """As long as another queue sends what has failed there: old letters are no news."""
+    dead = await broker.new_queue(Store.MEMORY, name="dead")
+    settings = QueueSettings(dead_letter_queue_id="dead", delivery_count_max=2)
+    jobs = await broker.new_queue(Store.MEMORY, name="jobs", settings=settings)
+    told = samples(registry, "queue_takes_dead_letters")
+
+    await broker.delete_queue(jobs.id)
+
+    assert told == {(dead.id,): 1}
+    assert samples(registry, "queue_takes_dead_letters") == {}
+
+
 async def test_paused_queue_has_a_line(broker: Broker, registry: CollectorRegistry) -> None:
     """For as long as it is paused."""
     info = await broker.new_queue(Store.MEMORY, name="jobs")
@@ -515,7 +525,7 @@ async def test_groups_and_fair_keys_are_counted(
 async def test_selectors_in_use_are_counted(broker: Broker) -> None:
     """Each once, however it is written; whatever it matches."""
     registry = CollectorRegistry()
-    registry.register(SelectionCollector(broker.selecting.__len__))
+    registry.register(EngineCollector(broker))
     assert samples(registry, "q_selectors") == {(): 0}
 
     for selector in ("team=mail", "team = mail", "env"):

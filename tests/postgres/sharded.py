@@ -98,10 +98,7 @@ class Leader:
             clock=SystemClock(),
             timer=SteadyTimer(term.clock_offset_ns),
             new_id=RandomIds(),
-            queues=shards.queues,
-            last_queue_number=shards.last_queue_number,
-            redrives=shards.redrives,
-            schedules=shards.schedules,
+            held=shards,
             shards=shards.shards,
         )
         broker.start()

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from qmq.bin.q import main
+from qmq.bin.q_program import program
 from qmq.errors import ConfigError
 from qmq.store.postgres.connecting import Connector
 from qmq.store.postgres.dsn import Dsn
@@ -192,9 +192,9 @@ def test_command_says_what_it_does(database: str) -> None:
     """First what it would do, then what it has done, then that there is nothing to do."""
     arguments = ["migrate", f"--postgres={database}"]
 
-    trial = CliRunner().invoke(main, [*arguments, "--dry-run"])
-    done = CliRunner().invoke(main, arguments)
-    again = CliRunner().invoke(main, arguments)
+    trial = CliRunner().invoke(program, [*arguments, "--dry-run"])
+    done = CliRunner().invoke(program, arguments)
+    again = CliRunner().invoke(program, arguments)
 
     assert trial.output.startswith("would make 0001: What a cluster keeps")
     assert done.output.startswith("made 0001: What a cluster keeps")
@@ -206,8 +206,8 @@ def test_command_without_a_database_fails_and_shows_no_password() -> None:
     """It says which server is away."""
     dsn = "postgresql://q:hush@127.0.0.1:1/q"
 
-    away = CliRunner().invoke(main, ["migrate", f"--postgres={dsn}"])
-    wrong = CliRunner().invoke(main, ["migrate"], env={"Q_POSTGRES": f"{dsn}?hush=1"})
+    away = CliRunner().invoke(program, ["migrate", f"--postgres={dsn}"])
+    wrong = CliRunner().invoke(program, ["migrate"], env={"Q_POSTGRES": f"{dsn}?hush=1"})
 
     assert (away.exit_code, wrong.exit_code) == (1, 2)
     assert "127.0.0.1:1 cannot be reached" in away.output

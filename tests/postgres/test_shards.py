@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from qmq.bin.q import main
+from qmq.bin.q_program import program
 from qmq.descriptions import QueueSettings
 from qmq.engine.broker import Broker
 from qmq.errors import (
@@ -321,9 +321,11 @@ async def test_shard_is_removed_when_it_is_empty(lines: Lines) -> None:
 
     async with sharded(lines) as leader:
         there = await make(leader.broker, "", *ON_TWO)
-        full = await asyncio.to_thread(CliRunner().invoke, main, [*both, "--remove-shard=two"])
+        full = await asyncio.to_thread(CliRunner().invoke, program, [*both, "--remove-shard=two"])
         await leader.broker.delete_queue(there)
-        removed = await asyncio.to_thread(CliRunner().invoke, main, [*both, "--remove-shard=two"])
+        removed = await asyncio.to_thread(
+            CliRunner().invoke, program, [*both, "--remove-shard=two"]
+        )
         with pytest.raises(NotLeading):
             await make(leader.broker, "", *ON_TWO)
     await checked(first, "first")
@@ -339,7 +341,7 @@ async def test_shard_is_removed_when_it_is_empty(lines: Lines) -> None:
 def test_first_database_is_not_removed() -> None:
     """It decides who leads."""
     result = CliRunner().invoke(
-        main, ["migrate", "--postgres=postgresql://a/q", "--remove-shard=first"]
+        program, ["migrate", "--postgres=postgresql://a/q", "--remove-shard=first"]
     )
 
     assert result.exit_code == 2

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import click
 
-from qmq.bin.q import main as q
-from qmq.bin.qrest import main as qrest
+from qmq.bin.q_program import program as q
+from qmq.bin.qrest_program import program as qrest
 from qmq.cli.commands import qcli
 from scripts.cli_page import page
 from tests.documents import section

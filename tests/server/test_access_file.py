@@ -27,10 +27,12 @@ from qmq.errors import (
 )
 from qmq.observe.audit import Audit
 from qmq.server import token_file
-from qmq.server.access import Access, read_policy
-from qmq.server.guarded import Methods, guard_of
-from qmq.transport.api import Api
+from qmq.server.access import Access
+from qmq.server.access_file import read_policy
+from qmq.server.guarded import guard_of
+from qmq.transport.api import api_methods
 from qmq.transport.guarding import CALL, Guard, Offer
+from qmq.transport.methods import Methods
 from qmq.wire import q_pb2 as pb
 from tests.transport.service import Service
 
@@ -64,8 +66,7 @@ class Running:
         self.guard: Guard = guard_of(self.access, self.broker.catalog, self._made, {})
 
     def _made(self, rights: Any) -> Methods:  # noqa: ANN401 - As guard_of has it.
-        service = Api(self.broker, rights, self.access)
-        return Methods(service.methods, service.waiting_methods, service.stream_methods)
+        return api_methods(self.broker, rights, self.access)
 
     async def call(self, text: str, name: str, **fields: Any) -> Any:  # noqa: ANN401 - Any message.
         """Call a method with a token."""
@@ -98,7 +99,7 @@ async def test_a_token_is_taken_from_the_answer_on(running: Running) -> None:
     who = await running.call(made.text, "GetIdentity")
     assert who.identity.name == "worker"
     assert who.proof == f"token {made.token.id}"
-    kept = read_policy(running.path, in_cluster=False).identities["worker"].tokens[0]
+    kept = read_policy(running.path).identities["worker"].tokens[0]
     assert (kept.id, kept.note) == (made.token.id, "cron")
     assert kept.expires is not None
     assert timedelta(minutes=59) < kept.expires - datetime.now(UTC) <= timedelta(hours=1)
@@ -410,7 +411,7 @@ async def test_changes_at_one_time_are_all_there(running: Running) -> None:
     await asyncio.gather(*(running.make(note=each) for each in notes))
 
     assert sorted(_notes(running.access.policy)) == notes
-    assert running.access.policy == read_policy(running.path, in_cluster=False)
+    assert running.access.policy == read_policy(running.path)
 
 
 async def test_without_a_file_nobody_is_asked() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qmq import limits
 from qmq.server.address import Address
 from qmq.server.available import available_bytes
-from qmq.server.config import OPTIONS, Config
+from qmq.server.config import Config
 
 addresses = st.builds(Address, st.sampled_from(["", "localhost", "::1"]), st.integers(0, 65535))
 configs = st.builds(
@@ -182,8 +182,8 @@ def test_value_that_breaks_its_rule_is_refused(name: str, text: str, told: str) 
 
 def test_the_table_describes_each_field_once() -> None:
     """Each field has a row of its own: flag, variable, default and help."""
-    assert [option.name for option in OPTIONS] == [field.name for field in fields(Config)]
-    for option in OPTIONS:
+    assert [option.name for option in Config.options()] == [field.name for field in fields(Config)]
+    for option in Config.options():
         assert option.flags[-1].startswith("--")
         assert option.variable == f"Q_{option.name.upper()}"
         assert option.help.endswith(".")

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmq.bin.q import main
+from qmq.bin.q_program import program
 from qmq.server.config import Config
 from qmq.server.config_file import Fault, FaultyFile, check_config_file, read_config_file
 from qmq.server.config_pages import example_file
@@ -189,7 +189,7 @@ def test_flag_counts_before_variable_and_file_and_show_says_so(path: Path) -> No
     env["Q_INSECURE"] = "true"
 
     result = CliRunner().invoke(
-        main, [f"--config={path}", "--connections-max=300", "config", "show"], env=env
+        program, [f"--config={path}", "--connections-max=300", "config", "show"], env=env
     )
 
     lines = [tuple(line.split("  # ")) for line in result.stdout.splitlines()]
@@ -208,10 +208,10 @@ def test_a_faulty_file_stops_q_and_no_other_command(path: Path) -> None:
     path.write_text("a = 1\nb = 2\n", "utf-8")
     env = {"Q_CONFIG": str(path)}
 
-    started = CliRunner().invoke(main, [], env=env)
-    shown = CliRunner().invoke(main, ["config", "show"], env=env)
-    checked = CliRunner().invoke(main, ["config", "check", str(path)], env=env)
-    example = CliRunner().invoke(main, ["config", "example"], env=env)
+    started = CliRunner().invoke(program, [], env=env)
+    shown = CliRunner().invoke(program, ["config", "show"], env=env)
+    checked = CliRunner().invoke(program, ["config", "check", str(path)], env=env)
+    example = CliRunner().invoke(program, ["config", "example"], env=env)
 
     for result in (started, shown):
         assert (result.exit_code, result.stdout) == (2, "")
@@ -230,10 +230,10 @@ def test_the_database_to_migrate_is_that_of_the_file(path: Path) -> None:
     path.write_text('postgres = "postgresql://q@127.0.0.1:1/q"\n', "utf-8")
     env = {"Q_CONFIG": str(path)}
 
-    of_the_file = CliRunner().invoke(main, ["migrate", "--dry-run"], env=env)
+    of_the_file = CliRunner().invoke(program, ["migrate", "--dry-run"], env=env)
     path.write_text("postgress = 1\n", "utf-8")
-    faulty = CliRunner().invoke(main, ["migrate", "--dry-run"], env=env)
-    of_nobody = CliRunner().invoke(main, ["migrate", "--dry-run"])
+    faulty = CliRunner().invoke(program, ["migrate", "--dry-run"], env=env)
+    of_nobody = CliRunner().invoke(program, ["migrate", "--dry-run"])
 
     assert "127.0.0.1:1 cannot be reached" in of_the_file.stderr
     assert (faulty.exit_code, "did you mean postgres?" in faulty.stderr) == (2, True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from qmq.bin.q import main
+from qmq.bin.q_program import program
 from qmq.errors import ConfigError
 from qmq.server.certificates import hosts, load_ca, load_pair, subject
 from qmq.server.dev_certificates import make
@@ -64,7 +64,7 @@ def test_the_command_says_what_to_run_next(tmp_path: Path) -> None:
     """Lines to paste, also where a directory has a space in its name."""
     directory = tmp_path / "my certs"
 
-    done = CliRunner().invoke(main, ["certs", "dev", str(directory), "--host", "q.example"])
+    done = CliRunner().invoke(program, ["certs", "dev", str(directory), "--host", "q.example"])
 
     assert done.exit_code == 0
     assert (
@@ -76,7 +76,7 @@ def test_the_command_says_what_to_run_next(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "ca", "server", "../ann", ".ann"])
 def test_a_client_that_would_overwrite_something_is_refused(tmp_path: Path, name: str) -> None:
     """Its name is that of its files."""
-    done = CliRunner().invoke(main, ["certs", "dev", str(tmp_path), "--client", name])
+    done = CliRunner().invoke(program, ["certs", "dev", str(tmp_path), "--client", name])
 
     assert done.exit_code == 2
     assert "is no name for files" in done.output

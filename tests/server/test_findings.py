@@ -185,6 +185,18 @@ def test_few_commits_say_nothing_about_the_disk() -> None:
     assert found(of_disk(commits=few)) == []
 
 
+def test_commits_that_were_slow_are_so_until_they_are_clearly_faster() -> None:
+    """A warning that comes and goes with a disk near the bound is one that nobody believes."""
+    near = of_disk(commits=CommitTimes(lately=replace(SLOW.lately, count=10, p99_ns=60_000_000)))
+    fast = of_disk(commits=CommitTimes(lately=replace(SLOW.lately, p99_ns=40_000_000)))
+    before = {("COMMITS_SLOW", "the disk")}
+
+    assert found(near) == []
+    assert [each.reason for each in found_in(near, NOW_NS, before)] == ["COMMITS_SLOW"]
+    assert list(found_in(near, NOW_NS, {("COMMITS_SLOW", "database first")})) == []
+    assert list(found_in(fast, NOW_NS, before)) == []
+
+
 def test_since_when_a_database_is_away_is_what_the_database_says() -> None:
     """Not since somebody has looked."""
     [warning] = found(of_database(away_ns=NOW_NS - 7, refusal="gone"))

@@ -20,13 +20,13 @@ from qmq.server.launch import become_envoy, claim, connections_max, make_runtime
 def refusal(text: str) -> str:
     """Return why an address cannot be claimed."""
     with pytest.raises(ConfigError) as raised:
-        claim(Address.parse(text))
+        claim(Address.parse(text), "--listen")
     return raised.value.message
 
 
 def test_port_0_becomes_a_free_port() -> None:
     """Envoy is told a port, so that the log can name it."""
-    endpoint = claim(Address.parse("127.0.0.1:0"))
+    endpoint = claim(Address.parse("127.0.0.1:0"), "--listen")
 
     assert endpoint.host == "127.0.0.1"
     with socket.create_server((endpoint.host, endpoint.port)):
@@ -35,12 +35,12 @@ def test_port_0_becomes_a_free_port() -> None:
 
 def test_a_host_name_becomes_an_address() -> None:
     """Envoy does not resolve what it listens on."""
-    assert claim(Address.parse("localhost:0")).host in ("127.0.0.1", "::1")
+    assert claim(Address.parse("localhost:0"), "--listen").host in ("127.0.0.1", "::1")
 
 
 def test_loopback_is_that_of_both_protocols() -> None:
     """On the one that q had left, another program could take its calls."""
-    endpoint = claim(Address.parse("localhost:0"))
+    endpoint = claim(Address.parse("localhost:0"), "--listen")
 
     assert (endpoint.host, endpoint.more_hosts) in {("127.0.0.1", ("::1",)), ("127.0.0.1", ())}
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -50,7 +50,7 @@ def test_loopback_is_that_of_both_protocols() -> None:
 
 def test_no_host_is_all_interfaces() -> None:
     """With IPv6 where the machine has it; IPv4 comes with that."""
-    assert claim(Address.parse(":0")).host in ("::", "0.0.0.0")  # noqa: S104
+    assert claim(Address.parse(":0"), "--listen").host in ("::", "0.0.0.0")  # noqa: S104
 
 
 def test_a_port_in_use_is_one_line_with_advice() -> None:
@@ -60,7 +60,7 @@ def test_a_port_in_use_is_one_line_with_advice() -> None:
 
         assert refusal(f"127.0.0.1:{port}") == (
             f"cannot listen on 127.0.0.1:{port}: address already in use; "
-            "stop the process that listens there, or give another port"
+            "stop the process that listens there, or give another port by --listen"
         )
 
 
@@ -81,7 +81,7 @@ def test_a_port_that_was_just_left_can_be_had() -> None:
             accepted.close()  # First, so that this side lingers.
             assert client.recv(1) == b""
 
-    assert claim(Address("127.0.0.1", port)).port == port
+    assert claim(Address("127.0.0.1", port), "--listen").port == port
 
 
 def test_a_host_that_does_not_resolve_is_named() -> None:
@@ -100,7 +100,9 @@ def test_an_address_of_another_machine_is_refused() -> None:
     message = refusal("192.0.2.254:10002")
 
     assert message.startswith("cannot listen on 192.0.2.254:10002: ")
-    assert message.endswith("no interface of this machine has this address; give one that has")
+    assert message.endswith(
+        "no interface of this machine has this address; give one that has by --listen"
+    )
 
 
 def test_connections_stay_below_the_limit_of_open_files() -> None:

@@ -123,8 +123,10 @@ async def test_others_may_quit_if_told_so() -> None:
 
 
 async def test_other_paths_are_not_found() -> None:
-    """There is nothing else on the port."""
-    assert (await Ops().request("GET", "/"))[0] == 404
+    """There is nothing else on the port, and what there is is told."""
+    status, _, body = await Ops().request("GET", "/")
+
+    assert (status, b"/metrics, /healthz, /readyz" in body) == (404, True)
 
 
 async def test_metrics_are_only_read() -> None:

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from qmq.server.config import OPTIONS, Config
+from qmq.server.config import Config
 from qmq.server.options import Told, options_of
 from qmq.store.postgres.dsn import Databases
 
@@ -119,7 +119,7 @@ def test_every_option_is_an_environment_variable() -> None:
 
     config = config_of(env=texts)
 
-    assert set(texts) == {option.variable for option in OPTIONS}
+    assert set(texts) == {option.variable for option in Config.options()}
     assert config == Config.from_texts(
         {name.removeprefix("Q_").lower(): text for name, text in texts.items()}
     )
@@ -209,7 +209,7 @@ def test_help_lists_flag_variable_and_default_of_every_option() -> None:
     """--help is complete."""
     words = " ".join(run("--help").stdout.split())
 
-    for option in OPTIONS:
+    for option in Config.options():
         assert option.flags[-1] in words
         assert option.variable in words
         assert option.help in words

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qmq.condition import ServerCondition
+from qmq.condition import CommitTimes, ServerCondition, Spell
 from qmq.engine.broker import Broker
 from qmq.engine.overseeing import Overseeing
 from qmq.observe.access import AccessFigures
@@ -16,11 +16,12 @@ from qmq.observe.certificates import Expiries
 from qmq.server.address import Address
 from qmq.server.config import Config
 from qmq.server.overseen_disk import OverseenDisk
-from qmq.server.overseer import Nothing, Overseer
+from qmq.server.overseer import Overseer
 from qmq.store.local.disk import DiskStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import START_NS, ManualClock, seeded_ids
 from qmq.values import NS_PER_S, ServerRole, Store
+from tests.server.test_findings import DISK
 
 OPEN = Config(insecure=True, listen=Address("", 10002))
 
@@ -34,7 +35,7 @@ class Process:
     expiries: Expiries = dict
 
 
-class Part(Nothing):
+class Part:
     """Something to be looked at, which may let memory seem full."""
 
     def __init__(self) -> None:
@@ -56,6 +57,20 @@ class Part(Nothing):
         return replace(condition, memory_bytes=self.used, memory_bytes_max=100)
 
 
+class Slowing(Part):
+    """A disk whose commits take as long as it is told."""
+
+    p99_ns = 0
+
+    def add_to(
+        self, condition: ServerCondition, overseeing: Overseeing, now_ns: int
+    ) -> ServerCondition:
+        """Tell of that disk."""
+        del overseeing
+        lately = Spell(ended_ns=now_ns, window_ns=NS_PER_S, count=1_000, p99_ns=self.p99_ns)
+        return replace(condition, disk=replace(DISK, commits=CommitTimes(lately=lately)))
+
+
 @pytest.fixture
 async def broker() -> AsyncIterator[Broker]:
     """Return a broker with one queue, in which there is a message."""
@@ -71,7 +86,7 @@ async def broker() -> AsyncIterator[Broker]:
 
 async def test_what_the_broker_and_the_process_know_is_told(broker: Broker) -> None:
     """Queues are counted when somebody asks."""
-    overseer = Overseer(Process(), broker.overseeing, Nothing(), access=None)
+    overseer = Overseer(Process(), broker.overseeing, None, access=None)
 
     condition = await overseer.condition()
 
@@ -104,6 +119,19 @@ async def test_since_when_something_is_so_is_known_though_nobody_asked(broker: B
     assert warning.since_ns == START_NS + 120 * NS_PER_S
     assert part.looks == 3
     assert part.wanted == 1
+
+
+async def test_what_was_worth_a_look_is_known_at_the_next_one(broker: Broker) -> None:
+    """Commits that were slow are so for longer than others would be."""
+    part = Slowing()
+    overseer = Overseer(Process(), broker.overseeing, part, access=None)
+
+    told = []
+    for part.p99_ns in (60_000_000, 110_000_000, 60_000_000, 40_000_000, 60_000_000):
+        await overseer.look()
+        told.append([each.reason for each in overseer.warnings])
+
+    assert told == [[], ["COMMITS_SLOW"], ["COMMITS_SLOW"], [], []]
 
 
 async def test_the_worst_comes_first(broker: Broker) -> None:
@@ -145,7 +173,7 @@ async def test_that_there_are_nearly_all_queues_is_seen_though_nobody_asked(
     broker: Broker,
 ) -> None:
     """And that there are fewer, too."""
-    overseer = Overseer(Process(), broker.overseeing, Nothing(), access=None)
+    overseer = Overseer(Process(), broker.overseeing, None, access=None)
     for number in range(8):
         await broker.new_queue(Store.MEMORY, name=f"q{number}")
     await overseer.look()

@@ -184,7 +184,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"q: error: cannot listen on 127.0.0.1:{port}: address already in use; "
-        "stop the process that listens there, or give another port\n"
+        "stop the process that listens there, or give another port by --listen\n"
     )
     assert list(tmp_path.iterdir()) == []
 

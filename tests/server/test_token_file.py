@@ -12,6 +12,7 @@ from qmq.access.tokens import presented
 from qmq.bin.q_tokens import tokens
 from qmq.errors import ConfigError
 from qmq.server import token_file
+from qmq.server.access_file import read_policy
 from qmq.server.token_texts import lines_of, moment_in
 
 GRANT = {"queues": "billing.*", "may": ["produce", "consume"]}
@@ -51,7 +52,7 @@ def test_a_token_is_that_of_its_identity(path: Path) -> None:
 
     sent = presented(text.encode())
     assert sent is not None
-    identity, token = token_file.read(path).by_token(sent, 0)
+    identity, token = read_policy(path).by_token(sent, 0)
     assert (identity.name, token.expires, token.note) == ("worker", expires, "cron")
     assert token.created is not None
     assert datetime.now(UTC) - token.created < timedelta(minutes=1)
@@ -78,7 +79,7 @@ def test_a_file_that_is_made_is_for_nobody_else(tmp_path: Path) -> None:
 
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text().startswith("# Who may call q")
-    assert [*token_file.read(path).identities] == ["worker"]
+    assert [*read_policy(path).identities] == ["worker"]
     assert [each.name for each in tmp_path.iterdir()] == ["new.toml"]
 
 
@@ -90,7 +91,7 @@ def test_of_a_link_the_file_is_changed_that_it_leads_to(path: Path, tmp_path: Pa
     made(link)
 
     assert link.is_symlink()
-    assert len(token_file.read(path).identities["worker"].tokens) == 1
+    assert len(read_policy(path).identities["worker"].tokens) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_nobody_loses_a_token_that_others_make(path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made_ones = list(pool.map(lambda _: made(path), range(16)))
 
-    kept = {token.id for token in token_file.read(path).identities["worker"].tokens}
+    kept = {token.id for token in read_policy(path).identities["worker"].tokens}
     assert kept == {text.split("_")[1] for text in made_ones}
 
 
@@ -144,7 +145,7 @@ def test_lists_have_no_secrets(path: Path) -> None:
     first = token_file.make(path, "worker", expires=past, note="old", grants=[]).token
     second = token_file.make(path, "new", expires=None, note="", grants=[GRANT]).token
 
-    assert list(lines_of(token_file.read(path))) == [
+    assert list(lines_of(read_policy(path))) == [
         f"worker  {first.id}  expired 2020-01-01 00:00  old",
         f"new  {second.id}  never expires",
     ]

@@ -1,7 +1,6 @@
 """Some of the crash matrix, another part each time, and that it finds what goes wrong."""
 
 import asyncio
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,14 +22,11 @@ from tests.store.crash_scripts import SCRIPTS
 #: Of each script and fault; `make crash-matrix` tries all.
 _SAMPLE = 8
 
-#: Another one each time: what the program prints tells which.
-_ANY = random.SystemRandom().randrange(1_000_000)
-
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_nothing_is_lost_doubled_or_unclear(script: str, tmp_path: Path) -> None:
+def test_nothing_is_lost_doubled_or_unclear(script: str, tmp_path: Path, any_seed: int) -> None:
     """Wherever power is lost, a process killed, or a write or sync fails."""
-    matrix = Matrix(tmp_path, _ANY, sample=_SAMPLE)
+    matrix = Matrix(tmp_path, any_seed, sample=_SAMPLE)
 
     matrix.run([script], FAULTS)
 

@@ -379,7 +379,7 @@ def answer(verb: str, result: object) -> object:  # noqa: PLR0911 - A table.
             ]
         case (bytes() as envelope, bool() as was_known):
             return Repeat if was_known else answer(verb, envelope)
-        case list() if verb == "lease":
+        case bytes() if verb == "lease":
             return [
                 Told(
                     shown(each.message),

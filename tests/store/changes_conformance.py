@@ -14,6 +14,7 @@ from qmq.model.queue import Queue
 from qmq.store.base import QueueStore
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Durability, NackKind
+from tests.model.queues import one_by_one
 from tests.store.conformance import LARGE_BYTES, StoreSuite, make_queue, seqs_in, started
 
 #: More than the messages of any test take.
@@ -45,7 +46,9 @@ def changed(  # noqa: PLR0913 - One for each kind of change.
 
 def lease(queue: Queue, count_max: int = 1, consumer: str = "") -> list[Delivery]:
     """Put messages at the head of a queue on lease, as the model does."""
-    return queue.lease(START_NS, LEASE_NS, count_max, EVERYTHING, consumer)
+    return one_by_one(
+        queue.leases, queue.lease(START_NS, LEASE_NS, count_max, EVERYTHING, consumer)
+    )
 
 
 def give_back(queue: Queue, deliveries: Sequence[Delivery]) -> None:
@@ -59,6 +62,15 @@ def ack(queue: Queue, deliveries: Sequence[Delivery]) -> Changes:
     for delivery in deliveries:
         queue.ack(delivery)
     return changed(removed=[delivery.entry for delivery in deliveries])
+
+
+def ack_first(queue: Queue, seqs: Sequence[int]) -> Changes:
+    """Ack the first leases on messages, as the model does; they hold."""
+    gone = queue.ack_first(seqs)
+    assert gone
+    changes = changed(removed=gone.entries)
+    changes.ended_lots = gone.lots
+    return changes
 
 
 def move(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import asyncpg
 
@@ -17,6 +17,31 @@ from qmq.values import Durability
 if TYPE_CHECKING:
     from asyncpg import Connection
     from asyncpg.protocol.record import Record
+
+
+#: Says what the schema is like, with its indexes and constraints; null if there is none.
+SCHEMA: Final = """
+select md5(string_agg(what, ' ' order by what)) from (
+    select format('%s.%s %s %s', attrelid::regclass, attname, atttypid::regtype, attnotnull)
+    from pg_attribute join pg_class on pg_class.oid = attrelid
+    where relnamespace = to_regnamespace('q')
+    union all
+    select format('%s %s', conrelid::regclass, pg_get_constraintdef(oid))
+    from pg_constraint where connamespace = to_regnamespace('q')
+) as all_of_it (what)
+"""
+
+#: Leaves of it what is there when it was made.
+_EMPTY: Final = """
+do $$ begin
+    execute (
+        select format('truncate %s restart identity', string_agg(format('q.%I', tablename), ', '))
+        from pg_tables where schemaname = 'q' and tablename <> 'migration'
+    );
+    insert into q.journal default values;
+    insert into q.leader default values;
+end $$
+"""
 
 
 class Leadership:
@@ -45,10 +70,15 @@ class Leadership:
 class Clusters:
     """Opens stores of one database, which end with the test."""
 
+    #: What the schema is like that was made.
+    _schema: ClassVar[str | None] = None
+
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         self._stores: list[PostgresStore] = []
         self._epoch = 0
+        #: What is done beside the stores is done by this connection.
+        self._beside: Connection[Record] | None = None
         #: Connections that were opened, oldest first.
         self.connections: list[Connection[Record]] = []
         #: What is raised instead of connecting.
@@ -65,11 +95,15 @@ class Clusters:
         return connection
 
     async def reset(self) -> None:
-        """Make the schema anew."""
-        connection = await asyncpg.connect(self.dsn)
-        await connection.execute("drop schema if exists q cascade")
-        await make_ready(connection)
-        await connection.close()
+        """Leave nothing in the database but the schema; it is made anew only if it has to be."""
+        connection = await self._connected()
+        schema = await connection.fetchval(SCHEMA)
+        if schema and schema == Clusters._schema:
+            await connection.execute(_EMPTY)
+        else:
+            await connection.execute("drop schema if exists q cascade")
+            await make_ready(connection)
+            Clusters._schema = await connection.fetchval(SCHEMA)
 
     async def lead(self) -> Leadership:
         """Take over, whoever leads."""
@@ -101,25 +135,26 @@ class Clusters:
 
     async def execute(self, statement: str, *parameters: object) -> None:
         """Run a statement beside the stores."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            await connection.execute(statement, *parameters)
-        finally:
-            await connection.close()
+        connection = await self._connected()
+        await connection.execute(statement, *parameters)
 
     async def fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return rows, read beside the stores."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            return [tuple(row) for row in await connection.fetch(statement, *parameters)]
-        finally:
-            await connection.close()
+        connection = await self._connected()
+        return [tuple(row) for row in await connection.fetch(statement, *parameters)]
 
     async def close(self) -> None:
         """Close all stores."""
         self.is_away = False
         for store in self._stores:
             await store.close()
+        if self._beside:
+            await self._beside.close()
+
+    async def _connected(self) -> "Connection[Record]":
+        if self._beside is None or self._beside.is_closed():
+            self._beside = await asyncpg.connect(self.dsn)
+        return self._beside
 
 
 @asynccontextmanager

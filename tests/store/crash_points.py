@@ -149,10 +149,7 @@ class Server:
             timer=self.clock,
             chance=lambda: 0.0,
             new_id=seeded_ids(),
-            queues=disk.queues,
-            last_queue_number=disk.last_queue_number,
-            redrives=disk.redrives,
-            schedules=disk.schedules,
+            held=disk,
         )
         self.is_reloaded = False
         self.has_recovered = False
@@ -163,7 +160,7 @@ class Server:
 
     def _reload(self) -> None:
         disk = self.disk
-        self.broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
+        self.broker.replace(Store.DISK, disk)
         self.is_reloaded = True
 
     async def is_idle(self) -> None:

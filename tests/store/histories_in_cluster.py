@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from qmq.engine.shards import Shards
+from qmq.store.base import Held
 from qmq.values import Store
+from tests.held import MadeUp
 from tests.store import drawing
 from tests.store.calls import Call, anything, several
 from tests.store.clusters import Clusters
@@ -37,7 +39,7 @@ class ClusterHistory(RestartingHistory):
         # What was to be lost is not to be what a leader begins with: that is tried elsewhere.
         self.proxy.lose = Lose.NOTHING
         store = self.store = await clusters.open(cache_bytes_max=self.cache_bytes_max)
-        return {"queues": store.queues, "last_queue_number": store.last_queue_number}
+        return {"held": store}
 
     @first(cache_bytes_max=drawing.sampled_from([0, 2_000, 1_000_000]))
     def choose(self, cache_bytes_max: int) -> None:
@@ -109,11 +111,10 @@ class ShardedHistory(ClusterHistory):
         two = self.store_of_second = await self.second.open(cache_bytes_max=self.cache_bytes_max)
         shards = Shards({0: "first", 1: "two"})
         shards.stores = {0: self.store, 1: two}
-        return {
-            "queues": sorted([*found["queues"], *two.queues], key=lambda queue: queue.number),
-            "last_queue_number": max(found["last_queue_number"], two.last_queue_number),
-            "shards": shards,
-        }
+        one: Held = found["held"]
+        queues = sorted([*one.queues, *two.queues], key=lambda queue: queue.number)
+        last_number = max(one.last_queue_number, two.last_queue_number)
+        return {"held": MadeUp(queues, last_number), "shards": shards}
 
     def last_numbers(self) -> dict[tuple[Store, int], int]:
         """Return the highest numbers of the stores."""

@@ -46,7 +46,7 @@ class DiskHistory(RestartingHistory):
             cache_bytes_max=self.cache_bytes_max,
             patience=self.patience,
         )
-        return {"queues": disk.queues, "last_queue_number": disk.last_queue_number}
+        return {"held": disk}
 
     @first(
         cache_bytes_max=drawing.sampled_from([0, 2_000, 1_000_000]),

@@ -43,7 +43,7 @@ class Ledger:
             case "peek", bytes():
                 for payload in _payloads(result):
                     self.is_not_elsewhere(payload, now_ns)
-            case "lease", list():
+            case "lease", bytes():
                 for each in leased_messages(result):
                     self.note_lease(call.queue_id, each, now_ns)
             case "complete", list():

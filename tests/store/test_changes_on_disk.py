@@ -20,6 +20,7 @@ from tests.store.changes_conformance import (
     EVERYTHING,
     LEASE_NS,
     ack,
+    ack_first,
     changed,
     give_back,
     lease,
@@ -27,7 +28,7 @@ from tests.store.changes_conformance import (
     move_head,
 )
 from tests.store.conformance import make_queue
-from tests.store.disk import Commits, Disks, orphans, rows, sweep
+from tests.store.disk import AT_ONCE, Commits, Disks, has_swept, orphans, rows, sweep
 
 pytestmark = pytest.mark.parametrize(
     "cache_bytes_max",
@@ -168,6 +169,44 @@ async def test_ack_is_on_disk_when_it_is_answered(
     await after.close()
     await sweep(tmp_path / "after")
     assert (rows(tmp_path / "after", "message"), rows(tmp_path / "after", "delivery")) == (0, 0)
+
+
+@pytest.mark.parametrize("how", ["at once", "in parts", "one by one", "purged", "deleted"])
+async def test_row_of_those_leased_together_goes_with_the_last_of_them(
+    disks: Disks, data: Path, cache_bytes_max: int, how: str
+) -> None:
+    """However they leave; not before, and without a start that would look for such rows."""
+    store = disks.open(data, cache_bytes_max=cache_bytes_max, patience=AT_ONCE)
+    [queue] = await new_queues(store, 1)
+    await store.add_batch(queue, [b"0", b"1", b"2", b"3"], START_NS)
+    handed_out = queue.lease(START_NS, LEASE_NS, 4, EVERYTHING, "w")
+    changes = changed()
+    changes.leased.append(handed_out)
+    await store.commit(changes)
+    if how != "at once":
+        await store.commit(ack_first(queue, handed_out.seqs[1:3]))
+    assert (rows(data, "lease"), rows(data, "delivery")) == (1, 0)
+
+    match how:
+        case "at once":
+            await store.commit(ack_first(queue, handed_out.seqs))
+        case "in parts":
+            await store.commit(ack_first(queue, [handed_out.seqs[0]]))
+            await store.commit(ack_first(queue, [handed_out.seqs[3]]))
+        case "one by one":
+            for seq in (handed_out.seqs[3], handed_out.seqs[0]):
+                await store.commit(ack(queue, [queue.leases.by_seq[seq]]))
+        case "purged":
+            await store.purge(queue)
+        case _:
+            await store.delete_queue(queue)
+
+    await has_swept(store)
+    await store.close()
+    assert (rows(data, "lease"), rows(data, "message")) == (0, 0)
+    reopened = disks.open(data)
+    assert [each.message_count for each in reopened.queues] == ([] if how == "deleted" else [0])
+    await reopened.close()
 
 
 async def test_message_is_in_one_queue_whenever_it_moves(

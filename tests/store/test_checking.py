@@ -9,7 +9,7 @@ import apsw
 import pytest
 from click.testing import CliRunner, Result
 
-from qmq.bin.q import main
+from qmq.bin.q_program import program
 from qmq.store.local.checksums import database_vfs
 from qmq.store.local.directory import DataDirectory
 from qmq.values import Store
@@ -20,7 +20,7 @@ from tests.store.test_formats import FORMAT_4, database_from
 
 def check(data: Path, *options: str) -> Result:
     """Run the command."""
-    return CliRunner().invoke(main, ["check", *options, str(data)])
+    return CliRunner().invoke(program, ["check", *options, str(data)])
 
 
 def contents(data: Path) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from qmq.model.queue import Queue
 from qmq.store.local.disk import DiskStore
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S
+from tests.model.queues import together
 from tests.store.conformance import make_queue
 from tests.store.disk import Disks, rows
 
@@ -73,7 +74,7 @@ async def test_moments_keep_their_clock(disks: Disks, data: Path, what: str) -> 
     elif what == "lease":
         delivery.state, delivery.until_ns = State.LEASED, START_NS + 5
         delivery.fence = delivery.count = 1
-        changes.leased.append(delivery)
+        changes.leased.append(together([delivery]))
     elif what == "dedup_id":
         changes.known.append((queue.number, Known(delivery.seq, "a", b"", START_NS + 5)))
         changes.removed.append(added)

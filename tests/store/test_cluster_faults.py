@@ -43,10 +43,7 @@ def broker_of(store: PostgresStore) -> Broker:
         clock=clock,
         timer=clock,
         new_id=RandomIds(),
-        queues=store.queues,
-        last_queue_number=store.last_queue_number,
-        redrives=store.redrives,
-        schedules=store.schedules,
+        held=store,
     )
 
 

@@ -27,17 +27,14 @@ from tests.store.damage import (
 
 #: One of so many bytes is tried.
 STEP = 1_500
-#: What a failed assertion prints tells it.
-SEED = random.SystemRandom().randrange(1_000_000)
 
 #: Where heads are, which are tried more closely: of the database, and of the log and its frames.
 _HEAD_BYTES = 100
 _LOG_HEAD_BYTES = 32
 
 
-def offsets(content: bytes, *, is_log: bool) -> list[int]:
+def offsets(content: bytes, chance: random.Random, *, is_log: bool) -> list[int]:
     """Return which bytes of a file are tried."""
-    chance = random.Random(SEED)
     tried = {start + chance.randrange(STEP) for start in range(0, len(content), STEP)}
     heads = range(_LOG_HEAD_BYTES + 24) if is_log else range(_HEAD_BYTES)
     tried.update(chance.sample(heads, 20))
@@ -48,13 +45,13 @@ def offsets(content: bytes, *, is_log: bool) -> list[int]:
     return sorted(each for each in tried if each < len(content))
 
 
-async def outcomes_of(data: Path, file: str, files: dict[str, bytes]) -> Counter[str]:
+async def outcomes_of(data: Path, file: str, files: dict[str, bytes], seed: int) -> Counter[str]:
     """Change one byte of a file at a time, and count what becomes of that."""
     damage = Damage(data, file, files)
     await damage.begin()
-    chance = random.Random(SEED)
+    chance = random.Random(seed)
     outcomes: Counter[str] = Counter()
-    for offset in offsets(files[file], is_log=file == LOG):
+    for offset in offsets(files[file], chance, is_log=file == LOG):
         flipped = chance.randrange(1, 256)
         which = await damage.outcome(offset, flipped)
         outcomes[which] += 1
@@ -62,26 +59,28 @@ async def outcomes_of(data: Path, file: str, files: dict[str, bytes]) -> Counter
     return outcomes
 
 
-async def test_changed_byte_of_the_database_is_never_served(tmp_path: Path) -> None:
+async def test_changed_byte_of_the_database_is_never_served(tmp_path: Path, any_seed: int) -> None:
     """It is where nothing is kept, or q does not start, or the call that reads it is told."""
     data = tmp_path / "data"
     await fill(data, tmp_path / "killed")
     assert problems(data) == []
 
-    outcomes = await outcomes_of(data, DATABASE, {DATABASE: files_of(data)[DATABASE]})
+    outcomes = await outcomes_of(data, DATABASE, {DATABASE: files_of(data)[DATABASE]}, any_seed)
 
     assert set(outcomes) <= {RIGHT, TOLD, REFUSED}
     assert outcomes[REFUSED] > 0
     assert outcomes[TOLD] > 0
 
 
-async def test_changed_byte_of_the_log_loses_the_last_commit_at_most(tmp_path: Path) -> None:
+async def test_changed_byte_of_the_log_loses_the_last_commit_at_most(
+    tmp_path: Path, any_seed: int
+) -> None:
     """That one cannot be told from a write that the power was lost in."""
     killed = tmp_path / "killed"
     await fill(tmp_path / "data", killed)
     assert problems(killed) == []
 
-    outcomes = await outcomes_of(killed, LOG, files_of(killed))
+    outcomes = await outcomes_of(killed, LOG, files_of(killed), any_seed)
 
     assert set(outcomes) <= {REFUSED, WITHOUT_LAST}
     assert outcomes[REFUSED] > 10 * outcomes[WITHOUT_LAST]

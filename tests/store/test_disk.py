@@ -73,8 +73,7 @@ async def opened(
         {Store.MEMORY: MemoryStore(), Store.DISK: disk},
         clock=clock or ManualClock(),
         new_id=RandomIds(),
-        queues=disk.queues,
-        last_queue_number=disk.last_queue_number,
+        held=disk,
     )
     try:
         yield broker

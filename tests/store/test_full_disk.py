@@ -78,10 +78,7 @@ class Server:
             timer=self.clock,
             chance=lambda: 0.0,
             new_id=seeded_ids(),
-            queues=self.disk.queues,
-            last_queue_number=self.disk.last_queue_number,
-            redrives=self.disk.redrives,
-            schedules=self.disk.schedules,
+            held=self.disk,
         )
         self.disk.on_reload = self._reload
         self.disk.on_recovery = lambda: self.events.append("recovery")
@@ -89,7 +86,7 @@ class Server:
 
     def _reload(self) -> None:
         disk = self.disk
-        self.broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
+        self.broker.replace(Store.DISK, disk)
         self.events.append("reload")
 
     async def until(self, event: str) -> None:

@@ -46,7 +46,7 @@ async def test_very_many_messages_are_where_they_were(data: Path, batch: int) ->
     await store.purge(purged)
     leased = two.leases.hand_out(START_NS, START_NS + 10**12, 50, 10**9, "")
     changes = Changes()
-    changes.leased += leased
+    changes.leased.append(leased)
     await store.commit(changes)
     await filled(store, one, purged, batch=batch)
     before = content(queues)

@@ -24,8 +24,7 @@ def broker_of(disk: DiskStore, clock: ManualClock) -> Broker:
         clock=clock,
         timer=clock,
         new_id=seeded_ids(),
-        queues=disk.queues,
-        last_queue_number=disk.last_queue_number,
+        held=disk,
     )
 
 

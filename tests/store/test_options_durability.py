@@ -35,8 +35,7 @@ def broker_on(store: DiskStore) -> Broker:
         clock=clock,
         timer=clock,
         new_id=seeded_ids(),
-        queues=store.queues,
-        last_queue_number=store.last_queue_number,
+        held=store,
     )
 
 

@@ -93,8 +93,7 @@ class Server:
             clock=self.clock,
             timer=self.clock,
             new_id=self.new_id,
-            queues=self.disk.queues,
-            last_queue_number=self.disk.last_queue_number,
+            held=self.disk,
         )
         self.broker.start()
 

@@ -25,7 +25,14 @@ from qmq.store.local.disk import DiskStore
 from qmq.store.local.sweeping import Patience
 from qmq.testing import START_NS
 from qmq.values import NS_PER_S, Durability
-from tests.store.changes_conformance import EVERYTHING, ack, changed, lease, move_head
+from tests.store.changes_conformance import (
+    EVERYTHING,
+    LEASE_NS,
+    ack,
+    ack_first,
+    changed,
+    move_head,
+)
 from tests.store.conformance import make_queue
 from tests.store.disk import ALONG, AT_ONCE, Commits, Disks, has_swept, rows, sweep
 from tests.store.power import Machine, running_machine
@@ -94,11 +101,14 @@ class Story:
 
     async def leased_and_acked(self, count: int) -> None:
         """Have messages leased together, and acked."""
-        leased = lease(self.jobs, count)
+        handed_out = self.jobs.lease(START_NS, LEASE_NS, count, EVERYTHING, "")
         changes = changed()
-        changes.leased += leased
+        changes.leased.append(handed_out)
         await self.store.commit(changes)
-        await self.store.commit(ack(self.jobs, leased))
+        deliveries = handed_out.deliveries
+        await self.store.commit(
+            ack(self.jobs, deliveries) if deliveries else ack_first(self.jobs, handed_out.seqs)
+        )
 
     async def moved_and_taken(self) -> None:
         """Have a message go to another queue and leave that before its move is on disk."""

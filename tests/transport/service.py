@@ -10,7 +10,7 @@ from qmq.errors import InvalidArgument
 from qmq.store.base import QueueStore
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.transport.api import Api
+from qmq.transport.api import api_methods
 from qmq.values import Durability, Store
 from qmq.wire import q_pb2 as pb
 
@@ -35,7 +35,7 @@ class Service:
             new_id=seeded_ids(),
             chance=lambda: 0.0,
         )
-        self._api = Api(self.broker)
+        self._methods = api_methods(self.broker)
         #: Whether the caller of every call has left.
         self.is_gone = False
 
@@ -53,10 +53,10 @@ class Service:
         """Call a method, with a deadline if one is given, and return its reply."""
         request = getattr(pb, f"{name}Request")(**fields).SerializeToString()
         path = f"/proto.Q/{name}"
-        if method := self._api.methods.get(path):
+        if method := self._methods.unary.get(path):
             reply = await method(request)
         else:
-            reply = await self._api.waiting_methods[path](request, self._is_gone, limit_s)
+            reply = await self._methods.waiting[path](request, self._is_gone, limit_s)
         found = getattr(pb, f"{name}Response").FromString(reply)
         # Another encoding of the same would be read by all, but not be what protobuf writes. Only
         # what makes a dead letter is written in full, since it may stand behind an earlier one.

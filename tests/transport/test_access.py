@@ -14,8 +14,9 @@ from qmq.engine.broker import Broker
 from qmq.errors import AccessDenied, QError
 from qmq.store.local.memory import MemoryStore
 from qmq.testing import ManualClock, seeded_ids
-from qmq.transport.api import Api
+from qmq.transport.api import api_methods
 from qmq.transport.framing import Deframer, frame
+from qmq.transport.methods import Methods
 from qmq.transport.streams import Requests, StreamMethod
 from qmq.values import Store, Tag
 from qmq.wire import q_pb2 as pb
@@ -107,26 +108,26 @@ class Server:
         )
         self.redrive_id = ""
 
-    def api(self, *grants: tuple[str, str]) -> Api:
+    def methods(self, *grants: tuple[str, str]) -> Methods:
         """Return the service as one is served who has these grants."""
         quotas = Quotas((), self.broker.catalog, lambda: 0.0)
         one = identity("one", *grants)
-        return Api(self.broker, Granted(one, self.broker.catalog, quotas, lambda: [one]))
+        return api_methods(self.broker, Granted(one, self.broker.catalog, quotas, lambda: [one]))
 
     async def call(self, name: str, fields: dict[str, Any], *grants: tuple[str, str]) -> Any:  # noqa: ANN401
         """Call a method as one who has these grants, and return the reply."""
-        api = self.api(*grants)
+        methods = self.methods(*grants)
         kind = getattr(pb, f"{name}Request")
         if "redrive_id" in fields:
             fields = {"redrive_id": self.redrive_id}
         data = kind(**fields).SerializeToString()
         path = f"/proto.Q/{name}"
         if name == "Consume":
-            return await _first(api.stream_methods[path], data)
-        if path in api.methods:
-            reply = await api.methods[path](data)
+            return await _first(methods.streams[path], data)
+        if path in methods.unary:
+            reply = await methods.unary[path](data)
         else:
-            reply = await api.waiting_methods[path](data, _stays, None)
+            reply = await methods.waiting[path](data, _stays, None)
         return getattr(pb, f"{name}Response").FromString(reply)
 
 
@@ -348,7 +349,7 @@ class Stream:
 
         requests = Requests(receive, Deframer(100_000, b"identity"))
         self._reading = asyncio.ensure_future(requests.read_all())
-        self._replies = server.api(*grants).stream_methods["/proto.Q/Consume"](requests)
+        self._replies = server.methods(*grants).streams["/proto.Q/Consume"](requests)
 
     async def next(self) -> list[bytes]:
         """Wait for messages, and return their payloads."""

@@ -419,8 +419,8 @@ def app(world: World) -> GrpcApp:
     async def no_fallback(*_: object) -> None:
         raise AssertionError
 
-    streams = ConsumeService(world.broker).stream_methods()
-    return GrpcApp({}, {}, streams, request_bytes_max=1_000_000, fallback=no_fallback)
+    methods = ConsumeService(world.broker).methods()
+    return GrpcApp(methods, request_bytes_max=1_000_000, fallback=no_fallback)
 
 
 @pytest.mark.parametrize("reads", [True, False])

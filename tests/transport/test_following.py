@@ -25,7 +25,7 @@ async def tell(request: bytes) -> bytes:
 async def refusal_by(following: Following, limit_s: float | None = None) -> NotLeading:
     """Add a message, and return what is said instead."""
     with pytest.raises(NotLeading) as refusal:
-        await following.waiting_methods(tell)["/proto.Q/Add"](b"", stays, limit_s)
+        await following.methods(tell).waiting["/proto.Q/Add"](b"", stays, limit_s)
     return refusal.value
 
 
@@ -58,7 +58,7 @@ async def test_a_q_tells_of_itself_while_nobody_leads() -> None:
     """At once; and of the cluster, whoever leads it."""
     following = Following()
     following.tell("no q leads the cluster", is_led=False)
-    get_server = following.waiting_methods(tell)["/proto.Q/GetServer"]
+    get_server = following.methods(tell).waiting["/proto.Q/GetServer"]
 
     assert await get_server(b"it", stays, None) == b"told it"
 
@@ -81,10 +81,10 @@ async def test_a_call_whose_time_is_over_is_told_why_nobody_leads() -> None:
 
 def test_every_method_of_the_service_is_answered() -> None:
     """Streams as well; none is unknown to a q because it does not lead."""
-    following = Following()
+    methods = Following().methods(tell)
 
-    assert {"/proto.Q/Add", "/proto.Q/Stats"} <= following.waiting_methods(tell).keys()
-    assert set(following.stream_methods()) == {"/proto.Q/Consume"}
+    assert {"/proto.Q/Add", "/proto.Q/Stats"} <= methods.waiting.keys()
+    assert set(methods.streams) == {"/proto.Q/Consume"}
 
 
 def test_a_call_that_was_shut_out_is_sent_anew_unless_it_is_a_stream() -> None:

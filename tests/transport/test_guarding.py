@@ -13,9 +13,9 @@ from qmq.errors import AccessChanged, AccessDenied, CallsExceeded, QError, Unaut
 from qmq.model.catalog import Catalog
 from qmq.transport.asgi import Event, Scope
 from qmq.transport.framing import frame
-from qmq.transport.grpc import unary_methods
 from qmq.transport.guarding import Counts, Guard, GuardedApp, Offer
 from qmq.transport.in_hand import Bounds as InHandBounds
+from qmq.transport.methods import Methods
 from qmq.transport.status import Code
 from tests.access.policies import NOW, identity, policy, token
 
@@ -47,8 +47,7 @@ class World:
             steady_s=lambda: self.now_s,
         )
         self.app = GuardedApp(
-            {"/open": self._answer},
-            {},
+            Methods({"/open": self._answer}),
             guard=self.guard,
             guarded=["/who", "/wait", "/deny"],
             noted=[],
@@ -75,7 +74,7 @@ class World:
                 await asyncio.sleep(0)
             return b""
 
-        return Offer(unary_methods({"/who": who, "/deny": deny}, {"/wait": wait}), {})
+        return Offer(Methods({"/who": who, "/deny": deny}, {"/wait": wait}).of_one_reply, {})
 
     async def _answer(self, _: bytes) -> bytes:
         return b"anybody"

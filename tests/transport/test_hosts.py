@@ -5,8 +5,6 @@ import pytest
 from qmq.transport.asgi import Event, Receive, Scope, Send
 from qmq.transport.hosts import Hosts, called_by, is_foreign
 
-BROWSER = {b"user-agent": b"Mozilla/5.0 (X11; Linux x86_64)"}
-
 
 def of(host: str, **more: str) -> dict[bytes, bytes]:
     """Return the headers of a call by a name."""

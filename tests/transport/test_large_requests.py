@@ -9,6 +9,7 @@ from qmq.transport.asgi import Event, Scope, Send
 from qmq.transport.framing import frame
 from qmq.transport.grpc import GrpcApp
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds
+from qmq.transport.methods import Methods
 
 LARGE = bytes(COUNTED_BYTES_MIN + 1)
 
@@ -77,7 +78,7 @@ def no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_requests_of_a_connection_that_sends_large_ones_come_in_one_by_one() -> None:
     """From its second one on; those of other connections are not held up by them."""
     app = GrpcApp(
-        {"/proto.Q/Echo": echo}, {}, {}, request_bytes_max=2 * len(LARGE), fallback=no_fallback
+        Methods({"/proto.Q/Echo": echo}), request_bytes_max=2 * len(LARGE), fallback=no_fallback
     )
     heavy, light = Client(app, 1), Client(app, 2)
 
@@ -93,9 +94,7 @@ async def test_requests_of_a_connection_that_sends_large_ones_come_in_one_by_one
 async def test_a_reply_counts_as_unread_while_it_waits_for_its_turn() -> None:
     """Else many at once would all be made before the first one counts."""
     app = GrpcApp(
-        {"/proto.Q/Peek": large},
-        {},
-        {},
+        Methods({"/proto.Q/Peek": large}),
         request_bytes_max=2 * len(LARGE),
         fallback=no_fallback,
         bounds=Bounds(unread_bytes_max=0, transfer_timeout_s=0.01),

@@ -102,10 +102,10 @@ async def test_pages_are_read_only() -> None:
     "path",
     [
         "/console/none.js",
-        "/console/../errors.py",
+        "/console/../limits.py",
         "/console/vendor",
-        "/console/vendor/../../errors.py",
-        "/console/%2e%2e/errors.py",
+        "/console/vendor/../../limits.py",
+        "/console/%2e%2e/limits.py",
         "/consolemain.js",
         "/docs/main.js",
     ],

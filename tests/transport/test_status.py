@@ -73,7 +73,7 @@ EXAMPLES: list[tuple[errors.QError, Code]] = [
 def all_subclasses(of: type[errors.QError]) -> Iterator[type[errors.QError]]:
     """Go through the classes of the family that q itself defines."""
     for subclass in of.__subclasses__():
-        if subclass.__module__ == errors.__name__:
+        if subclass.__module__.startswith(f"{errors.__name__}."):
             yield subclass
             yield from all_subclasses(subclass)
 

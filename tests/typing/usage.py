@@ -144,6 +144,13 @@ async def consuming(client: qmq.AsyncClient) -> None:
     ship.stop()
     assert_type(await ship((await orders.lease())[0]), int)
 
+    @orders.worker
+    async def weigh(message: qmq.AsyncLeasedMessage[Order]) -> int:
+        return message.value.number
+
+    assert_type(weigh, qmq.AsyncWorker[Order, int])
+    orders.worker(4)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
     @orders.worker()
     async def count(_message: qmq.Message[Any]) -> None:
         """A function of any message is one of these too."""
@@ -344,6 +351,12 @@ def threads() -> None:
         assert_type(queue.lease(), list[qmq.LeasedMessage[Order]])
         assert_type(next(queue.browse()), qmq.BrowsedMessage[Order])
         client.complete(acks=queue.lease(), adds=[(queue, [Order(number=1)])])
+
+        @queue.worker
+        def weigh(message: qmq.LeasedMessage[Order]) -> int:
+            return message.value.number
+
+        assert_type(weigh, qmq.Worker[Order, int])
 
         @queue.worker(concurrency=2)
         def ship(message: qmq.LeasedMessage[Order]) -> int:

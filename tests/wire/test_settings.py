@@ -45,19 +45,19 @@ OTHERS = QueueSettings(
 
 def changed(message: pb.QueueSettings) -> QueueSettings:
     """Return what a request makes of the default settings."""
-    return settings_change(message, "settings")(QueueSettings())
+    return settings_change(message)(QueueSettings())
 
 
 def weights_of(message: pb.QueueSettings, *before: tuple[str, int]) -> tuple[tuple[str, int], ...]:
     """Return what a request makes of the weights that a queue has."""
     settings = QueueSettings(fairness=Fairness(weights=before))
-    return settings_change(message, "settings")(settings).fairness.weights
+    return settings_change(message)(settings).fairness.weights
 
 
 def settings_refused(**settings: Any) -> str:  # noqa: ANN401 - As the message has them.
     """Return how settings are refused."""
     with pytest.raises(InvalidArgument) as refusal:
-        settings_change(pb.QueueSettings(**settings), "settings")
+        settings_change(pb.QueueSettings(**settings))
     return refusal.value.message
 
 
@@ -69,11 +69,11 @@ def test_others_are_other_in_everything() -> None:
 
 def test_settings_of_nothing_change_nothing() -> None:
     """A message without fields says nothing, whatever the settings are."""
-    assert settings_change(pb.QueueSettings(), "settings")(OTHERS) == OTHERS
+    assert settings_change(pb.QueueSettings())(OTHERS) == OTHERS
     empty = pb.QueueSettings(
         back_off=pb.BackOff(), rate=pb.Rate(), fairness=pb.Fairness(rate=pb.Rate())
     )
-    assert settings_change(empty, "settings")(OTHERS) == OTHERS
+    assert settings_change(empty)(OTHERS) == OTHERS
 
 
 @pytest.mark.parametrize("settings", [QueueSettings(), OTHERS], ids=["default", "others"])
@@ -82,7 +82,7 @@ def test_settings_are_those_of_their_description(settings: QueueSettings) -> Non
     described = settings_message(settings)
     unweighted = replace(OTHERS, fairness=replace(OTHERS.fairness, weights=()))
 
-    assert settings_change(described, "settings")(unweighted) == settings
+    assert settings_change(described)(unweighted) == settings
     assert changed(described) == settings
     assert len(described.ListFields()) == len(fields(QueueSettings))
 
@@ -97,7 +97,7 @@ def test_one_setting_is_changed_alone() -> None:
             expected = replace(QueueSettings(), **{name: getattr(OTHERS, name)})
             assert changed(alone) == expected
     fast = changed(pb.QueueSettings(rate=pb.Rate(messages_per_second=5)))
-    assert settings_change(pb.QueueSettings(rate=pb.Rate(burst=6)), "settings")(fast).rate == Rate(
+    assert settings_change(pb.QueueSettings(rate=pb.Rate(burst=6)))(fast).rate == Rate(
         messages_per_second=5, burst=6
     )
     for field, value in described.fairness.ListFields():
@@ -127,7 +127,7 @@ def test_zero_takes_a_setting_back() -> None:
     )
     default = QueueSettings()
 
-    settings = settings_change(zeros, "settings")(OTHERS)
+    settings = settings_change(zeros)(OTHERS)
 
     names = ("delay_ns", "ttl_ns", "dead_letter_expired", "priority_ageing_ns", "bytes_limit")
     for name in (*names, "leased_max", "rate", "park_after", "fairness"):

@@ -227,10 +227,7 @@ class Member:
             timer=steady,
             new_id=self._new_id,
             chance=self._chance.random,
-            queues=shards.queues,
-            last_queue_number=shards.last_queue_number,
-            redrives=shards.redrives,
-            schedules=shards.schedules,
+            held=shards,
             footprint=opening.footprint,
             shards=shards.shards,
         )

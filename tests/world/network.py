@@ -82,10 +82,6 @@ class Network:
         self.lingers_s = LINGERS_S
         #: Told of each call that a server is to answer, and of what will be its answer.
         self.on_call: Callable[[Serves, Op, asyncio.Task[Any]], object] = lambda *_: None
-        #: How many requests and replies were lost, and how many calls went on without a client.
-        self.requests_lost = self.replies_lost = self.left_alone = 0
-        #: How many connections of streams broke.
-        self.streams_broken = 0
 
     async def call(self, op: Op) -> Any:  # noqa: ANN401 - As the broker returns it.
         """Make a call; whoever is cancelled does not know what becomes of it.
@@ -108,12 +104,10 @@ class Network:
         if self.chance.random() < 0.5:
             way.cancel()
         else:
-            self.left_alone += 1
             self.loop.call_later(self.lingers_s, way.cancel)
 
     async def _carry(self, op: Op, reply: asyncio.Future[Any]) -> None:
         if not await self.travel():
-            self.requests_lost += 1
             return
         server = self.server()
         if server is None:
@@ -133,7 +127,6 @@ class Network:
             return
         error = answer.exception()
         if isinstance(error, Gone) or not await self.travel():
-            self.replies_lost += 1
             return
         _answer(reply, error or answer.result())
 

@@ -129,14 +129,9 @@ class Server:
             timer=timer,
             new_id=self._new_id,
             chance=self._chance.random,
-            queues=disk.queues,
-            last_queue_number=disk.last_queue_number,
-            redrives=disk.redrives,
-            schedules=disk.schedules,
+            held=disk,
         )
-        disk.on_reload = lambda: broker.replace(
-            Store.DISK, disk.queues, disk.redrives, disk.schedules
-        )
+        disk.on_reload = lambda: broker.replace(Store.DISK, disk)
         disk.on_recovery = self._on_recovery
         broker.start()
 

@@ -106,14 +106,12 @@ class Stream:
         while not self._is_broken:
             event = await self._sent.get()
             if not await self._network.travel():
-                self._network.requests_lost += 1
                 self._lose()
                 return
             self._came.put_nowait(event)
 
     def _lose(self) -> None:
         """Have the connection break, and the client hear of it."""
-        self._network.streams_broken += 1
         self._break()
         self._replies.put_nowait(Broken())
 
@@ -189,7 +187,6 @@ class Stream:
         if self._is_broken:
             return False
         if not await self._network.travel():
-            self._network.replies_lost += 1
             self._lose()
             return False
         return not self._is_broken

@@ -1,4 +1,4 @@
-"""What one caller may do to the queues that there are, asked before each thing that is done."""
+"""The rights of one caller to the queues that exist, asked for before each step."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from qmq.values import Tag
 #: As `qmq.engine.waiting` has it.
 _IsGone = Callable[[], Awaitable[bool]]
 
-#: Queues beyond those that there are of which it is remembered what somebody may do to them.
+#: Rights are remembered for so many more queues than exist.
 _REMEMBERED_MORE: Final = 1000
 
 
@@ -40,7 +40,7 @@ class Covered:
 
 
 class Rights:
-    """Those of callers whom nobody asks who they are: everything. Others redefine all of this.
+    """The rights of callers that are not asked who they are: all. Others redefine everything here.
 
     References to queues are their ids or names.
     """
@@ -95,7 +95,7 @@ class Rights:
     def held(self, reference: str) -> Right:  # noqa: ARG002 - See above.
         """Return the caller's rights to a queue, or to every queue if the reference is empty.
 
-        To one that is not there, they are those to one of that name.
+        If there is no such queue, they are the rights to a queue of that name.
         """
         return ALL_RIGHTS
 

@@ -1,4 +1,4 @@
-"""What Envoy tells of callers by headers, which it takes out of what they send themselves."""
+"""Headers by which Envoy tells of callers; it removes them from what callers send."""
 
 import binascii
 import json

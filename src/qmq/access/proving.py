@@ -13,7 +13,7 @@ JWT: Final = JWT_HEADER.encode()
 
 
 class Proven(NamedTuple):
-    """One who has shown who it is."""
+    """A caller whose identity is proven."""
 
     identity: Identity
     #: By what, for the log; no secret.

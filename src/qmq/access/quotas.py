@@ -1,9 +1,9 @@
-"""How much the queues of a name hold together, and may.
+"""How much the queues of a name hold together, and may hold.
 
-To count all of them at each Add would cost more the more they are. What is counted at a moment
-and what was added since by calls is never less than what calls have added, so as long as that
-fits nothing needs to be counted; once it does not, it is counted before anything is refused.
-What comes without a call, from schedules and as dead letters, is counted within a second.
+Counting all of them at each Add would cost more the more they are. The last count and the messages
+added since are together never less than what there is. So while that sum fits, nothing is counted;
+when it does not, the queues are counted before anything is refused. What comes without a call, from
+schedules and as dead letters, is counted within a second.
 """
 
 from collections.abc import Callable, Iterable, Sequence

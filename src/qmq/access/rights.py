@@ -1,4 +1,4 @@
-"""What somebody may do to a queue, and to which queues that applies."""
+"""The rights that an identity can have to a queue, and the queues they apply to."""
 
 import re
 from collections.abc import Sequence

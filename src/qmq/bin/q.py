@@ -1,74 +1,23 @@
-"""The program `q`: a message-queue server."""
+"""The program q."""
 
 import sys
-from typing import Final
-
-import click
-
-from qmq.bin.q_backup import backup
-from qmq.bin.q_certs import certs
-from qmq.bin.q_check import check
-from qmq.bin.q_config import config
-from qmq.bin.q_crashtest import crashtest
-from qmq.bin.q_migrate import migrate
-from qmq.bin.q_probe import probe
-from qmq.bin.q_tokens import tokens
-from qmq.errors import QError
-from qmq.server.config import Config
-from qmq.server.options import Told, options_of
-
-#: What q does besides serving, each called by its name. Modules of commands import late what
-#: only running them needs.
-COMMANDS: Final = (check, backup, crashtest, migrate, config, probe, tokens, certs)
 
 
-class _Program(click.Group):
-    """The program and its commands."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; many servers have one for what q does without."""
-        if args[0] in {"run", "serve", "server", "start"}:
-            raise click.UsageError(f"No such command {args[0]!r}: q serves without a command.", ctx)
-        return super().resolve_command(ctx, args)
-
-
-@click.group(
-    cls=_Program,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    invoke_without_command=True,
-    subcommand_metavar="[COMMAND [ARGS]...]",
-)
-@click.version_option(package_name="qmq", prog_name="q")
-@options_of(Config)
-def main(told: Told[Config]) -> None:
-    """Serve many named FIFO queues over gRPC, gRPC-Web and REST on one port.
-
-    A queue lives in memory (MEMORY) or in the data directory (DISK), where a message is
-    on disk before its Add is answered.
-
-    With a COMMAND, q does that instead.
-    """
-    context = click.get_current_context()
-    if context.invoked_subcommand:
-        context.obj = told
-        return
+def main() -> None:
+    """Run q on the arguments of this process and exit."""
     try:
-        chosen = told.config()
-        # Imported late: help and usage errors need none of it.
-        from qmq.server.start import start  # noqa: PLC0415
+        # Imported late: Ctrl-C counts from the first moment.
+        from qmq.bin import ctrl_c  # noqa: PLC0415
 
-        start(chosen, told.origin)
-    except QError as error:
-        sys.exit(f"q: error: {error.message}")
+        ctrl_c.ends()
+        from qmq.bin.q_program import program  # noqa: PLC0415
+
+        program()
     except ModuleNotFoundError as error:
         # The client alone is installed with this program, too.
         sys.exit(f"q: error: {error.name} is missing; install it with: pip install 'qmq[server]'")
-
-
-for command in COMMANDS:
-    main.add_command(command)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from qmq.errors import QError
+from qmq.bin.failing import failing
 
 _MIB = 1024 * 1024
 
@@ -26,21 +26,21 @@ def backup(directory: Path, target: Path) -> None:
     Exits with status 0 if there is a backup, and 1 if there is none.
     """
     # Imported late: help and usage errors need none of it.
-    from qmq.cli.counted import counted  # noqa: PLC0415
+    from qmq.bin.counted import counted  # noqa: PLC0415
     from qmq.cli.progress import Progress  # noqa: PLC0415
     from qmq.store.local.backup import back_up  # noqa: PLC0415
 
     try:
-        with Progress(None, "MiB") as progress, _interrupted_by(signal.SIGTERM, signal.SIGHUP):
-
-            def show(done: int, total: int) -> None:
-                progress.expect(total)
-                progress.show(done // _MIB, done)
-
-            made = back_up(directory, target, show)
-    except QError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(1)
+        with (
+            failing(),
+            Progress(None, "MiB") as progress,
+            _interrupted_by(signal.SIGTERM, signal.SIGHUP),
+        ):
+            made = back_up(
+                directory,
+                target,
+                lambda done, total: progress.show(done // _MIB, done, total),
+            )
     except KeyboardInterrupt:
         click.echo("q: error: the backup was broken off, and what was copied is removed", err=True)
         sys.exit(1)

@@ -1,14 +1,13 @@
 """The command `q certs`."""
 
 import shlex
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import click
 
-from qmq.errors import QError
+from qmq.bin.failing import failing
 
 #: By which clients reach a server on their own machine.
 _HOSTS: Final = ("localhost", "127.0.0.1", "::1")
@@ -69,13 +68,10 @@ def dev(directory: Path, hosts: tuple[str, ...], client: str, days: int) -> None
     from qmq.server.dev_certificates import CA, SERVER, make  # noqa: PLC0415
 
     every = [*_HOSTS, *hosts]
-    try:
+    with failing():
         made = make(
             directory, hosts=every, client=client, holds=timedelta(days=days), now=utc_now()
         )
-    except QError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(1)
     files = (
         made.cert(CA),
         made.cert(SERVER),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from qmq.cli.counted import counted
+from qmq.bin.counted import counted
+from qmq.bin.failing import failing
 from qmq.cli.progress import Progress
-from qmq.errors import QError
 
 
 @click.command()
@@ -23,12 +23,8 @@ def check(directory: Path, *, as_json: bool) -> None:
     # Imported late: help and usage errors need none of it.
     from qmq.store.local.checking import check_directory  # noqa: PLC0415
 
-    try:
-        with Progress(1, "messages") as progress:
-            verdict = check_directory(directory, progress.show_share)
-    except QError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(2)
+    with failing(status=2), Progress(1, "messages") as progress:
+        verdict = check_directory(directory, progress.show)
     if as_json:
         click.echo(json.dumps({"directory": str(directory), **verdict._asdict()}))
     elif verdict.problems:

@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from qmq.errors import QError
+from qmq.bin.failing import failing
 
 _PERCENT = 100
 
@@ -43,7 +43,7 @@ def crashtest(directory: Path, file: TextIO | None, *, is_write: bool) -> None:
     from qmq.cli.progress import Progress  # noqa: PLC0415
     from qmq.server import crashtest as trial  # noqa: PLC0415
 
-    try:
+    with failing(status=2):
         if is_write:
             trial.write_until_killed(directory)
             is_kept = True
@@ -57,7 +57,4 @@ def crashtest(directory: Path, file: TextIO | None, *, is_write: bool) -> None:
                     lambda warning: click.echo(f"warning: {warning}", err=True),
                     lambda share: progress.show(int(share * _PERCENT), int(share * _PERCENT)),
                 )
-    except QError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(2)
     sys.exit(0 if is_kept else 1)

@@ -1,13 +1,12 @@
 """The command `q migrate`."""
 
 import asyncio
-import sys
 
 import click
 
-from qmq.errors import QError
+from qmq.bin.failing import failing
 from qmq.server.config import Config
-from qmq.server.option_kinds import NO_CLUSTER, POSTGRES
+from qmq.server.option_kinds import NONE, POSTGRES
 from qmq.server.options import Told, together
 from qmq.store.postgres.dsn import Databases
 
@@ -19,7 +18,7 @@ from qmq.store.postgres.dsn import Databases
     multiple=True,
     callback=together(POSTGRES),
     metavar="[NAME=]DSN",
-    default=(NO_CLUSTER,),
+    default=(NONE,),
     envvar="Q_POSTGRES",
     show_envvar=True,
     help="The cluster's database, or all of them, as q is given them. If this is not said, it is"
@@ -53,13 +52,10 @@ def migrate(
             f"--remove-shard: the first database stays, and the others in --postgres are: {names};"
             f" got {removed!r}"
         )
-    try:
+    with failing():
         asyncio.run(_migrate(databases, is_trial=dry_run))
         if removed is not None and not dry_run:
             asyncio.run(_remove(databases, removed))
-    except QError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(1)
 
 
 async def _migrate(databases: Databases, *, is_trial: bool) -> None:

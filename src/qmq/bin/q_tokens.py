@@ -1,6 +1,5 @@
 """The command `q tokens`: tokens in an access file."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Final
 
 import click
 
-from qmq.errors import ConfigError
+from qmq.bin.failing import failing
 
 _FILE: Final = click.option(
     "--access",
@@ -26,27 +25,27 @@ _FILE: Final = click.option(
 def tokens() -> None:
     """Make, list and revoke the tokens in an access file.
 
-    A q that runs takes over what has changed within a second or two.
+    A running q picks up changes within a second or two.
     """
 
 
 @tokens.command()
 @_FILE
-@click.option("--expires", metavar="90d", help="Its time is over after so many h, d or w.")
+@click.option("--expires", metavar="90d", help="How long it is valid, in h, d or w.")
 @click.option("--note", default="", metavar="TEXT", help="What it is for.")
 @click.option(
     "--may",
     metavar="RIGHT,RIGHT",
-    help="Of an identity that is new: produce, consume, browse, manage, admin.",
+    help="What a new identity may do: produce, consume, browse, manage, admin.",
 )
-@click.option("--queues", metavar="NAME", help="To queues of such a name: 'x.*', or '*' for all.")
-@click.option("--selector", metavar="TERMS", help="Or to queues with such tags: team=billing.")
+@click.option("--queues", metavar="NAME", help="To queues with such a name: 'x.*', or '*' for all.")
+@click.option("--selector", metavar="SELECTOR", help="Or to queues with such tags: team=billing.")
 @click.argument("identity")
 def make(identity: str, path: Path, expires: str | None, note: str, **rights: str | None) -> None:
     """Make a token for IDENTITY, and print it, this once.
 
-    An IDENTITY that there is not is made, and so is FILE: say what it may do with --may, and
-    to which queues.
+    A new IDENTITY, and FILE, are made as well: say by --may what it may do, and by --queues or
+    --selector to which queues.
     """
     from qmq.server import token_file, token_texts  # noqa: PLC0415 - Help needs none of it.
 
@@ -55,11 +54,11 @@ def make(identity: str, path: Path, expires: str | None, note: str, **rights: st
         grants = token_texts.grants_of(**rights)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with _failing(path):
+    with _using(path):
         made = token_file.make(path, identity, expires=moment, note=note, grants=grants)
-    until = f"until {made.token.expires:%Y-%m-%d %H:%M} UTC" if made.token.expires else "for good"
-    new = ", who is new," if made.is_new_identity else ""
-    click.echo(f"Token {made.token.id} of {identity}{new} holds {until}:", err=True)
+    until = f"{made.token.expires:%Y-%m-%d %H:%M} UTC" if made.token.expires else "it is revoked"
+    new = "the new identity " if made.is_new_identity else ""
+    click.echo(f"Token {made.token.id} of {new}{identity}, valid until {until}:", err=True)
     click.echo(made.text)
     click.echo("It is kept nowhere: who loses it needs another one.", err=True)
 
@@ -68,10 +67,11 @@ def make(identity: str, path: Path, expires: str | None, note: str, **rights: st
 @_FILE
 def list_tokens(path: Path) -> None:
     """List identities and their tokens, without the secrets."""
-    from qmq.server import token_file, token_texts  # noqa: PLC0415 - As above.
+    from qmq.server import token_texts  # noqa: PLC0415 - As above.
+    from qmq.server.access_file import read_policy  # noqa: PLC0415
 
-    with _failing(path):
-        policy = token_file.read(path)
+    with _using(path):
+        policy = read_policy(path)
     for line in token_texts.lines_of(policy):
         click.echo(line)
 
@@ -83,18 +83,17 @@ def revoke(path: Path, token_id: str) -> None:
     """Revoke the token ID, as `q tokens list` names it: the part after q_."""
     from qmq.server import token_file  # noqa: PLC0415 - As above.
 
-    with _failing(path):
+    with _using(path):
         revoked = token_file.revoke(path, token_id)
     click.echo(f"Token {token_id} of {revoked.identity} is revoked.")
 
 
 @contextmanager
-def _failing(path: Path) -> Iterator[None]:
-    """End with a line and status 1 where something cannot be done; warn of an open file."""
-    try:
+def _using(path: Path) -> Iterator[None]:
+    """Use the file: say what is wrong with it, also if everybody can read it."""
+    from qmq.server.access_file import is_read_by_others  # noqa: PLC0415 - As above.
+
+    with failing():
         yield
-        if path.stat().st_mode & 0o004:
+        if is_read_by_others(path):
             click.echo(f"q: warning: others can read {path}; chmod 600 {path}", err=True)
-    except ConfigError as error:
-        click.echo(f"q: error: {error.message}", err=True)
-        sys.exit(1)

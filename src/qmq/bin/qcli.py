@@ -10,8 +10,13 @@ def main() -> None:
     # standard error, what the error line says.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        from qmq.cli.run import run  # noqa: PLC0415 - Ctrl-C counts from the first moment
+        # Imported late: Ctrl-C counts from the first moment.
+        from qmq.bin import ctrl_c  # noqa: PLC0415
 
+        ctrl_c.ends()
+        from qmq.cli.run import run  # noqa: PLC0415
+
+        ctrl_c.interrupts()
         status = run(sys.argv[1:])
         _let_go_of_output()
         sys.exit(status)

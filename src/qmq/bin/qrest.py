@@ -1,31 +1,25 @@
-"""The program `qrest`: a REST gateway to a message-queue server."""
+"""The program qrest."""
 
 import sys
 
-import click
 
-from qmq.errors import QError
-from qmq.server.gateway_config import GatewayConfig
-from qmq.server.options import Told, options_of
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="qmq", prog_name="qrest")
-@options_of(GatewayConfig)
-def main(told: Told[GatewayConfig]) -> None:
-    """Serve the REST API of the q at SERVER, which is reached by gRPC.
-
-    SERVER is HOST:PORT, or :PORT on this machine; QREST_SERVER stands for it.
-    """
-    config = told.config()
-    # Imported late: help and usage errors need none of it.
-    from qmq.server.gateway import start_gateway  # noqa: PLC0415
-
+def main() -> None:
+    """Run qrest on the arguments of this process and exit."""
     try:
-        start_gateway(config, told.origin)
-    except QError as error:
-        click.echo(f"qrest: error: {error.message}", err=True)
-        sys.exit(1)
+        # Imported late: Ctrl-C counts from the first moment.
+        from qmq.bin import ctrl_c  # noqa: PLC0415
+
+        ctrl_c.ends()
+        from qmq.bin.qrest_program import program  # noqa: PLC0415
+
+        program()
+    except ModuleNotFoundError as error:
+        # The client alone is installed with this program, too.
+        sys.exit(
+            f"qrest: error: {error.name} is missing; install it with: pip install 'qmq[server]'"
+        )
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

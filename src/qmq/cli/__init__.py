@@ -1,1 +1,1 @@
-"""qcli, the command-line client: what it accepts, what it asks, what it prints."""
+"""qcli, the command-line client: its commands, the calls they make, and what they print."""

@@ -1,18 +1,18 @@
-"""The commands about who calls and about tokens: what each accepts, and what it stands for."""
+"""The commands about callers and tokens: their options, and the calls or actions they stand for."""
 
-from typing import Any, Final
+from typing import Final
 
 import click
 
+from qmq.cli.actions import Call, Output
 from qmq.cli.arguments import complete_queue
-from qmq.cli.call import Call, Output
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.options import (
-    default_output,
     duration,
     duration_option,
     given,
     output_option,
+    view_call,
     view_output,
 )
 from qmq.cli.settings import server_option
@@ -29,25 +29,18 @@ def show_identity(queue_id: str, output: Output | None) -> Call:
 
     With an ID, to that queue, and otherwise to every queue.
     """
-    return _call("cannot show identity", "GetIdentity", given(queue_id=queue_id or None), output)
+    return view_call(
+        "cannot show identity", "GetIdentity", given(queue_id=queue_id or None), output
+    )
 
 
-@click.group(
-    "token",
-    cls=CommandsInOrder,
-    invoke_without_command=True,
-    subcommand_metavar="COMMAND [ARGS]...",
-)
-@click.pass_context
-def token(ctx: click.Context) -> None:
+@click.group("token", cls=CommandsInOrder)
+def token() -> None:
     """Make, list and revoke tokens.
 
     By a token a caller shows who it is. All of these need the right to admin every queue.
     `q tokens` does the same on q's own machine, and makes further identities.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        ctx.exit()
 
 
 @token.command("list")
@@ -55,12 +48,14 @@ def token(ctx: click.Context) -> None:
 @server_option()
 def list_tokens(output: Output | None) -> Call:
     """List who may call, what each may do, and its tokens, without what is secret."""
-    return _call("cannot list tokens", "ListIdentities", {}, output)
+    return view_call("cannot list tokens", "ListIdentities", {}, output)
 
 
 @token.command("make")
 @_identity_argument
-@duration_option("--ttl", "ttl_s", help="How long it holds, 1m or more; otherwise for good.")
+@duration_option(
+    "--ttl", "ttl_s", help="How long it is valid, 1m or more; otherwise until it is revoked."
+)
 @click.option("--note", default="", metavar="TEXT", help="What it is for.")
 @output_option("With json, what is known of the token as well; otherwise the token alone.")
 @server_option()
@@ -93,15 +88,5 @@ def revoke_token(identity: str, token_id: str) -> Call:
         method="RevokeToken",
         fields={"identity": identity, "token_id": token_id},
         prints_reply=False,
-        is_original=False,
-    )
-
-
-def _call(failure: str, method: str, fields: dict[str, Any], output: Output | None) -> Call:
-    return Call(
-        failure=failure,
-        method=method,
-        fields=fields,
-        output=output or default_output(),
         is_original=False,
     )

@@ -1,4 +1,4 @@
-"""Who calls, who may, and tokens, as qcli prints them."""
+"""Callers, rights and tokens, as qcli prints them."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -34,7 +34,7 @@ def access_table(reply: AccessReply) -> list[str]:
 
 
 def _identity_table(reply: pb.GetIdentityResponse) -> list[str]:
-    """Return who calls, and what that one may do."""
+    """Return the caller and its rights."""
     caller = caller_of(reply)
     identity = caller.identity
     if identity is None:
@@ -61,7 +61,7 @@ class _Row(NamedTuple):
 
 
 def _identities_table(reply: pb.ListIdentitiesResponse) -> list[str]:
-    """Return who may call and their tokens, a line for each of those."""
+    """Return identities and their tokens, a line for each token."""
     rows = [row for each in reply.identities for row in _rows(identity_of(each))]
     tokens = [row.token for row in rows]
     return table(
@@ -83,17 +83,17 @@ def _rows(identity: Identity) -> Iterator[_Row]:
 
 
 def new_token_lines(reply: pb.MakeTokenResponse) -> tuple[str, str]:
-    """Return a token that was made, and what a person has to know of it."""
+    """Return a new token, and what a person has to know about it."""
     made = new_token_of(reply)
     until = f"until {made.token.expires_at:%Y-%m-%d %H:%M} UTC" if made.token.expires_at else ""
     return made.text, (
-        f"Token {made.token.id} holds {until or 'until it is revoked'}. It is kept nowhere: who"
+        f"Token {made.token.id} is valid {until or 'until it is revoked'}. It is kept nowhere: who"
         " loses it needs another one."
     )
 
 
 def _other(identity: Identity) -> str:
-    """Return by what else one without tokens shows who it is."""
+    """Return how else an identity without tokens proves itself."""
     others = [
         *(["a certificate"] if identity.certificates else []),
         *(["a JWT"] if identity.jwts else []),

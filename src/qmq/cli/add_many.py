@@ -6,7 +6,8 @@ from typing import Final
 
 import click
 
-from qmq.cli.call import AddMany
+from qmq.cli.actions import AddMany
+from qmq.cli.check_there import check_there
 from qmq.cli.connect import connected
 from qmq.cli.failures import Failure, failure_of
 from qmq.cli.progress import Progress
@@ -14,7 +15,6 @@ from qmq.cli.records import BadLine, read_message
 from qmq.cli.settings import Settings
 from qmq.cli.standard_input import bytes_left, chunks, has_more, lines_of
 from qmq.cli.stop import Interrupted, Stop
-from qmq.client._sync.client import Client
 from qmq.client._sync.connection import Connection
 from qmq.client.encode import add_batch, has_dedup_id, new_message
 from qmq.client.errors import (
@@ -24,7 +24,6 @@ from qmq.client.errors import (
     QmqError,
     Unavailable,
 )
-from qmq.client.on_threads.channel import GrpcChannel
 from qmq.client.options import TIMEOUT_S, Retry
 from qmq.limits import BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX
 from qmq.wire import q_pb2 as pb
@@ -49,10 +48,10 @@ def add_many(action: AddMany, settings: Settings) -> None:
 
     Raises Failure, which says how many that are.
     """
-    with connected(settings, _FAILURE) as channel, Stop() as stop:
-        _look(channel, action.queue_id)
-        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=_RETRY)
-        load = _Load(connection, action, stop)
+    with connected(settings, _FAILURE, prints=False) as connection, Stop() as stop:
+        check_there(connection.channel, action.queue_id)
+        patient = Connection(connection.channel, timeout_s=TIMEOUT_S, retry=_RETRY)
+        load = _Load(patient, action, stop)
         try:
             load.run()
         except Failure as failure:
@@ -70,15 +69,6 @@ def add_many(action: AddMany, settings: Settings) -> None:
             what = "1 line was" if load.known == 1 else f"{load.known} lines were"
             note = f"qcli: {what} not added, since the queue knows the dedup_id"
             click.echo(note, err=True)
-
-
-def _look(channel: GrpcChannel, queue_id: str) -> None:
-    """Make sure that there are a server and a queue before anything is read."""
-    try:
-        # At once: repeating is for a server that was there.
-        Client.over(channel, retry=Retry(duration=0)).queue(queue_id).info()
-    except QmqError as error:
-        raise failure_of(_FAILURE, error) from error
 
 
 class _Load:

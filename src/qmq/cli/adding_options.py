@@ -32,50 +32,49 @@ _OPTIONS: Final = (
     duration_option(
         "--delay",
         "delay_s",
-        help="How long to keep it back before it is handed out; otherwise the queue's delay.",
+        help="How long the message is held back; otherwise the queue's delay.",
     ),
     click.option(
         "--at",
         "available_at",
         metavar="TIME",
         callback=read_moment,
-        help="The same as a moment: 2026-12-01T08:00Z, or with +01:00 for Z.",
+        help="Hold it back until this moment: 2026-12-01T08:00Z, or with +01:00 for Z.",
     ),
     duration_option(
         "--ttl",
         "ttl_s",
-        help="How long it is of use: it is not handed out after that; otherwise the queue's ttl.",
+        help="How long it is useful: it is not handed out after that; otherwise the queue's ttl.",
     ),
     click.option(
         "--expires-at",
         metavar="TIME",
         callback=read_moment,
-        help="The same as a moment.",
+        help="It is not handed out after this moment.",
     ),
     click.option(
         "--priority",
         type=click.IntRange(0, 255),
         metavar="N",
-        help="0 to 255: the higher, the sooner it is handed out; otherwise 0.",
+        help="0 to 255; higher goes first. Without it, 0.",
     ),
     click.option(
         "--dedup-id",
         metavar="TEXT",
-        help="What the message is about: while the queue knows it, another message with the same"
-        " one is not added.",
+        help="While the queue remembers this id, a second message with it is not added.",
     ),
     click.option(
         "--group",
         "group_id",
         metavar="TEXT",
-        help="The group that it belongs to: those of one group are handed out in their order, and"
-        " none while others of it are on lease.",
+        help="Its group: messages of a group are handed out one after the other, and none while"
+        " others of it are leased.",
     ),
     click.option(
         "--fair-key",
         metavar="TEXT",
-        help="Whose message it is: those with different ones are handed out in turns, however many"
-        " there are of each.",
+        help="Whose message it is: messages with different keys take turns, however many there are"
+        " of each.",
     ),
 )
 

@@ -3,28 +3,21 @@
 import shutil
 import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
-import click
-
-from qmq.cli.call import Browse
+from qmq.cli.actions import Browse
 from qmq.cli.connect import connected
-from qmq.cli.failures import Failure, failure_of
 from qmq.cli.records import browsed_record, line_of
-from qmq.cli.reply import reply_json, write_output
+from qmq.cli.reply import reply_json, write_lines, write_output
 from qmq.cli.reply_tables import browse_table
 from qmq.cli.settings import Settings
-from qmq.cli.stop import Interrupted, Stop
+from qmq.cli.stop import Stop
 from qmq.client._sync.connection import Connection
 from qmq.client.codecs import AS_IS
 from qmq.client.decode import browsed
-from qmq.client.errors import QmqError
-from qmq.client.options import TIMEOUT_S, Retry
 from qmq.client.values import BrowsedMessage
 from qmq.limits import BROWSED_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
-
-_FAILURE: Final = "cannot browse queue"
 
 
 def browse(action: Browse, settings: Settings) -> None:
@@ -32,22 +25,14 @@ def browse(action: Browse, settings: Settings) -> None:
 
     Raises Failure, BrokenPipeError if nobody reads them; click's Exit if it was interrupted.
     """
-    if sys.stdout is None:
-        raise Failure(f"{_FAILURE}: standard output is closed")
-    with connected(settings, _FAILURE) as channel, Stop():
-        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
+    with connected(settings, "cannot browse queue") as connection, Stop():
         is_first = True
-        try:
-            for page in _pages(connection, action):
-                # A page may be empty, since none of its messages matched. If there are none at
-                # all, a table says so by its titles.
-                if page.messages or (is_first and not page.next_page_token):
-                    write_output(_shown(page, action))
-                    is_first = False
-        except QmqError as error:
-            raise failure_of(_FAILURE, error) from error
-        except Interrupted as interrupted:
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+        for page in _pages(connection, action):
+            # A page may be empty, since none of its messages matched. If there are none at all, a
+            # table says so by its titles.
+            if page.messages or (is_first and not page.next_page_token):
+                _show(page, action)
+                is_first = False
 
 
 def _pages(connection: Connection, action: Browse) -> Iterator[pb.BrowseResponse]:
@@ -65,19 +50,17 @@ def _pages(connection: Connection, action: Browse) -> Iterator[pb.BrowseResponse
             return
 
 
-def _shown(page: pb.BrowseResponse, action: Browse) -> bytes:
-    """Return what is printed of a page."""
+def _show(page: pb.BrowseResponse, action: Browse) -> None:
     match action.output:
         case "raw":
-            return b"".join(message.message.payload + b"\n" for message in page.messages)
+            write_output(b"".join(each.message.payload + b"\n" for each in page.messages))
         case "json":
-            lines = [reply_json(pb.BrowseResponse(messages=page.messages))]
+            write_lines([reply_json(pb.BrowseResponse(messages=page.messages))])
         case "jsonl":
-            lines = [line_of(browsed_record(each)) for each in _values(page)]
+            write_lines(line_of(browsed_record(each)) for each in _values(page))
         case _:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            lines = browse_table(_values(page), width)
-    return "".join(f"{line}\n" for line in lines).encode()
+            write_lines(browse_table(_values(page), width))
 
 
 def _values(page: pb.BrowseResponse) -> list[BrowsedMessage[Any]]:

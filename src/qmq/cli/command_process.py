@@ -87,7 +87,7 @@ class Commands:
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=variables,
-            # Ctrl-C is for this program, which decides what becomes of those that it runs.
+            # Ctrl-C is for this program, which then decides when its commands end.
             process_group=0,
         ) as process:
             with self._lock:
@@ -187,7 +187,7 @@ class _StandardError:
 
 
 def _attend(process: "subprocess.Popen[bytes]", payload: bytes) -> str:
-    """Write to a command what it reads, and pass on what it writes to standard error.
+    """Write the payload to a command, and pass on what it writes to standard error.
 
     Returns the last line of that.
     """

@@ -3,8 +3,7 @@
 import click
 
 from qmq.cli.access_commands import show_identity, token
-from qmq.cli.arguments import complete_command
-from qmq.cli.call import (
+from qmq.cli.actions import (
     Action,
     AddMany,
     Browse,
@@ -12,7 +11,6 @@ from qmq.cli.call import (
     Lease,
     ListGroups,
     ListSchedules,
-    Oversight,
     PauseSchedule,
     Pick,
     Purge,
@@ -21,6 +19,7 @@ from qmq.cli.call import (
     Take,
     Work,
 )
+from qmq.cli.arguments import complete_command
 from qmq.cli.dead_letter_commands import redrive
 from qmq.cli.group_commands import group
 from qmq.cli.help import CommandsInOrder, CommandsInSections
@@ -59,34 +58,29 @@ from qmq.cli.view_commands import (
 
 @click.group(
     cls=CommandsInSections,
-    invoke_without_command=True,
-    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
 )
 @connection_options
 @click.version_option(package_name="qmq", prog_name="qcli", message="%(prog)s %(version)s")
-@click.pass_context
-def qcli(ctx: click.Context) -> None:
+def qcli() -> None:
     """Ask a q server to make queues, and put messages into them and take them out.
 
     Answers are printed as JSON. Wherever a queue's ID stands, its name does as well. A
     DURATION is a number of seconds, or has a unit: 100ms, 90s, 5m, 2h, 7d.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        ctx.exit()
 
 
 @qcli.result_callback()
 @click.pass_context
 def act(ctx: click.Context, action: Action | None) -> None:
     """Do what the command stands for; `help` and `config` have done it themselves."""
-    if action is None:
-        return
-    _do(action, settings_of(ctx))
+    if action is not None:
+        _do(action, settings_of(ctx))
 
 
-def _do(action: Action, settings: Settings) -> None:
+def _do(  # noqa: C901, PLR0912 - One for each kind.
+    action: Action, settings: Settings
+) -> None:
     """Do what a command stands for. Only here is gRPC loaded, and what the action needs."""
     match action:
         case Call():
@@ -113,21 +107,6 @@ def _do(action: Action, settings: Settings) -> None:
             from qmq.cli.browse import browse  # noqa: PLC0415
 
             browse(action, settings)
-        case Purge() | Pick() | Redrive() | ListSchedules() | PauseSchedule() | ListGroups():
-            _look_after(action, settings)
-        case Work():
-            from qmq.cli.work import work  # noqa: PLC0415
-
-            work(action, settings)
-        case _:
-            from qmq.cli.top import top  # noqa: PLC0415
-
-            top(action, settings)
-
-
-def _look_after(action: Oversight, settings: Settings) -> None:
-    """Do the same for what is about queues rather than messages."""
-    match action:
         case Purge():
             from qmq.cli.purge import purge  # noqa: PLC0415
 
@@ -152,6 +131,14 @@ def _look_after(action: Oversight, settings: Settings) -> None:
             from qmq.cli.group import list_groups  # noqa: PLC0415
 
             list_groups(action, settings)
+        case Work():
+            from qmq.cli.work import work  # noqa: PLC0415
+
+            work(action, settings)
+        case _:
+            from qmq.cli.top import top  # noqa: PLC0415
+
+            top(action, settings)
 
 
 @click.command("help", cls=CommandsInOrder.command_class)

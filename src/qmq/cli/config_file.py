@@ -1,4 +1,4 @@
-"""The configuration file: what it may say, and what is wrong with what it says."""
+"""The configuration file: its keys, and the errors about it."""
 
 import os
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def read_config(path: Path, kinds: Mapping[str, type]) -> dict[str, str | bool]:
 
 
 def _unknown(key: str, kinds: Mapping[str, type]) -> str:
-    """Say that there is no such key, and which there are."""
+    """Say that there is no such key, and name the nearest one or all."""
     from difflib import get_close_matches  # noqa: PLC0415 - As above.
 
     nearest = get_close_matches(key, kinds, n=1)

@@ -1,9 +1,9 @@
-"""The commands about dead letters: what each accepts, and what it stands for."""
+"""The commands about dead letters: their options, and the calls or actions they stand for."""
 
 import click
 
+from qmq.cli.actions import Call, Output, Redrive
 from qmq.cli.arguments import complete_queue
-from qmq.cli.call import Call, Output, Redrive
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.options import (
     Tags,
@@ -13,6 +13,7 @@ from qmq.cli.options import (
     given,
     queue_argument,
     tags_option,
+    view_call,
     view_output,
 )
 from qmq.cli.settings import server_option
@@ -23,21 +24,12 @@ _follow_option = click.option(
 _redrive_argument = click.argument("redrive_id", metavar="REDRIVE_ID")
 
 
-@click.group(
-    "redrive",
-    cls=CommandsInOrder,
-    invoke_without_command=True,
-    subcommand_metavar="COMMAND [ARGS]...",
-)
-@click.pass_context
-def redrive(ctx: click.Context) -> None:
+@click.group("redrive", cls=CommandsInOrder)
+def redrive() -> None:
     """Move dead letters back to where they came from, or elsewhere.
 
     A redrive is a job of the server's: it goes on by itself, also after a restart.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        ctx.exit()
 
 
 @redrive.command("start")
@@ -107,10 +99,10 @@ def start_redrive(  # noqa: PLR0913 - One for each argument and option.
 
     ID is that of the dead-letter queue. Of several --tag, messages must have all.
     """
-    start = Call(
-        failure="cannot start redrive",
-        method="StartRedrive",
-        fields={
+    start = view_call(
+        "cannot start redrive",
+        "StartRedrive",
+        {
             "queue_id": queue_id,
             "target_queue_id": target,
             "tags": tags,
@@ -125,8 +117,7 @@ def start_redrive(  # noqa: PLR0913 - One for each argument and option.
             messages_max=count_max,
             failed_again_max=failed_again_max,
         ),
-        output=output or default_output(),
-        is_original=False,
+        output,
     )
     # Of a dry run, nothing but its end is of interest.
     if follows or is_dry:
@@ -142,13 +133,7 @@ def list_redrives(output: Output | None) -> Call:
 
     Those under way, and the last 100 that have ended.
     """
-    return Call(
-        failure="cannot list redrives",
-        method="ListRedrives",
-        fields={},
-        output=output or default_output(),
-        is_original=False,
-    )
+    return view_call("cannot list redrives", "ListRedrives", {}, output)
 
 
 @redrive.command("show")
@@ -160,13 +145,7 @@ def show_redrive(redrive_id: str, *, follows: bool, output: Output | None) -> Ca
     """Show how far a redrive is."""
     if follows:
         return Redrive(start=None, redrive_id=redrive_id, output=output or default_output())
-    return Call(
-        failure="cannot get redrive",
-        method="GetRedrive",
-        fields={"redrive_id": redrive_id},
-        output=output or default_output(),
-        is_original=False,
-    )
+    return view_call("cannot get redrive", "GetRedrive", {"redrive_id": redrive_id}, output)
 
 
 @redrive.command("stop")
@@ -175,10 +154,4 @@ def show_redrive(redrive_id: str, *, follows: bool, output: Output | None) -> Ca
 @server_option()
 def stop_redrive(redrive_id: str, output: Output | None) -> Call:
     """Stop a redrive. What it has moved stays where it is."""
-    return Call(
-        failure="cannot stop redrive",
-        method="StopRedrive",
-        fields={"redrive_id": redrive_id},
-        output=output or default_output(),
-        is_original=False,
-    )
+    return view_call("cannot stop redrive", "StopRedrive", {"redrive_id": redrive_id}, output)

@@ -1,32 +1,23 @@
-"""The commands about groups: what each accepts, and what it stands for."""
+"""The commands about groups: their options, and the calls or actions they stand for."""
 
-from typing import Any, Final
+from typing import Final
 
 import click
 
-from qmq.cli.call import Call, ListGroups, Output
+from qmq.cli.actions import Call, ListGroups, Output
 from qmq.cli.help import CommandsInOrder
-from qmq.cli.options import default_output, given, queue_argument, view_output
+from qmq.cli.options import default_output, given, queue_argument, view_call, view_output
 from qmq.cli.settings import server_option
 
 _group_argument: Final = click.argument("group_id", metavar="GROUP")
 
 
-@click.group(
-    "group",
-    cls=CommandsInOrder,
-    invoke_without_command=True,
-    subcommand_metavar="COMMAND [ARGS]...",
-)
-@click.pass_context
-def group(ctx: click.Context) -> None:
+@click.group("group", cls=CommandsInOrder)
+def group() -> None:
     """Look after groups, whose messages are handed out one after the other.
 
     A message is of the group that `qcli add --group` says.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        ctx.exit()
 
 
 @group.command("list")
@@ -62,7 +53,9 @@ def pause_group(queue_id: str, group_id: str, output: Output | None) -> Call:
 
     The other groups go on. The group need not have messages yet.
     """
-    return _call("pause", "PauseGroup", {"queue_id": queue_id, "group_id": group_id}, output)
+    return view_call(
+        "cannot pause group", "PauseGroup", {"queue_id": queue_id, "group_id": group_id}, output
+    )
 
 
 @group.command("resume")
@@ -72,7 +65,9 @@ def pause_group(queue_id: str, group_id: str, output: Output | None) -> Call:
 @server_option()
 def resume_group(queue_id: str, group_id: str, output: Output | None) -> Call:
     """Let a group go on that was paused or has parked, and show it."""
-    return _call("resume", "ResumeGroup", {"queue_id": queue_id, "group_id": group_id}, output)
+    return view_call(
+        "cannot resume group", "ResumeGroup", {"queue_id": queue_id, "group_id": group_id}, output
+    )
 
 
 @group.command("skip")
@@ -95,14 +90,4 @@ def skip_group(queue_id: str, group_id: str, count: int | None, output: Output |
     is on lease is left.
     """
     fields = {"queue_id": queue_id, "group_id": group_id} | given(messages_max=count)
-    return _call("skip", "SkipGroup", fields, output)
-
-
-def _call(verb: str, method: str, fields: dict[str, Any], output: Output | None) -> Call:
-    return Call(
-        failure=f"cannot {verb} group",
-        method=method,
-        fields=fields,
-        output=output or default_output(),
-        is_original=False,
-    )
+    return view_call("cannot skip group", "SkipGroup", fields, output)

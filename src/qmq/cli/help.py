@@ -194,10 +194,32 @@ class CommandWithExamples(click.Command):
                 formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
+@click.pass_context
+def _show_help_alone(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        ctx.exit()
+
+
 class CommandsInOrder(CommandWithExamples, click.Group):
-    """Commands that are listed in the order in which they are defined."""
+    """Commands that are listed in the order in which they are defined.
+
+    Without a command the group shows its help, and ends with status 0. That is all it does, so
+    the function that it is made of is there for its docstring.
+    """
 
     command_class = CommandWithExamples
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - As of a group.
+        super().__init__(
+            *arguments,
+            **attributes
+            | {
+                "callback": _show_help_alone,
+                "invoke_without_command": True,
+                "subcommand_metavar": "COMMAND [ARGS]...",
+            },
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands."""
@@ -208,7 +230,7 @@ class CommandsInOrder(CommandWithExamples, click.Group):
 class CommandsInSections(CommandsInOrder):
     """Commands that are listed under headings."""
 
-    def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - As of a group.
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - As above.
         super().__init__(*arguments, **attributes)
         self._sections: dict[str, list[str]] = {}
 

@@ -1,24 +1,18 @@
 """Leasing messages and printing them. Whoever imports this loads gRPC."""
 
-import sys
 from collections.abc import Sequence
 from typing import Final
 
-import click
-
-from qmq.cli.call import Lease
+from qmq.cli.actions import Lease
+from qmq.cli.check_there import check_there
 from qmq.cli.connect import connected
-from qmq.cli.failures import EMPTY, Failure, failure_of
+from qmq.cli.failures import EMPTY, Failure
 from qmq.cli.message_output import Unprinted, is_read, leased_texts, print_messages
 from qmq.cli.settings import Settings
-from qmq.cli.sources import check_there
-from qmq.cli.stop import Interrupted, Stop
-from qmq.client._sync.client import Client
-from qmq.client._sync.connection import Connection
+from qmq.cli.stop import Stop
 from qmq.client._sync.leasing import Leasing
 from qmq.client.endings import RELEASE
 from qmq.client.errors import QmqError
-from qmq.client.options import TIMEOUT_S, Retry
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
 
@@ -31,21 +25,10 @@ def lease(action: Lease, settings: Settings) -> None:
     Raises Failure, which says so if leased messages could not be printed; click's Exit if
     it was interrupted. Messages that could not be printed are given back.
     """
-    if sys.stdout is None:
-        raise Failure(f"{_FAILURE}: standard output is closed")
-    with connected(settings, _FAILURE) as channel, Stop() as stop:
-        try:
-            # At once: repeating is for a server that was there.
-            check_there(Client.over(channel, retry=Retry(duration=0)), action)
-            connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
-            leasing = Leasing(
-                connection, action.queue_id, action.durability, selector=action.selector
-            )
-            _Printing(action, leasing, stop).run()
-        except QmqError as error:
-            raise failure_of(_FAILURE, error) from error
-        except Interrupted as interrupted:
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+    with connected(settings, _FAILURE) as connection, Stop() as stop:
+        check_there(connection.channel, action.queue_id, action.selector)
+        leasing = Leasing(connection, action.queue_id, action.durability, selector=action.selector)
+        _Printing(action, leasing, stop).run()
 
 
 class _Printing:

@@ -1,4 +1,4 @@
-"""The commands about messages on lease: what each accepts, and what it stands for."""
+"""The commands about leased messages: their options, and the calls or actions they stand for."""
 
 import os
 import socket
@@ -7,11 +7,11 @@ from typing import Literal, Unpack
 
 import click
 
+from qmq.cli.actions import Fields, Lease, Output, Settle, Work
 from qmq.cli.arguments import read_wait
-from qmq.cli.call import Fields, Lease, Output, Settle, Work
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.message_options import Printing, end_of, output_of, printing_options
-from qmq.cli.named import STANDARD_INPUT
+from qmq.cli.named import named_ids
 from qmq.cli.options import (
     Decorated,
     check_source,
@@ -133,7 +133,7 @@ def ack_messages(queue_id: str, lease_ids: tuple[str, ...], *, durability: Durab
 @duration_option(
     "--delay",
     "delay_s",
-    help="How long to keep it back; otherwise the queue's back-off, if failed.",
+    help="How long to hold it back; otherwise the queue's back-off, if failed.",
 )
 @click.option("--reason", default="", metavar="TEXT", help="What went wrong, for those who look.")
 @durability_option
@@ -193,11 +193,11 @@ def extend_leases(
     default=1,
     show_default=True,
     metavar="N",
-    help="How many run at one time.",
+    help="How many commands run at a time.",
 )
 @_lease_option(
-    "How long a message may stay with a worker that has died; otherwise the queue's lease"
-    " duration. Of one that works, leases are extended."
+    "How soon a message is handed out again if its worker dies; otherwise the queue's lease"
+    " duration. Leases are extended while their commands run."
 )
 @_consumer_option
 @durability_option
@@ -245,13 +245,10 @@ def _settle(
     output: Output = "jsonl",
 ) -> Settle:
     """Return what a command about leases stands for. Raises click.UsageError."""
-    are_read = STANDARD_INPUT in lease_ids
-    if are_read and len(lease_ids) > 1:
-        raise click.UsageError("- reads all lease ids from standard input; give it alone")
     return Settle(
         method=method,
         queue_id=queue_id,
-        lease_ids=None if are_read else lease_ids,
+        lease_ids=named_ids(lease_ids, "lease ids"),
         fields=fields,
         output=output,
     )

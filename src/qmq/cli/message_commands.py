@@ -1,13 +1,13 @@
-"""The commands about messages: what each accepts, and what it stands for."""
+"""The commands about messages: their options, and the calls or actions they stand for."""
 
 import shlex
 from typing import Unpack
 
 import click
 
+from qmq.cli.actions import AddMany, Call, Fields, Take
 from qmq.cli.adding_options import AddingOptions, adding_options, options_fields
 from qmq.cli.arguments import read_wait
-from qmq.cli.call import AddMany, Call, Fields, Take
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.message_options import Printing, end_of, output_of, printing_options
 from qmq.cli.options import (

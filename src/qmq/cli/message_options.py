@@ -4,7 +4,7 @@ from typing import TypedDict
 
 import click
 
-from qmq.cli.call import MessageOutput
+from qmq.cli.actions import MessageOutput
 from qmq.cli.options import Decorated, exclusive, needs, with_options
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
-from qmq.cli.call import Lease, Take
+from qmq.cli.actions import Lease, Take
 from qmq.cli.failures import FAILED
 from qmq.cli.records import Record, leased_record, line_of, message_record
 from qmq.cli.reply import reply_json
@@ -47,7 +47,7 @@ def message_texts(action: Take, reply: pb.PopBatchResponse) -> list[bytes]:
 
 
 def _records(reply: pb.PopBatchResponse) -> Iterator[Record]:
-    """Return each message, and which queue it was in if that is one of many."""
+    """Return each message, with its queue if that is one of many."""
     queue_ids = reply.queue_ids or [""] * len(reply.messages)
     for message, queue_id in zip(reply.messages, queue_ids, strict=True):
         record = message_record(popped(message, AS_IS))

@@ -1,17 +1,32 @@
-"""What a command names, or reads from standard input, as much at a time as fits a call."""
+"""The ids that a command names or reads from standard input, in batches that fit a call."""
 
 from collections.abc import Iterator
 from typing import Final
+
+import click
 
 from qmq.cli.standard_input import chunks, has_more, lines_of
 from qmq.limits import BATCH_MESSAGES_MAX
 
 #: Stands on a command line for what is on standard input.
-STANDARD_INPUT: Final = "-"
+_STANDARD_INPUT: Final = "-"
+
+
+def named_ids(ids: tuple[str, ...], what: str) -> tuple[str, ...] | None:
+    """Return the ids that stand on a command line; None if - says that they are to be read.
+
+    Raises:
+        click.UsageError: - stands beside others; it says so of all of `what`: "lease ids".
+    """
+    if _STANDARD_INPUT not in ids:
+        return ids
+    if len(ids) > 1:
+        raise click.UsageError(f"- reads all {what} from standard input; give it alone")
+    return None
 
 
 def batches(named: tuple[str, ...] | None, what: str) -> Iterator[list[str]]:
-    """Go through what was named, so many together as fit a call.
+    """Go through ids, as many at a time as fit a call.
 
     Args:
         named: what stands on the command line; None reads it, one a line.

@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from qmq.cli.actions import Call, Fields, Output
 from qmq.cli.arguments import complete_queue, read_duration, read_level, read_tags
-from qmq.cli.call import Output
 from qmq.values import NS_PER_S
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -71,6 +71,24 @@ def default_output() -> Output:
     return "table" if sys.stdout is not None and sys.stdout.isatty() else "jsonl"
 
 
+def view_call(failure: str, method: str, fields: Fields, output: Output | None) -> Call:
+    """Return a call whose reply is shown, for commands that the original did not have.
+
+    Args:
+        failure: how an error message begins, for example `cannot pause group`.
+        method: the method's name in the service.
+        fields: those of the request, by their names in the proto.
+        output: how the reply is printed; None for a table on a terminal, and jsonl elsewhere.
+    """
+    return Call(
+        failure=failure,
+        method=method,
+        fields=fields,
+        output=output or default_output(),
+        is_original=False,
+    )
+
+
 def duration_option(
     *names: str,
     help: str,  # noqa: A002 - As click calls it.
@@ -85,15 +103,15 @@ def level_option(
     help: str,  # noqa: A002 - As click calls it.
 ) -> Callable[[Decorated], Decorated]:
     """Add an option whose value is a level of durability; UNKNOWN if it is not given."""
-    levels = click.Choice(["memory", "os", "fsync"], case_sensitive=False)
+    levels = click.Choice(["memory", "os", "fsync", "replicated"], case_sensitive=False)
     return click.option(name, type=levels, callback=read_level, help=help)
 
 
 #: That of the commands that change what is in a queue.
 durability_option: Final = level_option(
     "--durability",
-    help="What the server waits for: nothing, writing the change, or syncing it to disk; otherwise"
-    " the most that the queue's store can do.",
+    help="What the server waits for: nothing, writing the change, syncing it to disk, or, in a"
+    " cluster, on a second machine too; otherwise the most that the queue's store can do.",
 )
 
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import code_pb2
 
-from qmq.cli.call import Pick
-from qmq.cli.failures import Failure, print_error
-from qmq.cli.in_batches import ask_in_batches
+from qmq.cli.actions import Pick
+from qmq.cli.failures import Failure
+from qmq.cli.in_batches import ask_in_batches, name_refused
 from qmq.cli.settings import Settings
 from qmq.client._sync.connection import Connection
 from qmq.wire import q_pb2 as pb
@@ -39,9 +38,10 @@ def pick(action: Pick, settings: Settings) -> None:
 
     def pick_some(connection: Connection, texts: list[str]) -> int:
         named = [_named(what, text) for text in texts]
-        return _name_refused(what, named, _ask(connection, action, named).results)
+        results = _ask(connection, action, named).results
+        return name_refused(what, "message", [each.id for each in named], results)
 
-    ask_in_batches(settings, what, action.message_ids, "messages", pick_some)
+    ask_in_batches(settings, what, action.message_ids, "messages", ask=pick_some)
 
 
 def _named(what: str, text: str) -> _Named:
@@ -85,17 +85,3 @@ def _moments(named: Sequence[_Named]) -> list[Timestamp]:
             return []
         moments.append(moment)
     return moments
-
-
-def _name_refused(what: str, named: Sequence[_Named], results: Sequence[pb.MessageResult]) -> int:
-    """Name the messages that were left alone, and return how many those are."""
-    refused = [
-        (each.id, result) for each, result in zip(named, results, strict=True) if result.code
-    ]
-    for id_, result in refused:
-        code = code_pb2.Code.Name(result.code)
-        sentence = result.message
-        if id_ not in sentence:
-            sentence = f"message {id_}: {sentence}"
-        print_error(f"{what}: {code}: {sentence}")
-    return len(refused)

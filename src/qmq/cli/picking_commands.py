@@ -1,13 +1,13 @@
-"""The commands that delete and move single messages: what each accepts, and what it stands for."""
+"""The commands that delete and move single messages: their options, and their actions."""
 
 from typing import Literal
 
 import click
 
+from qmq.cli.actions import Fields, Pick
 from qmq.cli.arguments import Moment, complete_queue, read_moment
-from qmq.cli.call import Fields, Pick
 from qmq.cli.help import CommandsInOrder
-from qmq.cli.named import STANDARD_INPUT
+from qmq.cli.named import named_ids
 from qmq.cli.options import given, queue_argument
 from qmq.cli.settings import server_option
 
@@ -28,22 +28,13 @@ _created_option = click.option(
 )
 
 
-@click.group(
-    "message",
-    cls=CommandsInOrder,
-    invoke_without_command=True,
-    subcommand_metavar="COMMAND [ARGS]...",
-)
-@click.pass_context
-def message(ctx: click.Context) -> None:
+@click.group("message", cls=CommandsInOrder)
+def message() -> None:
     """Delete or move single messages, by their ids.
 
     In whatever state they are: ready, kept back, waiting in a group; and on lease, if that is
     asked for.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        ctx.exit()
 
 
 @message.command("delete")
@@ -111,12 +102,9 @@ def _pick(
     fields: Fields,
 ) -> Pick:
     """Return what a command about single messages stands for. Raises click.UsageError."""
-    are_read = STANDARD_INPUT in message_ids
-    if are_read and len(message_ids) > 1:
-        raise click.UsageError("- reads all message ids from standard input; give it alone")
     return Pick(
         method=method,
         queue_id=queue_id,
-        message_ids=None if are_read else message_ids,
+        message_ids=named_ids(message_ids, "message ids"),
         fields=fields,
     )

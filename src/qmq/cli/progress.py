@@ -40,23 +40,19 @@ class Progress:
             sys.stderr.write(f"\r{self._text()}\x1b[K\n")
             sys.stderr.flush()
 
-    def expect(self, total: int) -> None:
-        """Say how much there is to do, once that is known."""
-        self._total = total
+    def show(self, count: int, done: int, total: int | None = None) -> None:
+        """Show how many things are counted, and how much of the total is done.
 
-    def show(self, count: int, done: int) -> None:
-        """Show how many things are counted, and how much of the total is done."""
+        A `total` counts from now on: how much there is to do may be known only later.
+        """
         self._count, self._done = count, done
+        if total is not None:
+            self._total = total
         now = time.monotonic()
         if self._is_shown and now >= self._next:
             self._next = now + _PAUSE_S
             sys.stderr.write(f"\r{self._text()}\x1b[K")
             sys.stderr.flush()
-
-    def show_share(self, count: int, done: int, total: int) -> None:
-        """Show how many things are counted, and how much of a total is done that is known now."""
-        self._total = total
-        self.show(count, done)
 
     def note(self, text: str) -> None:
         """Say something beside that, also where nothing else is shown."""

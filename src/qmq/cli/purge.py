@@ -5,15 +5,12 @@ from typing import Final
 
 import click
 
-from qmq.cli.call import Purge
+from qmq.cli.actions import Purge
 from qmq.cli.connect import connected
-from qmq.cli.failures import Failure, failure_of
+from qmq.cli.failures import Failure
 from qmq.cli.reply import write_reply
 from qmq.cli.settings import Settings
 from qmq.client._sync.client import Client
-from qmq.client._sync.connection import Connection
-from qmq.client.errors import QmqError
-from qmq.client.options import TIMEOUT_S, Retry
 from qmq.wire import q_pb2 as pb
 
 _FAILURE: Final = "cannot purge queue"
@@ -25,30 +22,20 @@ def purge(action: Purge, settings: Settings) -> None:
     Raises Failure, also if a person thinks better of it; click.UsageError if there is nobody
     to ask.
     """
-    if sys.stdout is None:
-        raise Failure(f"{_FAILURE}: standard output is closed")
-    if not action.is_sure and not _is_somebody_there():
-        raise click.UsageError(
-            "there is no terminal to ask on: say --yes if you mean to remove all messages"
-        )
-    with connected(settings, _FAILURE) as channel:
-        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
-        try:
-            if not action.is_sure:
-                _ask(Client.over(channel), action.queue_id)
-            request = pb.PurgeRequest(queue_id=action.queue_id)
-            reply = connection.ask("Purge", request, pb.PurgeResponse)
-        except QmqError as error:
-            raise failure_of(_FAILURE, error) from error
+    with connected(settings, _FAILURE) as connection:
+        if not action.is_sure:
+            _ask(Client.over(connection.channel), action.queue_id)
+        request = pb.PurgeRequest(queue_id=action.queue_id)
+        reply = connection.ask("Purge", request, pb.PurgeResponse)
     write_reply(reply, action.output, {})
 
 
-def _is_somebody_there() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
 def _ask(client: Client, queue_id: str) -> None:
-    """Let a person type the queue's name. Raises Failure, QmqError."""
+    """Let a person type the queue's name. Raises Failure, click.UsageError, QmqError."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise click.UsageError(
+            "there is no terminal to ask on: say --yes if you mean to remove all messages"
+        )
     stats = client.queue(queue_id).stats()
     name = stats.info.name or stats.info.id
     count = stats.ready + stats.leased + stats.delayed

@@ -1,11 +1,11 @@
-"""The commands about queues: what each accepts, and the call that it stands for."""
+"""The commands about queues: their options, and the calls that they stand for."""
 
 from typing import Unpack
 
 import click
 
+from qmq.cli.actions import Call, Output, Purge
 from qmq.cli.arguments import complete_store, read_limit, read_store
-from qmq.cli.call import Call, Output, Purge
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.options import (
     Tags,
@@ -15,6 +15,7 @@ from qmq.cli.options import (
     queue_argument,
     selector_option,
     tags_option,
+    view_call,
     view_output,
 )
 from qmq.cli.queue_options import QueueOptions, queue_options, settings_fields
@@ -125,12 +126,11 @@ def update_queue(
     settings = settings_fields(options)
     if limit is None and not settings:
         raise click.UsageError("nothing to change: give at least one setting, or --limit")
-    return Call(
-        failure="cannot update queue",
-        method="UpdateQueue",
-        fields={"queue_id": queue_id} | given(limit=limit, settings=settings or None),
-        output=output or default_output(),
-        is_original=False,
+    return view_call(
+        "cannot update queue",
+        "UpdateQueue",
+        {"queue_id": queue_id} | given(limit=limit, settings=settings or None),
+        output,
     )
 
 
@@ -181,12 +181,8 @@ def pause_queue(queue_id: str, *, stops_adds: bool, output: Output | None) -> Ca
 
     What is on lease can still be acked. Who waits for a message goes on waiting.
     """
-    return Call(
-        failure="cannot pause queue",
-        method="Pause",
-        fields={"queue_id": queue_id, "adds": stops_adds},
-        output=output or default_output(),
-        is_original=False,
+    return view_call(
+        "cannot pause queue", "Pause", {"queue_id": queue_id, "adds": stops_adds}, output
     )
 
 
@@ -196,13 +192,7 @@ def pause_queue(queue_id: str, *, stops_adds: bool, output: Output | None) -> Ca
 @server_option()
 def resume_queue(queue_id: str, output: Output | None) -> Call:
     """End the pause of a queue. That there is none is no error."""
-    return Call(
-        failure="cannot resume queue",
-        method="Resume",
-        fields={"queue_id": queue_id},
-        output=output or default_output(),
-        is_original=False,
-    )
+    return view_call("cannot resume queue", "Resume", {"queue_id": queue_id}, output)
 
 
 @click.command("purge", cls=CommandWithExamples)

@@ -49,130 +49,130 @@ _OPTIONS: Final = (
     duration_option(
         "--lease-duration",
         "lease_s",
-        help="How long a lease lasts that asks for nothing else; a new queue has 30s.",
+        help="How long a lease lasts unless its call says otherwise. A new queue has 30s.",
     ),
     click.option(
         "--delivery-count-max",
         type=int,
         metavar="N",
-        help="How often a message is delivered before it becomes a dead letter; 0 is no"
+        help="How often a message is delivered before it becomes a dead letter; 0 means no"
         " maximum. Needs --dead-letter-queue.",
     ),
     click.option(
         "--dead-letter-queue",
         metavar="ID",
         shell_complete=complete_queue,
-        help="Where messages go that were rejected or delivered too often: a queue in the"
-        " same store; '' for none.",
+        help="Where messages go that were rejected or delivered too often: a queue in the same"
+        " store; '' means nowhere.",
     ),
     duration_option(
         "--back-off-base",
         "back_off_base_s",
-        help="How long a message is kept back after its first delivery has failed; a new queue"
-        " has 1s.",
+        help="How long a message is held back after its first failure. A new queue has 1s.",
     ),
     click.option(
         "--back-off-factor",
         type=float,
         metavar="FACTOR",
-        help="How many times longer after each further one; a new queue has 2.",
+        help="How many times longer after each further failure. A new queue has 2.",
     ),
     duration_option(
         "--back-off-max",
         "back_off_max_s",
-        help="How long at most after any of them; a new queue has 5m.",
+        help="The longest back-off. A new queue has 5m.",
     ),
     click.option(
         "--back-off-jitter",
         type=float,
         metavar="SHARE",
-        help="How much of that chance takes off at most, 0 to 1; a new queue has 0.2.",
+        help="How much of a back-off is cut off at random, 0 to 1. A new queue has 0.2.",
     ),
     level_option(
         "--durability-min",
-        help="The least durability of any change to the messages; a new queue has memory.",
+        help="The least durability of any change to messages. A new queue has memory.",
     ),
     duration_option(
         "--delay",
         "delay_s",
-        help="How long a message is kept back that says nothing about it; a new queue has 0.",
+        help="How long a message is held back that has no delay of its own. A new queue has 0.",
     ),
     duration_option(
         "--ttl",
         "ttl_s",
-        help="How long any message is of use: it is not handed out after that; 0, which a new queue"
-        " has, is for ever.",
+        help="How long any message is useful: it is not handed out after that. A new queue has 0,"
+        " which means forever.",
     ),
     click.option(
         "--dead-letter-expired/--no-dead-letter-expired",
         default=None,
-        help="Whether messages of no use any more go to the dead-letter queue rather than nowhere.",
+        help="Whether expired messages become dead letters, or are dropped. A new queue drops"
+        " them.",
     ),
     duration_option(
         "--dedup-window",
         "dedup_window_s",
-        help="How long the queue knows the dedup id of a message; a new queue has 5m.",
+        help="How long the queue remembers a dedup id. A new queue has 5m.",
     ),
     duration_option(
         "--priority-ageing",
         "priority_ageing_s",
-        help="How much earlier a message seems to have come for each step of its priority; 0, which"
-        " a new queue has, puts those of low priority off for as long as there are others.",
+        help="How much earlier a message seems to have come for each step of its priority. A new"
+        " queue has 0: a low priority waits as long as there is a higher one.",
     ),
     click.option(
         "--bytes-limit",
         type=int,
         metavar="N",
-        help="How many bytes the messages take together at most; 0 is no limit.",
+        help="How many bytes all messages may take; 0 means no limit.",
     ),
     click.option(
         "--overflow",
         type=click.Choice(["reject", "drop-oldest", "dead-letter-oldest"]),
-        help="What becomes of an add to a full queue: it is refused, or the oldest messages make"
-        " room; a new queue has reject.",
+        help="What a full queue does with an add: refuse it, or make room with its oldest"
+        " messages. A new queue has reject.",
     ),
     click.option(
         "--leased-max",
         type=int,
         metavar="N",
-        help="How many messages may be on lease at a time; 0 is any number.",
+        help="How many messages may be leased at a time; 0 means any number.",
     ),
     click.option(
         "--rate",
         type=float,
         metavar="N",
-        help="Hand out N messages a second at most; 0 is no limit.",
+        help="Hand out at most N messages per second; 0 means no limit.",
     ),
     click.option(
         "--burst",
         type=int,
         metavar="N",
-        help="With --rate: up to N at once after a pause; 0 is as many as in one second.",
+        help="With --rate: how many at once after a pause; 0 means as many as in one second.",
     ),
     click.option(
         "--park-after",
         type=int,
         metavar="N",
-        help="How often a message of a group may fail before nothing of its group is handed out"
-        " until `qcli group resume` or `skip`; 0 is for never.",
+        help="How often a message of a group may fail before its group is stopped, until `qcli"
+        " group resume` or `skip`; 0 means never.",
     ),
     click.option(
         "--fair-leased-max",
         type=int,
         metavar="N",
-        help="How many messages of one fair key may be on lease at a time; 0 is any number.",
+        help="How many messages of one fair key may be leased at a time; 0 means any number.",
     ),
     click.option(
         "--fair-rate",
         type=float,
         metavar="N",
-        help="Hand out N messages of one fair key a second at most; 0 is no limit.",
+        help="Hand out at most N messages of one fair key per second; 0 means no limit.",
     ),
     click.option(
         "--fair-burst",
         type=int,
         metavar="N",
-        help="With --fair-rate: up to N at once after a pause; 0 is as many as in one second.",
+        help="With --fair-rate: how many at once after a pause; 0 means as many as in one second.",
     ),
     click.option(
         "--fair-weight",
@@ -180,14 +180,14 @@ _OPTIONS: Final = (
         metavar="KEY=N",
         multiple=True,
         callback=read_weights,
-        help="How many messages of a fair key are handed out at its turn, 1 to 1,000; 0 forgets"
-        " it, and others have 1. May be given several times.",
+        help="How many messages of this fair key are handed out at its turn, 1 to 1,000; 0 removes"
+        " the weight, and without one it is 1. Can be given several times.",
     ),
     click.option(
         "--weight",
         type=int,
         metavar="N",
-        help="The queue's share among those that a selector matches, 1 to 1,000; a new queue has"
+        help="The queue's share among those that a selector matches, 1 to 1,000. A new queue has"
         " 1.",
     ),
 )

@@ -1,9 +1,9 @@
-"""What the queues of a server hold and how fast it changes. It knows no terminal."""
+"""The counts of queues and how fast they change. It knows no terminal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from qmq.cli.call import Sort
+from qmq.cli.actions import Sort
 from qmq.client.queue_values import QueueStats
 
 
@@ -28,7 +28,7 @@ class Row:
 def rows_of(
     stats: Iterable[QueueStats], before: Mapping[str, QueueStats], seconds: float
 ) -> list[Row]:
-    """Compare what queues hold with what they held.
+    """Compare the counts of queues with earlier ones.
 
     Args:
         stats: of each queue.

@@ -102,7 +102,7 @@ def queue_record(info: QueueInfo) -> Record:
 
 
 def stats_record(stats: QueueStats) -> Record:
-    """Return what a queue holds and what went through it."""
+    """Return the counts of a queue."""
     return {
         "id": stats.info.id,
         "name": stats.info.name,
@@ -210,7 +210,7 @@ def _options_record(message: Message[Any]) -> Record:
 
 
 def leased_record(leased: pb.LeasedMessage) -> Record:
-    """Return a message and the lease on it, and which queue it is in if that is one of many."""
+    """Return a message and its lease, with its queue if that is one of many."""
     return {
         **({"queue_id": leased.queue_id} if leased.queue_id else {}),
         "lease_id": leased.lease_id,

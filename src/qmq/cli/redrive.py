@@ -1,23 +1,21 @@
 """Following a redrive until it has ended. Whoever imports this loads gRPC."""
 
-import sys
 import time
 from typing import Final
 
 import click
 
-from qmq.cli.call import Redrive
+from qmq.cli.actions import Redrive
 from qmq.cli.connect import connected
 from qmq.cli.execute import queue_names
-from qmq.cli.failures import Failure, failure_of
+from qmq.cli.failures import Failure
 from qmq.cli.progress import Progress
 from qmq.cli.reply import write_reply
 from qmq.cli.settings import Settings
 from qmq.cli.stop import Interrupted, Stop
 from qmq.cli.table import printable
 from qmq.client._sync.connection import Connection
-from qmq.client.errors import DeadlineExceeded, QmqError, Unavailable
-from qmq.client.options import TIMEOUT_S, Retry
+from qmq.client.errors import DeadlineExceeded, Unavailable
 from qmq.wire import q_pb2 as pb
 
 #: Seconds between two looks, at first and at most.
@@ -32,10 +30,7 @@ def follow_redrive(action: Redrive, settings: Settings) -> None:
     redrive alone.
     """
     what = action.start.failure if action.start else "cannot get redrive"
-    if sys.stdout is None:
-        raise Failure(f"{what}: standard output is closed")
-    with connected(settings, what) as channel, Stop():
-        connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
+    with connected(settings, what) as connection, Stop():
         redrive_id = action.redrive_id
         try:
             if action.start:
@@ -43,14 +38,12 @@ def follow_redrive(action: Redrive, settings: Settings) -> None:
                 started = connection.ask("StartRedrive", request, pb.StartRedriveResponse)
                 redrive_id = started.redrive.id
             redrive = _followed(connection, redrive_id)
-            names = queue_names(channel) if action.output == "table" else {}
-        except QmqError as error:
-            raise failure_of(what, error) from error
-        except Interrupted as interrupted:
+            names = queue_names(connection.channel) if action.output == "table" else {}
+        except Interrupted:
             if redrive_id:
                 note = f"qcli: the redrive goes on; to stop it: qcli redrive stop {redrive_id}"
                 click.echo(note, err=True)
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+            raise
     write_reply(pb.GetRedriveResponse(redrive=redrive), action.output, names)
     if redrive.state == pb.Redrive.GAVE_UP:
         raise Failure(f"redrive {redrive.id} gave up: {redrive.message}")

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from qmq.cli.access_reply import access_records, access_table, new_token_lines
-from qmq.cli.call import Output
+from qmq.cli.actions import Output
 from qmq.cli.records import (
     Record,
     explained_record,
@@ -60,12 +60,12 @@ def write_reply(reply: Message, output: Output, names: Names) -> None:
             lines = map(line_of, _records(reply))
         case _:
             lines = _table(reply, names)
-    write_text("".join(f"{line}\n" for line in lines))
+    write_lines(lines)
 
 
-def write_text(text: str) -> None:
-    """Print on standard output. Raises as `write_reply` does."""
-    write_output(text.encode())
+def write_lines(lines: Iterable[str]) -> None:
+    """Print lines on standard output. Raises as `write_reply` does."""
+    write_output("".join(f"{line}\n" for line in lines).encode())
 
 
 def write_output(data: bytes) -> None:

@@ -1,11 +1,20 @@
 """Replies as tables for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 from qmq.cli.rates import done_total
-from qmq.cli.table import Column, age_text, numbers, printable, size_text, table, telling
+from qmq.cli.table import (
+    Column,
+    age_text,
+    numbers,
+    printable,
+    size_text,
+    table,
+    telling,
+    when_text,
+)
 from qmq.client.queue_values import (
     Fairness,
     GroupInfo,
@@ -41,10 +50,16 @@ def queue_table(queues: Sequence[QueueInfo], names: Names) -> list[str]:
                 "DELIVERIES",
                 (_unless(0, queue.settings.delivery_count_max or 0) for queue in queues),
             ),
-            Column("DEAD-LETTER-QUEUE", [_dead_letter_queue(queue, names) for queue in queues]),
+            Column(
+                "DEAD-LETTER-QUEUE",
+                [
+                    called(queue.settings.dead_letter_queue_id or "", names) or "-"
+                    for queue in queues
+                ],
+            ),
             *_settings_columns([queue.settings for queue in queues]),
             Column("PAUSED", [_paused(queue) for queue in queues]),
-            Column("CREATED", [_moment(queue.created) for queue in queues]),
+            Column("CREATED", [when_text(queue.created) for queue in queues]),
             Column("TAGS", [_tags(queue.tags) for queue in queues]),
         ]
     )
@@ -84,7 +99,7 @@ def _fairness_columns(fairness: Sequence[Fairness]) -> list[Column]:
 
 
 def stats_table(stats: Sequence[QueueStats]) -> list[str]:
-    """Return what queues hold and what went through them; below that, who shares a queue."""
+    """Return the counts of queues; below that, how fair keys share a queue."""
     lines = table(
         [
             Column("QUEUE", [each.info.name or each.info.id for each in stats]),
@@ -150,9 +165,7 @@ def group_table(groups: Sequence[GroupInfo], skipped: int | None) -> list[str]:
             numbers("WAITING", (each.waiting for each in groups)),
             numbers("LEASED", (each.leased for each in groups)),
             *([] if skipped is None else [numbers("SKIPPED", [skipped])]),
-            *telling(
-                Column("SINCE", [_moment(each.since) if each.since else "-" for each in groups])
-            ),
+            *telling(Column("SINCE", [when_text(each.since) for each in groups])),
         ]
     )
 
@@ -163,14 +176,14 @@ def redrive_table(redrives: Sequence[Redrive], names: Names) -> list[str]:
         [
             Column("ID", [each.id for each in redrives]),
             Column("STATE", [_redrive_state(each) for each in redrives]),
-            Column("FROM", [_called(each.queue_id, names) for each in redrives]),
-            Column("TO", [_called(each.target_queue_id, names) or "(source)" for each in redrives]),
+            Column("FROM", [called(each.queue_id, names) for each in redrives]),
+            Column("TO", [called(each.target_queue_id, names) or "(source)" for each in redrives]),
             numbers("TOTAL", (each.total for each in redrives)),
             numbers("SEEN", (each.seen for each in redrives)),
             numbers("MATCHED", (each.matched for each in redrives)),
             numbers("MOVED", (each.moved for each in redrives)),
             numbers("FAILED-AGAIN", (each.failed_again for each in redrives)),
-            Column("STARTED", [_moment(each.started) for each in redrives]),
+            Column("STARTED", [when_text(each.started) for each in redrives]),
         ]
     )
     return [
@@ -195,7 +208,7 @@ def browse_table(messages: Sequence[BrowsedMessage[Any]], width: int | None) -> 
             numbers("PRIORITY", (_unless(0, each.priority) for each in messages)),
             Column(
                 "EXPIRES",
-                [_moment(each.expires_at) if each.expires_at else "-" for each in messages],
+                [when_text(each.expires_at) for each in messages],
             ),
             Column("DEDUP-ID", [printable(each.dedup_id) or "-" for each in messages]),
             Column("GROUP", [printable(each.group_id) or "-" for each in messages]),
@@ -224,7 +237,7 @@ def explanation_text(explained: Explanation[Any], names: Names) -> list[str]:
     if message.priority:
         facts["priority"] = str(message.priority)
     if message.expires_at:
-        facts["expires"] = _moment(message.expires_at)
+        facts["expires"] = when_text(message.expires_at)
     if message.dedup_id:
         facts["dedup id"] = printable(message.dedup_id)
     if message.group_id:
@@ -234,7 +247,7 @@ def explanation_text(explained: Explanation[Any], names: Names) -> list[str]:
     if dead := message.dead_letter:
         reason = dead.reason.name.lower().replace("_", " ") if dead.reason else "unknown"
         facts["dead letter"] = printable(
-            f"{reason}, of {_called(dead.source_queue_id, names)}, since {_moment(dead.moved)}"
+            f"{reason}, of {called(dead.source_queue_id, names)}, since {when_text(dead.moved)}"
             f"{': ' if dead.text else ''}{dead.text}"
         )
     lines = [f"{name:<13}{text}" for name, text in facts.items()]
@@ -259,7 +272,7 @@ def _attempts_table(attempts: Sequence[Attempt]) -> list[str]:
         [
             Column("OUTCOME", outcomes),
             Column("CONSUMER", [printable(each.consumer) or "-" for each in attempts]),
-            Column("LEASED", [_moment(each.leased) for each in attempts]),
+            Column("LEASED", [when_text(each.leased) for each in attempts]),
             numbers("FOR", (age_text(each.ended - each.leased) for each in attempts)),
             Column("REASON", [printable(each.reason) or "-" for each in attempts]),
         ]
@@ -268,7 +281,7 @@ def _attempts_table(attempts: Sequence[Attempt]) -> list[str]:
 
 def _where(message: BrowsedMessage[Any], ahead: int) -> str:
     """Return the state of a message with what there is to say of it."""
-    until = f" until {_moment(message.until)}" if message.until else ""
+    until = f" until {when_text(message.until)}" if message.until else ""
     match message.state:
         case MessageState.READY:
             return f"ready, {ahead:,} before it"
@@ -287,11 +300,7 @@ def _redrive_state(redrive: Redrive) -> str:
     return f"{state},dry-run" if redrive.dry_run else state
 
 
-def _dead_letter_queue(queue: QueueInfo, names: Names) -> str:
-    return _called(queue.settings.dead_letter_queue_id or "", names) or "-"
-
-
-def _called(queue_id: str, names: Names) -> str:
+def called(queue_id: str, names: Names) -> str:
     """How a queue is called: by its name, or else by its id."""
     return names.get(queue_id) or queue_id
 
@@ -306,10 +315,6 @@ def _span(span: timedelta | None, default: timedelta = timedelta()) -> str:
     return "-" if not span or span == default else age_text(span)
 
 
-def _expired(settings: QueueSettings) -> str:
-    return "dead-letter" if settings.dead_letter_expired else "-"
-
-
 def _overflow(overflow: Overflow | None) -> str:
     if overflow in (None, Overflow.REJECT):
         return "-"
@@ -322,7 +327,3 @@ def _unless(none: int, count: int) -> str:
 
 def _tags(tags: Iterable[Tag]) -> str:
     return printable(" ".join(f"{tag.key}={tag.value}" for tag in tags))
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%SZ}"

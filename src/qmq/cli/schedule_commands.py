@@ -1,11 +1,11 @@
-"""The commands about schedules: what each accepts, and what it stands for."""
+"""The commands about schedules: their options, and the calls or actions they stand for."""
 
 from typing import Any, Final
 
 import click
 
+from qmq.cli.actions import Call, ListSchedules, Output, PauseSchedule
 from qmq.cli.arguments import complete_queue
-from qmq.cli.call import Call, ListSchedules, Output, PauseSchedule
 from qmq.cli.help import CommandsInOrder
 from qmq.cli.options import (
     Tags,
@@ -17,6 +17,7 @@ from qmq.cli.options import (
     needs,
     queue_argument,
     tags_option,
+    view_call,
     view_output,
 )
 from qmq.cli.settings import server_option
@@ -25,21 +26,12 @@ from qmq.cli.standard_input import read_payload
 _name_argument: Final = click.argument("name", metavar="NAME")
 
 
-@click.group(
-    "schedule",
-    cls=CommandsInOrder,
-    invoke_without_command=True,
-    subcommand_metavar="COMMAND [ARGS]...",
-)
-@click.pass_context
-def schedule(ctx: click.Context) -> None:
+@click.group("schedule", cls=CommandsInOrder)
+def schedule() -> None:
     """Add messages again and again, at set times.
 
     A schedule belongs to a queue, and adds messages to it by itself, also after a restart.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        ctx.exit()
 
 
 @schedule.command("put")
@@ -51,12 +43,12 @@ def schedule(ctx: click.Context) -> None:
     default="",
     help="When: minute, hour, day of the month, month, day of the week.",
 )
-@duration_option("--every", "interval_s", help="When: so far from each other, 1s or more.")
+@duration_option("--every", "interval_s", help="When: at this interval, 1s or more.")
 @click.option(
     "--time-zone",
     metavar="ZONE",
     default="",
-    help="What --cron is meant in, for example Europe/Berlin; otherwise UTC.",
+    help="The zone of --cron, for example Europe/Berlin; otherwise UTC.",
 )
 @click.option(
     "--missed",
@@ -67,18 +59,18 @@ def schedule(ctx: click.Context) -> None:
 )
 @click.option("--paused", is_flag=True, help="Let it stand still until `qcli schedule resume`.")
 @tags_option
-@duration_option("--delay", "delay_s", help="How long each message is kept back.")
-@duration_option("--ttl", "ttl_s", help="How long each message is of use.")
+@duration_option("--delay", "delay_s", help="How long each message is held back.")
+@duration_option("--ttl", "ttl_s", help="How long each message is useful.")
 @click.option(
     "--priority",
     type=click.IntRange(0, 255),
     metavar="N",
-    help="0 to 255: the higher, the sooner each message is handed out; otherwise 0.",
+    help="0 to 255; higher goes first. Without it, 0.",
 )
 @click.option(
     "--dedup-id",
     metavar="TEXT",
-    help="While the queue knows it, another message with the same one is not added.",
+    help="While the queue remembers this id, a second message with it is not added.",
 )
 @click.option("--group", "group_id", metavar="TEXT", help="The group of each message.")
 @click.option("--fair-key", metavar="TEXT", help="Whose each message is.")
@@ -120,8 +112,8 @@ def put_schedule(  # noqa: PLR0913 - One for each argument and option.
         fair_key=fair_key or None,
     )
     message: dict[str, Any] = {"tags": tags, "payload": read_payload()}
-    return _call(
-        "put",
+    return view_call(
+        "cannot put schedule",
         "PutSchedule",
         {
             "queue_id": queue_id,
@@ -155,7 +147,9 @@ def list_schedules(queue_id: str, output: Output | None) -> ListSchedules:
 @server_option()
 def show_schedule(queue_id: str, name: str, output: Output | None) -> Call:
     """Show a schedule: when it is due, and what became of the times before."""
-    return _call("get", "GetSchedule", {"queue_id": queue_id, "name": name}, output)
+    return view_call(
+        "cannot get schedule", "GetSchedule", {"queue_id": queue_id, "name": name}, output
+    )
 
 
 @schedule.command("delete")
@@ -200,14 +194,4 @@ def resume_schedule(queue_id: str, name: str, output: Output | None) -> PauseSch
     """
     return PauseSchedule(
         queue_id=queue_id, name=name, is_paused=False, output=output or default_output()
-    )
-
-
-def _call(verb: str, method: str, fields: dict[str, Any], output: Output | None) -> Call:
-    return Call(
-        failure=f"cannot {verb} schedule",
-        method=method,
-        fields=fields,
-        output=output or default_output(),
-        is_original=False,
     )

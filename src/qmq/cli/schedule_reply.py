@@ -1,14 +1,13 @@
 """Schedules as flat JSON objects, and as a table for people."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, TypeAlias
 
 from google.protobuf.json_format import MessageToDict
 
 from qmq.cli.records import Record, content_record, moment_text
-from qmq.cli.reply_tables import Names, preview
-from qmq.cli.table import Column, age_text, numbers, printable, table, telling
+from qmq.cli.reply_tables import Names, called, preview
+from qmq.cli.table import Column, age_text, numbers, printable, table, telling, when_text
 from qmq.client.codecs import AS_IS
 from qmq.client.schedule_values import Schedule
 from qmq.client.schedules import schedule_of
@@ -25,21 +24,21 @@ _PAYLOAD_CHARS = 32
 
 
 def schedule_records(reply: ScheduleReply) -> list[Record]:
-    """Return schedules as flat objects: when they are due, what they add, what became of it."""
+    """Return schedules as flat objects: their times, their message, and their counts."""
     return [_record(wire) for wire in _schedules(reply)]
 
 
 def schedule_table(reply: ScheduleReply, names: Names) -> list[str]:
     """Return schedules, and below the table what stands in the way of one."""
     schedules = [schedule_of(wire, AS_IS) for wire in _schedules(reply)]
-    queues = [names.get(each.queue_id) or each.queue_id for each in schedules]
+    queues = [called(each.queue_id, names) for each in schedules]
     lines = table(
         [
             Column("QUEUE", queues),
             Column("NAME", [each.name for each in schedules]),
             Column("WHEN", [_when(each) for each in schedules]),
-            Column("NEXT", [_moment(each.next, "paused") for each in schedules]),
-            Column("LAST", [_moment(each.last, "-") for each in schedules]),
+            Column("NEXT", [when_text(each.next, "paused") for each in schedules]),
+            Column("LAST", [when_text(each.last) for each in schedules]),
             numbers("ADDED", (each.added for each in schedules)),
             *telling(
                 numbers("MISSED", (each.missed_ticks or "-" for each in schedules)),
@@ -101,7 +100,3 @@ def _when(schedule: Schedule[Any]) -> str:
     if schedule.interval is not None:
         return f"every {age_text(schedule.interval)}"
     return printable(f"{schedule.cron} {schedule.time_zone}")
-
-
-def _moment(moment: datetime | None, otherwise: str) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%SZ}" if moment else otherwise

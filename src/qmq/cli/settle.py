@@ -1,16 +1,11 @@
 """Acking, giving back and extending leases. Whoever imports this loads gRPC."""
 
-import sys
-from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from google.rpc import code_pb2
-
-from qmq.cli.call import Settle
-from qmq.cli.failures import Failure, print_error
-from qmq.cli.in_batches import ask_in_batches
+from qmq.cli.actions import Settle
+from qmq.cli.in_batches import ask_in_batches, name_refused
 from qmq.cli.records import line_of, moment_text
-from qmq.cli.reply import reply_json, write_text
+from qmq.cli.reply import reply_json, write_lines
 from qmq.cli.settings import Settings
 from qmq.cli.table import Column, table
 from qmq.client._sync.connection import Connection
@@ -35,16 +30,21 @@ def settle(action: Settle, settings: Settings) -> None:
     Raises as `ask_in_batches` does; leases that were refused have been named.
     """
     what = _WHAT[action.method]
-    if action.method == "Extend" and sys.stdout is None:
-        raise Failure(f"{what}: standard output is closed")
 
     def settle_some(connection: Connection, lease_ids: list[str]) -> int:
         reply = _ask(connection, action, lease_ids)
-        refused = _refuse(what, lease_ids, reply.results)
+        refused = name_refused(what, "lease", lease_ids, reply.results)
         _show(action, lease_ids, reply)
         return refused
 
-    ask_in_batches(settings, what, action.lease_ids, "leases", settle_some)
+    ask_in_batches(
+        settings,
+        what,
+        action.lease_ids,
+        "leases",
+        ask=settle_some,
+        prints=action.method == "Extend",
+    )
 
 
 def _ask(connection: Connection, action: Settle, lease_ids: list[str]) -> _Reply:
@@ -59,22 +59,6 @@ def _ask(connection: Connection, action: Settle, lease_ids: list[str]) -> _Reply
         repeatable=action.method in _REPEATABLE,
     )
     return reply
-
-
-def _refuse(what: str, lease_ids: list[str], results: Sequence[pb.LeaseResult]) -> int:
-    """Name the leases that were refused, and return how many those are."""
-    refused = [
-        (lease_id, result)
-        for lease_id, result in zip(lease_ids, results, strict=True)
-        if result.code
-    ]
-    for lease_id, result in refused:
-        code = code_pb2.Code.Name(result.code)
-        sentence = result.message
-        if lease_id not in sentence:
-            sentence = f"lease {lease_id}: {sentence}"
-        print_error(f"{what}: {code}: {sentence}")
-    return len(refused)
 
 
 def _show(action: Settle, lease_ids: list[str], reply: _Reply) -> None:
@@ -97,4 +81,4 @@ def _show(action: Settle, lease_ids: list[str], reply: _Reply) -> None:
                 line_of({"lease_id": lease_id, "lease_expires_at": moment})
                 for lease_id, moment in ends
             ]
-    write_text("".join(f"{line}\n" for line in lines))
+    write_lines(lines)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 _GAP: Final = "  "
@@ -81,6 +81,11 @@ def size_text(size: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{size} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def when_text(moment: datetime | None, otherwise: str = "-") -> str:
+    """Return a moment to the second, for example `2026-11-24 13:56:47Z`."""
+    return f"{moment:%Y-%m-%d %H:%M:%SZ}" if moment else otherwise
 
 
 def age_text(age: timedelta | None) -> str:

@@ -1,25 +1,23 @@
 """Taking messages out of a queue and printing them. Whoever imports this loads gRPC."""
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import Final
 
 import click
 
-from qmq.cli.call import Take
+from qmq.cli.actions import Take
+from qmq.cli.check_there import check_there
 from qmq.cli.connect import connected
 from qmq.cli.failures import EMPTY, Failure, failure_of
 from qmq.cli.message_output import Unprinted, is_read, message_texts, print_messages
 from qmq.cli.settings import Settings
-from qmq.cli.sources import check_there
-from qmq.cli.stop import Interrupted, Stop
-from qmq.client._sync.client import Client
+from qmq.cli.stop import Stop
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.take import Taker
 from qmq.client.codecs import AS_IS
 from qmq.client.errors import DeadlineExceeded, QmqError, QueueEmpty, Unavailable
-from qmq.client.options import TIMEOUT_S, Retry
+from qmq.client.options import Retry
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
 
@@ -34,26 +32,18 @@ def take(action: Take, settings: Settings) -> None:
     it was interrupted and nothing is lost.
     """
     what = _PEEK if action.is_peek else _POP
-    if sys.stdout is None:
-        raise Failure(f"{what}: standard output is closed")
-    with connected(settings, what) as channel, Stop() as stop:
+    with connected(settings, what) as connection, Stop() as stop:
+        check_there(connection.channel, action.queue_id, action.selector)
+        if not action.is_peek:
+            taker = Taker(
+                connection, action.queue_id, AS_IS, action.durability, selector=action.selector
+            )
+            _Taking(action, taker, stop).run()
+            return
         try:
-            # At once: repeating is for a server that was there.
-            check_there(Client.over(channel, retry=Retry(duration=0)), action)
-            connection = Connection(channel, timeout_s=TIMEOUT_S, retry=Retry())
-            if action.is_peek:
-                print_messages(message_texts(action, _peek(connection, action.queue_id)), stop)
-            else:
-                taker = Taker(
-                    connection, action.queue_id, AS_IS, action.durability, selector=action.selector
-                )
-                _Taking(action, taker, stop).run()
-        except QmqError as error:
-            raise failure_of(what, error) from error
+            print_messages(message_texts(action, _peek(connection, action.queue_id)), stop)
         except Unprinted as error:
             raise Failure(f"cannot print the message: {error}") from error
-        except Interrupted as interrupted:
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
 
 
 def _peek(connection: Connection, queue_id: str) -> pb.PopBatchResponse:
@@ -153,7 +143,7 @@ class _Taking:
         return bool(messages)
 
     def _state(self, error: QmqError | None = None) -> str:
-        """Say what was printed, and what may be lost."""
+        """Say how many messages were printed, and how many may be lost."""
         state = f"{self._printed} messages printed"
         if isinstance(error, DeadlineExceeded) or (
             isinstance(error, Unavailable) and error.may_have_happened

@@ -8,15 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-import click
-
-from qmq.cli.call import Top
+from qmq.cli.actions import Top
 from qmq.cli.connect import connected
-from qmq.cli.failures import Failure, failure_of
 from qmq.cli.rates import Row, rows_of, sorted_rows
-from qmq.cli.reply import write_text
+from qmq.cli.reply import write_lines
 from qmq.cli.settings import Settings
-from qmq.cli.stop import Interrupted, Stop
+from qmq.cli.stop import Stop
 from qmq.cli.table import (
     Column,
     age_text,
@@ -58,27 +55,19 @@ _CLEAR_BELOW: Final = "\x1b[J"
 
 def top(action: Top, settings: Settings) -> None:
     """Show the table. Raises Failure; click's Exit when it was interrupted."""
-    what = "cannot look at the queues"
-    if sys.stdout is None:
-        raise Failure(f"{what}: standard output is closed")
-    with connected(settings, what) as channel, Stop():
+    with connected(settings, "cannot look at the queues") as connection, Stop():
+        channel = connection.channel
         # The next look is the repetition.
         client = Client.over(channel, timeout=_TIMEOUT_S, retry=Retry(duration=0))
         look = _Look(client, action.selector)
-        try:
+        look.again()
+        if action.is_once or not _is_screen():
+            time.sleep(action.interval_s)
             look.again()
-            if action.is_once or not _is_screen():
-                time.sleep(action.interval_s)
-                look.again()
-                rows = sorted_rows(look.rows, action.sort)
-                write_text("".join(f"{line}\n" for line in table(_columns(rows))))
-                return
-            with _screen():
-                _show_for_ever(look, action, channel.address)
-        except QmqError as error:
-            raise failure_of(what, error) from error
-        except Interrupted as interrupted:
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+            write_lines(table(_columns(sorted_rows(look.rows, action.sort))))
+            return
+        with _screen():
+            _show_for_ever(look, action, channel.address)
 
 
 class _Look:

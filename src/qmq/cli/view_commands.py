@@ -1,12 +1,12 @@
-"""The commands that show what is there: the queues' contents, and qcli's own settings."""
+"""The commands that show what the queues hold, how the server does, and qcli's own settings."""
 
 import json
 from typing import get_args
 
 import click
 
+from qmq.cli.actions import Browse, BrowseOutput, Call, Output, Sort, Top
 from qmq.cli.arguments import Moment, complete_queue, read_interval, read_moment
-from qmq.cli.call import Browse, BrowseOutput, Call, Output, Sort, Top
 from qmq.cli.config_file import config_path
 from qmq.cli.help import CommandWithExamples
 from qmq.cli.options import (
@@ -18,6 +18,7 @@ from qmq.cli.options import (
     queue_argument,
     selector_option,
     tags_option,
+    view_call,
     view_output,
 )
 from qmq.cli.settings import Chosen, Value, chosen_settings, server_option
@@ -35,13 +36,7 @@ def show_stats(queue_id: str, output: Output | None) -> Call:
     how long the oldest has been waiting, and how many callers wait for a message; and how many
     were added, done, handed out again and made dead letters since the server started.
     """
-    return Call(
-        failure="cannot count messages",
-        method="Stats",
-        fields={"queue_id": queue_id},
-        output=output or default_output(),
-        is_original=False,
-    )
+    return view_call("cannot count messages", "Stats", {"queue_id": queue_id}, output)
 
 
 @click.command("server", cls=CommandWithExamples)
@@ -54,13 +49,7 @@ def show_server(output: Output | None) -> Call:
     a cluster also which q there are, its databases and their standbys, as the q that leads sees
     them. The exit status does not depend on it.
     """
-    return Call(
-        failure="cannot ask how the server does",
-        method="GetServer",
-        fields={},
-        output=output or default_output(),
-        is_original=False,
-    )
+    return view_call("cannot ask how the server does", "GetServer", {}, output)
 
 
 @click.command("browse", cls=CommandWithExamples)
@@ -141,12 +130,11 @@ def explain_message(
 
     Also how it was handed out before, and how that ended: the last 16 times.
     """
-    return Call(
-        failure="cannot explain message",
-        method="Explain",
-        fields={"queue_id": queue_id, "message_id": message_id} | given(created=created),
-        output=output or default_output(),
-        is_original=False,
+    return view_call(
+        "cannot explain message",
+        "Explain",
+        {"queue_id": queue_id, "message_id": message_id} | given(created=created),
+        output,
     )
 
 

@@ -10,13 +10,13 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from qmq.cli.call import Work
+from qmq.cli.actions import Work
+from qmq.cli.check_there import check_there
 from qmq.cli.command_process import Commands, UnfitPayload, variables_of
 from qmq.cli.connect import connected
-from qmq.cli.failures import Failure, failure_of
+from qmq.cli.failures import Failure
 from qmq.cli.settings import Settings
-from qmq.cli.sources import check_there, source_of
-from qmq.cli.stop import Interrupted, Stop
+from qmq.cli.stop import Stop
 from qmq.cli.table import printable
 from qmq.client._sync.client import Client
 from qmq.client._sync.lease import LeasedMessage
@@ -25,7 +25,6 @@ from qmq.client._sync.selection import Selection
 from qmq.client._sync.worker import Worker
 from qmq.client.endings import Reject, Release
 from qmq.client.errors import QmqError
-from qmq.client.options import Retry
 
 _FAILURE: Final = "cannot work on queue"
 
@@ -45,19 +44,17 @@ def work(action: Work, settings: Settings) -> None:
     if shutil.which(program) is None:
         raise Failure(f"{_FAILURE}: there is no program {program}")
     _log_to_standard_error()
-    with connected(settings, _FAILURE) as channel, Stop() as stop:
-        try:
-            # At once: repeating is for a server that was there.
-            check_there(Client.over(channel, retry=Retry(duration=0)), action)
-            _Working(action, source_of(Client.over(channel), action), stop).run()
-        except QmqError as error:
-            raise failure_of(_FAILURE, error) from error
-        except Interrupted as interrupted:
-            raise click.exceptions.Exit(interrupted.exit_code) from interrupted
+    with connected(settings, _FAILURE, prints=False) as connection, Stop() as stop:
+        check_there(connection.channel, action.queue_id, action.selector)
+        client = Client.over(connection.channel)
+        source: Queue[Any] | Selection[Any] = (
+            client.selection(action.selector) if action.selector else client.queue(action.queue_id)
+        )
+        _Working(action, source, stop).run()
 
 
 class _Working:
-    """Commands that run for messages, and what becomes of those."""
+    """Runs a command for each message, and settles the message by how that ended."""
 
     def __init__(self, action: Work, source: Queue[Any] | Selection[Any], stop: Stop) -> None:
         self._action = action

@@ -28,8 +28,10 @@ def split_scheme(text: str | Sequence[str]) -> tuple[list[str], bool | None]:
 
     Raises:
         AddressError: some of them do, and others do not.
+        TypeError: they are no texts.
     """
-    texts = text.split(",") if isinstance(text, str) else list(text)
+    _check_texts(text)
+    texts = text.split(",") if isinstance(text, str) else text
     found = [_SCHEME.fullmatch(each.strip()) for each in texts]
     schemes = {match["scheme"] for match in found if match}
     if len(schemes) > 1:
@@ -37,6 +39,12 @@ def split_scheme(text: str | Sequence[str]) -> tuple[list[str], bool | None]:
     scheme = schemes.pop() if schemes else None
     rest = [match["rest"].removesuffix("/") if match else "" for match in found]
     return rest, None if scheme is None else scheme == "https"
+
+
+def _check_texts(address: object) -> None:
+    texts = address if isinstance(address, Sequence) else [address]
+    if not all(isinstance(each, str) for each in texts):
+        raise TypeError(f"the address of a server is a str, or several of them; got {address!r}")
 
 
 def parse_address(text: str | Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from google.protobuf import duration_pb2, timestamp_pb2
 
 from qmq.client.codecs import Codec
-from qmq.client.options import Duration, aware, seconds
+from qmq.client.options import Duration, aware, must_be, seconds
 from qmq.client.queue_values import BackOff, Fairness, QueueSettings, Rate
 from qmq.client.values import (
     EPOCH,
@@ -28,6 +28,7 @@ from qmq.client.values import (
     tag_pairs,
 )
 from qmq.envelope import varint
+from qmq.limits import PRIORITY_MAX
 from qmq.values import NS_PER_S, DeadLetterReason, Durability, MessageState
 from qmq.wire import q_pb2 as pb
 
@@ -84,8 +85,10 @@ def message_options(  # noqa: PLR0913 - All that it may be told, each by name.
     has_others = priority or dedup_id or group_id or fair_key
     if not (has_others or has_durations or has_moments):
         return None
-    _must_be(int, priority=priority)
-    _must_be(str, dedup_id=dedup_id, group_id=group_id, fair_key=fair_key)
+    must_be(int, priority=priority)
+    if abs(priority) >= 2**31:  # What can be sent the server judges.
+        raise ValueError(f"priority must be 0 to {PRIORITY_MAX}; got {priority}")
+    must_be(str, dedup_id=dedup_id, group_id=group_id, fair_key=fair_key)
     return pb.MessageOptions(
         delay=_duration(delay, "delay"),
         available_at=_timestamp(available_at, "available_at"),
@@ -196,7 +199,12 @@ def tags_of(tags: Tags) -> list[pb.Tag]:
 
 def queue_settings(settings: QueueSettings) -> pb.QueueSettings:
     """Encode settings of a queue; what is None is left out. Raises TypeError if they are none."""
-    _must_be(QueueSettings, settings=settings)
+    must_be(QueueSettings, settings=settings)
+    for name in ("delivery_count_max", "bytes_limit", "leased_max", "park_after", "weight"):
+        if (number := getattr(settings, name)) is not None:
+            must_be(int, **{name: number})
+    if settings.dead_letter_queue_id is not None:
+        must_be(str, dead_letter_queue_id=settings.dead_letter_queue_id)
     level, overflow = settings.durability_min, settings.overflow
     return pb.QueueSettings(
         lease_duration=_span(settings.lease_duration),
@@ -279,13 +287,6 @@ def redrive_request(  # noqa: PLR0913 - As above.
         failed_again_max=failed_again_max,
         dry_run=dry_run,
     )
-
-
-def _must_be(kind: type, **values: object) -> None:
-    """Raise TypeError if a value is of another type, and name it."""
-    for name, value in values.items():
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} must be {kind.__name__}; got {value!r}")
 
 
 def _back_off(back_off: BackOff) -> pb.BackOff:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from qmq.client.options import Duration, seconds
+from qmq.client.options import Duration, must_be, seconds
 from qmq.limits import REASON_BYTES_MAX
 from qmq.values import Durability, NackKind
 
@@ -31,6 +31,10 @@ class Release(Exception):
         self.delay_s = seconds(delay, "delay")
 
 
+class WrongHandler(TypeError):
+    """What a worker was made of cannot work on messages: that is the fault of no message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a lease ends."""
@@ -43,6 +47,18 @@ class Ending:
     reason: str = ""
     #: How durable that is, at least; UNKNOWN leaves it to who makes the call.
     durability: Durability = Durability.UNKNOWN
+
+    def __post_init__(self) -> None:
+        """Refuse a reason that cannot be sent.
+
+        Leases are ended together, and whoever does that must not fail on one of them.
+
+        Raises:
+            TypeError: the reason is no str.
+            UnicodeEncodeError: it has no UTF-8.
+        """
+        must_be(str, reason=self.reason)
+        self.reason.encode()
 
     def __str__(self) -> str:
         """Say what is done to the message."""
@@ -68,17 +84,26 @@ def ending_of(error: BaseException | None) -> Ending:
     if error is None:
         return ACK
     if isinstance(error, Reject):
-        return Ending(NackKind.REJECT, reason=_kept(str(error)))
+        return Ending(NackKind.REJECT, reason=_kept(_text_of(error)))
     if isinstance(error, Release):
         return Ending(NackKind.RELEASE, error.delay_s)
-    if isinstance(error, Exception):
-        text = str(error)
+    if isinstance(error, Exception) and not isinstance(error, WrongHandler):
+        text = _text_of(error)
         name = type(error).__name__
         return Ending(NackKind.FAIL, reason=_kept(f"{name}: {text}" if text else name))
     # Somebody wants the program to end, which is not the message's fault.
     return RELEASE
 
 
+def _text_of(error: Exception) -> str:
+    """Return what an error says; nothing if it cannot say it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - The program's own, about which its log says enough.
+        return ""
+
+
 def _kept(reason: str) -> str:
-    """Return as much of a reason as the server may keep."""
-    return reason[:REASON_BYTES_MAX]
+    """Return as much of a reason as the server may keep, and only what has UTF-8."""
+    # Names of files, for example, may be none: Python has them in texts all the same.
+    return reason[:REASON_BYTES_MAX].encode(errors="backslashreplace").decode()

@@ -1,14 +1,16 @@
 """What a user of the client can choose, and what it costs."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import grpc
+
+T = TypeVar("T")
 
 #: A duration: a number of seconds, or a timedelta.
 Duration: TypeAlias = float | timedelta
@@ -16,9 +18,36 @@ Duration: TypeAlias = float | timedelta
 #: Seconds that a call may take, connecting and repeating included.
 TIMEOUT_S: Final = 30.0
 
+#: Seconds that stand for all longer durations, float("inf") too: a century. What waits counts in
+#: nanoseconds, and would take a longer one for one that has passed.
+_FOREVER_S: Final = 100 * 365 * 24 * 3600.0
+
+
+def must_be(kind: type, **values: object) -> None:
+    """Raise TypeError if a value is of another type, and name it."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be {kind.__name__}; got {value!r}")
+
+
+def several(values: Iterable[T], what: str, single: type | tuple[type, ...]) -> Iterable[T]:
+    """Return values, unless a single one was given where a list of them belongs.
+
+    Args:
+        values: they.
+        what: what takes them, and what takes a single one, for people to read.
+        single: of which type that is. Of texts and dicts each part would be taken for one.
+
+    Raises:
+        TypeError: there is a single one.
+    """
+    if isinstance(values, single):
+        raise TypeError(f"{what}; got a {type(values).__name__}")
+    return values
+
 
 def seconds(duration: Duration, name: str) -> float:
-    """Return a duration in seconds.
+    """Return a duration in seconds, a century at most.
 
     Raises:
         ValueError: it is negative; `name` says which one.
@@ -34,7 +63,7 @@ def seconds(duration: Duration, name: str) -> float:
     if not value >= 0:  # So that nan is refused too.
         message = f"{name} must be 0 seconds or more; got {value:g}"
         raise ValueError(message)
-    return value
+    return min(value, _FOREVER_S)
 
 
 def aware(moment: datetime, name: str) -> datetime:
@@ -72,7 +101,8 @@ class TLS:
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: a certificate comes without its key, or a key without its certificate.
+            ValueError: a certificate comes without its key, or a key without its certificate; or
+                there is none in a file.
         """
         if (self.cert_file is None) != (self.key_file is None):
             message = "cert_file and key_file go together: give both, or neither"
@@ -82,14 +112,22 @@ class TLS:
         found = self._read()
         while found != (again := self._read()):
             found = again
+        for file, content, kind in zip(
+            self._files(), found, ("CERTIFICATE", "KEY", "CERTIFICATE"), strict=True
+        ):
+            # gRPC would say so to its own log, and of the server that nobody is there.
+            if content is not None and f"{kind}-----".encode() not in content:
+                raise ValueError(f"there is no {kind.lower()} in {file}, as PEM has it")
         return grpc.ssl_channel_credentials(*found)
 
     def _read(self) -> tuple[bytes | None, bytes | None, bytes | None]:
         ca, key, cert = (
-            None if file is None else Path(file).read_bytes()
-            for file in (self.ca_file, self.key_file, self.cert_file)
+            None if file is None else Path(file).read_bytes() for file in self._files()
         )
         return ca, key, cert
+
+    def _files(self) -> tuple[str | PathLike[str] | None, ...]:
+        return self.ca_file, self.key_file, self.cert_file
 
 
 def tls_with(

@@ -39,7 +39,7 @@ function Database({ database, at }) {
     <dl class="pairs">
       <dt>Primary</dt><dd>${database.primary ? html`<span class="mono">${database.primary}</span>` : "not known"}${database.hosts?.length > 1 && html` <span class="muted small">of ${database.hosts.join(", ")}</span>`}</dd>
       <dt>Holds</dt><dd>${database.away_since && !contents.queues ? "not known" : `${plural(contents.queues, "queue")}, ${plural(contents.messages, "message")}, ${bytes(contents.bytes)}`}</dd>
-      ${number(database.pending_bytes) > 0 && html`<dt>Waits for it</dt><dd>${bytes(database.pending_bytes)}</dd>`}
+      <dt>Waits for it</dt><dd>${bytes(database.pending_bytes)}</dd>
       ${seconds(database.vacuum_held) > 0 && html`<dt>Vacuum held back</dt><dd>${duration(seconds(database.vacuum_held))}</dd>`}
     </dl>
     <${CommitCharts} name=${database.name} commits=${database.commits} />

@@ -6,7 +6,7 @@ import { html, useEffect, useMemo, useState } from "./html.js";
 import { useLacks } from "./identity.js";
 import { live } from "./live.js";
 import { MessageDialog } from "./message.js";
-import { Button, Empty, Found, Icon, Loading, Problem, Table } from "./parts.js";
+import { Button, Empty, Found, Icon, Loading, Missed, Table } from "./parts.js";
 import { preview } from "./payload.js";
 import { MoveMessages } from "./pick.js";
 import { Redrives, StartRedrive } from "./redrives.js";
@@ -50,7 +50,7 @@ export function DeadLetters({ id }) {
   const chosen = id ?? queues[0]?.id;
   return html`<div class="page">
     <div class="page-head"><h1>Dead letters</h1></div>
-    ${live.error && html`<${Problem} error=${live.error} reload=${() => live.again()} />`}
+    <${Missed} error=${live.error} reload=${() => live.again()} isKnown=${live.complete} />
     ${!live.complete && !live.error && html`<${Loading} what="Looking for dead-letter queues" />`}
     ${live.complete && queues.length === 0 && !id && html`<${Empty} title="No queue has a dead-letter queue">
       With one, messages that fail too often are neither lost nor in the way. It is among the settings of a queue.<//>`}

@@ -44,23 +44,42 @@ const LACKS = {
   MANAGE: "You may not manage this queue",
 };
 
-// Returns a function that tells why the reader may not do what needs a right to a queue; "" if it
-// may, or as long as nobody knows.
-export function useLacks(queueId) {
+// Returns a function that tells why the reader may not do to one of these queues what needs rights to
+// it; "" if it may, or as long as nobody knows.
+export function useLacksOf(queueIds) {
   const who = useSignal(identity);
-  const [rights, setRights] = useState(null);
+  const [known, setKnown] = useState(new Map());
+  const all = [...new Set(queueIds)].sort().join(" ");
   useEffect(() => {
-    if (!who.asked || !queueId) return undefined;
+    if (!who.asked || isAdmin(who) || !all) return undefined;
     const ending = new AbortController();
-    get(`v1/identity${query({ queue_id: queueId })}`, { signal: ending.signal })
-      .then((reply) => setRights(new Set(reply.rights ?? [])))
-      .catch(() => {});
+    learnRights(all.split(" "), ending.signal, (id, rights) => setKnown((old) => new Map(old).set(id, rights)));
     return () => ending.abort();
-  }, [who, queueId]);
-  return (...needed) => {
-    const missing = who.asked && rights ? needed.find((right) => !rights.has(right)) : undefined;
+  }, [who, all]);
+  return (queueId, ...needed) => {
+    const rights = who.asked ? known.get(queueId) : undefined;
+    const missing = rights && needed.find((right) => !rights.has(right));
     return missing ? LACKS[missing] : "";
   };
+}
+
+// One after the other: there may be hundreds, and each is a call that counts for the reader's limits.
+async function learnRights(queueIds, signal, tell) {
+  for (const id of queueIds) {
+    try {
+      const reply = await get(`v1/identity${query({ queue_id: id })}`, { signal });
+      tell(id, new Set(reply.rights ?? []));
+    } catch {
+      // What is not known is told when it is tried.
+      if (signal.aborted) return;
+    }
+  }
+}
+
+// The same of one queue.
+export function useLacks(queueId) {
+  const lacksOf = useLacksOf([queueId]);
+  return (...needed) => lacksOf(queueId, ...needed);
 }
 
 // Tells why the reader may make no queue at all; "" if it may make some.

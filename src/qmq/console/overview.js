@@ -9,7 +9,7 @@ import { html, useEffect, useMemo, useState } from "./html.js";
 import { identity, lacksNewQueues } from "./identity.js";
 import { DEPTH, live } from "./live.js";
 import { NewQueue } from "./new_queue.js";
-import { Badge, Button, Empty, Icon, Loading, Problem, Tags } from "./parts.js";
+import { Badge, Button, Empty, Icon, Loading, Missed, Problem, Tags } from "./parts.js";
 import { keepInAddress, linkTo, route } from "./router.js";
 import { useSignal } from "./signal.js";
 import { Sparkline } from "./chart.js";
@@ -69,13 +69,20 @@ export function Overview() {
       <span class="muted small" role="status">${listed(found, rows)}</span>
     </div>
     ${matched.error && html`<${Problem} error=${matched.error} />`}
-    ${live.error && html`<${Problem} error=${live.error} reload=${() => live.again()} />`}
+    <${Missed} error=${live.error} reload=${() => live.again()} isKnown=${live.complete} />
     ${rows.length > 0 && found.length > 0 && html`<${QueueTable} rows=${found} sort=${sort} setSort=${setSort} />`}
     ${rows.length > 0 && found.length === 0 && html`<${Empty} title="No queue matches" />`}
-    ${rows.length === 0 && live.complete && html`<${Empty} title="There are no queues yet">Make one here, or by <code>qcli new DISK -1 --name mail</code>.<//>`}
+    ${rows.length === 0 && live.complete && html`<${Nothing} who=${who} />`}
     ${rows.length === 0 && !live.complete && !live.error && html`<${Loading} what="Looking at the queues" />`}
     ${making && html`<${NewQueue} onClose=${() => setMaking(false)} />`}
   </div>`;
+}
+
+function Nothing({ who }) {
+  if (who.asked && !who.everywhere.has("BROWSE")) {
+    return html`<${Empty} title="There are no queues that you may look at">You are told of those alone. <a href=${linkTo("access")}>What you may do</a> is up to whoever keeps q's access file.<//>`;
+  }
+  return html`<${Empty} title="There are no queues yet">Make one here, or by <code>qcli new DISK -1 --name mail</code>.<//>`;
 }
 
 // Of a queue that was not looked at anew, what is to be drawn is known.

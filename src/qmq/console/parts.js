@@ -1,5 +1,6 @@
 // Parts that all pages are made of.
 
+import { Away } from "./api.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Signal, useSignal } from "./signal.js";
 
@@ -82,6 +83,13 @@ export function Problem({ error, reload }) {
   </div>`;
 }
 
+// Why a look has failed. That q does not answer is said once, above the page, as long as something
+// `isKnown` that can be shown.
+export function Missed({ error, reload, isKnown }) {
+  if (!error || (isKnown && error instanceof Away)) return null;
+  return html`<${Problem} error=${error} reload=${reload} />`;
+}
+
 export function Empty({ title, children }) {
   return html`<div class="empty"><strong>${title}</strong>${children && html`<p>${children}</p>`}</div>`;
 }
@@ -92,7 +100,7 @@ export function Loading({ what = "Loading" }) {
 
 // Shows what `usePoll` has found: `children` is a function of it.
 export function Found({ poll, what, children }) {
-  if (poll.data) return html`${poll.error && html`<${Problem} error=${poll.error} reload=${poll.reload} />`}${children(poll.data)}`;
+  if (poll.data) return html`<${Missed} error=${poll.error} reload=${poll.reload} isKnown />${children(poll.data)}`;
   if (poll.error) return html`<${Problem} error=${poll.error} reload=${poll.reload} />`;
   return html`<${Loading} what=${what} />`;
 }
@@ -129,9 +137,10 @@ export function Field({ label, hint, error, wide, children }) {
   </div>`;
 }
 
-// A modal dialog, open as long as it is there. Escape and its cross call `onClose`, unless it
-// `isLocked`: then what is in it does.
-export function Dialog({ title, onClose, wide, isLocked, children }) {
+// A modal dialog, open as long as it is there. Escape, its cross and a press beside it call `onClose`,
+// unless it `isLocked`: then what is in it does. Where something `isFilledIn`, a press beside it would
+// lose that by a slip of the hand.
+export function Dialog({ title, onClose, wide, isLocked, isFilledIn, children }) {
   const box = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -145,7 +154,7 @@ export function Dialog({ title, onClose, wide, isLocked, children }) {
     if (!isLocked) onClose();
   };
   return html`<dialog ref=${box} class=${wide ? "wide" : ""} aria-label=${title} onCancel=${cancel}
-    onClick=${(event) => event.target === box.current && !isLocked && onClose()}>
+    onMouseDown=${(event) => event.target === box.current && !isLocked && !isFilledIn && onClose()}>
     <div class="dialog-body">
       <header><h2>${title}</h2>${!isLocked && html`<${Button} icon="close" label="Close" ask=${onClose} />`}</header>
       ${children}
@@ -169,7 +178,7 @@ export function FormDialog({ title, action, kind = "primary", disabled, submit, 
       setBusy(false);
     }
   };
-  return html`<${Dialog} title=${title} onClose=${onClose} wide=${wide}>
+  return html`<${Dialog} title=${title} onClose=${onClose} wide=${wide} isFilledIn>
     <form onSubmit=${send}>
       ${children}
       ${error && html`<${Problem} error=${error} />`}

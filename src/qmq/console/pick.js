@@ -2,10 +2,10 @@
 
 import { ofQueue, post } from "./api.js";
 import { plural, shortId, titleOf } from "./format.js";
-import { html, useEffect, useRef, useState } from "./html.js";
+import { html, useRef, useState } from "./html.js";
 import { live } from "./live.js";
 import { Button, Dialog, Field, FormDialog, say, Table } from "./parts.js";
-import { QueueChoice } from "./settings.js";
+import { QueueChoice } from "./queue_choice.js";
 import { useSignal } from "./signal.js";
 
 // As many as one call takes.
@@ -75,7 +75,6 @@ export function DeleteMessages({ queueId, messages, onClose }) {
 // came from.
 export function MoveMessages({ queueId, messages, areDeadLetters, onClose }) {
   useSignal(live);
-  useEffect(() => live.watch(), []);
   const [target, setTarget] = useState("");
   const home = live.byId.get(queueId)?.queue;
   const suits = (queue) => queue.meta.id !== queueId && (!home || queue.store === home.store);

@@ -49,7 +49,7 @@ export function Now({ id, figures }) {
         line("ready", "ready", (look) => look.ready), line("leased", "leased", (look) => look.leased), line("delayed", "delayed", (look) => look.delayed)]} />
       <${Chart} title="Messages a second" times=${times} gapMs=${GAP_MS} format=${rate} series=${[
         { name: "added", tone: "added", values: ratesIn(looks, (look) => look.enqueued) }, { name: "done", tone: "done", values: ratesIn(looks, (look) => look.done) }]} />
-      <${Chart} title="Oldest ready message" times=${times} gapMs=${GAP_MS} kind="seconds" format=${duration} brief=${briefly} series=${[line("age", "age", (look) => look.age ?? 0)]} />
+      <${Chart} title="Oldest ready message" times=${times} gapMs=${GAP_MS} kind="seconds" format=${duration} brief=${briefly} series=${[line("age", "age", (look) => look.age ?? (look.ready ? NaN : 0))]} />
     </div>
     <div class="columns">
       <${Consumers} figures=${figures} />
@@ -61,11 +61,11 @@ export function Now({ id, figures }) {
 function Tiles({ figures }) {
   const limit = figures.limit > 0 ? `of ${count(figures.limit)}` : "no limit";
   const tiles = [
-    ["Ready", count(figures.ready), Number(figures.stats.blocked ?? 0) ? `${count(figures.stats.blocked)} wait for their group` : "", "ready"],
+    ["Ready", count(figures.ready), Number(figures.stats.blocked ?? 0) ? plural(figures.stats.blocked, "waits for its group", "wait for their group") : "", "ready"],
     ["Leased", count(figures.leased), figures.settings.leased_max ? `at most ${count(figures.settings.leased_max)}` : "", "leased"],
     ["Delayed", count(figures.delayed), "", "delayed"],
     ["Together", count(figures.depth), `${limit} · ${bytes(figures.bytes)}`, ""],
-    ["Oldest", duration(figures.age), "ready for so long", ""],
+    ["Oldest", duration(figures.age), figures.ready && figures.age === undefined ? "all that are ready wait" : "ready for so long", ""],
     ["Waiting calls", count(figures.waiting), figures.waiting ? "ask for a message now" : "nobody asks", ""],
   ];
   return html`<dl class="tiles">${tiles.map(([title, value, note, tone]) => html`<div class="tile">
@@ -106,7 +106,7 @@ function Consumers({ figures }) {
     ${consumers.length
       ? html`<${Table} label="Consumers" columns=${[{ title: "Name" }, { title: "Holds", num: true }]}>
           ${consumers.map((each) => html`<tr><td class="breaks">${(each.consumer && html`<bdi>${each.consumer}</bdi>`) || html`<span class="muted">without a name</span>`}</td><td class="num">${count(each.leased)}</td></tr>`)}<//>`
-      : html`<p class="muted">Nobody holds a lease. ${figures.waiting ? `${plural(figures.waiting, "call")} wait for a message.` : "Nobody waits for a message either."}</p>`}
+      : html`<p class="muted">Nobody holds a lease. ${figures.waiting ? `${plural(figures.waiting, "call waits", "calls wait")} for a message.` : "Nobody waits for a message either."}</p>`}
   </section>`;
 }
 

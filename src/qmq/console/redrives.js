@@ -3,9 +3,10 @@
 import { get, ofQueue, post, usePoll } from "./api.js";
 import { ago, count, plural, shortId, toDuration, toTag, whyDead, words } from "./format.js";
 import { html, useState } from "./html.js";
+import { useLacksOf } from "./identity.js";
 import { live } from "./live.js";
 import { Badge, Button, Field, FormDialog, say, Table } from "./parts.js";
-import { QueueChoice } from "./settings.js";
+import { QueueChoice } from "./queue_choice.js";
 
 const LOOK_MS = 1000;
 const SHOWN_MAX = 20;
@@ -18,6 +19,7 @@ const nameOf = (id) => live.byId.get(id)?.name || shortId(id);
 export function Redrives({ queueId }) {
   const poll = usePoll((signal) => get("v1/redrives", { signal }), [], LOOK_MS);
   const redrives = (poll.data?.redrives ?? []).filter((each) => !queueId || isOf(each, queueId)).slice(0, SHOWN_MAX);
+  const lacksOf = useLacksOf(redrives.filter((each) => each.state === "RUNNING").map((each) => each.request.queue_id));
   if (!redrives.length) return null;
   const stop = (id) => async () => {
     await post(`v1/redrives/${id}/stop`);
@@ -32,7 +34,7 @@ export function Redrives({ queueId }) {
       <td class="num nowrap">${each.request.dry_run ? html`<span class="muted">${count(each.matched)} would be</span>` : count(each.moved)}</td>
       <td class="num ${Number(each.failed_again ?? 0) ? "bad-text" : "faint"}">${count(each.failed_again)}</td>
       <td class="num nowrap">${ago(each.started)}</td>
-      <td class="row-actions">${each.state === "RUNNING" && html`<${Button} icon="close" ask=${stop(each.id)}>Stop<//>`}</td></tr>`)}<//>
+      <td class="row-actions">${each.state === "RUNNING" && html`<${Button} icon="close" lacks=${lacksOf(each.request.queue_id, "MANAGE")} ask=${stop(each.id)}>Stop<//>`}</td></tr>`)}<//>
   </section>`;
 }
 

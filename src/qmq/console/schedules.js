@@ -4,10 +4,12 @@ import { MessageFields, newMessageOf } from "./add_message.js";
 import { get, ofQueue, put, query, remove, usePoll } from "./api.js";
 import { ago, count, fromDuration, moment, shortId, tagText, toDuration } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
+import { useLacksOf } from "./identity.js";
 import { live } from "./live.js";
 import { Badge, Button, Empty, Field, FormDialog, Found, say, Table, TypedConfirmation } from "./parts.js";
 import { bytesOf, textOf } from "./payload.js";
 import { linkTo } from "./router.js";
+import { useSignal } from "./signal.js";
 
 const LOOK_MS = 3000;
 
@@ -20,16 +22,14 @@ export function SchedulesPage() {
 export function Schedules({ id, lacks }) {
   const [making, setMaking] = useState(false);
   return html`<div class="filters"><${Button} icon="add" lacks=${lacks("MANAGE", "PRODUCE")} ask=${async () => setMaking(true)}>New schedule<//></div>
-    <${List} key=${making} path=${ofQueue(id, "/schedules")} queueId=${id} lacks=${lacks} />
+    <${List} key=${making} path=${ofQueue(id, "/schedules")} queueId=${id} />
     ${making && html`<${Edit} queueId=${id} onClose=${() => setMaking(false)} />`}`;
 }
 
-/** @param {string[]} _needed */
-const nothing = (..._needed) => "";
-
-// Of all queues, what the reader may not do is told when it is tried.
-function List({ path, queueId, lacks = nothing }) {
+function List({ path, queueId }) {
   const poll = usePoll((signal) => get(`${path}${query({ page_size: 1000 })}`, { signal }), [path], LOOK_MS);
+  useSignal(live);
+  const lacksOf = useLacksOf((poll.data?.schedules ?? []).map((each) => each.queue_id));
   const [editing, setEditing] = useState(null);
   const [deleting, setDeleting] = useState(null);
   const toggle = (schedule) => async () => {
@@ -48,9 +48,9 @@ function List({ path, queueId, lacks = nothing }) {
         <td class="nowrap" title=${each.last}>${each.last ? moment(each.last) : "–"}</td>
         <td class="num nowrap">${count(each.added)}${Number(each.missed_ticks ?? 0) > 0 && html` <span class="muted small">${count(each.missed_ticks)} missed</span>`}</td>
         <td class="row-actions">
-          <${Button} icon=${each.paused ? "play" : "pause"} label="${each.paused ? "Resume" : "Pause"} ${each.name}" lacks=${lacks("MANAGE", "PRODUCE")} ask=${toggle(each)} />
-          <${Button} lacks=${lacks("MANAGE", "PRODUCE")} ask=${async () => setEditing(each)}>Edit<//>
-          <${Button} icon="trash" label="Delete ${each.name}" lacks=${lacks("MANAGE")} ask=${async () => setDeleting(each)} /></td></tr>`)}<//>`}
+          <${Button} icon=${each.paused ? "play" : "pause"} label="${each.paused ? "Resume" : "Pause"} ${each.name}" lacks=${lacksOf(each.queue_id, "MANAGE", "PRODUCE")} ask=${toggle(each)} />
+          <${Button} lacks=${lacksOf(each.queue_id, "MANAGE", "PRODUCE")} ask=${async () => setEditing(each)}>Edit<//>
+          <${Button} icon="trash" label="Delete ${each.name}" lacks=${lacksOf(each.queue_id, "MANAGE")} ask=${async () => setDeleting(each)} /></td></tr>`)}<//>`}
     <//>
     ${editing && html`<${Edit} queueId=${editing.queue_id} schedule=${editing} onClose=${() => {
       setEditing(null);

@@ -1,12 +1,13 @@
 // The server: what of it is worth a look, memory and disk, the cluster, and what its stores hold.
 
+import { Away } from "./api.js";
 import { Databases, Nodes } from "./cluster.js";
 import { CommitCharts } from "./commits.js";
 import { condition, LEVELS } from "./condition.js";
 import { ago, bytes, count, duration, moment, number, rate } from "./format.js";
 import { html, useEffect } from "./html.js";
 import { live } from "./live.js";
-import { Badge, Button, Empty, Icon, Loading, Problem, Table, useNow } from "./parts.js";
+import { Badge, Button, Empty, Icon, Loading, Missed, Problem, Table, useNow } from "./parts.js";
 import { linkTo } from "./router.js";
 import { useSignal } from "./signal.js";
 
@@ -31,7 +32,7 @@ export function ServerPage() {
     <div class="page-head"><h1>Server</h1>${server && html`<${Identity} server=${server} />`}</div>
     <${Silence} />
     ${server && html`<${Known} server=${server} />`}
-    ${live.error && html`<${Problem} error=${live.error} reload=${() => live.again()} />`}
+    <${Missed} error=${live.error} reload=${() => live.again()} isKnown=${live.complete} />
     ${!live.complete && !live.error && html`<${Loading} what="Looking at the queues" />`}
     ${live.complete && html`<${Stores} all=${all} /><div class="columns"><${Largest} all=${all} /><${Elsewhere} /></div>`}
   </div>`;
@@ -42,7 +43,7 @@ function Known({ server }) {
   const now = Math.max(useNow(), condition.at);
   const isStale = condition.isStale(now);
   const at = isStale ? condition.at : now;
-  return html`<${Warnings} warnings=${server.warnings ?? []} at=${at} />
+  return html`<${Warnings} warnings=${server.warnings ?? []} at=${at} isStale=${isStale} />
     <div class=${isStale ? "stale page" : "page"}>
       <div class="columns">${server.role !== "FOLLOWER" && html`<${Memory} server=${server} />`}${server.disk && html`<${Disk} disk=${server.disk} at=${at} />`}${server.cluster && html`<${Nodes} cluster=${server.cluster} at=${at} />`}</div>
       ${server.disk && html`<section aria-label="Commits to the disk"><${CommitCharts} name="" commits=${server.disk.commits} /></section>`}
@@ -72,11 +73,13 @@ function Silence() {
   }
   if (!server) return html`<${Problem} error=${error} reload=${() => condition.again()} />`;
   return html`<div class="notice bad" role="alert"><${Icon} name="warn" /><div><strong>${server.cluster ? "Nobody tells how the cluster does at the moment" : "The server does not tell how it does at the moment"}</strong>
-    <p class="sentence">${error.message}. What stands below was so at ${moment(new Date(at).toISOString())}; the console goes on asking.</p></div>
+    <p class=${error instanceof Away ? "" : "sentence"}>${error.message}. What stands below was so at ${moment(new Date(at).toISOString())}; the console goes on asking.</p></div>
     <${Button} icon="refresh" ask=${() => condition.again()}>Ask now<//></div>`;
 }
 
-function Warnings({ warnings, at }) {
+function Warnings({ warnings, at, isStale }) {
+  // Of a server that is silent, nobody knows.
+  if (!warnings.length && isStale) return null;
   if (!warnings.length) return html`<p class="all-well"><${Icon} name="check" /> Nothing of the server needs a look.</p>`;
   return html`<ul class="warnings" aria-label="What is worth a look">${warnings.map((each) => html`<li key=${each.reason + each.subject} class="notice ${LEVELS[each.level] ?? "note"}">
     <${Icon} name="warn" /><div><strong class="sentence">${each.message}</strong>
@@ -112,7 +115,7 @@ function Disk({ disk, at }) {
       <dt><i class="swatch tone-accent"></i>Database</dt><dd class="num">${bytes(database)}</dd>
       <dt><i class="swatch tone-leased"></i>Log</dt><dd class="num">${bytes(log)}</dd>
       <dt><i class="swatch tone-delayed"></i>Others</dt><dd class="num">${bytes(others)}</dd>
-      ${number(disk.pending_bytes) > 0 && html`<dt>Waits for the disk</dt><dd class="num">${bytes(disk.pending_bytes)}</dd>`}
+      <dt>Waits for the disk</dt><dd class="num">${bytes(disk.pending_bytes)}</dd>
       ${number(disk.damaged) > 0 && html`<dt>Damaged messages</dt><dd class="num bad-text">${count(disk.damaged)}</dd>`}
       <dt>Checkpoint</dt><dd class="num">${disk.last_checkpoint ? ago(disk.last_checkpoint, at) : "none since the start"}</dd>
       <dt>Backup</dt><dd class="num">${disk.last_backup ? ago(disk.last_backup, at) : "none since the start"}</dd>

@@ -3,10 +3,10 @@
 
 import { ofQueue, patch } from "./api.js";
 import { changedWeights, sentWeights, Weights } from "./fair_weights.js";
-import { fromDuration, plural, titleOf, toDuration } from "./format.js";
-import { html, useEffect, useMemo, useState } from "./html.js";
-import { live } from "./live.js";
+import { fromDuration, plural, toDuration } from "./format.js";
+import { html, useMemo, useState } from "./html.js";
 import { Field, Problem, say } from "./parts.js";
+import { QueueChoice } from "./queue_choice.js";
 
 // By groups: the path in QueueSettings, how it is called, its kind, what it means, and the choices
 // of an enum.
@@ -83,7 +83,6 @@ export function Settings({ id, figures, reload, lacks }) {
   const [changed, setChanged] = useState({});
   const [weightEdits, setWeightEdits] = useState(new Map());
   const [error, setError] = useState(null);
-  useEffect(() => live.watch(), []);
   const paths = Object.keys(changed).filter((path) => changed[path] !== shownOf(figures, all.find((each) => each[0] === path)));
   const weights = useMemo(() => new Map(Object.entries(figures.settings.fairness?.weights ?? {})), [figures]);
   const weightChanges = changedWeights(weights, weightEdits);
@@ -119,8 +118,8 @@ export function Settings({ id, figures, reload, lacks }) {
         value=${changed[setting[0]] ?? shownOf(figures, setting)} onChange=${(value) => setChanged({ ...changed, [setting[0]]: value })} />`)}</div>
     </fieldset>`)}
     <${Weights} weights=${weights} edits=${weightEdits} setEdits=${setWeightEdits} disabled=${isShut} />
-    ${error && html`<${Problem} error=${error} />`}
     ${changes > 0 && html`<div class="save-bar" role="region" aria-label="Unsaved changes">
+      ${error && html`<${Problem} error=${error} />`}
       <span>${plural(changes, "setting")} changed</span>
       <button type="button" class="button" onClick=${leave}><span>Leave as it was</span></button>
       <button class="button primary"><span>Save</span></button>
@@ -140,17 +139,4 @@ function Setting({ setting: [path, title, kind, hint, choices], value, isChanged
     if (kind === "queue") return html`<${QueueChoice} id=${id} value=${value} onChange=${onChange} />`;
     return html`<input id=${id} name=${path} inputmode=${kind === "duration" ? "text" : "decimal"} autocomplete="off" spellcheck=${false} value=${value} onInput=${set} />`;
   }}<//></div>`;
-}
-
-const CHOICES_MAX = 500;
-
-// A queue, by its name where it has one. Of very many that suit, those that have been seen first.
-export function QueueChoice({ id, value, onChange, none = "none", suits = () => true }) {
-  const known = [...live.byId.values()].map((each) => each.queue).filter(suits).slice(0, CHOICES_MAX);
-  const isKnown = !value || known.some((queue) => queue.meta.id === value);
-  return html`<select id=${id} value=${value} onChange=${(event) => onChange(event.target.value)}>
-    <option value="">${none}</option>
-    ${!isKnown && html`<option value=${value}>${titleOf(live.byId.get(value)?.queue) || value}</option>`}
-    ${known.map((queue) => html`<option value=${queue.meta.id}>${titleOf(queue)}</option>`)}
-  </select>`;
 }

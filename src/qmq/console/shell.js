@@ -2,7 +2,7 @@
 
 import { connection, get, token } from "./api.js";
 import { condition } from "./condition.js";
-import { Fragment, html, useEffect, useState } from "./html.js";
+import { Fragment, html, useEffect, useRef, useState } from "./html.js";
 import { identity, isAdmin, learn } from "./identity.js";
 import { PAGES } from "./pages.js";
 import { Badge, Button, Field, Icon, Toasts } from "./parts.js";
@@ -19,12 +19,15 @@ export function Shell({ current, children }) {
   useEffect(() => {
     learn().catch(() => {});
   }, []);
+  const nav = useRef(null);
+  // Where they do not all fit, the one that is shown is in view.
+  useEffect(() => nav.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current, who]);
   const pages = PAGES.filter((page) => !page.isForAdmins || isAdmin(who));
   return html`<${Fragment}>
     <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>
     <header class="top">
       <a class="brand" href="../console/#/"><${Mark} /><span>q</span></a>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref=${nav}>
         ${pages.map((page) => html`<a href=${page.href} aria-current=${page.name === current ? "page" : undefined}>${page.title}${page.name === "server" && html`<${Worries} />`}</a>`)}
       </nav>
       <div class="top-end">
@@ -85,6 +88,8 @@ function AwayBanner({ message }) {
 function SignIn({ message }) {
   const [text, setText] = useState("");
   const [problem, setProblem] = useState(token.get() ? message : "");
+  const form = useRef(null);
+  useEffect(() => form.current.querySelector("input").focus(), []);
   const submit = async (event) => {
     event.preventDefault();
     token.set(text.trim());
@@ -95,7 +100,7 @@ function SignIn({ message }) {
       if (error.status === 401) setProblem(error.message);
     }
   };
-  return html`<form class="sign-in" onSubmit=${submit}>
+  return html`<form class="sign-in" ref=${form} onSubmit=${submit}>
     <h1>Sign in</h1>
     <p class="muted">This q wants to know who calls. Paste a token; <code>q tokens make</code> makes one.
       It is kept until you close this tab, and sent to this q alone.</p>

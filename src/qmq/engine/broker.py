@@ -1,7 +1,7 @@
 """The broker: finds the queue that a call is about and lets its store carry it out."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -38,7 +38,7 @@ from qmq.model.durability import check_durability_min, durability_of, durability
 from qmq.model.footprint import Footprint
 from qmq.model.queue import Queue
 from qmq.model.tags import with_tag, without_tag
-from qmq.store.base import QueueStore
+from qmq.store.base import Held, QueueStore
 from qmq.values import UNBOUNDED, Durability, Overflow, Store, Tag
 
 #: Where queues live whose creator does not say: in the first of these that there is.
@@ -71,10 +71,7 @@ class Broker:
         *,
         clock: Clock,
         new_id: RandomIds,
-        queues: Iterable[Queue] = (),
-        last_queue_number: int = 0,
-        redrives: Iterable[tuple[str, str]] = (),
-        schedules: Iterable[tuple[str, str]] = (),
+        held: Held | None = None,
         queues_max: int = QUEUES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         footprint: Footprint | None = None,
@@ -88,10 +85,7 @@ class Broker:
             stores: the stores that queues can live in.
             clock: tells when queues and messages were made.
             new_id: makes the ids of queues and messages.
-            queues: the queues that the stores hold already, in order of creation.
-            last_queue_number: the highest number a queue of theirs ever had.
-            redrives: the redrives that the stores hold, as `Redriving` takes them.
-            schedules: the schedules that the stores hold, as `Scheduling` takes them.
+            held: what the stores hold already; None for nothing.
             queues_max: most queues.
             message_bytes_max: most bytes of a reply that carries one message.
             footprint: where the stores count what messages take in memory; None for no limit.
@@ -106,7 +100,7 @@ class Broker:
             timer=timer,
             new_id=new_id,
             chance=chance,
-            queues=queues,
+            queues=held.queues if held else (),
             queues_max=queues_max,
             message_bytes_max=message_bytes_max,
             footprint=footprint or Footprint(),
@@ -119,9 +113,9 @@ class Broker:
         #: Commands on the queues that a selector matches.
         self.selecting = Selecting(self._queues)
         #: Commands about redrives.
-        self.redriving = Redriving(self._queues, redrives)
+        self.redriving = Redriving(self._queues, held.redrives if held else ())
         #: Commands about schedules.
-        self.scheduling = Scheduling(self._queues, schedules)
+        self.scheduling = Scheduling(self._queues, held.schedules if held else ())
         #: Commands about groups of messages.
         self.grouping = Grouping(self._queues)
         #: Commands that show messages.
@@ -130,7 +124,7 @@ class Broker:
         self.overseeing = Overseeing(self._queues)
         #: Commands about messages by their ids.
         self.picking = Picking(self._queues)
-        self._last_queue_number = last_queue_number
+        self._last_queue_number = held.last_queue_number if held else 0
 
     def _take_at_hand(self, messages: Messages, overview: Overview) -> None:
         """Let commands be the broker's own that have a room of their own."""
@@ -158,16 +152,7 @@ class Broker:
         self.scheduling.start()
         self._rates.start()
 
-    def replace(  # noqa: PLR0913 - What a store has read, and of which one.
-        self,
-        kind: Store,
-        queues: Sequence[Queue],
-        redrives: Iterable[tuple[str, str]],
-        schedules: Iterable[tuple[str, str]],
-        *,
-        shard: int = 0,
-        last_queue_number: int = 0,
-    ) -> None:
+    def replace(self, kind: Store, held: Held, *, shard: int = 0) -> None:
         """Take what a store has read from disk anew for all that was known of it.
 
         Who waits for its messages is let go. Queues go on with what they have counted before, of
@@ -175,21 +160,19 @@ class Broker:
 
         Args:
             kind: the store.
-            queues: its queues.
-            redrives: its redrives, as in `__init__`.
-            schedules: its schedules, likewise.
+            held: what it has read.
             shard: which of a cluster's databases it is.
-            last_queue_number: the highest number a queue of its ever had.
         """
         home = (kind, shard)
+        queues = held.queues
         before = [queue for queue in self.catalog if queue.info.home == home]
         self._queues.replace(home, queues)
-        self._last_queue_number = max(self._last_queue_number, last_queue_number)
+        self._last_queue_number = max(self._last_queue_number, held.last_queue_number)
         self.selecting.replace(before, queues)
         if before:
             self.leasing.forget_acks()
-        self.redriving.replace(home, redrives)
-        self.scheduling.replace(home, schedules)
+        self.redriving.replace(home, held.redrives)
+        self.scheduling.replace(home, held.schedules)
         numbers = {queue.number for queue in queues}
         self._rates.forget(queue for queue in before if queue.number not in numbers)
         for queue in queues:
@@ -198,8 +181,8 @@ class Broker:
     def reached(self, reference: str, asked: int) -> Durability:
         """Return how durable a change to a queue's messages will be when it is answered.
 
-        Who tells that to a caller hands it on to the call, so that it is so whatever
-        becomes of the queue's settings meanwhile.
+        A caller that is told the level hands it on to the call, so that it stays true even if the
+        queue's settings change meanwhile.
 
         Args:
             reference: the queue's id or name. If no queue has it, the level that was asked

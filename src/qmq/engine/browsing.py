@@ -19,9 +19,9 @@ from qmq.model.catalog import parse_uuid
 from qmq.model.changes import Changes
 from qmq.model.delivery import Delivery
 from qmq.model.index import seq_of, size_of
-from qmq.model.leases import attempts_bytes
 from qmq.model.obstacles import obstacle_in_line
 from qmq.model.queue import Queue
+from qmq.model.reply_sizes import attempts_bytes
 from qmq.model.selector import Selector, parse
 from qmq.values import MessageState, Outcome, Tag, utc
 

@@ -152,7 +152,7 @@ class Consumer:
         self._name = name
         self.holding = Holding(credit)
 
-    async def next_batch(self) -> tuple[list[bytes], Durability]:
+    async def next_batch(self) -> tuple[bytes, Durability]:
         """Wait until there is room and a message, and take what there is.
 
         It may be cancelled; what it has taken is held all the same.
@@ -172,7 +172,7 @@ class Consumer:
             if leased:
                 return leased, level
 
-    async def _lease(self) -> tuple[list[bytes], Durability]:
+    async def _lease(self) -> tuple[bytes, Durability]:
         level = self._broker.reached(self._queue_id, Durability.UNKNOWN)
         leased = await self._broker.leasing.lease(
             self._queue_id,
@@ -185,7 +185,7 @@ class Consumer:
         )
         return leased, level
 
-    def _lease_any(self) -> Awaitable[tuple[list[bytes], Durability]]:
+    def _lease_any(self) -> Awaitable[tuple[bytes, Durability]]:
         return self._broker.selecting.lease(
             self._selector,
             BATCH_MESSAGES_MAX,

@@ -5,11 +5,10 @@ from functools import partial
 
 from qmq.descriptions import MessageOptions
 from qmq.engine.adding import Adding, Prepared
-from qmq.engine.handing_out import encoded, hand_out
+from qmq.engine.handing_out import Encoded, hand_out
 from qmq.engine.queues import Queues
 from qmq.engine.recent import Recent
 from qmq.engine.waiting import IsGone
-from qmq.envelope import encode_leased
 from qmq.errors import (
     AddsPaused,
     DedupFull,
@@ -26,6 +25,7 @@ from qmq.model.changes import Changes
 from qmq.model.delivery import (
     Delivery,
     lease_id_of,
+    parse_first_lease_ids,
     parse_lease_id,
     parse_lease_ids,
 )
@@ -48,7 +48,8 @@ class Leasing:
 
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
-        #: Leases that ended with an ack, so that it can be repeated.
+        #: Leases that ended with an ack, so that it can be repeated: numbers of messages, which
+        #: stores count for themselves, by the numbers of queues and fences.
         self._acked = Recent(ACKS_REMEMBERED)
         self._adding = Adding(queues)
 
@@ -67,7 +68,7 @@ class Leasing:
         consumer: str = "",
         holder: Holder | None = None,
         durability: Durability = Durability.UNKNOWN,
-    ) -> list[bytes]:
+    ) -> bytes:
         """Hand out messages from the head of a queue for a time.
 
         Args:
@@ -84,7 +85,7 @@ class Leasing:
 
         Returns:
             For each message, a `proto.LeasedMessage` as it stands in a reply, the repeated
-            field 1.
+            field 1. Nothing if there is none.
 
         Raises:
             Gone: the caller has left.
@@ -97,11 +98,11 @@ class Leasing:
         if queues.waiting.free(queue) <= 0 and not await queues.message_comes(
             queue, wait_s, is_gone, level
         ):
-            return []
+            return b""
         if holder and (messages_max := min(messages_max, holder.room)) <= 0:
             queues.waiting.serve(queue)
-            return []
-        deliveries, until_ns = hand_out(
+            return b""
+        handed_out = hand_out(
             queues,
             queue,
             messages_max,
@@ -112,12 +113,11 @@ class Leasing:
             holder=holder,
         )
         changes = Changes()
-        changes.leased = deliveries
-        attempts, leases = encoded(deliveries, until_ns, queues.envelope_bytes_max)
-        entries = [delivery.entry for delivery in deliveries]
-        with queues.setting_aside(queue, entries):
-            envelopes = await store.commit(changes, entries, level)
-        return encode_leased(envelopes, attempts, leases)
+        changes.leased.append(handed_out)
+        encoded = Encoded(handed_out, queues.envelope_bytes_max)
+        with queues.setting_aside(queue, handed_out.entries):
+            envelopes = await store.commit(changes, handed_out.entries, level)
+        return encoded.with_envelopes(envelopes)
 
     async def ack(
         self,
@@ -152,12 +152,18 @@ class Leasing:
 
     def _ack_all(self, queue: Queue, lease_ids: Sequence[str], changes: Changes) -> bool:
         """Ack all at once, which is much faster, if nothing is to be said of any of them."""
+        seqs = parse_first_lease_ids(lease_ids)
+        if seqs and (gone := queue.ack_first(seqs)):
+            changes.removed, changes.ended_lots = gone
+            self._acked.update((queue.number, 1), seqs)
+            return True
         leases = parse_lease_ids(lease_ids)
         entries = leases and queue.ack_all(leases)
         if not leases or not entries:
             return False
         changes.removed = entries
-        self._acked.update(_acked_numbers(queue, leases))
+        for seq, fence in leases:
+            self._acked.update((queue.number, fence), (seq,))
         return True
 
     def _ack_one(self, queue: Queue, changes: Changes, lease_id: str) -> None:
@@ -421,12 +427,13 @@ class Leasing:
         )
 
     def _ack(self, queue: Queue, delivery: Delivery, changes: Changes) -> None:
-        self._acked.update(_acked_numbers(queue, ((delivery.seq, delivery.fence),)))
+        self._acked.update((queue.number, delivery.fence), (delivery.seq,))
         changes.removed.append(delivery.entry)
         queue.ack(delivery)
 
     def _was_acked(self, queue: Queue, lease: tuple[int, int]) -> bool:
-        return _acked_numbers(queue, (lease,))[0] in self._acked
+        seq, fence = lease
+        return self._acked.has((queue.number, fence), seq)
 
 
 def _check_same_store(queues: Iterable[Queue]) -> None:
@@ -460,12 +467,6 @@ def _results(command: Callable[[str], int | None], lease_ids: Iterable[str]) -> 
         except (InvalidArgument, LeaseLost, NoDeadLetterQueue) as refusal:
             results.append(refusal)
     return results
-
-
-def _acked_numbers(queue: Queue, leases: Iterable[tuple[int, int]]) -> list[int]:
-    """Number leases among those of all queues: stores number their messages for themselves."""
-    of_queue = queue.number << 96
-    return [of_queue | seq << 32 | fence for seq, fence in leases]
 
 
 def _name_of(places: Sequence[tuple[int, int]], place: int) -> str:

@@ -1,4 +1,4 @@
-"""The places of those who wait for messages, and the lines that they stand in."""
+"""The places of calls that wait for messages, and the lines that they stand in."""
 
 import asyncio
 from collections import deque
@@ -38,10 +38,10 @@ class Place:
 
 
 class Selection:
-    """The queues of a scope that a selector matches: whose turn it is, and who waits for them.
+    """The queues of a scope that a selector matches: whose turn it is, and which calls wait.
 
-    Those of its queues that have messages free, which are promised to nobody, take turns. A
-    queue comes in when that begins, and goes out when somebody finds that it has none.
+    Its queues take turns if they have messages that are promised to nobody. A queue comes in when
+    it has some, and goes out when somebody finds that it has none.
     """
 
     __slots__ = (
@@ -95,7 +95,7 @@ class Member:
 
 
 class Line:
-    """Those who wait for messages of one queue, and the selections that it is in."""
+    """The calls that wait for messages of one queue, and the selections that it is in."""
 
     __slots__ = ("idle", "members", "promised", "waiting")
 

@@ -45,8 +45,7 @@ def _sample(queue: Queue, moment_ns: int) -> _Sample:
 class RateSampler:
     """Samples the counts of queues now and then.
 
-    A queue through which nothing went for a minute has one sample, and one through which
-    nothing ever went has none.
+    A queue that was idle for a minute has one sample, and one that was never used has none.
     """
 
     def __init__(self, catalog: Catalog, timer: Timer) -> None:

@@ -8,25 +8,26 @@ turns, so that one call costs the logarithm of their number.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
-from qmq.engine.handing_out import encoded, hand_out
+from qmq.engine.handing_out import Encoded, hand_out
 from qmq.engine.places import Scope, Selection
 from qmq.engine.queues import Home, Queues
 from qmq.engine.waiting import IsGone
 from qmq.envelope import (
     QUEUE_ID_BYTES,
     REPLY_OVERHEAD_BYTES,
-    encode_leased,
     encode_queue_id,
 )
 from qmq.errors import DataLoss, QError, SelectionsFull, Unavailable
 from qmq.limits import SELECTION_IDLE_S, SELECTIONS_MAX
 from qmq.model.changes import Changes
-from qmq.model.delivery import Delivery
+from qmq.model.deliveries import HandedOut
 from qmq.model.durability import durability_of, durability_reached
-from qmq.model.leases import Holder, lease_bytes
+from qmq.model.leases import Holder
 from qmq.model.queue import Queue
+from qmq.model.reply_sizes import reply_bytes
 from qmq.model.selector import Selector, parse
 from qmq.store.base import QueueStore
 from qmq.values import NS_PER_S, Durability
@@ -75,17 +76,15 @@ class _Part(NamedTuple):
     """What was leased of one queue."""
 
     queue: Queue
-    deliveries: list[Delivery]
-    #: When the leases end.
-    until_ns: int
+    handed_out: HandedOut
 
 
 class Selecting:
     """Commands on the queues that a selector matches, and which queues those are.
 
-    Its methods raise the errors of `qmq.errors`. All that a call takes comes from queues of
-    one store: from the queue whose turn it is and then, as long as there is room in the reply,
-    from those whose turns follow, up to the first one that lives elsewhere.
+    Its methods raise the errors of `qmq.errors`. All that a call takes comes from queues of one
+    store. It begins with the queue whose turn it is, and goes on with the next ones while the reply
+    has room, up to the first queue that lives elsewhere.
     """
 
     def __init__(self, queues: Queues) -> None:
@@ -112,7 +111,7 @@ class Selecting:
         holders: Holders | None = None,
         durability: int = Durability.UNKNOWN,
         scope: Scope | None = None,
-    ) -> tuple[list[bytes], Durability]:
+    ) -> tuple[bytes, Durability]:
         """Hand out messages of any queues that a selector matches, for a time.
 
         Args:
@@ -142,23 +141,23 @@ class Selecting:
         async with self._in_use(selector, scope) as selection:
             queue = await self._queue_with_messages(selection, wait_s, is_gone, level)
             if queue is None:
-                return [], Durability.UNKNOWN
+                return b"", Durability.UNKNOWN
             return await self._lease(selection, queue, asked)
 
     async def _lease(
         self, selection: Selection, queue: Queue, asked: _Asked
-    ) -> tuple[list[bytes], Durability]:
-        """Hand out messages of a queue that has some, and of those whose turns follow."""
+    ) -> tuple[bytes, Durability]:
+        """Hand out messages of a queue that has some, then of the next queues in turn."""
         left = asked.messages_max
         if asked.holders and (left := min(left, asked.holders.room)) <= 0:
             self._waiting.serve(queue)
-            return [], Durability.UNKNOWN
+            return b"", Durability.UNKNOWN
         level, store = self._level_and_store(queue, asked.durability)
         now_ns = self._queues.steady_ns()
         bytes_left = self._queues.message_bytes_max
         parts: list[_Part] = []
         while True:
-            deliveries, until_ns = hand_out(
+            handed_out = hand_out(
                 self._queues,
                 queue,
                 left,
@@ -168,12 +167,12 @@ class Selecting:
                 consumer=asked.consumer,
                 holder=asked.holders.of(queue.info.id) if asked.holders else None,
             )
-            self._waiting.count_out(selection, queue, len(deliveries))
-            parts.append(_Part(queue, deliveries, until_ns))
-            left -= len(deliveries)
-            if left <= 0 or not deliveries:
+            self._waiting.count_out(selection, queue, len(handed_out))
+            parts.append(_Part(queue, handed_out))
+            left -= len(handed_out)
+            if left <= 0 or not handed_out:
                 break
-            bytes_left -= sum(lease_bytes(each.entry, each) for each in deliveries)
+            bytes_left -= reply_bytes(handed_out)
             follows = self._further(selection, queue, bytes_left)
             if follows is None:
                 break
@@ -181,34 +180,24 @@ class Selecting:
             level = max(level, durability_reached(queue, asked.durability))
         return await self._keep(store, parts, level), level
 
-    async def _keep(
-        self, store: QueueStore, parts: Sequence[_Part], level: Durability
-    ) -> list[bytes]:
+    async def _keep(self, store: QueueStore, parts: Sequence[_Part], level: Durability) -> bytes:
         """Keep leases on messages of several queues of a store, and encode their messages."""
-        attempts: list[bytes] = []
-        leases: list[bytes] = []
-        entries: list[int] = []
-        ending: dict[int, Changes] = {}
+        changes = Changes()
+        changes.leased = [handed_out for _, handed_out in parts]
         bytes_max = self._queues.envelope_bytes_max
-        for queue, deliveries, until_ns in parts:
-            queue_id = encode_queue_id(queue.info.id)
-            of_attempts, of_leases = encoded(deliveries, until_ns, bytes_max, queue_id)
-            attempts += of_attempts
-            leases += of_leases
-            entries += (delivery.entry for delivery in deliveries)
-            if until_ns not in ending:
-                ending[until_ns] = Changes()
-            ending[until_ns].leased += deliveries
-        # Leases that are kept together end together. What comes last is durable last.
-        *others, last = ending.values()
-        for changes in others:
-            self._queues.leave_to_itself(store.commit(changes, durability=level))
+        encoded = [
+            Encoded(handed_out, bytes_max, encode_queue_id(queue.info.id))
+            for queue, handed_out in parts
+        ]
         with ExitStack() as stack:
-            for queue, deliveries, _ in parts:
-                each = [delivery.entry for delivery in deliveries]
-                stack.enter_context(self._queues.setting_aside(queue, each))
-            envelopes = await store.commit(last, entries, level)
-        return encode_leased(envelopes, attempts, leases)
+            for queue, handed_out in parts:
+                stack.enter_context(self._queues.setting_aside(queue, handed_out.entries))
+            entries = [entry for _, handed_out in parts for entry in handed_out.entries]
+            envelopes = iter(await store.commit(changes, entries, level))
+        return b"".join(
+            of_part.with_envelopes(list(islice(envelopes, len(handed_out))))
+            for of_part, (_, handed_out) in zip(encoded, parts, strict=True)
+        )
 
     async def pop_batch(  # noqa: PLR0913 - All that a caller can say.
         self,
@@ -246,7 +235,7 @@ class Selecting:
     async def _pop(
         self, selection: Selection, queue: Queue, messages_max: int, asked: Durability
     ) -> Popped:
-        """Take messages out of a queue that has some, and of those whose turns follow."""
+        """Take messages out of a queue that has some, then of the next queues in turn."""
         level, store = self._level_and_store(queue, asked)
         pending: list[Awaitable[list[bytes]]] = []
         queue_ids: list[str] = []
@@ -279,7 +268,7 @@ class Selecting:
             raise
 
     def look(self, queue: Queue) -> None:
-        """Find which selections a queue is in: one that is new, or whose tags have changed."""
+        """Find the selections of a queue that is new, or whose tags have changed."""
         for selection in self._selections.values():
             self._look(selection, queue)
 
@@ -428,7 +417,7 @@ class Selecting:
         return None
 
     def _further(self, selection: Selection, before: Queue, bytes_left: int) -> Queue | None:
-        """Return whose turn follows, if the same call can go on with that one."""
+        """Return the next queue in turn, if the same call can go on with it."""
         queue = self._next(selection)
         if queue is None or queue.info.home != before.info.home:
             return None

@@ -1,6 +1,6 @@
 """The databases of a cluster, among which its queues are divided.
 
-A queue lives in one of them for as long as it is there, and its id tells in which. What one step
+A queue lives in one of them for as long as it exists, and its id tells in which. All that one step
 changes is in one database, since two cannot commit as one.
 """
 
@@ -21,7 +21,7 @@ from qmq.values import NS_PER_S, Store, Tag
 #: The tag by which the maker of a queue says where it is to live.
 SHARD_TAG: Final = "shard"
 
-#: The number of the database that decides who leads, and whose queues have ids of version 4.
+#: The number of the database that elects the leader; its queues have ids of version 4.
 FIRST: Final = 0
 
 #: Nanoseconds after which it is looked again how much each holds: to add that up goes through
@@ -59,9 +59,9 @@ class Shards:
         return [store for number, store in self.stores.items() if number != FIRST]
 
     def of(self, reference: str) -> int | None:
-        """Return which one, of those whose queues are known, would have the queue of an id.
+        """Return the database that the queue of an id is or would be in, if its queues are known.
 
-        None if the reference is a name, or there is one at most.
+        None if the reference is a name, or there is one database at most.
         """
         uuid = parse_uuid(reference)
         if uuid is None or not self.are_several:
@@ -114,9 +114,9 @@ class Shards:
     ) -> int:
         """Return where a new queue is to live.
 
-        That is where its tag says; else where its dead-letter queue lives; else, of those that take
-        changes now, where the messages take the fewest bytes, and of such the one with the fewest
-        queues.
+        Its tag decides; else it lives beside its dead-letter queue; else where the messages take
+        the fewest bytes, among the databases that take changes now; and among equals where the
+        fewest queues are.
 
         Args:
             tags: those of the new queue.

@@ -1,14 +1,13 @@
-"""Who waits for a message: one line for each queue, first come, first served.
+"""Calls that wait for messages: one line for each queue, first come, first served.
 
-A message that arrives is promised to who waits first, and is not for anybody else from
-then on. It stays in its queue until that one comes to take it, so one who leaves instead
-loses nothing: the promise goes to the next. Those who were promised messages take them in
-the order in which they came; one whose message is gone by then waits on at its old place.
+A message that arrives is promised to the first in line, and to nobody else. It stays in its queue
+until that call comes to take it. So a call that leaves instead loses nothing: the promise goes to
+the next. Calls take their promised messages in the order in which they came. If the message is gone
+by then, the call waits on at its old place.
 
-There is a line for each selector too, of those who wait for messages of any of its queues.
-What nobody is promised who waits for the queue itself is promised to them, among those of
-several selectors by arrival again; what is left then gives the queue a turn with each of
-the selectors.
+Each selector has a line too, of calls that wait for messages of any of its queues. What is left
+over by the queue's own line is promised to these calls, in order of arrival across all selectors.
+What is left after that gives the queue a turn with each of the selectors.
 """
 
 import asyncio
@@ -114,7 +113,7 @@ class Waiting:
         return min(most, max(1, self.free(queue))) if line and line.promised else most
 
     def serve(self, queue: Queue) -> None:
-        """Promise what has arrived to those who wait. To be called after each Add."""
+        """Promise messages that have arrived to waiting calls. To be called after each Add."""
         line = self._lines.get(queue.number)
         if line is None:
             return
@@ -124,7 +123,7 @@ class Waiting:
             self._serve_selections(queue, line)
 
     def _serve_selections(self, queue: Queue, line: Line) -> None:
-        """Promise what is free to those who wait by selectors; the rest gives the queue turns."""
+        """Promise free messages to calls that wait by selectors; the rest gives the queue turns."""
         while longest := min(
             (selection.waiting for selection in line.idle if selection.waiting),
             key=lambda waiting: waiting[0].number,
@@ -159,7 +158,7 @@ class Waiting:
             line.idle[selection] = member
 
     def join(self, selection: Selection, queue: Queue) -> None:
-        """Let a selection have a further queue, and those who wait there what it has free."""
+        """Add a queue to a selection, and promise its free messages to calls that wait there."""
         line = self._lines.setdefault(queue.number, Line())
         member = Member(queue)
         selection.members[queue.number] = line.members[selection] = line.idle[selection] = member
@@ -242,7 +241,7 @@ class Waiting:
         return await self._turn(selection.waiting, look, selection, wait_s, is_gone)
 
     def _serve_waiting(self, selection: Selection) -> None:
-        """Promise what is free to those who wait for any queue of a selection."""
+        """Promise free messages to calls that wait for any queue of a selection."""
         while selection.waiting and (member := self.first(selection)):
             line = self._lines[member.queue.number]
             line.promise(member.queue, selection.waiting.popleft())

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from qmq.model.dedup import Known
+from qmq.model.deliveries import HandedOut
 from qmq.model.delivery import Delivery
 from qmq.model.queue import Queue
 
@@ -28,6 +29,7 @@ class Changes:
 
     __slots__ = (
         "added",
+        "ended_lots",
         "forgotten",
         "groups",
         "known",
@@ -42,13 +44,15 @@ class Changes:
     def __init__(self) -> None:
         #: New messages: entry, number of the queue, envelope.
         self.added: list[tuple[int, int, bytes]] = []
-        #: Messages that were just handed out together.
-        self.leased: list[Delivery] = []
+        #: Messages that were just handed out, those of a call together.
+        self.leased: list[HandedOut] = []
         #: Messages of which something was learned since they were handed out.
         self.saved: list[Delivery] = []
         self.moved: list[Move] = []
         #: Entries of messages that are gone for good.
         self.removed: list[int] = []
+        #: Lots of which nothing is left since some of these are gone, by `first_seq`.
+        self.ended_lots: list[int] = []
         #: Messages whose dedup_id is remembered from now on: number of the queue, and what is.
         self.known: list[tuple[int, Known]] = []
         #: Sequence numbers of those whose dedup_id is forgotten.

@@ -1,7 +1,7 @@
-"""What holds of a queue between any two commands, and what of that does not."""
+"""The invariants of a queue between two commands, and which of them are broken."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from qmq.limits import ATTEMPTS_MAX, DEDUP_IDS_MAX
@@ -106,8 +106,10 @@ def _problems_of_moments(queue: Queue) -> Iterator[str]:
         first_ns[seq] = min(moment_ns, first_ns.get(seq, moment_ns))
     if leases.next_moment_ns() != (next_ns := min(first_ns.values(), default=None)):
         yield f"time is to pass at {leases.next_moment_ns()}, and is due at {next_ns}"
-    for seq, delivery in leases.by_seq.items():
-        until_ns, reminded_ns = _until_ns(delivery, ttl_ns), first_ns.get(seq)
+    yield from _problems_of_lots(leases, first_ns)
+    for delivery in leases.by_seq.apart():
+        seq, until_ns = delivery.seq, _until_ns(delivery, ttl_ns)
+        reminded_ns = first_ns.get(seq)
         if until_ns is not None and (reminded_ns is None or reminded_ns > until_ns):
             yield (
                 f"message {seq} is {delivery.state.name} until {until_ns}, and is looked"
@@ -119,6 +121,16 @@ def _problems_of_moments(queue: Queue) -> Iterator[str]:
         oldest_ns, next_ns = seq_of(oldest) + ttl_ns, queue.next_moment_ns()
         if next_ns is None or next_ns > oldest_ns:
             yield f"messages expire at {oldest_ns}, and are looked at when it is {next_ns}"
+
+
+def _problems_of_lots(leases: Leases, first_ns: Mapping[int, int]) -> Iterator[str]:
+    """Each lot will be looked at when its leases end, and is there as long as one of them is."""
+    for lot in leases.by_seq.lots:
+        reminded_ns = first_ns.get(lot.first_seq)
+        if reminded_ns is None or reminded_ns > lot.until_ns:
+            yield f"{lot} is leased until {lot.until_ns}, and is looked at when it is {reminded_ns}"
+        if not lot:
+            yield f"nothing is left of {lot}, and it is still there"
 
 
 def _until_ns(delivery: Delivery, ttl_ns: int) -> int | None:

@@ -1,4 +1,4 @@
-"""What becomes of messages whose envelopes turn out to be damaged."""
+"""Removing messages whose envelopes turn out to be damaged."""
 
 from collections.abc import Iterable, Iterator
 

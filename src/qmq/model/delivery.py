@@ -18,6 +18,9 @@ from qmq.values import Attempt, Outcome, utc
 
 _LEASE_ID: Final = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}", re.ASCII)
 _LEASE_ID_CHARS: Final = 25
+#: The end of the name of each message's first lease.
+FIRST_LEASE: Final = b"-00000001"
+_FIRST_LEASE_AND_COMMA: Final = FIRST_LEASE.decode() + ","
 _SEQ_CHARS: Final = 16
 #: Sequence number and fence.
 _PACKED: Final = struct.Struct(">QI")
@@ -164,11 +167,17 @@ def lease_id_of(seq: int, fence: int) -> str:
     return (seq << 32 | fence).to_bytes(12, "big").hex("-", -8)
 
 
-def lease_ids_of(deliveries: Iterable[Delivery]) -> list[bytes]:
-    """Return the names of the latest leases on several messages, as they stand in a reply."""
+def lease_ids_of(seqs: Iterable[int], fences: Iterable[int]) -> list[bytes]:
+    """Return the names of leases on several messages, as they stand in a reply."""
     return [
-        hexlify((each.seq << 32 | each.fence).to_bytes(12, "big"), "-", -8) for each in deliveries
+        hexlify((seq << 32 | fence).to_bytes(12, "big"), "-", -8)
+        for seq, fence in zip(seqs, fences, strict=True)
     ]
+
+
+def lease_id_starts(seqs: Sequence[int]) -> list[bytes]:
+    """Return what the names of leases on several messages begin with."""
+    return hexlify(struct.pack(f">{len(seqs)}Q", *seqs), ",", 8).split(b",")
 
 
 def parse_lease_id(text: str) -> tuple[int, int]:
@@ -181,6 +190,29 @@ def parse_lease_id(text: str) -> tuple[int, int]:
         raise InvalidArgument("lease_ids", f"{text[:80]!r} is no lease_id as Lease hands them out")
     number = int(text.replace("-", "", 1), 16)
     return number >> 32, number & 0xFFFFFFFF
+
+
+def parse_first_lease_ids(texts: Sequence[str]) -> list[int] | None:
+    """Return the sequence numbers in the names of leases, if all are the first on their messages.
+
+    That takes a third of the time again. None if one of them is another one, or none.
+    """
+    count = len(texts)
+    joined = ",".join(texts) + ","
+    # Each comma follows a name of the right length, and the right end.
+    if not (
+        joined.count(_FIRST_LEASE_AND_COMMA) == joined.count(",") == count
+        and joined[_LEASE_ID_CHARS :: _LEASE_ID_CHARS + 1] == "," * count
+        and joined == joined.lower()
+    ):
+        return None
+    try:
+        packed = bytes.fromhex(joined.replace(_FIRST_LEASE_AND_COMMA, ""))
+    except ValueError:
+        return None
+    # It is shorter if there were spaces.
+    is_whole = len(packed) * 2 == count * _SEQ_CHARS
+    return list(struct.unpack(f">{count}Q", packed)) if is_whole else None
 
 
 def parse_lease_ids(texts: Sequence[str]) -> list[tuple[int, int]] | None:

@@ -1,4 +1,4 @@
-"""The rules of a full queue whose oldest messages make room for those that come."""
+"""The rules of a full queue in which the oldest messages make room for new ones."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def displace(queue: Queue, sizes: Sequence[int]) -> list[Delivery]:
 
 
 def _take_oldest(queue: Queue) -> Delivery | None:
-    """Take the message that came first, of those that are ready, wherever it stands."""
+    """Take the ready message that came first, wherever it stands."""
     known, fresh = queue.leases.oldest_ready(), queue.ready.oldest_fresh()
     if fresh is not None and (known is None or fresh < known.entry):
         known = Delivery(queue.ready.take_fresh())

@@ -1,4 +1,4 @@
-"""The rules of fairness: who shares a queue, and whose message is handed out next."""
+"""The rules of fairness: whose message is handed out next, among those who share a queue."""
 
 from heapq import heappop, heappush, nlargest
 from typing import Final

@@ -4,26 +4,22 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
-from qmq.envelope import HANDED_OUT_OVERHEAD_BYTES
 from qmq.errors import LeaseLost
-from qmq.limits import ATTEMPTS_MAX, MOMENTS_AT_ONCE_MAX
+from qmq.limits import MOMENTS_AT_ONCE_MAX
+from qmq.model.deliveries import SEQ_BITS, Deliveries, HandedOut, Lot
 from qmq.model.delivery import READY, Delivery, State, lease_id_of
 from qmq.model.index import seq_of, seqs_of, size_of, sizes_of
 from qmq.model.lines import Lines
 from qmq.model.ready import Ready
+from qmq.model.reply_sizes import lease_bytes
 from qmq.values import NackKind, Outcome
 
-#: Where the sequence number ends in an entry of the heap of moments.
-_SEQ_BITS: Final = 64
-_SEQ_MASK: Final = (1 << _SEQ_BITS) - 1
+_SEQ_MASK: Final = (1 << SEQ_BITS) - 1
 
 #: The heap of moments may hold so many that are of no use any more.
 _STALE_MAX: Final = 1_024
-
-#: What each attempt takes in a reply, its texts apart, at most.
-_ATTEMPT_BYTES: Final = 48
 
 _OUTCOMES: Final = {
     NackKind.RELEASE: Outcome.RELEASED,
@@ -47,6 +43,15 @@ class Holder(Protocol):
     def lease_ended(self, seq: int) -> None:
         """Take note that it does not any more, whatever the reason."""
         ...
+
+
+class Gone(NamedTuple):
+    """Messages that have left with the first lease on them."""
+
+    #: Their entries.
+    entries: list[int]
+    #: The lots of which nothing is left, by `first_seq`.
+    lots: list[int]
 
 
 class Leases:
@@ -75,8 +80,11 @@ class Leases:
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
+        #: A heap: the moments at which a lease, a delay or the use of a message may end, and
+        #: of which message. Of a lot, `first_seq` stands for all.
+        self._moments: list[int] = []
         #: Every message of the queue that was ever on lease or has options, by sequence number.
-        self.by_seq: dict[int, Delivery] = {}
+        self.by_seq = Deliveries(self._moments)
         #: Where those stand that have groups or fair_keys.
         self.lines = Lines(ready, self.by_seq)
         #: A heap, once that was asked for: the entries of those that are ready, and of others.
@@ -94,9 +102,6 @@ class Leases:
         self.held_by: dict[str, int] = {}
         #: Who is told when the lease on a message ends, by sequence number.
         self._holders: dict[int, Holder] = {}
-        #: A heap: the moments at which a lease, a delay or the use of a message may end, and
-        #: of which message.
-        self._moments: list[int] = []
         #: The numbers in `by_seq` in order, as far as `seqs_between` has needed them, and
         #: some of messages that have left since.
         self._order: list[int] = []
@@ -107,15 +112,15 @@ class Leases:
 
     def next_moment_ns(self) -> int | None:
         """Return before when nothing changes by itself; None if nothing ever does."""
-        return self._moments[0] >> _SEQ_BITS if self._moments else None
+        return self._moments[0] >> SEQ_BITS if self._moments else None
 
     def moments(self) -> Iterator[tuple[int, int]]:
         """Go through the moments at which something of a message may end, and of which one."""
-        return ((each >> _SEQ_BITS, each & _SEQ_MASK) for each in self._moments)
+        return ((each >> SEQ_BITS, each & _SEQ_MASK) for each in self._moments)
 
     def hand_out(
         self, now_ns: int, until_ns: int, count_max: int, bytes_max: int, consumer: str
-    ) -> list[Delivery]:
+    ) -> HandedOut:
         """Put messages at the head of the line on lease.
 
         Args:
@@ -130,15 +135,47 @@ class Leases:
             taken = self.lines.take_batch(count_max, bytes_max, lease_bytes, on_lease=True)
         else:
             taken = self._ready.take_batch(count_max, bytes_max, self.reply_bytes)
+        handed_out = HandedOut(taken, until_ns)
         if not taken:
-            return []
-        by_seq, moments, leased = self.by_seq, self._moments, State.LEASED
-        end = until_ns << _SEQ_BITS
-        handed_out: list[Delivery] = []
-        for entry, seq in zip(taken, seqs_of(taken), strict=True):
+            return handed_out
+        first_time, others = self._divided(handed_out)
+        if first_time:
+            seqs = handed_out.seqs if first_time is taken else seqs_of(first_time)
+            lot = Lot(seqs, first_time, until_ns=until_ns, leased_ns=now_ns, consumer=consumer)
+            handed_out.lot = lot
+            self.by_seq.add_lot(lot)
+            heappush(self._moments, until_ns << SEQ_BITS | lot.first_seq)
+        if others:
+            handed_out.deliveries = self._deliver(others, now_ns, until_ns, consumer)
+        self.last_leased_ns = now_ns
+        self.leased += len(taken)
+        self.bytes += sizes_of(taken)
+        self.held_by[consumer] = self.held_by.get(consumer, 0) + len(taken)
+        self._drop_stale()
+        return handed_out
+
+    def _divided(self, handed_out: HandedOut) -> tuple[list[int], list[int]]:
+        """Divide entries into those that make a lot, since nothing is known of them, and others."""
+        entries, by_seq = handed_out.entries, self.by_seq
+        if len(entries) == 1:
+            return [], entries
+        if by_seq.knows_none(handed_out.seqs):
+            return entries, []
+        first_time = [each for each in entries if seq_of(each) not in by_seq]
+        if len(first_time) == 1:
+            return [], entries
+        return first_time, [each for each in entries if seq_of(each) in by_seq]
+
+    def _deliver(
+        self, entries: Iterable[int], now_ns: int, until_ns: int, consumer: str
+    ) -> list[Delivery]:
+        """Put messages on lease, of each of which there is more to say than of others."""
+        by_seq, end = self.by_seq, until_ns << SEQ_BITS
+        delivered: list[Delivery] = []
+        for entry in entries:
+            seq = seq_of(entry)
             delivery = by_seq.get(seq)
             if delivery is None:
-                # It has the very object that is the key, rather than another int.
                 delivery = by_seq[seq] = Delivery(entry, seq)
             elif delivery.fence:
                 self.redelivered_total += 1
@@ -146,22 +183,18 @@ class Leases:
             delivery.count += 1
             delivery.leased_ns = now_ns
             delivery.consumer = consumer
-            delivery.state = leased
+            delivery.state = State.LEASED
             delivery.until_ns = until_ns
-            heappush(moments, end | seq)
-            handed_out.append(delivery)
-        self.last_leased_ns = now_ns
-        self.leased += len(handed_out)
-        self.bytes += sizes_of(taken)
-        self.held_by[consumer] = self.held_by.get(consumer, 0) + len(handed_out)
-        self._drop_stale()
-        return handed_out
+            heappush(self._moments, end | seq)
+            delivered.append(delivery)
+        return delivered
 
-    def hold(self, deliveries: Iterable[Delivery], holder: Holder) -> None:
+    def hold(self, handed_out: HandedOut, holder: Holder) -> None:
         """Tell one who was handed out messages of these leases, and of their ends."""
-        for delivery in deliveries:
-            self._holders[delivery.seq] = holder
-            holder.lease_began(delivery.seq, delivery.lease_id)
+        fences = {delivery.seq: delivery.fence for delivery in handed_out.deliveries}
+        for seq in handed_out.seqs:
+            self._holders[seq] = holder
+            holder.lease_began(seq, lease_id_of(seq, fences.get(seq, 1)))
 
     def take_holders(self, before: Self) -> None:
         """Tell those of the ends of leases who were to be told by what was known before."""
@@ -212,6 +245,34 @@ class Leases:
             held.append(delivery)
         return held if len(set(held)) == len(held) else None
 
+    def forget_first(self, seqs: Sequence[int]) -> Gone | None:
+        """Take messages out of the queue whose first lease lasts.
+
+        Args:
+            seqs: at least one sequence number.
+
+        Returns:
+            None, and nothing has changed, if more is to be said of one of them, or it is not on
+            lease, or is there twice.
+        """
+        left = self.by_seq.leave_lots(seqs)
+        if left is None:
+            return None
+        if len(left) == 1:
+            [(_, entries)] = left
+        else:
+            entries = [each for _, some in left for each in some]
+        for lot, some in left:
+            self._let_go(lot.consumer, len(some))
+        self.leased -= len(entries)
+        self.bytes -= sizes_of(entries)
+        if self._holders:
+            for seq in seqs:
+                self._tell_holder(seq)
+        if self.lines.is_active:
+            self.lines.plain_leases_ended(len(entries))
+        return Gone(entries, [lot.first_seq for lot, _ in left if not lot])
+
     def forget_all(self, held: Sequence[Delivery]) -> list[int]:
         """Take messages on lease out of the queue, and return their entries.
 
@@ -255,7 +316,7 @@ class Leases:
         if not self.by_seq:
             return None
         if self._by_age is None:
-            self._by_age = [each.entry for each in self.by_seq.values() if each.state in READY]
+            self._by_age = [each.entry for each in self.by_seq.apart() if each.state in READY]
             heapify(self._by_age)
         while self._by_age:
             delivery = self.by_seq.get(seq_of(self._by_age[0]))
@@ -313,16 +374,22 @@ class Leases:
         worn_out: list[Delivery] = []
         expired: dict[int, Delivery] = {}
         moments = self._moments
-        end = (now_ns + 1) << _SEQ_BITS
-        for _ in range(MOMENTS_AT_ONCE_MAX):
-            if not moments or moments[0] >= end:
-                break
-            delivery = self.by_seq.get(heappop(moments) & _SEQ_MASK)
+        end = (now_ns + 1) << SEQ_BITS
+        left = MOMENTS_AT_ONCE_MAX
+        while left > 0 and moments and moments[0] < end:
+            left -= 1
+            seq = heappop(moments) & _SEQ_MASK
+            if lot := self.by_seq.lot(seq):
+                # Each of its messages is reminded of by this, and ends for itself.
+                left -= len(lot)
+                self.by_seq.break_up(lot)
+                continue
+            delivery = self.by_seq.get(seq)
             if delivery is None or (moment_ns := self._moment_ns(delivery)) is None:
                 continue
             if moment_ns > now_ns:
                 # It was extended, or handed out again since.
-                heappush(moments, moment_ns << _SEQ_BITS | delivery.seq)
+                heappush(moments, moment_ns << SEQ_BITS | delivery.seq)
                 continue
             is_leased = delivery.state is State.LEASED
             expires_ns = self._expires_ns(delivery)
@@ -347,7 +414,7 @@ class Leases:
             return
         self.ttl_ns = ttl_ns
         self.may_expire = self.may_expire or ttl_ns > 0
-        for delivery in self.by_seq.values():
+        for delivery in self.by_seq.apart():
             if (moment_ns := self._moment_ns(delivery)) is not None:
                 self._remind(delivery.seq, moment_ns)
 
@@ -414,9 +481,11 @@ class Leases:
         """Forget all messages that are on lease or kept back; return their entries."""
         entries = [
             delivery.entry
-            for delivery in self.by_seq.values()
+            for delivery in self.by_seq.apart()
             if delivery.state in (State.LEASED, State.DELAYED)
         ]
+        for lot in self.by_seq.lots:
+            entries += lot.entries
         if self.lines.is_active:
             entries += self.lines.clear()
         self.by_seq.clear()
@@ -494,7 +563,7 @@ class Leases:
 
     def _remind(self, seq: int, moment_ns: int) -> None:
         """Look at a message again when a moment has come."""
-        heappush(self._moments, moment_ns << _SEQ_BITS | seq)
+        heappush(self._moments, moment_ns << SEQ_BITS | seq)
         self._drop_stale()
 
     def _drop_stale(self) -> None:
@@ -507,24 +576,10 @@ class Leases:
         if len(self._order) > 2 * len(self.by_seq) + _STALE_MAX:
             self._order.clear()
         if len(moments) > 2 * len(self.by_seq) + _STALE_MAX:
-            moments[:] = [
-                moment_ns << _SEQ_BITS | seq
-                for seq, delivery in self.by_seq.items()
+            moments[:] = [lot.until_ns << SEQ_BITS | lot.first_seq for lot in self.by_seq.lots]
+            moments += [
+                moment_ns << SEQ_BITS | delivery.seq
+                for delivery in self.by_seq.apart()
                 if (moment_ns := self._moment_ns(delivery)) is not None
             ]
             heapify(moments)
-
-
-def lease_bytes(entry: int, delivery: Delivery | None) -> int:
-    """Return what a message takes in a reply that hands it out on lease."""
-    history = attempts_bytes(delivery) if delivery and delivery.attempts else 0
-    return size_of(entry) + HANDED_OUT_OVERHEAD_BYTES + history
-
-
-def attempts_bytes(delivery: Delivery) -> int:
-    """Return what a message's attempts take in a reply, at most."""
-    assert len(delivery.attempts) <= ATTEMPTS_MAX
-    return sum(
-        _ATTEMPT_BYTES + len(attempt.consumer.encode()) + len(attempt.reason.encode())
-        for attempt in delivery.attempts
-    )

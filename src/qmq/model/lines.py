@@ -1,4 +1,4 @@
-"""What decides which message of a queue is next, where there is more than one line.
+"""Decides which message of a queue is next, where there is more than one line.
 
 Messages without group and fair_key stand in one line, and most queues know no others: for them
 nothing of this is active, and nothing of it is looked at.
@@ -139,10 +139,14 @@ class Lines:
             for delivery in deliveries:
                 self.lease_ended(delivery)
             return
-        self.keys.add_leased(self.keys.without, -len(deliveries))
+        self.plain_leases_ended(len(deliveries))
         for delivery in deliveries:
             if delivery.group_id:
                 self.groups.lease_ended(delivery)
+
+    def plain_leases_ended(self, count: int) -> None:
+        """Take note that so many messages leave for good that have neither group nor fair_key."""
+        self.keys.add_leased(self.keys.without, -count)
 
     def failed(self, delivery: Delivery, now_ns: int) -> None:
         """Take note that a message waits again since its work was not done."""

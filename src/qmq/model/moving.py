@@ -61,7 +61,7 @@ class Moves:
         return len(self.changes.added)
 
     def fresh_with(self, entry: int) -> int:
-        """Count those of which nothing but their place was known, together with a further one."""
+        """Count the moved messages that were plain entries before, together with a further one."""
         return len(self._fresh) + (seq_of(entry) not in self.source.leases.by_seq)
 
     @property

@@ -12,10 +12,11 @@ from qmq.errors import (
 )
 from qmq.limits import MOMENTS_AT_ONCE_MAX
 from qmq.model.dedup import Dedup
+from qmq.model.deliveries import HandedOut
 from qmq.model.delivery import Delivery, State
 from qmq.model.gates import Gates
 from qmq.model.index import entries, seq_of, size_of
-from qmq.model.leases import Leases
+from qmq.model.leases import Gone, Leases
 from qmq.model.ready import Ready
 from qmq.model.room import Held, room_within_limits
 from qmq.values import DURABILITY_MAX, UNBOUNDED, DeadLetterReason, Overflow
@@ -404,7 +405,7 @@ class Queue:
         else:
             taken = self.ready.take()
         by_seq = self.leases.by_seq
-        return taken, bool(by_seq) and by_seq.pop(seq_of(taken), None) is not None
+        return taken, bool(by_seq) and by_seq.pop(seq_of(taken)) is not None
 
     def pop_batch(self, count_max: int, bytes_max: int) -> tuple[list[int], list[int]]:
         """Take messages from the head.
@@ -426,7 +427,7 @@ class Queue:
         self.consumed_total += len(taken)
         if not by_seq:
             return taken, []
-        return taken, [seq for seq in map(seq_of, taken) if by_seq.pop(seq, None) is not None]
+        return taken, [seq for seq in map(seq_of, taken) if by_seq.pop(seq) is not None]
 
     def peek(self) -> int:
         """Return the entry of the message at the head and leave it there.
@@ -446,7 +447,7 @@ class Queue:
 
     def lease(
         self, now_ns: int, duration_ns: int, count_max: int, bytes_max: int, consumer: str
-    ) -> list[Delivery]:
+    ) -> HandedOut:
         """Put messages at the head on lease; see `Leases.hand_out`."""
         if self.is_gated:
             count_max = min(count_max, self._most_out())
@@ -461,6 +462,13 @@ class Queue:
         """Take a leased message out: its work is done."""
         self.leases.forget(delivery)
         self.acked_total += 1
+
+    def ack_first(self, seqs: Sequence[int]) -> Gone | None:
+        """Take leased messages out, if the first leases on them hold: see `Leases.forget_first`."""
+        gone = self.leases.forget_first(seqs)
+        if gone:
+            self.acked_total += len(gone.entries)
+        return gone
 
     def ack_all(self, leases: Sequence[tuple[int, int]]) -> list[int] | None:
         """Take leased messages out, if all the leases hold.
@@ -522,10 +530,13 @@ class Queue:
         self._set_gate()
         return self.ready.clear() + self.leases.clear()
 
-    def oldest_age_ns(self, now_ns: int) -> int:
-        """Return how long ago the message at the head came, in nanoseconds; 0 if none."""
+    def oldest_age_ns(self, now_ns: int) -> int | None:
+        """Return how long ago the message at the head came, in nanoseconds.
+
+        None if none is there: nothing is ready, or all that is waits for groups or fair_keys.
+        """
         head = self.head()
-        return 0 if head is None else max(0, now_ns - seq_of(head))
+        return None if head is None else max(0, now_ns - seq_of(head))
 
 
 def _pop_bytes(entry: int, delivery: Delivery | None = None) -> int:  # noqa: ARG001

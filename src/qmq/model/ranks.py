@@ -1,8 +1,8 @@
 """The messages of a queue that have a priority and were never handed out: a line for each.
 
-Nothing is known of such a message but what its entry (see `index`) tells, so that it costs no more
-than one without a priority. What is handed out next is found by a heap of the lines' heads, which
-are 255 at most, and not by one of all messages: that of a million is not in the processor's caches.
+Such a message is nothing but its entry (see `index`), so that it costs no more than one without a
+priority. A heap of the lines' heads, 255 at most, tells which is handed out next; a heap of a
+million messages would not fit the processor's caches.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -13,10 +13,10 @@ from qmq.model.standing import ENTRY_BITS, Standing, entry_of
 class Ready:
     """A line of entries (see `index`): those of the highest priority first, in order of arrival.
 
-    Nearly all messages have priority 0, join at the end and leave at the head. Those that have
-    another one do so in lines of their own. Those that come back do so at their old place, which
-    is before all of their priority that were never handed out: they stand in a heap, ordered by a
-    key, which is the entry itself where nothing else counts.
+    Nearly all messages have priority 0, join at the end and leave at the head. Messages of another
+    priority do so in lines of their own. A message that comes back takes its old place, before all
+    of its priority that were never handed out: such messages stand in a heap, ordered by a key,
+    which is the entry itself where nothing else counts.
     """
 
     __slots__ = ("_ageing_ns", "_fresh", "_ranks", "_returned", "bytes")
@@ -169,7 +169,7 @@ class Ready:
         return taken
 
     def take_fresh(self) -> int:
-        """Take the oldest one, of at least one, of those that were never handed out."""
+        """Take the oldest entry that was never handed out; there must be one."""
         head, ranks = self._fresh.head, self._ranks
         oldest = ranks.oldest() if ranks else None
         if ranks and oldest is not None and not (head and head[0] < oldest):

@@ -221,8 +221,8 @@ def begin(  # noqa: PLR0913 - Two clocks, each by name.
 def match(request: RedriveRequest, envelope: bytes) -> Match | None:
     """Return a message as it would be moved, or None if it was not asked for.
 
-    A message that is no dead letter came from nowhere, so it is asked for only if the request
-    says where to move what it finds, and nothing of what only dead letters have.
+    A message that is no dead letter came from nowhere. So it is moved only if the request names a
+    target, and asks for nothing that only dead letters have.
     """
     found = dead_letter_of(envelope)
     if found is None:

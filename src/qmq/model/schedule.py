@@ -1,8 +1,8 @@
-"""The rules of schedules: at which moments a message is added, and what becomes of those missed.
+"""The rules of schedules: when a message is added, and what becomes of missed moments.
 
-At each of its ticks a schedule owes its queue one message. What it owes is written down
-together with the last tick, and what it has added in the step that adds it; so there is one
-message for each tick, whatever happens in between.
+At each of its ticks a schedule owes its queue one message. The debt is written down together with
+the last tick, and the message is added in the step that pays it. So there is one message for each
+tick, whatever happens in between.
 """
 
 import json
@@ -139,8 +139,8 @@ def put(
 ) -> Schedule:
     """Make a schedule, or change one.
 
-    One whose ticks stay as they are goes on where it is, so that to put the same again changes
-    nothing. Ticks that passed while it was paused are none.
+    If the ticks stay the same, it goes on where it is: putting the same schedule again changes
+    nothing. Ticks that pass while it is paused do not count.
 
     Args:
         before: the schedule of that name, if there is one; nothing of it may be due.

@@ -1,4 +1,4 @@
-"""What a queue holds, for those who watch."""
+"""The counts of a queue, for those who watch it."""
 
 from typing import Final
 
@@ -32,7 +32,7 @@ def stats_of(
         info=queue.info,
         ready=ready,
         ready_bytes=queue.ready_bytes,
-        oldest_age_ns=queue.oldest_age_ns(now_ns) if ready else None,
+        oldest_age_ns=queue.oldest_age_ns(now_ns),
         waiting=waiting,
         enqueued_total=queue.enqueued_total,
         consumed_total=queue.consumed_total,

@@ -1,10 +1,10 @@
-"""Whose turn it is, among several who share something by their weights.
+"""Taking turns, for several who share something by their weights.
 
-It is start-time fair queueing: each has a virtual time at which its next message would go, and
-the lowest goes first. What is taken moves it on by the count over the weight. Who comes back
-goes on where it was, or at the time of the others if that is later: to have waited for nothing
-earns no credit, and to leave for a moment costs none.
-See Goyal, Vin and Cheng, "Start-time fair queueing", 1996.
+It is start-time fair queueing: each has a virtual time at which its next message would go, and the
+lowest goes first. Taking messages moves that time on by their count over the weight. One that comes
+back goes on where it was, or at the time of the others if that is later: being absent earns no
+credit, and leaving for a moment costs none. See Goyal, Vin and Cheng, "Start-time fair queueing",
+1996.
 """
 
 from heapq import heapify, heappop, heappush
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class Turn(Generic[_T]):
-    """The place of one among those who take turns."""
+    """The place of one among all that take turns."""
 
     __slots__ = ("finish", "number", "of", "start", "weight")
 

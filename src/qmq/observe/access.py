@@ -1,4 +1,4 @@
-"""Metrics about who calls, and who may not."""
+"""Metrics about callers: known ones, and refused calls."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ _S_PER_DAY = 86_400
 
 
 class AccessFigures(NamedTuple):
-    """What there is to say; labels are bounded by what the access file names."""
+    """The figures about callers; labels are bounded by the names in the access file."""
 
     #: By identity.
     calls: Mapping[str, int]
@@ -23,7 +23,7 @@ class AccessFigures(NamedTuple):
 
 
 class AccessCollector(Collector):
-    """What is so when it is asked for."""
+    """Shows the figures of the moment."""
 
     def __init__(self, figures: Callable[[], AccessFigures]) -> None:
         self._figures = figures

@@ -1,4 +1,4 @@
-"""The audit log: who changed what, and who was refused. It has no payloads and no secrets."""
+"""The audit log: managing calls, and refused ones. It has no payloads and no secrets."""
 
 import json
 import logging
@@ -74,7 +74,8 @@ class AuditFile:
 
     def _fail(self, error: str) -> None:
         if not self._has_failed:
-            _log.error("cannot write the audit log", extra={"error": error})
+            fields = {"error": error, "path": str(self._path)}
+            _log.error("cannot write the audit log", extra=fields)
         self._has_failed = True
 
 
@@ -88,7 +89,7 @@ def to_nothing(_: Mapping[str, Any]) -> None:
 
 
 class Audit:
-    """Notes who changed what, and who was refused."""
+    """Notes managing calls and refused ones."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ class DiskCollector(Collector):
         self._directory = directory
 
     def _of_files(self) -> Iterable[Metric]:
-        """Return what the data directory takes, and what is left to it."""
+        """Return how much the data directory takes, and how much is left."""
         try:
             sizes = [each.stat().st_size for each in self._directory.glob("q.db*")]
             free = shutil.disk_usage(self._directory).free

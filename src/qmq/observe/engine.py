@@ -1,4 +1,4 @@
-"""Metrics of what goes on beside the messages: who waits, what limits there are, redrives."""
+"""Metrics of the engine: waiting calls, selectors, limits, redrives."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from qmq.engine.broker import Broker
 
 
 class EngineCollector(Collector):
-    """What a broker does now, when that is asked for; a queue's lines go with it."""
+    """Shows what a broker does at the moment; the lines of a queue end with it."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -21,6 +21,11 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily("q_queues", "Number of queues.", value=len(catalog))
         yield GaugeMetricFamily(
             "q_queues_max", "How many queues there may be.", value=catalog.queues_max
+        )
+        yield GaugeMetricFamily(
+            "q_selectors",
+            "Number of different selectors by which messages are taken, or were a minute ago.",
+            value=len(self._broker.selecting),
         )
         yield GaugeMetricFamily(
             "q_redrives_running", "Number of redrives under way.", value=redriving.running

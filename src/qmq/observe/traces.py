@@ -1,8 +1,8 @@
 """Traces: a span of each call, sent to a collector in OpenTelemetry's protocol.
 
-Everything here is made only where q was told to trace. A call is a child of its caller's span,
-where the caller names one, and is traced if that is; of the others, a part is. What hands out
-messages is linked to the spans in which they were added, which their tags name.
+Nothing here is made unless q was told to trace. A call is a child of its caller's span, if the
+caller names one, and is traced if that span is; of other calls, a part is traced. A span that hands
+out messages is linked to the spans in which they were added, named by their tags.
 """
 
 import importlib.util

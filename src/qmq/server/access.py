@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
-from qmq.access.policy import Issuer as PolicyIssuer
 from qmq.access.policy import Policy, Unproven
 from qmq.access.proving import proof_of, prove
-from qmq.access.reading import parse_policy
 from qmq.access.rights import Right, right_names
 from qmq.errors import (
     AccessDenied,
@@ -27,10 +25,9 @@ from qmq.errors import (
 )
 from qmq.observe.access import AccessFigures
 from qmq.observe.audit import TO_LOG, TO_NOTHING, Audit, AuditFile, to_log, to_nothing
-from qmq.server.key_sets import check_keys
+from qmq.server.access_file import is_read_by_others, read_policy
 from qmq.transport.access_service import NewToken
 from qmq.transport.asgi import Scope
-from qmq.transport.envoy.jwt import Issuer
 from qmq.transport.guarding import Counts, Guard
 
 if TYPE_CHECKING:
@@ -44,16 +41,7 @@ _LOOK_AGAIN_S: Final = 1.0
 #: Seconds for which it has to stay as it is before it is read.
 _SETTLES_S: Final = 0.1
 
-#: Bytes of a file that is one by mistake.
-_FILE_BYTES_MAX: Final = 64 * 1024 * 1024
-
-#: Certificates of the CAs that a system trusts, as Debian has them.
-_SYSTEM_CA: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-
-#: Whoever is neither the file's owner nor of its group.
-_READ_BY_OTHERS: Final = 0o004
-
-#: What callers are told who would have one q of a cluster change its file.
+#: The answer to callers that ask one q of a cluster to change its file.
 _FILE_OF_EACH: Final = (
     "each q of a cluster has an access file of its own, and this would change one of them: use"
     " `q tokens make` or `q tokens revoke` on one, and copy it to the others; each takes it over"
@@ -61,73 +49,6 @@ _FILE_OF_EACH: Final = (
 )
 
 _T = TypeVar("_T")
-
-
-def read_policy(path: Path, *, in_cluster: bool) -> Policy:
-    """Read an access file.
-
-    Args:
-        path: where it is.
-        in_cluster: whether it is for a q of a cluster, which cannot hand on certificates.
-
-    Raises:
-        ConfigError: it cannot be read, or something in it breaks a rule.
-    """
-    try:
-        if path.stat().st_size > _FILE_BYTES_MAX:
-            raise ConfigError(f"{path}: is larger than {_FILE_BYTES_MAX} bytes")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot read the access file {path}: {reason}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8: {error.reason}") from None
-    try:
-        policy = parse_policy(text)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error.message}") from None
-    if in_cluster:
-        for identity in policy.identities.values():
-            if identity.certificates:
-                raise ConfigError(
-                    f"{path}: {identity.name} is known by certificates, which a q of a cluster"
-                    " cannot hand on to the one that leads; use tokens or JWTs with --postgres"
-                )
-    return policy
-
-
-def issuers_of(policy: Policy, path: Path) -> list[Issuer]:
-    """Return what Envoy has to know of those whose JWTs it verifies.
-
-    Args:
-        policy: who they are.
-        path: the access file; what is beside it may be named without a directory.
-
-    Raises:
-        ConfigError: keys or certificates cannot be read.
-    """
-    return [_issuer_of(each, path) for each in policy.issuers]
-
-
-def _issuer_of(issuer: PolicyIssuer, path: Path) -> Issuer:
-    if issuer.jwks_file:
-        file = path.parent / issuer.jwks_file
-        text = _text_of(file, "the keys")
-        check_keys(text, f"{path}: the file {file} of the issuer {issuer.issuer}")
-        return Issuer(issuer=issuer.issuer, audiences=issuer.audiences, jwks=text)
-    ca = path.parent / issuer.jwks_ca if issuer.jwks_ca else _SYSTEM_CA
-    if issuer.jwks_url.startswith("https:"):
-        _text_of(ca, "the CA's certificates")
-    return Issuer(
-        issuer=issuer.issuer, audiences=issuer.audiences, jwks_url=issuer.jwks_url, jwks_ca=ca
-    )
-
-
-def _text_of(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {what} of an issuer, {path}: {error}") from error
 
 
 def audit_of(where: str) -> Audit:
@@ -148,11 +69,6 @@ def audit_of(where: str) -> Audit:
     return Audit(file.write, reopen=file.reopen)
 
 
-def is_read_by_others(path: Path) -> bool:
-    """Tell whether everybody on the machine can read a file."""
-    return bool(path.stat().st_mode & _READ_BY_OTHERS)
-
-
 def _fixed(error: ConfigError) -> AccessFixed:
     return AccessFixed(
         f"{error.message}; nothing was changed. Where q must not write, change the file from"
@@ -161,7 +77,7 @@ def _fixed(error: ConfigError) -> AccessFixed:
 
 
 class Access:
-    """Who there is and who may what, as the file says it now."""
+    """Who may call and do what, as the file says it now."""
 
     def __init__(self, path: Path, audit: Audit, *, in_cluster: bool) -> None:
         """Read the file.
@@ -191,7 +107,7 @@ class Access:
         self._changes: set[asyncio.Future[Any]] = set()
         self._guards: WeakSet[Guard] = WeakSet()
         if is_read_by_others(path):
-            _log.warning("others can read the access file", extra={"path": str(path)})
+            _log.warning("others can read the access file: chmod o-r it", extra={"path": str(path)})
 
     @property
     def takes_jwts(self) -> bool:
@@ -212,7 +128,7 @@ class Access:
         self._look_now.set()
 
     async def watch(self) -> None:
-        """Read the file whenever it changes, and end what is open of those whose time is over."""
+        """Read the file whenever it changes, and end the streams and waits of expired callers."""
         while True:
             try:
                 async with asyncio.timeout(_LOOK_AGAIN_S):
@@ -343,7 +259,7 @@ class Access:
             return done
 
     def _look(self) -> "Version":
-        """Tell which version of the file there is; one that is not there is one, too."""
+        """Return the version of the file; a missing file has one, too."""
         try:
             found = self._path.stat()
         except OSError:
@@ -351,7 +267,7 @@ class Access:
         return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def check_on_all(self, scope: Scope, right: Right) -> str:
-        """Find out who calls, and refuse one who has not a right to all queues.
+        """Find out who calls, and refuse callers without a right to all queues.
 
         May be called from any thread.
 

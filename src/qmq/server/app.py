@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,17 +192,9 @@ class Server:
         stores: dict[Store, QueueStore] = {Store.MEMORY: MemoryStore(footprint)}
         disk = self._open_disk(config.data, footprint) if config.data else None
         timer = SteadyTimer(disk.clock_offset_ns if disk else 0)
-        contents = Contents(stores=stores, footprint=footprint)
+        contents = Contents(stores=stores, footprint=footprint, held=disk)
         if disk:
             stores[Store.DISK] = disk
-            contents = Contents(
-                stores=stores,
-                footprint=footprint,
-                queues=disk.queues,
-                last_queue_number=disk.last_queue_number,
-                redrives=disk.redrives,
-                schedules=disk.schedules,
-            )
             self._clock_offset = ClockOffset(
                 SystemClock(), timer, disk.clock_offset_ns, disk.keep_clock_offset
             )
@@ -286,7 +277,7 @@ class Server:
 
         def drain() -> None:
             self.probes.drain()
-            _call_soon(loop, end_what_would_not_end)
+            loop.call_soon_threadsafe(end_what_would_not_end)
 
         def end_what_would_not_end() -> None:
             self._process.health.stop_serving()
@@ -314,12 +305,12 @@ class Server:
         reloading = Reloading(
             self._config,
             self._origin,
-            take_over=lambda config: _call_soon(loop, partial(self._take_over, config)),
+            take_over=lambda config: loop.call_soon_threadsafe(self._take_over, config),
         )
 
         def reload() -> None:
             if access := self._process.access:
-                _call_soon(loop, access.look_soon)
+                loop.call_soon_threadsafe(access.look_soon)
             reloading.reload()
 
         return reload
@@ -337,7 +328,7 @@ class Server:
             self._serving.take_over()
 
     def _on_store_failure(self, reason: str) -> None:
-        _log.critical("store failed", extra={"error": reason})
+        _log.critical("store failed", extra={"error": reason, "data": str(self._config.data)})
         self._process.health.set_serving(is_serving=False)
 
     def _on_store_recovery(self) -> None:
@@ -348,7 +339,7 @@ class Server:
         """Tell how a disk does, and go on with it after it was full."""
 
         def take_over() -> None:
-            broker.replace(Store.DISK, disk.queues, disk.redrives, disk.schedules)
+            broker.replace(Store.DISK, disk)
             _log.warning("store was read anew; nothing can be changed until the disk has room")
 
         assert self._config.data
@@ -376,10 +367,6 @@ def _traces(config: Config) -> Traces | None:
 def _log_damage(what: str) -> None:
     """Say in the log that messages are damaged on disk."""
     _log.error("messages are damaged", extra={"error": what})
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(do)
 
 
 def _access_of(config: Config) -> Access | None:

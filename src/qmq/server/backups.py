@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Backups:
-    """Answers those who copy the data directory, one at a time: see `backup_calls`."""
+    """Answers callers that copy the data directory, one at a time: see `backup_calls`."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Backups:
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Talk to one who has connected, until that one leaves."""
+        """Talk to a client until it leaves."""
         task = asyncio.current_task()
         assert task
         self._connections.add(task)

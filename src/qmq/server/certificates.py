@@ -1,8 +1,7 @@
 """Certificates and their keys, looked at before Envoy gets to see them.
 
-What is wrong with one is found out, and said in words, before anybody connects. Files are looked
-at again and again while q runs: what is fit to be used replaces what there was, and what is not
-leaves that as it is.
+A fault is found, and said in words, before anybody connects. While q runs, the files are looked at
+again and again: new ones that are fit to be used replace the old ones, others change nothing.
 """
 
 import logging
@@ -159,7 +158,7 @@ class Watch:
 
     @property
     def expiries(self) -> Mapping[str, datetime]:
-        """When the certificates in use expire, by what they are for."""
+        """When the certificates in use expire, by their purposes."""
         return self._expiries
 
     def start(self) -> None:
@@ -171,7 +170,7 @@ class Watch:
         self._is_closed.set()
 
     def look(self) -> None:
-        """Take what the files hold now if they have changed and it can be used."""
+        """Take what the files hold now, if it has changed and can be used."""
         found = self._look()
         now = self._clock()
         if found != self._seen:
@@ -230,7 +229,7 @@ class Watch:
 
 
 def load(tls: Tls, *, now: datetime) -> dict[str, datetime]:
-    """Check all files, and return when what is in them expires, by what it is for.
+    """Check all files, and return when each certificate expires, by its purpose.
 
     Raises:
         ConfigError: something in them cannot be used.
@@ -313,13 +312,10 @@ def _key(path: Path, option: str) -> PrivateKeyTypes:
     except UnsupportedAlgorithm as error:
         raise ConfigError(f"{option} {path}: {_KEYS}") from error
     is_rsa = isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _RSA_BITS_MIN
-    if not (is_rsa or (isinstance(key, ec.EllipticCurvePrivateKey) and _is_known(key.curve))):
+    is_ec = isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES)
+    if not (is_rsa or is_ec):
         raise ConfigError(f"{option} {path}: {_KEYS}")
     return key
-
-
-def _is_known(curve: ec.EllipticCurve) -> bool:
-    return isinstance(curve, _CURVES)
 
 
 def _is_ca(cert: x509.Certificate) -> bool:

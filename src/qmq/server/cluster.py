@@ -27,7 +27,6 @@ from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
 from qmq.observe.cluster import DatabaseCollector, Role, RoleCollector
 from qmq.server.forwarding import Forwarding, found
-from qmq.server.guarded import Methods
 from qmq.server.overseen_cluster import Leading, OverseenCluster
 from qmq.server.readiness import Look
 from qmq.server.serving import (
@@ -58,6 +57,7 @@ from qmq.store.postgres.migrating import make_ready
 from qmq.store.postgres.shards import check_first, enlisted, make_further_ready
 from qmq.transport.following import Following
 from qmq.transport.grpc import GrpcApp
+from qmq.transport.methods import Methods
 from qmq.transport.server_service import ServerService
 from qmq.values import ServerRole, Store, WarningLevel
 
@@ -171,12 +171,12 @@ class Cluster:
 
     def take_over(self) -> None:
         """Do from now on as the configuration says that the process has now."""
-        self._idle.take_over({}, {}, bounds_of(self._process.config))
+        self._idle.take_over(Methods(), bounds_of(self._process.config))
         if self._serving:
             self._serving.take_over()
 
     def looks(self) -> dict[str, Look]:
-        """Return what tells, by part of the cluster, what keeps this q from serving."""
+        """Return a look for each part of the cluster that can keep this q from serving."""
         return {
             "leader": lambda: "" if self._is_led else self._how,
             "database": lambda: (
@@ -208,8 +208,7 @@ class Cluster:
     def _idle_methods(self, rights: Rights) -> Methods:
         """Make the methods of a q that does not lead."""
         tell = ServerService(self._condition, rights).get_server
-        following = self._following
-        return Methods({}, following.waiting_methods(tell), following.stream_methods())
+        return self._following.methods(tell)
 
     async def _condition(self) -> ServerCondition:
         """Tell what this q knows while nobody leads: why that is."""
@@ -331,10 +330,7 @@ class Cluster:
         contents = Contents(
             stores={Store.MEMORY: MemoryStore(footprint), Store.CLUSTER: first},
             footprint=footprint,
-            queues=shards.queues,
-            last_queue_number=shards.last_queue_number,
-            redrives=shards.redrives,
-            schedules=shards.schedules,
+            held=shards,
             shards=shards.shards,
         )
         overseen = OverseenCluster(Leading(term, self._setting, shards, self._connectors))

@@ -20,20 +20,14 @@ from qmq.server.option_kinds import (
     ADDRESS,
     ADVERTISE,
     AUDIT_LOG,
+    AUTO,
     BOOLEAN,
-    BY_LISTEN,
-    BY_MEMORY,
     CACHE_BYTES,
     CLIENT_CERT,
     DATA,
     FILE,
     HOSTS,
-    NO_ACCESS,
-    NO_CLUSTER,
-    NO_DATA,
-    NO_FILE,
-    NO_HOSTS,
-    NO_TRACES,
+    NONE,
     POSTGRES,
     QUIT_FROM,
     RATIO,
@@ -46,7 +40,7 @@ from qmq.server.option_kinds import (
     seconds,
     whole_number,
 )
-from qmq.server.option_table import Option, Table, option
+from qmq.server.option_table import Table, option
 from qmq.store.postgres.dsn import Databases
 
 #: The options that make q ask callers who they are.
@@ -64,15 +58,15 @@ _CALLS_MAX = 1_000_000
 _CONNECTIONS_MAX = 1_000_000
 _REPLICAS_MAX = 100
 
-#: Of the memory that there is, what messages may take: the rest is for the server itself, for what
-#: is on its way, and for what Python needs besides what it uses.
+#: The share of memory that messages may take: the rest is for the server itself, for requests and
+#: replies on their way, and for memory that Python keeps unused.
 _MEMORY_SHARE_PERCENT = 60
 
-#: Of what messages may take, one part in so many is for those of DISK queues that are cached.
+#: One part in so many of the memory for messages is for cached messages of DISK queues.
 _CACHE_SHARE = 16
 
-#: Of the memory that there is, what Envoy's share, and with it all large objects of Python's, may
-#: become before calls are cut off.
+#: The share of memory that Envoy's heap, with all large objects of Python's in it, may take before
+#: calls are cut off.
 _HEAP_SHARE_PERCENT = 90
 
 
@@ -116,52 +110,53 @@ class Config(Table):
         "--insecure",
         kind=BOOLEAN,
         default_text="false",
-        help="Let everyone who reaches q do everything. Without this, and as long as callers are"
-        " not asked who they are, q listens on loopback only.",
+        help="Let everyone who reaches q do everything. Without this, q listens on loopback only,"
+        " unless callers are asked who they are.",
     )
     allow_host: tuple[str, ...] = option(
         "--allow-host",
         kind=HOSTS,
-        default_text=NO_HOSTS,
+        default_text=NONE,
         is_reloadable=True,
-        help="A name by which browsers reach q, such as that of a proxy in front of it; may be"
-        " given several times. Where q asks nobody who they are and speaks no TLS, it serves them"
-        " by no others but localhost, IP addresses and names without a dot, since a page of another"
-        " site could call it otherwise. *.NAME: all below it. *: every name. See docs/access.md.",
+        help="A name by which browsers may call q, such as that of a proxy in front of it; can be"
+        " given several times. Without it, a q that asks nobody who they are and has no TLS"
+        " answers only to localhost, IP addresses and names without a dot, so that pages of"
+        " other sites cannot call it. *.NAME: all names below it. *: every name. See"
+        " docs/access.md.",
     )
     #: None: the ports speak no TLS. So with the key.
     tls_cert: Path | None = option(
         "--tls-cert",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The certificate that q shows, followed by those between it and its CA: with it, both"
         " ports speak TLS alone. PEM; read again when it changes. See docs/tls.md.",
     )
     tls_key: Path | None = option(
         "--tls-key",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The key of that certificate, without a passphrase.",
     )
     #: None: clients are asked for no certificates.
     tls_client_ca: Path | None = option(
         "--tls-client-ca",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The CAs of the certificates that clients have to show. Read again when it changes.",
     )
     tls_client_cert: ClientCert = option(
         "--tls-client-cert",
         kind=CLIENT_CERT,
         default_text="required",
-        help="Whether clients without a certificate are refused, where there is a CA for such."
-        " optional: they are let in, and have to show something else, such as a token.",
+        help="With --tls-client-ca: required refuses clients without a certificate; optional lets"
+        " them in, to show something else, such as a token.",
     )
     #: None: there is no cluster, or it speaks no TLS.
     tls_peer_ca: Path | None = option(
         "--tls-peer-ca",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The CAs of the certificates of a cluster's q, by which they know each other.",
     )
     debug: bool = option(
@@ -176,14 +171,14 @@ class Config(Table):
         "--request-log",
         kind=REQUEST_LOG,
         default_text="none",
-        help="Where a line for each request of the API port goes, with its method, path, status,"
-        " duration, bytes, caller and request id; never with payloads or tokens.",
+        help="Where to write a line for each request of the API port: method, path, status,"
+        " duration, bytes, caller and request id; never payloads or tokens.",
     )
     #: None: nowhere.
     traces_to: str | None = option(
         "--traces-to",
         kind=TRACES_TO,
-        default_text=NO_TRACES,
+        default_text=NONE,
         help="The OpenTelemetry collector that spans of calls are sent to, by OTLP over gRPC, such"
         " as http://localhost:4317. Needs qmq[telemetry]. The word"
         f" {TRACES_BY_ENVIRONMENT}: as the variable OTEL_EXPORTER_OTLP_ENDPOINT says; the other"
@@ -193,16 +188,16 @@ class Config(Table):
         "--traces-sample",
         kind=RATIO,
         default_text="0.1",
-        help="Which part of the calls is traced whose callers do not say whether to, from 0 to 1.",
+        help="Which share of calls to trace, 0 to 1, if the caller does not say whether to.",
     )
     #: None: nobody is asked who calls.
     access: Path | None = option(
         "--access",
         kind=ACCESS,
-        default_text=NO_ACCESS,
+        default_text=NONE,
         help="A file that says who may call, and who may do what to which queues; see"
         " docs/access.md. It is read again whenever it changes. `q tokens make` makes one. The word"
-        f" {NO_ACCESS}: whoever reaches the ports may do everything.",
+        f" {NONE}: whoever reaches the ports may do everything.",
     )
     audit_log: str = option(
         "--audit-log",
@@ -218,7 +213,7 @@ class Config(Table):
         default_text="$XDG_STATE_HOME/q",
         make_default=lambda: _UNTOLD,
         example="/var/lib/q",
-        help=f"Where DISK queues live; made if it is missing. The word {NO_DATA}: nowhere, there"
+        help=f"Where DISK queues live; made if it is missing. The word {NONE}: nowhere, there"
         " are no DISK queues. $XDG_STATE_HOME is ~/.local/state unless set. With --postgres there"
         " is no data directory.",
     )
@@ -226,43 +221,44 @@ class Config(Table):
     postgres: Databases | None = option(
         "--postgres",
         kind=POSTGRES,
-        default_text=NO_CLUSTER,
+        default_text=NONE,
         help="The PostgreSQL database in which CLUSTER queues live, which all q of the cluster are"
         " given: postgresql://USER@HOST,HOST/DATABASE, with all servers of which"
         " one is the primary. Given several times, or several in the variable with spaces between"
         " them, the queues are divided among them; each but the first has a name then,"
         " NAME=postgresql://..., and keeps it. Better by the variable, since others may see a"
-        f" command line. See docs/cluster.md. The word {NO_CLUSTER}: there are no CLUSTER queues.",
+        f" command line. See docs/cluster.md. The word {NONE}: there are no CLUSTER queues.",
     )
     #: None: as `advertised` says.
     advertise: Address | None = option(
         "--advertise",
         kind=ADVERTISE,
-        default_text=BY_LISTEN,
+        default_text=AUTO,
         help="Where the other q of the cluster reach this one. The word"
-        f" {BY_LISTEN}: where it listens, by this machine's name if that is on all interfaces.",
+        f" {AUTO}: where it listens, by this machine's name if that is on all interfaces.",
     )
     require_replicas: int = option(
         "--require-replicas",
         kind=whole_number(0, _REPLICAS_MAX),
         default_text="0",
         unit="standbys",
-        help="How many synchronous standbys the database must have for q to change CLUSTER queues;"
-        " with fewer, changes are refused.",
+        help="How many synchronous standbys the database must have; with fewer, changes to CLUSTER"
+        " queues are refused.",
     )
     postgres_unsynced: bool = option(
         "--postgres-unsynced",
         kind=BOOLEAN,
         default_text="false",
-        help="Take a PostgreSQL also if its fsync or full_page_writes is off, so that a power"
-        " failure can lose what was acknowledged, and all else. For tests only.",
+        help="Accept a PostgreSQL whose fsync or full_page_writes is off: a power failure can then"
+        " lose everything, acknowledged or not. For tests only.",
     )
     quit_from: QuitFrom = option(
         "--quit-from",
         kind=QUIT_FROM,
         default_text="loopback",
         is_reloadable=True,
-        help="Who may end q with POST /quitquitquit: callers on this machine, or any caller.",
+        help="Who may stop q with POST /quitquitquit: callers on this machine, or any caller. With"
+        " --access, callers on other machines need the right admin for every queue.",
     )
     #: Seconds.
     drain_timeout: float = option(
@@ -293,9 +289,9 @@ class Config(Table):
     cache_bytes_max: int | None = option(
         "--cache-bytes-max",
         kind=CACHE_BYTES,
-        default_text=BY_MEMORY,
+        default_text=AUTO,
         help="How many bytes of the messages in DISK queues are also kept in memory. The word"
-        f" {BY_MEMORY}: a sixteenth of --memory-max, but at least"
+        f" {AUTO}: a sixteenth of --memory-max, but at least"
         f" {limits.CACHE_BYTES_MIN >> 20} MiB and at most {limits.CACHE_BYTES_MAX >> 20} MiB.",
     )
     memory_max: int = option(
@@ -306,8 +302,8 @@ class Config(Table):
         unit="bytes",
         is_reloadable=True,
         example="4294967296",
-        help="How much memory the messages of all queues may take; what would be more is refused."
-        " 0: as much as there is. What counts as how much is told in docs/operations.md.",
+        help="How much memory the messages of all queues may take; adds beyond it are refused. 0:"
+        " no limit. docs/operations.md says what counts.",
     )
 
     connections_max: int = option(
@@ -315,8 +311,8 @@ class Config(Table):
         kind=whole_number(1, _CONNECTIONS_MAX),
         default_text=str(limits.CONNECTIONS_MAX),
         unit="connections",
-        help="How many connections clients may have open; more are closed at once. The limit of"
-        " open files bounds it as well.",
+        help="How many connections clients may have open; further ones are closed at once. The"
+        " limit of open files must allow for them.",
     )
     calls_max: int = option(
         "--calls-max",
@@ -324,8 +320,8 @@ class Config(Table):
         default_text=str(limits.CALLS_MAX),
         unit="calls",
         is_reloadable=True,
-        help="How many calls may be under way, those that wait for messages and streams included;"
-        " more are refused.",
+        help="How many calls may be under way, including streams and calls that wait for messages;"
+        " further ones are refused.",
     )
     transfer_bytes_max: int = option(
         "--transfer-bytes-max",
@@ -333,15 +329,15 @@ class Config(Table):
         default_text=str(limits.TRANSFER_BYTES_MAX),
         unit="bytes",
         is_reloadable=True,
-        help="How much requests larger than 256 KiB may take together, while they come in and are"
-        " worked on, and as much again replies that are not read yet; more are refused, or wait.",
+        help="How many bytes requests larger than 256 KiB may take together while they arrive and"
+        " are worked on, and as much again for unread replies; more are refused, or wait.",
     )
     transfer_timeout: int = option(
         "--transfer-timeout",
         kind=whole_number(1, _TRANSFER_TIMEOUT_MAX_S),
         default_text=str(limits.TRANSFER_TIMEOUT_S),
         unit="seconds",
-        help="How long a request may take to come in, and a reply to be read, before the call is"
+        help="How long a request may take to arrive, and a reply to be read, before the call is"
         " ended. Waiting for messages does not count.",
     )
     heap_max: int = option(
@@ -351,8 +347,8 @@ class Config(Table):
         make_default=_heap_share,
         unit="bytes",
         example="6442450944",
-        help="How large the heap may become before calls are cut off, those first for which most is"
-        " buffered. 0: none are. docs/operations.md tells what is in it.",
+        help="How large the heap may become before calls are cut off, those with the most buffered"
+        " bytes first. 0: never. docs/operations.md says what is in it.",
     )
 
     def __post_init__(self) -> None:
@@ -362,7 +358,7 @@ class Config(Table):
         super(Config, self).__post_init__()
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        """Yield how valid options contradict each other, as sentences that name them."""
         yield from self._contradictions_of_exposure()
         yield from self._contradictions_of_tls()
         yield from self._contradictions_of_a_cluster()
@@ -419,10 +415,15 @@ class Config(Table):
             yield f"{name} is for a cluster, and there is none without --postgres"
 
     @property
+    def asks_who_calls(self) -> bool:
+        """Whether callers have to show who they are."""
+        needs_cert = self.tls_client_ca is not None and self.tls_client_cert == "required"
+        return needs_cert or self.access is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether other machines are let in: callers are asked who they are, or nobody minds."""
-        asks = self.tls_client_ca is not None and self.tls_client_cert == "required"
-        return self.insecure or self.access is not None or asks
+        return self.insecure or self.asks_who_calls
 
     @property
     def advertised(self) -> Address:
@@ -439,7 +440,3 @@ class Config(Table):
             return self.cache_bytes_max
         share = (self.memory_max or _memory_share()) // _CACHE_SHARE
         return min(max(share, limits.CACHE_BYTES_MIN), limits.CACHE_BYTES_MAX)
-
-
-#: The table, in the order in which help and reference list it.
-OPTIONS: tuple[Option, ...] = Config.options()

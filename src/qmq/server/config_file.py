@@ -1,4 +1,4 @@
-"""Configuration files: TOML with one key for each option, and what is wrong with one."""
+"""Configuration files: TOML with one key for each option, and a file's faults."""
 
 import difflib
 import re
@@ -82,7 +82,7 @@ def _place(fault: Fault) -> str:
 
 
 def _read(path: Path, rows: Mapping[str, Option]) -> tuple[ConfigFile, list[Fault]]:
-    """Read what can be read, and list what is wrong with the rest."""
+    """Read the valid part of a file, and list the faults in the rest."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -100,9 +100,9 @@ def _read(path: Path, rows: Mapping[str, Option]) -> tuple[ConfigFile, list[Faul
 
 
 def _parse(lines: list[str]) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
-    """Return the values, the lines in which they begin, and what is not valid TOML.
+    """Return the values, the lines in which they begin, and the faults of the TOML.
 
-    A line that is none is left out, so that what follows it is looked at as well.
+    A faulty line is left out, so that the lines after it are checked as well.
     """
     lines = list(lines)
     faults = []
@@ -128,7 +128,7 @@ def _parse(lines: list[str]) -> tuple[dict[str, Any], dict[str, int], list[Fault
 
 
 def _last_begun(lines: list[str]) -> int:
-    """Return the line in which the last statement begins, which does not end."""
+    """Return the line in which the last statement begins, which has no end."""
     return max((number for _, number in _keys(lines)), default=len(lines))
 
 

@@ -1,4 +1,4 @@
-"""Configurations as people read them: what holds, and what could be said."""
+"""Configurations for people: the values that hold, and an example of a file."""
 
 import textwrap
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Who can reach q: this machine alone, unless callers are asked who they are or nobody minds."""
+"""Who can reach q: this machine alone, unless callers show who they are, or with --insecure."""
 
 import ipaddress
 from collections.abc import Iterator

@@ -1,9 +1,9 @@
-"""What is worth a look in how a server does: for each thing a sentence, and what to do about it.
+"""Warnings about how a server does: for each a sentence, and what to do about it.
 
 Bounds are those of the alerts in `deploy/prometheus/alerts.yml`, where there is one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -31,8 +31,11 @@ _FREE_SHARE_MIN: Final = 0.2
 _MEMORY_SHARE_MAX: Final = 0.8
 _QUEUES_SHARE_MAX: Final = 0.9
 
-#: What 99 of 100 commits should take at most; of few commits it says nothing.
+#: What 99 of 100 commits should take at most; of few commits it says nothing. Once they took
+#: longer, they are slow until they take half of that, so that no warning comes and goes with a
+#: disk that is near the bound.
 _COMMIT_NS_MAX: Final = NS_PER_S // 10
+_COMMIT_NS_MAX_AGAIN: Final = _COMMIT_NS_MAX // 2
 _COMMITS_MIN: Final = 100
 
 #: As `qmq.server.certificates` has it.
@@ -45,21 +48,31 @@ _LAG_NS_MAX: Final = 30 * NS_PER_S
 _SILENT_NS_MAX: Final = 15 * NS_PER_S
 
 
-def found_in(condition: ServerCondition, now_ns: int) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in how a server does, at a moment."""
+def found_in(
+    condition: ServerCondition, now_ns: int, before: Container[tuple[str, str]] = ()
+) -> Iterator[ServerWarning]:
+    """Yield warnings about how a server does.
+
+    Args:
+        condition: how it does.
+        now_ns: the moment, by the machine's time.
+        before: reason and subject of each warning of the look before.
+    """
     yield from _of_bounds(condition)
     if condition.disk:
         yield from _of_disk(condition.disk)
+        yield from _of_commits(condition.disk.commits, "the disk", before)
     if condition.cluster:
         yield from _of_cluster(condition.cluster, now_ns)
+        for database in condition.cluster.databases:
+            yield from _of_commits(database.commits, f"database {database.name}", before)
 
 
 def found_in_config(config: Config) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in how a server was started."""
+    """Yield warnings about how a server was started."""
     if exposure.is_loopback(exposure.narrowed(config.listen, is_open=config.is_open)):
         return
-    asks = config.tls_client_ca is not None and config.tls_client_cert == "required"
-    if config.insecure and config.access is None and not asks:
+    if config.insecure and not config.asks_who_calls:
         yield ServerWarning(
             level=WarningLevel.NOTE,
             reason="OPEN_TO_ALL",
@@ -76,7 +89,7 @@ def found_in_config(config: Config) -> Iterator[ServerWarning]:
 
 
 def found_in_access(*, is_faulty: bool) -> Iterator[ServerWarning]:
-    """Yield what is worth a look in the access file."""
+    """Yield a warning if the access file is faulty."""
     if is_faulty:
         yield ServerWarning(
             level=WarningLevel.WARNING,
@@ -89,7 +102,7 @@ def found_in_access(*, is_faulty: bool) -> Iterator[ServerWarning]:
 def found_in_certificates(
     expiries: Mapping[str, datetime], now: datetime
 ) -> Iterator[ServerWarning]:
-    """Yield which certificates end soon, by what they are for."""
+    """Yield a warning for each certificate that expires soon, by its purpose."""
     for what, expires in expiries.items():
         if expires - now > _EXPIRES_SOON:
             continue
@@ -107,7 +120,7 @@ def found_in_certificates(
 
 
 def worst_first(warnings: Iterable[ServerWarning]) -> tuple[ServerWarning, ...]:
-    """Return them in the order in which they are to be looked at."""
+    """Return warnings in the order in which people should look at them."""
     return tuple(sorted(warnings, key=lambda each: (-each.level, each.reason, each.subject)))
 
 
@@ -152,7 +165,8 @@ def _of_disk(disk: DiskCondition) -> Iterator[ServerWarning]:
             message=disk.hangs,
             remedy="look at the disk, and at what else writes to it",
         )
-    if disk.total_bytes and not disk.is_full and _is_low(disk):
+    free_bytes_min = max(_FREE_BYTES_MIN, disk.database_bytes * _FREE_SHARE_MIN)
+    if disk.total_bytes and not disk.is_full and disk.free_bytes < free_bytes_min:
         yield ServerWarning(
             level=WarningLevel.WARNING,
             reason="DISK_NEARLY_FULL",
@@ -168,16 +182,14 @@ def _of_disk(disk: DiskCondition) -> Iterator[ServerWarning]:
             message=f"{disk.damaged} messages were set aside, since they are damaged on disk",
             remedy="see what q's log says of them, and look at the disk",
         )
-    yield from _of_commits(disk.commits, "the disk")
 
 
-def _is_low(disk: DiskCondition) -> bool:
-    return disk.free_bytes < max(_FREE_BYTES_MIN, disk.database_bytes * _FREE_SHARE_MIN)
-
-
-def _of_commits(commits: CommitTimes, what: str) -> Iterator[ServerWarning]:
-    lately = commits.lately
-    if lately.count >= _COMMITS_MIN and lately.p99_ns > _COMMIT_NS_MAX:
+def _of_commits(
+    commits: CommitTimes, what: str, before: Container[tuple[str, str]]
+) -> Iterator[ServerWarning]:
+    lately, were_slow = commits.lately, ("COMMITS_SLOW", what) in before
+    bound_ns = _COMMIT_NS_MAX_AGAIN if were_slow else _COMMIT_NS_MAX
+    if lately.p99_ns > bound_ns and (were_slow or lately.count >= _COMMITS_MIN):
         yield ServerWarning(
             level=WarningLevel.WARNING,
             reason="COMMITS_SLOW",
@@ -195,7 +207,6 @@ def _of_cluster(cluster: ClusterCondition, now_ns: int) -> Iterator[ServerWarnin
         yield from _of_database(database)
         for standby in database.standbys:
             yield from _of_standby(standby, database)
-        yield from _of_commits(database.commits, f"database {database.name}")
     yield from _of_nodes(cluster.nodes, now_ns)
 
 
@@ -234,7 +245,7 @@ def _of_database(database: DatabaseCondition) -> Iterator[ServerWarning]:
             level=WarningLevel.NOTE,
             reason="STANDBYS_UNSEEN",
             subject=database.name,
-            message=f"q may not see how the standbys of database {database.name} do",
+            message=f"how the standbys of database {database.name} do is hidden from q",
             remedy="grant pg_read_all_stats to q's role",
         )
     if database.vacuum_held_ns >= _VACUUM_HELD_NS_MAX:

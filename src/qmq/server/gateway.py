@@ -29,7 +29,7 @@ def start_gateway(config: GatewayConfig, origin: Origin) -> NoReturn:
         ConfigError: the address cannot be listened on, or a certificate not be used.
     """
     open_standard_streams()
-    listen = claim(exposure.narrowed(config.listen, is_open=config.is_open))
+    listen = claim(exposure.narrowed(config.listen, is_open=config.is_open), "--listen")
     runtime = make_runtime_directory()
     tls = Tls.of_gateway(config, runtime)
     with telling_of_no_room():

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from qmq import limits
 from qmq.server import exposure
 from qmq.server.address import Address
-from qmq.server.option_kinds import ADDRESS, BOOLEAN, FILE, NO_FILE, Kind, whole_number
+from qmq.server.option_kinds import ADDRESS, BOOLEAN, FILE, NONE, Kind, whole_number
 from qmq.server.option_table import Table, option
 
 #: The option that makes qrest ask callers who they are.
@@ -97,27 +97,27 @@ class GatewayConfig(Table):
     tls_cert: Path | None = _option(
         "--tls-cert",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The certificate that qrest shows, as q does: with it, REST is served by TLS alone.",
     )
     tls_key: Path | None = _option(
         "--tls-key",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The key of that certificate, without a passphrase.",
     )
     #: None: callers are asked for no certificates.
     tls_client_ca: Path | None = _option(
         "--tls-client-ca",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The CAs of the certificates that callers have to show.",
     )
     #: None: those of the machine.
     ca: Path | None = _option(
         "--ca",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The CAs to know a server at https:// by. The word none: those that this machine"
         " trusts.",
     )
@@ -125,14 +125,14 @@ class GatewayConfig(Table):
     cert: Path | None = _option(
         "--cert",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The certificate to show to that server. For it, that is who calls, whoever calls"
         " qrest.",
     )
     key: Path | None = _option(
         "--key",
         kind=FILE,
-        default_text=NO_FILE,
+        default_text=NONE,
         help="The key of that certificate.",
     )
     debug: bool = _option(
@@ -167,7 +167,7 @@ class GatewayConfig(Table):
     )
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        """Yield how valid options contradict each other, as sentences that name them."""
         yield from exposure.faults("--listen", self.listen, is_open=self.is_open, remedy=REMEDY)
         if bool(self.tls_cert) != bool(self.tls_key):
             yield "--tls-cert and --tls-key go together: give both, or neither"

@@ -1,9 +1,9 @@
-"""Applications that ask who calls: each identity has a service of its own."""
+"""Applications that ask who calls: each identity has methods of its own."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from qmq.access.granted import Granted, Rights
 from qmq.access.policy import Identity
@@ -14,8 +14,8 @@ from qmq.model.catalog import Catalog
 from qmq.observe.audit import Audit
 from qmq.server.access import Access
 from qmq.transport.following import service_paths
-from qmq.transport.grpc import UnaryMethod, WaitingMethod, unary_methods
 from qmq.transport.guarding import CALL, Guard, Offer
+from qmq.transport.methods import Methods, UnaryMethod
 from qmq.transport.streams import Requests, StreamMethod
 from qmq.wire import q_pb2
 
@@ -32,15 +32,6 @@ MANAGING: Final = frozenset(
 )
 
 
-class Methods(NamedTuple):
-    """What callers of some rights are served, by path."""
-
-    unary: Mapping[str, UnaryMethod]
-    #: Those that may wait.
-    waiting: Mapping[str, WaitingMethod]
-    streams: Mapping[str, StreamMethod]
-
-
 #: Makes what callers of some rights are served.
 Make = Callable[[Rights], Methods]
 
@@ -48,7 +39,7 @@ Make = Callable[[Rights], Methods]
 def guard_of(
     access: Access, catalog: Catalog, make: Make, reflection: Mapping[str, StreamMethod]
 ) -> Guard:
-    """Make what finds out who calls, and what that one is served.
+    """Make the guard that finds out who calls, and serves each caller its methods.
 
     Args:
         access: who there is.
@@ -66,13 +57,13 @@ def guard_of(
         unary, waiting, streams = make(rights)
         of_all = {path: _needing_browse(method, rights) for path, method in reflection.items()}
         return Offer(
-            unary_methods(
+            Methods(
                 {
                     path: _audited(path, method, access.audit) if path in MANAGING else method
                     for path, method in unary.items()
                 },
                 waiting,
-            ),
+            ).of_one_reply,
             {path: _noted(method) for path, method in {**streams, **of_all}.items()},
             rights,
         )
@@ -92,12 +83,12 @@ def guard_of(
 
 
 def guarded_paths(reflection: Mapping[str, StreamMethod]) -> frozenset[str]:
-    """Return the methods that are served only to those who have shown who they are."""
+    """Return the methods that only known callers are served."""
     return frozenset((*service_paths(), *reflection))
 
 
 def noted_paths(reflection: Mapping[str, StreamMethod]) -> frozenset[str]:
-    """Return those among them that ask which call they are part of."""
+    """Return the guarded methods that need to know which call they are part of."""
     return frozenset(
         (*MANAGING, "/proto.Q/GetIdentity", *service_paths(are_streams=True), *reflection)
     )
@@ -176,7 +167,7 @@ def _needing_browse(method: StreamMethod, rights: Granted) -> StreamMethod:
 
 
 def _noted(method: StreamMethod) -> StreamMethod:
-    """Have it noted that a stream was refused, or ended since its caller is nobody any more."""
+    """Note when a stream is refused, or ends because its caller is not known any more."""
 
     async def noted(requests: Requests) -> AsyncGenerator[list[bytes], None]:
         try:

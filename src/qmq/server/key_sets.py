@@ -1,4 +1,4 @@
-"""JSON Web Key Sets, looked at before Envoy gets them: it would say less of what is wrong."""
+"""JSON Web Key Sets, checked before Envoy gets them: it would say less about a fault."""
 
 import json
 
@@ -6,7 +6,7 @@ from qmq.errors import ConfigError
 
 
 def check_keys(text: str, where: str) -> None:
-    """Refuse what is no key set, or one with which tokens could be made as well as checked.
+    """Refuse a text that is no key set, or one with keys that could also make tokens.
 
     Args:
         text: the key set.

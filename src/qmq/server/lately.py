@@ -1,7 +1,7 @@
-"""How long commits took of late, from counts that are there anyway.
+"""How long commits took lately, from counts that exist anyway.
 
-What is measured is one addition a commit. Here the counts are looked at every few seconds, and what
-they have grown by is a step: so all that is known of the last minutes costs commits nothing.
+What is measured is one addition a commit. Every few seconds the counts are read here, and their
+growth is a step. So knowing the last minutes costs commits nothing.
 """
 
 from collections import deque

@@ -55,25 +55,29 @@ _WORKERS_MAX: Final = 2
 _DESCRIPTORS_RESERVED: Final = 256
 
 
-def claim(address: Address) -> Endpoint:
+def claim(address: Address, option: str) -> Endpoint:
     """Check that an address can be listened on, and choose a port where it is 0.
+
+    Args:
+        address: the address.
+        option: what gives another one, for example `--listen`.
 
     Raises:
         ConfigError: with the reason, and what to do.
     """
     if address.host.lower() == LOOPBACK:
-        return _claim_loopback(address)
+        return _claim_loopback(address, option)
     for host in _numeric_hosts(address):
         try:
             return Endpoint(host, _free_port(host, address.port))
         except OSError as error:
             if _is_missing(error) and host == "::":
                 continue  # A machine without IPv6: take IPv4 alone.
-            raise ConfigError(_bind_error(address, error)) from error
+            raise ConfigError(_bind_error(address, option, error)) from error
     raise ConfigError(f"cannot listen on {address}: this machine has neither IPv6 nor IPv4")
 
 
-def _claim_loopback(address: Address) -> Endpoint:
+def _claim_loopback(address: Address, option: str) -> Endpoint:
     """Check that loopback can be listened on, of IPv4 and of IPv6, as far as there is each.
 
     Clients try either first. On the one that q had left, another program could take its calls.
@@ -92,7 +96,7 @@ def _claim_loopback(address: Address) -> Endpoint:
         except OSError as error:
             # A port that is free on the one may be taken on the other.
             if address.port or attempt + 1 == _PORT_ATTEMPTS:
-                raise ConfigError(_bind_error(address, error)) from error
+                raise ConfigError(_bind_error(address, option, error)) from error
         else:
             if hosts:
                 return Endpoint(hosts[0], port, tuple(hosts[1:]))
@@ -130,11 +134,12 @@ def _free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _bind_error(address: Address, error: OSError) -> str:
+def _bind_error(address: Address, option: str, error: OSError) -> str:
     what_to_do = {
-        errno.EADDRINUSE: "stop the process that listens there, or give another port",
-        errno.EACCES: "ports below 1024 need privileges; give a higher port",
-        errno.EADDRNOTAVAIL: "no interface of this machine has this address; give one that has",
+        errno.EADDRINUSE: f"stop the process that listens there, or give another port by {option}",
+        errno.EACCES: f"ports below 1024 need privileges; give a higher port by {option}",
+        errno.EADDRNOTAVAIL: "no interface of this machine has this address; give one that has by"
+        f" {option}",
     }
     reason = (error.strerror or str(error)).lower()
     advice = what_to_do.get(error.errno or 0)
@@ -142,9 +147,9 @@ def _bind_error(address: Address, error: OSError) -> str:
 
 
 def connections_max(wanted: int) -> int:
-    """Raise the limit of open files as far as it goes, and say how many clients there may be.
+    """Raise the limit of open files as far as it goes, and return how many clients there may be.
 
-    They are as many as are `wanted`, or fewer if that limit does not allow so many.
+    That is `wanted`, or fewer if the limit does not allow so many.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -188,8 +193,8 @@ def telling_of_no_room() -> Iterator[None]:
 def make_runtime_directory() -> Path:
     """Make a directory that only this user can enter, for as long as this process lives.
 
-    Directories of processes that were killed are removed: whoever lives holds a
-    lock on a file in its directory, which the kernel releases at the end.
+    Directories of processes that were killed are removed. A living process holds a lock on a file
+    in its directory, and the kernel releases it when the process ends.
 
     Raises:
         ConfigError: there is no place for it.
@@ -252,9 +257,9 @@ def pyvoy_module() -> str:
 
 
 def _workers() -> int:
-    """Return how many network threads there are: half as many as cores that q may use.
+    """Return the number of network threads: half the number of cores that q may use.
 
-    With two cores, a second one gains nothing and halves what one finds to do when it wakes
+    With two cores, a second thread gains nothing, and halves what each finds to do when it wakes
     up: one alone serves 15 to 20 % more requests.
     """
     return min(_WORKERS_MAX, max(1, len(os.sched_getaffinity(0)) // 2))

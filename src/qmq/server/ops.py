@@ -37,12 +37,12 @@ def ops_app(  # noqa: PLR0913 - What it needs, each by name.
 ) -> App:
     """Make the application: GET /metrics, /healthz and /readyz, POST /quitquitquit, else 404.
 
-    `render_metrics` returns Prometheus text; `probes` answers what its name says;
-    `quit_process` starts the shutdown and returns at once. Unless `may_any_quit`, which is
-    asked each time, only callers on this machine may quit. With `check`, which raises an error
-    unless a caller has a right to all queues, metrics are for those who may browse them, and who
-    administers them may quit from anywhere. Browsers call by the names that `hosts` returns, any
-    if that is None, and pages of other sites do not quit.
+    `render_metrics` returns Prometheus text, `probes` answers the probes, and `quit_process` starts
+    the shutdown and returns at once. Only callers on this machine may quit, unless `may_any_quit`,
+    which is asked each time. `check` raises an error unless a caller has a right to all queues:
+    with it, metrics need the right to browse, and a caller with the right to admin may quit from
+    anywhere. Browsers have to use a name that `hosts` returns, or any if that is None, and pages of
+    other sites may not quit.
     """
 
     async def metrics(scope: Scope, send: Send) -> None:
@@ -91,10 +91,11 @@ def _routed(routes: Mapping[str, tuple[str, _Answer]], hosts: Callable[[], Hosts
         if why := _refusal(scope, hosts()):
             await _reply(send, 403, f"{why}\n".encode())
         elif found is None:
-            await _reply(send, 404, b"not found\n")
+            await _reply(send, 404, f"not found; here are {', '.join(routes)}\n".encode())
         elif scope["method"] != found[0]:
-            allow = [(b"allow", found[0].encode())]
-            await _reply(send, 405, b"method not allowed\n", headers=allow)
+            allowed = found[0].encode()
+            text = b"method not allowed: it takes %b\n" % allowed
+            await _reply(send, 405, text, headers=[(b"allow", allowed)])
         else:
             await _answer_or_refuse(found[1], scope, send)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,32 +17,14 @@ QuitFrom = Literal["loopback", "any"]
 #: Where a line for each request goes.
 RequestLog = Literal["none", "stdout"]
 
-#: What `--data` takes for "no data directory".
-NO_DATA = "none"
-
-#: What `--postgres` takes for "no cluster".
-NO_CLUSTER = "none"
-
-#: What `--access` takes for "nobody is asked who calls".
-NO_ACCESS = "none"
-#: What `--traces-to` takes for "nowhere", and for "as OTEL_EXPORTER_OTLP_ENDPOINT says".
-NO_TRACES = "none"
+#: What options take for "nothing of the kind".
+NONE = "none"
+#: What `--traces-to` takes for "as OTEL_EXPORTER_OTLP_ENDPOINT says".
 TRACES_BY_ENVIRONMENT = "env"
-
-#: What `--cache-bytes-max` takes for "as the memory that messages may take has it".
-BY_MEMORY = "auto"
-
-#: What options that name a file take for "no file".
-NO_FILE = "none"
-
-#: What `--allow-host` takes for "no further names".
-NO_HOSTS = "none"
-
+#: What options take for "as others have it".
+AUTO = "auto"
 #: Whether clients without a certificate are refused, where there is a CA for such.
 ClientCert = Literal["required", "optional"]
-
-#: What `--advertise` takes for "as `--listen` has it".
-BY_LISTEN = "auto"
 
 # The most that may be asked for: above it a value is a slip of the finger.
 _CACHE_BYTES_MAX = 1 << 40
@@ -110,45 +92,14 @@ def _parse_boolean(text: str) -> bool:
             raise ValueError(f"{text!r} is neither true (or 1) nor false (or 0)")
 
 
-def _parse_data(text: str) -> Path | None:
-    if not text:
-        raise ValueError(f"'' names no directory; {NO_DATA} stands for no data directory")
-    return None if text == NO_DATA else Path(text)
-
-
-def _parse_access(text: str) -> Path | None:
-    if not text:
-        raise ValueError(f"'' names no file; {NO_ACCESS} stands for no access file")
-    return None if text == NO_ACCESS else Path(text)
-
-
-def _format_access(path: Path | None) -> str:
-    # A file of that very name needs to be told from the word.
-    return NO_ACCESS if path is None else f"./{path}" if str(path) == NO_ACCESS else str(path)
-
-
 def _parse_audit_log(text: str) -> str:
     if not text:
         raise ValueError(f"'' names no file; {TO_NOTHING} stands for no audit log")
     return text
 
 
-def _format_data(data: Path | None) -> str:
-    # A directory of that very name needs to be told from the word.
-    return NO_DATA if data is None else f"./{data}" if str(data) == NO_DATA else str(data)
-
-
-def _parse_postgres(text: str) -> Databases | None:
-    return None if text == NO_CLUSTER else Databases.parse(text)
-
-
-def _format_postgres(databases: Databases | None) -> str:
-    # The server process has to know the passwords.
-    return NO_CLUSTER if databases is None else databases.secret_text
-
-
 def _parse_hosts(text: str) -> tuple[str, ...]:
-    if text == NO_HOSTS:
+    if text == NONE:
         return ()
     for name in text.split():
         if not _HOST.fullmatch(name):
@@ -159,61 +110,14 @@ def _parse_hosts(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in text.split()))
 
 
-def _format_hosts(names: tuple[str, ...]) -> str:
-    return " ".join(names) or NO_HOSTS
-
-
-def _parse_advertise(text: str) -> Address | None:
-    if text == BY_LISTEN:
-        return None
+def _parse_advertise(text: str) -> Address:
     address = Address.parse(text)
     if address.is_every_host or not address.port:
         raise ValueError(f"{text!r} is nowhere that others can connect to; write host:port")
     return address
 
 
-def _format_advertise(address: Address | None) -> str:
-    return BY_LISTEN if address is None else str(address)
-
-
-def _parse_cache_bytes(text: str) -> int | None:
-    return None if text == BY_MEMORY else _CACHE_BYTES.parse(text)
-
-
-def _format_cache_bytes(count: int | None) -> str:
-    return BY_MEMORY if count is None else str(count)
-
-
-def _parse_file(text: str) -> Path | None:
-    if not text:
-        raise ValueError(f"'' names no file; {NO_FILE} stands for no file")
-    return None if text == NO_FILE else Path(text)
-
-
-def _format_file(file: Path | None) -> str:
-    # A file of that very name needs to be told from the word.
-    return NO_FILE if file is None else f"./{file}" if str(file) == NO_FILE else str(file)
-
-
-def _parse_client_cert(text: str) -> ClientCert:
-    if text == "required":
-        return "required"
-    if text == "optional":
-        return "optional"
-    raise ValueError(f"{text!r} is neither required nor optional")
-
-
-def _parse_quit_from(text: str) -> QuitFrom:
-    if text == "loopback":
-        return "loopback"
-    if text == "any":
-        return "any"
-    raise ValueError(f"{text!r} is neither loopback nor any")
-
-
-def _parse_traces_to(text: str) -> str | None:
-    if text == NO_TRACES:
-        return None
+def _parse_traces_to(text: str) -> str:
     if text != TRACES_BY_ENVIRONMENT and not _COLLECTOR.fullmatch(text):
         raise ValueError(
             f"{text!r} is no address of a collector; write it like http://localhost:4317"
@@ -221,27 +125,20 @@ def _parse_traces_to(text: str) -> str | None:
     return text
 
 
-def _format_traces_to(url: str | None) -> str:
-    return NO_TRACES if url is None else url
+def _number(text: str, maximum: float, rule: str) -> float:
+    """Read a number from 0 to `maximum`; `rule` says what a text is not."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    # Not a number is in no range either.
+    if not 0 <= number <= maximum:
+        raise ValueError(f"{text!r} is not {rule}")
+    return number
 
 
 def _parse_ratio(text: str) -> float:
-    rule = f"{text!r} is not a number from 0 to 1"
-    try:
-        ratio = float(text)
-    except ValueError:
-        raise ValueError(rule) from None
-    if not 0 <= ratio <= 1:
-        raise ValueError(rule)
-    return ratio
-
-
-def _parse_request_log(text: str) -> RequestLog:
-    if text == "none":
-        return "none"
-    if text == "stdout":
-        return "stdout"
-    raise ValueError(f"{text!r} is neither none nor stdout")
+    return _number(text, 1, "a number from 0 to 1")
 
 
 def whole_number(minimum: int, maximum: int) -> Kind:
@@ -260,14 +157,7 @@ def seconds(maximum: float) -> Kind:
     """Make the kind of numbers of seconds from 0 to `maximum`, fractions included."""
 
     def parse(text: str) -> float:
-        rule = f"{text!r} is not a number of seconds from 0 to {maximum:g}"
-        try:
-            seconds = float(text)
-        except ValueError:
-            raise ValueError(rule) from None
-        if not 0 <= seconds <= maximum:
-            raise ValueError(rule)
-        return seconds
+        return _number(text, maximum, f"a number of seconds from 0 to {maximum:g}")
 
     # repr() keeps every digit, "g" would not.
     return Kind(
@@ -278,13 +168,46 @@ def seconds(maximum: float) -> Kind:
     )
 
 
-_CACHE_BYTES = whole_number(0, _CACHE_BYTES_MAX)
+def _choice(one: str, other: str) -> Kind:
+    """Make the kind of two words."""
 
-ACCESS = Kind(placeholder=f"FILE|{NO_ACCESS}", parse=_parse_access, format=_format_access)
+    def parse(text: str) -> str:
+        if text not in {one, other}:
+            raise ValueError(f"{text!r} is neither {one} nor {other}")
+        return text
+
+    return Kind(placeholder=f"{one}|{other}", parse=parse)
+
+
+def _optional(kind: Kind, word: str = NONE) -> Kind:
+    """Make the kind of the same values and of None, for which a word stands."""
+    return replace(
+        kind,
+        placeholder=f"{kind.placeholder}|{word}",
+        parse=lambda text: None if text == word else kind.parse(text),
+        format=lambda value: word if value is None else kind.format(value),
+        mask=lambda value: word if value is None else kind.show(value),
+    )
+
+
+def _path(placeholder: str, noun: str, missing: str) -> Kind:
+    """Make the kind of paths of a `noun`, and of None where there is no `missing`."""
+
+    def parse(text: str) -> Path:
+        if not text:
+            raise ValueError(f"'' names no {noun}; {NONE} stands for no {missing}")
+        return Path(text)
+
+    def write(path: Path) -> str:
+        # One of that very name needs to be told from the word.
+        return f"./{path}" if str(path) == NONE else str(path)
+
+    return _optional(Kind(placeholder=placeholder, parse=parse, format=write))
+
+
+ACCESS = _path("FILE", "file", "access file")
 AUDIT_LOG = Kind(placeholder=f"FILE|{TO_LOG}|{TO_NOTHING}", parse=_parse_audit_log)
-ADVERTISE = Kind(
-    placeholder=f"HOST:PORT|{BY_LISTEN}", parse=_parse_advertise, format=_format_advertise
-)
+ADVERTISE = _optional(Kind(placeholder="HOST:PORT", parse=_parse_advertise), AUTO)
 ADDRESS = Kind(placeholder="[HOST]:PORT", parse=Address.parse)
 BOOLEAN = Kind(
     placeholder="true|false",
@@ -292,35 +215,32 @@ BOOLEAN = Kind(
     format=lambda value: "true" if value else "false",
     toml="bare",
 )
-CACHE_BYTES = Kind(
-    placeholder=f"N|{BY_MEMORY}",
-    parse=_parse_cache_bytes,
-    format=_format_cache_bytes,
-    toml="either",
-)
-CLIENT_CERT = Kind(placeholder="required|optional", parse=_parse_client_cert)
-DATA = Kind(placeholder=f"DIR|{NO_DATA}", parse=_parse_data, format=_format_data)
-FILE = Kind(placeholder=f"FILE|{NO_FILE}", parse=_parse_file, format=_format_file)
+CACHE_BYTES = replace(_optional(whole_number(0, _CACHE_BYTES_MAX), AUTO), toml="either")
+CLIENT_CERT = _choice("required", "optional")
+DATA = _path("DIR", "directory", "data directory")
+FILE = _path("FILE", "file", "file")
 HOSTS = Kind(
-    placeholder=f"NAME|{NO_HOSTS}", parse=_parse_hosts, format=_format_hosts, is_repeated=True
-)
-POSTGRES = Kind(
-    placeholder=f"[NAME=]DSN|{NO_CLUSTER}",
-    parse=_parse_postgres,
-    format=_format_postgres,
-    mask=lambda databases: NO_CLUSTER if databases is None else str(databases),
+    placeholder=f"NAME|{NONE}",
+    parse=_parse_hosts,
+    format=lambda names: " ".join(names) or NONE,
     is_repeated=True,
 )
-QUIT_FROM = Kind(placeholder="loopback|any", parse=_parse_quit_from)
+POSTGRES = _optional(
+    Kind(
+        placeholder="[NAME=]DSN",
+        parse=Databases.parse,
+        # The server process has to know the passwords.
+        format=lambda databases: databases.secret_text,
+        mask=str,
+        is_repeated=True,
+    )
+)
+QUIT_FROM = _choice("loopback", "any")
 RATIO = Kind(
     placeholder="RATIO",
     parse=_parse_ratio,
     format=lambda ratio: repr(float(ratio)),
     toml="bare",
 )
-REQUEST_LOG = Kind(placeholder="none|stdout", parse=_parse_request_log)
-TRACES_TO = Kind(
-    placeholder=f"URL|{TRACES_BY_ENVIRONMENT}|{NO_TRACES}",
-    parse=_parse_traces_to,
-    format=_format_traces_to,
-)
+REQUEST_LOG = _choice("none", "stdout")
+TRACES_TO = _optional(Kind(placeholder=f"URL|{TRACES_BY_ENVIRONMENT}", parse=_parse_traces_to))

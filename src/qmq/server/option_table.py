@@ -105,12 +105,12 @@ class Table:
             raise Contradiction(contradictions)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what is wrong with options that are right alone, as sentences that name them."""
+        """Yield how valid options contradict each other, as sentences that name them."""
         yield from ()
 
     @classmethod
     def contradictions_of(cls, texts: Mapping[str, str]) -> Sequence[str]:
-        """Return what is wrong with options, by name, whose texts are right alone."""
+        """Return how options contradict each other whose texts, by name, are each valid."""
         needed = {row.name: row.example for row in cls.options() if row.is_required}
         try:
             cls.from_texts({**needed, **texts})

@@ -24,6 +24,30 @@ _FILE: Final = "qmq.config_file"
 _TableT = TypeVar("_TableT", bound=Table)
 
 
+#: Options that other servers have, and what does the same here.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("--port", "-p"), "--listen :PORT"),
+    **dict.fromkeys(("--addr", "--address", "--bind", "--host"), "--listen HOST:PORT"),
+    **dict.fromkeys(("--data-dir", "--datadir", "--db", "--dir"), "--data DIR"),
+    **dict.fromkeys(("--verbose", "-v"), "--debug"),
+}
+
+
+class KnowingOthers(click.Command):
+    """A command that knows what others call its options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the command line apart."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            here = _ELSEWHERE.get(error.option_name, "")
+            if not any(here.split(" ")[0] in each.opts for each in self.params):
+                raise
+            text = f"No such option {error.option_name!r}: here it is {here}."
+            raise click.UsageError(text, ctx) from None
+
+
 class Value(click.ParamType[Any]):
     """Reads a text by the option's kind; click then reports what is wrong with it."""
 
@@ -48,7 +72,7 @@ class Value(click.ParamType[Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told(Generic[_TableT]):
-    """What a program was told, by whatever means."""
+    """What a program was told, by flags, variables and a file."""
 
     table: type[_TableT]
     #: By option name.
@@ -143,7 +167,7 @@ def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable
             # Where it is must not depend on where the program is, when it is read anew.
             file = read_config_file(path.absolute(), table)
         except FaultyFile as error:
-            # Told by those only who want to know what is in the file.
+            # Only commands that need the file report its faults.
             context.meta[_FILE] = error
         else:
             context.meta[_FILE] = file
@@ -168,7 +192,7 @@ def _file_option(table: type[Table]) -> Callable[[Callable[..., None]], Callable
 
 
 def together(kind: Kind) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Any]:
-    """Return what reads all texts of an option that may be given several times, as one value."""
+    """Return a callback that reads all texts of a repeated option as one value."""
 
     def read(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a value of the kind
         return Value(kind).convert(" ".join(texts), parameter, context)

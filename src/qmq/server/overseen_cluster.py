@@ -1,4 +1,4 @@
-"""How a cluster does for the q that leads it, for those who look after it."""
+"""How a cluster does, as seen by the q that leads it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

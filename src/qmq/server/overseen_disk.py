@@ -1,4 +1,4 @@
-"""How the DISK store does, for those who look after the server."""
+"""How the DISK store does, for people who look after the server."""
 
 import asyncio
 import shutil

@@ -1,7 +1,7 @@
 """Looks how this q does every few seconds, and tells whoever asks.
 
-So what it tells is there already, and a call costs no more than to write it down; and since when
-something is as it is, is known although nobody has asked.
+So the answer is there already, and a call only writes it down; and it is known since when something
+is so, although nobody has asked.
 """
 
 import asyncio
@@ -58,27 +58,8 @@ class Part(Protocol):
         ...
 
 
-class Nothing:
-    """A part of a q that has neither."""
-
-    async def look(self) -> None:
-        """Look at nothing."""
-
-    def want(self) -> None:
-        """Look at no more."""
-
-    def add_to(
-        self,
-        condition: ServerCondition,
-        overseeing: Overseeing,  # noqa: ARG002 - See above.
-        now_ns: int,  # noqa: ARG002 - See above.
-    ) -> ServerCondition:
-        """Return it as it is."""
-        return condition
-
-
 class Watched(Protocol):
-    """What is known of the process, whatever it serves."""
+    """What is known of the process."""
 
     @property
     def config(self) -> Config:
@@ -103,7 +84,7 @@ class Overseer:
         self,
         process: Watched,
         overseeing: Overseeing,
-        part: Part,
+        part: Part | None,
         *,
         access: Callable[[], AccessFigures] | None,
         now_ns: Callable[[], int] = time.time_ns,
@@ -113,7 +94,7 @@ class Overseer:
         Args:
             process: what is known of it.
             overseeing: the broker's part.
-            part: what else there is.
+            part: the disk or the cluster; None if there is neither.
             access: tells of the access file; None if there is none.
             now_ns: the machine's time.
         """
@@ -141,14 +122,16 @@ class Overseer:
 
     async def condition(self) -> ServerCondition:
         """Return how the server does."""
-        self._part.want()
-        if not self._has_looked:
-            await self._part.look()
+        if self._part:
+            self._part.want()
+            if not self._has_looked:
+                await self._part.look()
         return self._judged(await self._overseeing.condition())
 
     async def look(self) -> None:
         """Look at everything once."""
-        await self._part.look()
+        if self._part:
+            await self._part.look()
         self._has_looked = True
         self._judged(self._overseeing.glance())
 
@@ -167,13 +150,13 @@ class Overseer:
         config = process.config
         listen = exposure.narrowed(config.listen, is_open=config.is_open)
         own = replace(known, started_ns=process.started_ns, address=str(listen))
-        condition = self._part.add_to(own, self._overseeing, now_ns)
+        condition = self._part.add_to(own, self._overseeing, now_ns) if self._part else own
         self.warnings = worst_first(self._dated(self._found(condition, now_ns), now_ns))
         return replace(condition, warnings=self.warnings)
 
     def _found(self, condition: ServerCondition, now_ns: int) -> Iterator[ServerWarning]:
         process = self._process
-        yield from found_in(condition, now_ns)
+        yield from found_in(condition, now_ns, before=self._since_ns)
         for each in found_in_config(process.config):
             yield replace(each, since_ns=process.started_ns)
         if self._access:
@@ -183,11 +166,14 @@ class Overseer:
 
     def _dated(self, found: Iterator[ServerWarning], now_ns: int) -> list[ServerWarning]:
         """Return warnings with the moments at which they were first seen."""
-        before, self._since_ns = self._since_ns, {}
-        dated = []
-        for each in found:
-            key = (each.reason, each.subject)
-            since_ns = each.since_ns or before.get(key, now_ns)
-            self._since_ns[key] = since_ns
-            dated.append(replace(each, since_ns=since_ns))
+        dated = [
+            replace(each, since_ns=each.since_ns or self._since_ns.get(_key(each), now_ns))
+            for each in found
+        ]
+        self._since_ns = {_key(each): each.since_ns for each in dated}
         return dated
+
+
+def _key(warning: ServerWarning) -> tuple[str, str]:
+    """Return what tells one warning from another."""
+    return warning.reason, warning.subject

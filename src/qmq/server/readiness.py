@@ -1,4 +1,4 @@
-"""Whether q is alive, and whether it is ready to serve: what probes are told, and why."""
+"""Whether q is alive and ready to serve, and why not: the answers to probes."""
 
 import asyncio
 import json

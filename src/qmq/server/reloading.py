@@ -43,7 +43,7 @@ class Reloading(Generic[_TableT]):
     """The configuration that holds, and how it becomes another."""
 
     def __init__(
-        self, config: _TableT, origin: Origin, *, take_over: Callable[[_TableT], None]
+        self, config: _TableT, origin: Origin, *, take_over: Callable[[_TableT], object]
     ) -> None:
         """Begin with a configuration.
 

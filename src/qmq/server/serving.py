@@ -4,10 +4,10 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
@@ -22,26 +22,27 @@ from qmq.ids import RandomIds
 from qmq.limits import GARBAGE_OBJECTS, REQUEST_OVERHEAD_BYTES_MAX
 from qmq.model.catalog import Catalog
 from qmq.model.footprint import Footprint
-from qmq.model.queue import Queue
 from qmq.model.redrive import Redrive
 from qmq.observe.calls import log_calls
 from qmq.observe.certificates import Expiries
 from qmq.observe.engine import EngineCollector
 from qmq.observe.footprint import FootprintCollector
-from qmq.observe.metrics import CallCollector, QueueCollector, SelectionCollector
+from qmq.observe.metrics import CallCollector
+from qmq.observe.queues import QueueCollector
 from qmq.observe.schedules import ScheduleCollector
 from qmq.observe.traces import Traces
 from qmq.observe.warnings import WarningCollector
 from qmq.server.access import Access
 from qmq.server.config import Config
-from qmq.server.guarded import Make, Methods, guard_of, guarded_paths, noted_paths
-from qmq.server.overseer import Nothing, Overseer, Part
-from qmq.store.base import QueueStore
-from qmq.transport.api import Api
-from qmq.transport.grpc import Fallback, GrpcApp
+from qmq.server.guarded import Make, guard_of, guarded_paths, noted_paths
+from qmq.server.overseer import Overseer, Part
+from qmq.store.base import Held, QueueStore
+from qmq.transport.api import api_methods
+from qmq.transport.grpc import GrpcApp
 from qmq.transport.guarding import GuardedApp
 from qmq.transport.health import HealthService
 from qmq.transport.in_hand import Bounds
+from qmq.transport.methods import Methods, joined
 from qmq.transport.pages import answer_without_call
 from qmq.transport.reflection import ReflectionService
 from qmq.values import Store
@@ -58,7 +59,7 @@ LEADER_SERVICE: Final = "qmq.leader"
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """What there is once in a process, whatever is served."""
+    """What exists once in a process, whatever it serves."""
 
     #: What holds now: some of it may change meanwhile.
     config: Config
@@ -77,14 +78,12 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Stores, and what is in the one of them that keeps something."""
+    """Stores, and the contents of the one that keeps something."""
 
     stores: Mapping[Store, QueueStore]
     footprint: Footprint
-    queues: Iterable[Queue] = ()
-    last_queue_number: int = 0
-    redrives: Iterable[tuple[str, str]] = ()
-    schedules: Iterable[tuple[str, str]] = ()
+    #: None: nothing is kept.
+    held: Held | None = None
     #: The databases of a cluster.
     shards: Shards | None = None
 
@@ -110,10 +109,7 @@ class Serving:
             clock=SystemClock(),
             timer=timer,
             new_id=RandomIds(),
-            queues=contents.queues,
-            last_queue_number=contents.last_queue_number,
-            redrives=contents.redrives,
-            schedules=contents.schedules,
+            held=contents.held,
             queues_max=config.queues_max,
             message_bytes_max=config.message_bytes_max,
             footprint=contents.footprint,
@@ -124,13 +120,12 @@ class Serving:
         self._overseer = Overseer(
             process,
             broker.overseeing,
-            part or Nothing(),
+            part,
             access=process.access.figures if process.access else None,
         )
         self.app = app_of(process, broker.catalog, self._made)
         self._collectors: list[Collector] = []
         self.watch(QueueCollector(broker.catalog, timer))
-        self.watch(SelectionCollector(broker.selecting.__len__))
         self.watch(FootprintCollector(contents.footprint))
         self.watch(ScheduleCollector(broker.catalog, broker.scheduling))
         self.watch(EngineCollector(broker))
@@ -149,22 +144,21 @@ class Serving:
         self.broker.catalog.queues_max = config.queues_max
         self._footprint.limit_to(config.memory_max)
         if isinstance(self.app, GuardedApp):
-            self.app.take_over({}, {}, bounds_of(config))
+            self.app.take_over(Methods(), bounds_of(config))
             self.app.guard.offer_anew()
         else:
-            made = self._made(EVERYTHING)
-            self.app.take_over(made.unary, made.waiting, bounds_of(config))
+            self.app.take_over(self._made(EVERYTHING), bounds_of(config))
 
     def _made(self, rights: Rights) -> Methods:
         """Make the methods that callers of some rights are served."""
         process = self._process
-        service = Api(self.broker, rights, process.access, self._overseer.condition)
-        unary = process.calls.watch(service.methods)
-        waiting = process.calls.watch(service.waiting_methods)
+        unary, waiting, streams = api_methods(
+            self.broker, rights, process.access, self._overseer.condition
+        )
+        unary, waiting = process.calls.watch(unary), process.calls.watch(waiting)
         if process.config.debug:
             unary, waiting = log_calls(unary), log_calls(waiting)
-        streams, traces = service.stream_methods, process.traces
-        if traces:
+        if traces := process.traces:
             unary = traces.watch(unary, self._name_of)
             waiting = traces.watch(waiting, self._name_of)
             streams = traces.watch_streams(streams)
@@ -220,35 +214,24 @@ def app_of(
     """
     config, health = process.config, process.health
     reflection = ReflectionService(SERVICES).stream_methods()
-    shared: _Shared = {
-        "request_bytes_max": config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX,
-        "fallback": answer_without_call,
-        "bounds": bounds_of(config),
-    }
+    request_bytes_max = config.message_bytes_max + REQUEST_OVERHEAD_BYTES_MAX
     if process.access:
         return GuardedApp(
-            health.unary_methods(),
-            health.stream_methods(),
+            health.methods(),
             guard=guard_of(process.access, catalog, make, reflection),
             guarded=guarded_paths(reflection),
             noted=noted_paths(reflection),
-            **shared,
+            request_bytes_max=request_bytes_max,
+            fallback=answer_without_call,
+            bounds=bounds_of(config),
         )
-    unary, waiting, streams = make(EVERYTHING)
+    parts = (make(EVERYTHING), health.methods(), Methods(streams=reflection))
     return GrpcApp(
-        {**unary, **health.unary_methods()},
-        waiting,
-        {**streams, **health.stream_methods(), **reflection},
-        **shared,
+        joined(parts),
+        request_bytes_max=request_bytes_max,
+        fallback=answer_without_call,
+        bounds=bounds_of(config),
     )
-
-
-class _Shared(TypedDict):
-    """What applications are made with, whoever is asked for."""
-
-    request_bytes_max: int
-    fallback: Fallback
-    bounds: Bounds
 
 
 def bounds_of(config: Config) -> Bounds:

@@ -1,7 +1,7 @@
-"""The databases of a cluster in one term: those that are read, and those that are away.
+"""The databases of a cluster in one term, whether they could be read or are away.
 
-Each commits for itself, so that one that is slow or away holds up nobody but its own queues. What
-could not be read when this q took over is read when it is there again.
+Each commits for itself, so that one that is slow or away holds up only its own queues. A database
+that could not be read when this q took over is read when it is there again.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from qmq.store.postgres.store import PostgresStore
 from qmq.store.postgres.trouble import is_passing
 from qmq.values import Store
 
-#: Seconds from one look at which databases answer to the next, and from one try to read one that
-#: does not.
+#: Seconds between two looks at which databases answer, and between two tries to read one that does
+#: not.
 _LOOK_AGAIN_S: Final = 0.5
 _TRY_AGAIN_S: Final = 1.0
 
@@ -74,7 +74,7 @@ class Opening(NamedTuple):
 
 
 class Overseen(NamedTuple):
-    """What is to be told of one of them to those who look after it."""
+    """What people are told of one of the databases."""
 
     number: int
     name: str
@@ -273,14 +273,7 @@ class TermShards:
             await self._open(number)
             # From here on in one turn: nobody is told that a queue of it is not there.
         store = self._stores[number]
-        broker.replace(
-            Store.CLUSTER,
-            store.queues,
-            store.redrives,
-            store.schedules,
-            shard=number,
-            last_queue_number=store.last_queue_number,
-        )
+        broker.replace(Store.CLUSTER, store, shard=number)
         _log.info(
             "shard read", extra={"shard": self.shards.names[number], "queues": len(store.queues)}
         )

@@ -1,7 +1,7 @@
 """How the server process ends: on a signal, after the requests in flight.
 
-Whoever starts the process blocks TERM, INT and HUP before Envoy runs, so that a
-thread of ours takes them instead of Envoy, which would cut every connection.
+Before Envoy runs, TERM, INT and HUP are blocked, so that a thread of ours takes them: Envoy would
+cut every connection.
 """
 
 import logging
@@ -89,7 +89,10 @@ class Shutdown:
         """Wait until nothing is in flight, and return whether that is so."""
         while (count := self._count_in_flight()) > 0:
             if time.monotonic() >= deadline:
-                _log.warning("requests in flight are cut off", extra={"count": count})
+                _log.warning(
+                    "requests in flight are cut off",
+                    extra={"count": count, "drain_timeout_s": self.drain_timeout_s()},
+                )
                 return False
             if signal.sigtimedwait(_END_SIGNALS, _LOOK_AGAIN_S):
                 _log.warning(

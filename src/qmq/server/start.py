@@ -35,8 +35,8 @@ def start(config: Config, origin: Origin) -> NoReturn:
     """
     open_standard_streams()
     listen, metrics = (
-        claim(exposure.narrowed(each, is_open=config.is_open))
-        for each in (config.listen, config.metrics)
+        claim(exposure.narrowed(address, is_open=config.is_open), option)
+        for address, option in ((config.listen, "--listen"), (config.metrics, "--metrics"))
     )
     if config.traces_to:
         check_installed()
@@ -86,11 +86,12 @@ def start(config: Config, origin: Origin) -> NoReturn:
 
 
 def _checked_access(config: Config) -> list[Issuer]:
-    """Check the access file, if there is one, and return whose JWTs are taken."""
+    """Check the access file, if there is one, and return the issuers of JWTs."""
     if config.access is None:
         return []
     # Imported late: a q that asks nobody needs none of it.
-    from qmq.server.access import audit_of, issuers_of, read_policy  # noqa: PLC0415
+    from qmq.server.access import audit_of  # noqa: PLC0415
+    from qmq.server.access_file import issuers_of, read_policy  # noqa: PLC0415
 
     policy = read_policy(config.access, in_cluster=bool(config.postgres))
     audit_of(config.audit_log)

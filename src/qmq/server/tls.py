@@ -1,4 +1,4 @@
-"""The TLS of a process: from options to what Envoy is told, and a look at the files before that."""
+"""The TLS of a process: from options to the configuration of Envoy, with a check of the files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -16,9 +16,9 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from qmq.access.policy import Policy
-from qmq.access.reading import parse_policy
 from qmq.access.tokens import Token, make_token
 from qmq.errors import ConfigError
+from qmq.server.access_file import parsed, read_text
 
 _HEADER: Final = """\
 # Who may call q, and who may do what to which queues: see docs/access.md.
@@ -28,8 +28,8 @@ _HEADER: Final = """\
 #: A file that q makes is for nobody else to read.
 _MODE: Final = 0o600
 
-#: Seconds for which it is waited until another one is done that changes an access file, and from
-#: one look at that to the next. It takes milliseconds, unless something is stuck.
+#: Seconds to wait for another program that changes an access file, and between two looks at its
+#: lock. A change takes milliseconds, unless something is stuck.
 _PATIENCE_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.02
 
@@ -87,15 +87,6 @@ class _Edit:
         """What the file says now."""
         assert self.written is not None
         return self.written
-
-
-def read(path: Path) -> Policy:
-    """Read an access file.
-
-    Raises:
-        ConfigError: it cannot be read, or something in it breaks a rule.
-    """
-    return _parsed(path, _text(path))
 
 
 def make(
@@ -171,19 +162,19 @@ def _take_out(document: tomlkit.TOMLDocument, token_id: str) -> str:
 
 @contextmanager
 def _edited(path: Path, check: Check | None = None) -> Iterator[_Edit]:
-    """Yield what is in the file, and write what became of it, all of it or nothing."""
+    """Yield the content of the file, then write what was changed: all of it or nothing."""
     # Of a link, the file is changed that it leads to.
     path = path.resolve()
     with _locked(path.parent) as directory:
-        text = _text(path) if path.exists() else _HEADER
-        before = _parsed(path, text)
+        text = read_text(path) if path.exists() else _HEADER
+        before = parsed(path, text)
         try:
             edit = _Edit(tomlkit.parse(text))
         except TOMLKitError as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from None
         yield edit
         changed = tomlkit.dumps(edit.document)
-        after = _parsed(path, changed)
+        after = parsed(path, changed)
         if check:
             check(before, after)
         edit.written = Written(after, _replace(path, changed, directory))
@@ -191,7 +182,7 @@ def _edited(path: Path, check: Check | None = None) -> Iterator[_Edit]:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[int]:
-    """Keep others out that change an access file here, and yield a descriptor of the directory."""
+    """Lock a directory against others that change an access file; yield its descriptor."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -245,23 +236,6 @@ def _replace(path: Path, text: str, directory: int) -> Version:
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from error
     return (written.st_ino, written.st_mtime_ns, written.st_size)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot read the access file {path}: {reason}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8: {error.reason}") from None
-
-
-def _parsed(path: Path, text: str) -> Policy:
-    try:
-        return parse_policy(text)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error.message}") from None
 
 
 def _identity(document: tomlkit.TOMLDocument, name: str) -> Any | None:  # noqa: ANN401 - A TOML table.

@@ -1,6 +1,6 @@
 """What the engine asks of a store."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Protocol
 
 from qmq.model.changes import Changes
@@ -8,21 +8,44 @@ from qmq.model.queue import Queue
 from qmq.values import Durability
 
 
+class Held(Protocol):
+    """What a store has read when it was opened, or after a failure."""
+
+    @property
+    def queues(self) -> Sequence[Queue]:
+        """The queues, in order of creation."""
+        ...
+
+    @property
+    def last_queue_number(self) -> int:
+        """The highest number that a queue ever had."""
+        ...
+
+    @property
+    def redrives(self) -> Iterable[tuple[str, str]]:
+        """The redrives, in order of their starts: id, and what was kept."""
+        ...
+
+    @property
+    def schedules(self) -> Iterable[tuple[str, str]]:
+        """The schedules, in order of their creation: id, and what was kept."""
+        ...
+
+
 class QueueStore(Protocol):
     """Keeps queues and their messages.
 
-    A method decides by the rules of the model when it is called, and raises their errors
-    then; what it returns is to be awaited, and is done when everything that it decided
-    upon is as durable as the store can make it, or as the caller asks who gives a
-    `durability`: never more than `durability_max`. So calls take effect in
-    the order in which they were made. Who stops waiting does not undo the call.
+    A method decides when it is called, by the rules of the model, and raises their errors then.
+    What it returns is to be awaited. It is done when all that was decided is as durable as the
+    caller asks by `durability`, or else as the store can make it: never more than `durability_max`.
+    So calls take effect in the order in which they were made. To stop waiting does not undo a call.
 
-    The sequence number of a message is the moment in which it came to its queue, or the next
-    free one, so that the numbers alone tell how old messages are. Of the messages that a store
-    has kept, no two ever have the same number, also after a restart with the clock set back.
+    The sequence number of a message is the moment in which it came to its queue, or the next free
+    one, so that the numbers alone tell how old messages are. No two messages that a store has kept
+    ever have the same number, even after a restart with the clock set back.
 
     When a write fails, everyone who waits for it gets StoreFailed. When messages turn out to be
-    damaged, those who wait for them get DataLoss; who takes several gets the others.
+    damaged, those who wait for them get DataLoss; a call for several messages gets the others.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""What is there already, for those who would wait for it."""
+"""A result that exists already, in the form of one that has to be awaited."""
 
 from collections.abc import Awaitable, Generator
 from typing import Generic, TypeVar

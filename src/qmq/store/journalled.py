@@ -7,6 +7,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from qmq.errors import DataLoss
 from qmq.model.changes import Changes
 from qmq.model.damaged import set_aside
+from qmq.model.delivery import Delivery
 from qmq.model.footprint import MESSAGE_BYTES, Footprint
 from qmq.model.index import entry, seq_of, seqs_of
 from qmq.model.queue import Queue
@@ -74,7 +75,7 @@ class Journal(Protocol):
         """
         ...
 
-    def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
+    def keep_leases(self, together: Sequence[LeaseRow], deliveries: Sequence[DeliveryRow]) -> None:
         """Keep what was learned of messages; it belongs to what is kept next."""
         ...
 
@@ -173,6 +174,7 @@ class JournalledStore(Generic[_JournalT]):
         return purged
 
     def _sweep(self, queue: Queue) -> None:
+        self._journal.forget_leases([lot.first_seq for lot in queue.leases.by_seq.lots])
         entries = queue.drop_all()
         self._uncache_all(entries)
         self._footprint.left += len(entries) * INDEX_BYTES
@@ -288,7 +290,7 @@ class JournalledStore(Generic[_JournalT]):
         for added, _, envelope in changes.added:
             size += len(envelope)
             self._keep(added, envelope)
-        found = [cached for each in read if (cached := self._cache.get(each)) is not None]
+        found = [each for each in map(self._cache.get, read) if each is not None]
         for move in changes.moved:
             if (moved := self._uncache(move.old_entry)) is not None:
                 self._keep(move.new_entry, moved + move.suffix)
@@ -304,15 +306,21 @@ class JournalledStore(Generic[_JournalT]):
     def _keep_leases(self, changes: Changes) -> None:
         """Keep what was learned of messages, and forget it of those that leave."""
         if changes.leased or changes.saved:
-            row, others = self._together.begin(changes.leased)
+            rows, others = list[LeaseRow](), list[Delivery]()
+            for handed_out in changes.leased:
+                together, each_apart = self._together.begin(handed_out)
+                rows += together
+                others += each_apart
             others += changes.saved
-            self._journal.keep_leases(row, [delivery_row(each) for each in others])
+            self._journal.keep_leases(rows, [delivery_row(each) for each in others])
             # A row of its own counts, whatever one that it shared says.
             self._journal.forget_leases(self._together.leave([each.seq for each in others]))
         if changes.removed or changes.moved:
-            leaving = seqs_of(changes.removed)
-            leaving += [seq_of(move.old_entry) for move in changes.moved]
-            self._journal.forget_leases(self._together.leave(leaving))
+            self._journal.forget_leases(changes.ended_lots)
+            if self._together:
+                leaving = seqs_of(changes.removed)
+                leaving += [seq_of(move.old_entry) for move in changes.moved]
+                self._journal.forget_leases(self._together.leave(leaving))
 
     async def settle(self, durability: Durability = Durability.UNKNOWN) -> None:
         """Wait until all that was decided upon so far is so durable: on disk, if not told."""

@@ -8,9 +8,10 @@ keeps it: the shared one counts as long as its own says that it was never handed
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Final
 
+from qmq.model.deliveries import HandedOut, Lot
 from qmq.model.delivery import Delivery, State
 from qmq.model.index import entry
 
@@ -40,27 +41,33 @@ class Together:
         self._lease_of: dict[int, _Lease] = {}
 
     def __len__(self) -> int:
-        """Count the messages that such rows are about."""
+        """Count the messages of which that is known here."""
         return len(self._lease_of)
 
-    def begin(self, leased: Sequence[Delivery]) -> tuple[LeaseRow | None, list[Delivery]]:
+    def begin(self, handed_out: HandedOut) -> tuple[list[LeaseRow], list[Delivery]]:
         """Divide messages that one call has leased.
 
         Returns:
-            The row of those that were never handed out before, if any; and the others, which
+            The rows of those that were never handed out before, if any; and the others, which
             need a row each.
         """
-        first_time = [each for each in leased if each.fence == 1]
+        rows: list[LeaseRow] = []
+        if lot := handed_out.lot:
+            # It is the queue that knows who belongs to it, until it is broken up.
+            lot.on_break_up = self._take_apart
+            rows.append(_row(lot.seqs, lot))
+        # Those that were added with options.
+        first_time = [each for each in handed_out.deliveries if each.fence == 1]
         if len(first_time) < _TOGETHER_MIN:
-            return None, list(leased)
+            return rows, handed_out.deliveries
         seqs = [each.seq for each in first_time]
-        lease = _Lease(seqs[0], len(seqs))
-        self._lease_of.update(dict.fromkeys(seqs, lease))
-        one = first_time[0]
-        row = (seqs[0], one.until_ns, one.leased_ns, one.consumer, packed(seqs))
-        if len(first_time) == len(leased):
-            return row, []
-        return row, [each for each in leased if each.fence > 1]
+        self._lease_of.update(dict.fromkeys(seqs, _Lease(seqs[0], len(seqs))))
+        rows.append(_row(seqs, first_time[0]))
+        return rows, [each for each in handed_out.deliveries if each.fence > 1]
+
+    def _take_apart(self, lot: Lot) -> None:
+        """Note of each message that is left of a lot which row it is kept by."""
+        self._lease_of.update(dict.fromkeys(lot.seqs, _Lease(lot.first_seq, len(lot))))
 
     def leave(self, seqs: Iterable[int]) -> list[int]:
         """Take messages out of the rows that they are in, if they are in any.
@@ -135,7 +142,13 @@ class Loading:
         return [lease.first_seq for lease in self._leases if not lease.left]
 
 
-def packed(seqs: Sequence[int]) -> bytes:
+def _row(seqs: Collection[int], one: Lot | Delivery) -> LeaseRow:
+    """Return the row of messages, given what is said of one of them, or of all."""
+    first_seq = next(iter(seqs))
+    return (first_seq, one.until_ns, one.leased_ns, one.consumer, packed(seqs))
+
+
+def packed(seqs: Collection[int]) -> bytes:
     """Return sequence numbers as a column holds them."""
     return struct.pack(f"<{len(seqs)}Q", *seqs)
 

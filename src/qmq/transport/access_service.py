@@ -1,7 +1,7 @@
 """The methods of the service Q that tell who may call, and make and revoke tokens."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -14,9 +14,8 @@ from qmq.access.tokens import Token
 from qmq.errors import AccessFixed, InvalidArgument, Unauthenticated
 from qmq.limits import AHEAD_S_MAX, NOTE_BYTES_MAX, TOKEN_S_MIN
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.guarding import CALL
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
 from qmq.wire.ids import checked_id
@@ -82,32 +81,20 @@ class AccessFile(Protocol):
 class AccessService:
     """Part of the service Q, on top of an access file if there is one."""
 
-    def __init__(
-        self,
-        file: AccessFile | None,
-        rights: Rights = EVERYTHING,
-        now_s: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, file: AccessFile | None, rights: Rights = EVERYTHING) -> None:
         self._file = file
         self._rights = rights
-        self._now_s = now_s
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {
-            "/proto.Q/GetIdentity": self.get_identity,
-            "/proto.Q/ListIdentities": self.list_identities,
-            "/proto.Q/MakeToken": self.make_token,
-            "/proto.Q/RevokeToken": self.revoke_token,
-        }
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods(
+            {
+                "/proto.Q/GetIdentity": self.get_identity,
+                "/proto.Q/ListIdentities": self.list_identities,
+                "/proto.Q/MakeToken": self.make_token,
+                "/proto.Q/RevokeToken": self.revoke_token,
+            }
+        )
 
     async def get_identity(self, data: bytes) -> bytes:
         """Tell the caller who it is, and what it may do."""
@@ -170,7 +157,7 @@ class AccessService:
         """Return when a new token is to hold no more, to the second; None for never."""
         if request.HasField("ttl") and request.HasField("expires_at"):
             raise InvalidArgument("ttl", "cannot be given together with expires_at")
-        now_s = self._now_s()
+        now_s = time.time()
         ttl_ns = optional_duration_ns(request, "ttl", _TTL)
         if ttl_ns is not None:
             return datetime.fromtimestamp(int(now_s + ttl_ns / NS_PER_S), UTC)

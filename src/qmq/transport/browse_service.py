@@ -1,7 +1,5 @@
 """The methods of the service Q that show messages and change nothing."""
 
-from collections.abc import Sequence
-
 from google.protobuf.duration_pb2 import Duration
 
 from qmq.access.granted import EVERYTHING, Rights
@@ -10,10 +8,10 @@ from qmq.engine.broker import Broker
 from qmq.envelope import batch_reply_with, reply_with
 from qmq.errors import InvalidArgument
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 from qmq.values import NS_PER_S, MessageState
 from qmq.wire import q_pb2 as pb
+from qmq.wire.choices import choices
 from qmq.wire.convert import tag_values
 from qmq.wire.times import moment_ns
 
@@ -25,17 +23,9 @@ class BrowseService:
         self._rights = rights
         self._browsing = broker.browsing
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {"/proto.Q/Browse": self.browse, "/proto.Q/Explain": self.explain}
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods({"/proto.Q/Browse": self.browse, "/proto.Q/Explain": self.explain})
 
     async def browse(self, data: bytes) -> bytes:
         """Show a page of messages."""
@@ -49,8 +39,8 @@ class BrowseService:
             request.queue_id,
             page_size=request.page_size,
             page_token=request.page_token,
-            states=_states(request.states),
-            tags=tag_values(request.tags, len(request.tags), "tags"),
+            states=frozenset(choices(MessageState, request.states, "states")),
+            tags=tag_values(request.tags),
             selector=request.selector,
             group_id=request.group_id,
             fair_key=request.fair_key,
@@ -75,12 +65,3 @@ def _age_ns(age: Duration, field: str) -> int:
     if ns < 0:
         raise InvalidArgument(field, f"must not be less than 0; got {ns / NS_PER_S:g} seconds")
     return ns
-
-
-def _states(numbers: Sequence[int]) -> frozenset[MessageState]:
-    known = {state.value for state in MessageState}
-    for at, number in enumerate(numbers):
-        if number not in known:
-            names = ", ".join(f"{state.name} ({state.value})" for state in MessageState)
-            raise InvalidArgument(f"states[{at}]", f"must be one of {names}; got {number}")
-    return frozenset(map(MessageState, numbers))

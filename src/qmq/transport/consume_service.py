@@ -1,9 +1,8 @@
 """Consume: a stream on which messages come as the consumer has room for them.
 
-Three things go on at a time: what the consumer asks for is carried out, messages are taken
-for it, and what is there is sent. A request is begun before those before it are durable,
-so that they share a commit. A consumer that does not read gets nothing more after a while,
-and holds up nobody else.
+Three things go on at a time: requests of the consumer are carried out, messages are taken for it,
+and replies are sent. A request begins before those before it are durable, so that they share a
+commit. A consumer that does not read gets nothing more after a while, and holds up nobody else.
 """
 
 import asyncio
@@ -21,11 +20,11 @@ from qmq.errors import AccessDenied, InvalidArgument, LeaseLost, QueueNotFound
 from qmq.limits import CREDIT_MAX
 from qmq.model.selector import parse
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.in_hand import COUNTED_BYTES_MIN
 from qmq.transport.lease_service import LeaseService, lease_results
+from qmq.transport.methods import Methods
 from qmq.transport.sources import is_by_selector
-from qmq.transport.streams import Requests, StreamMethod
+from qmq.transport.streams import Requests
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, consumer_name
 from qmq.wire.times import LEASE, optional_duration_ns
@@ -56,17 +55,9 @@ class ConsumeService:
             "extend": leases.extend_leases,
         }
 
-    def methods(self) -> dict[str, UnaryMethod]:
-        """Return no methods."""
-        return {}
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
+    def methods(self) -> Methods:
         """Return the method by its gRPC path."""
-        return {"/proto.Q/Consume": self.consume}
+        return Methods(streams={"/proto.Q/Consume": self.consume})
 
     async def consume(self, requests: Requests) -> AsyncGenerator[list[bytes], None]:
         """Hand out messages as they come."""
@@ -91,7 +82,7 @@ class ConsumeService:
         credit = _credit(request.credit, 1, "open.credit")
         try:
             duration_ns = optional_duration_ns(request, "lease_duration", LEASE)
-            name = consumer_name(request.consumer, "consumer")
+            name = consumer_name(request.consumer)
             selector = request.selector if is_by_selector(request) else ""
             if selector:
                 parse(selector)
@@ -149,7 +140,7 @@ class _Outbox:
         return len(self._answers) >= _UNANSWERED_MAX
 
     def put_answer(self, answer: asyncio.Task[bytes]) -> None:
-        """Have an answer sent once it is there; if it is empty after all, there is none."""
+        """Send an answer once it is there, unless it turns out to be empty."""
         self._answers.append(answer)
         answer.add_done_callback(lambda _: self._filled.set())
 
@@ -179,7 +170,7 @@ class _Outbox:
         self._emptied.set()
 
     async def close(self) -> None:
-        """Put nothing in any more: have those answers sent that are under way, and no messages."""
+        """Take nothing more; send the answers that are under way, but no messages."""
         if self._answers:
             await asyncio.wait(self._answers)
         self._messages = b""
@@ -318,7 +309,7 @@ class _Stream:
         """Wait for messages to hand out, and return them as a reply."""
         leased, level = await self._consumer.next_batch()
         self._check()
-        return reply_with(b"".join((*leased, LEVEL_2[level])))
+        return reply_with(leased + LEVEL_2[level])
 
     async def _push(self) -> None:
         """Hand out messages, a batch when that before it is on its way."""
@@ -330,7 +321,7 @@ class _Stream:
 
 
 def _parted(data: bytes) -> tuple[str, Any]:
-    """Return which kind of request it is that the bytes encode, and what it says.
+    """Return the kind of an encoded request, and its content.
 
     Raises:
         InvalidArgument: it is none.

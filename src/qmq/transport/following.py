@@ -1,8 +1,8 @@
-"""The service Q at a q that does not lead its cluster, for the calls that reach it all the same.
+"""The service Q at a q that does not lead its cluster, for calls that reach it all the same.
 
-Envoy sends calls on to the leader by itself, see `envoy.forwarding`; what comes here was sent
-on by another q, or by this one while nobody leads. Nothing is done for any of it. While nobody
-leads it waits a moment, and is then sent anew to whoever does.
+Envoy sends calls on to the leader by itself, see `envoy.forwarding`. Calls that come here were sent
+on by another q, or by this one while nobody leads. None of them has any effect. While nobody leads
+they wait a moment, and are then sent anew to the new leader.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Final
 
 from qmq.engine.waiting import IsGone
 from qmq.errors import NotLeading
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
-from qmq.transport.streams import Requests, StreamMethod
+from qmq.transport.methods import Methods, UnaryMethod
+from qmq.transport.streams import Requests
 from qmq.wire import q_pb2
 
 #: Seconds for which a call waits for somebody to lead.
@@ -46,8 +46,8 @@ class Following:
         else:
             self._led.clear()
 
-    def waiting_methods(self, tell: UnaryMethod) -> dict[str, WaitingMethod]:
-        """Return the methods of one request and one reply.
+    def methods(self, tell: UnaryMethod) -> Methods:
+        """Return the methods by their gRPC path.
 
         Args:
             tell: answers GetServer while nobody leads: then most of all people want to know why.
@@ -59,11 +59,10 @@ class Following:
             )
 
         refusing = dict.fromkeys(service_paths(are_streams=False), self._refuse)
-        return {**refusing, "/proto.Q/GetServer": get_server}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return the methods that are streams."""
-        return dict.fromkeys(service_paths(are_streams=True), self._refuse_stream)
+        return Methods(
+            waiting={**refusing, "/proto.Q/GetServer": get_server},
+            streams=dict.fromkeys(service_paths(are_streams=True), self._refuse_stream),
+        )
 
     async def _refuse(self, _request: bytes, _is_gone: IsGone, limit_s: float | None) -> bytes:
         patience_s = _PATIENCE_S if limit_s is None else min(limit_s, _PATIENCE_S)

@@ -6,10 +6,10 @@ from qmq.engine.broker import Broker
 from qmq.errors import InvalidArgument
 from qmq.limits import BATCH_MESSAGES_MAX, GROUP_ID_BYTES_MAX, PAGE_SIZE_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 from qmq.values import GroupState
 from qmq.wire import q_pb2 as pb
+from qmq.wire.choices import choices
 from qmq.wire.convert import group_message
 from qmq.wire.ids import checked_id
 
@@ -21,22 +21,16 @@ class GroupService:
         self._rights = rights
         self._grouping = broker.grouping
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {
-            "/proto.Q/ListGroups": self.list_groups,
-            "/proto.Q/PauseGroup": self.pause_group,
-            "/proto.Q/ResumeGroup": self.resume_group,
-            "/proto.Q/SkipGroup": self.skip_group,
-        }
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods(
+            {
+                "/proto.Q/ListGroups": self.list_groups,
+                "/proto.Q/PauseGroup": self.pause_group,
+                "/proto.Q/ResumeGroup": self.resume_group,
+                "/proto.Q/SkipGroup": self.skip_group,
+            }
+        )
 
     async def list_groups(self, data: bytes) -> bytes:
         """List groups in the order of their ids."""
@@ -50,7 +44,7 @@ class GroupService:
             request.queue_id,
             page_size=request.page_size,
             page_token=request.page_token,
-            states=[_state_value(number, at) for at, number in enumerate(request.states)],
+            states=choices(GroupState, request.states, "states"),
         )
         return pb.ListGroupsResponse(
             groups=map(group_message, page), next_page_token=token
@@ -89,11 +83,3 @@ def _group_id(text: str) -> str:
     if not text:
         raise InvalidArgument("group_id", "must be given")
     return checked_id(text, "group_id", GROUP_ID_BYTES_MAX, "group_id")
-
-
-def _state_value(number: int, at: int) -> GroupState:
-    try:
-        return GroupState(number)
-    except ValueError:
-        known = ", ".join(f"{each.name} ({each.value})" for each in GroupState)
-        raise InvalidArgument(f"states[{at}]", f"must be one of {known}; got {number}") from None

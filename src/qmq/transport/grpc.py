@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
-from qmq.engine.waiting import Gone, IsGone
+from qmq.engine.waiting import Gone
 from qmq.errors import DeadlineExceeded, InvalidArgument, QError, ShuttingDown
 from qmq.ids import request_id_of
 from qmq.limits import STREAM_REQUEST_BYTES_MAX
@@ -26,6 +26,7 @@ from qmq.transport.framing import (
     parse_timeout,
 )
 from qmq.transport.in_hand import COUNTED_BYTES_MIN, Bounds, InHand
+from qmq.transport.methods import Methods, UnaryMethod, UnaryMethods
 from qmq.transport.sending import (
     COMPRESS_BYTES_MIN,
     NO_BODY,
@@ -41,13 +42,6 @@ from qmq.transport.streams import Requests, StreamMethod, send_replies
 
 #: Answers a request that is no gRPC.
 Fallback = Callable[[Scope, Send], Awaitable[None]]
-
-#: Takes the bytes of a request message and returns those of the reply.
-UnaryMethod = Callable[[bytes], Awaitable[bytes]]
-#: The same for a method that may wait: it is also told how to find out whether the caller
-#: has left, and the seconds until the caller's deadline, if there is one. It must have
-#: decided by then; what it has taken for the caller it still hands over.
-WaitingMethod = Callable[[bytes, IsGone, float | None], Awaitable[bytes]]
 
 _log = logging.getLogger(__name__)
 
@@ -77,22 +71,8 @@ READING: Final = frozenset(
 )
 
 
-#: Methods by path, and whether they may wait.
-UnaryMethods = Mapping[str, tuple[Callable[..., Awaitable[bytes]], bool]]
-
-
-def unary_methods(
-    unary: Mapping[str, UnaryMethod], waiting: Mapping[str, WaitingMethod]
-) -> UnaryMethods:
-    """Put methods of one request and one reply together: those that may wait, and others."""
-    return {
-        **{path: (method, False) for path, method in unary.items()},
-        **{path: (method, True) for path, method in waiting.items()},
-    }
-
-
 class Caller(Protocol):
-    """One who was found out to be somebody, and what q serves that one."""
+    """A caller whose identity is known, and what it is served."""
 
     #: Methods of one request and one reply.
     unary: UnaryMethods
@@ -102,7 +82,7 @@ class Caller(Protocol):
     open_streams: set[Requests]
 
     def check(self) -> None:
-        """Ask whether it may still wait.
+        """Check that it may still wait.
 
         Raises:
             QError: it may not.
@@ -110,18 +90,16 @@ class Caller(Protocol):
         ...
 
     def note_refusal(self, scope: Scope, error: QError) -> None:
-        """Take note that one of its calls was refused, for whatever reason."""
+        """Note that one of its calls was refused, for any reason."""
         ...
 
 
 class GrpcApp:
     """An ASGI app that serves gRPC methods, and leaves everything else to a fallback."""
 
-    def __init__(  # noqa: PLR0913 - All that it serves, and how much of it.
+    def __init__(
         self,
-        unary: Mapping[str, UnaryMethod],
-        waiting: Mapping[str, WaitingMethod],
-        streams: Mapping[str, StreamMethod],
+        methods: Methods,
         *,
         request_bytes_max: int,
         fallback: Fallback,
@@ -130,20 +108,17 @@ class GrpcApp:
         """Make an app.
 
         Args:
-            unary: methods of one request and one reply, by path.
-            waiting: those among them that may wait for something to happen.
-            streams: all other methods, by path.
+            methods: what it serves.
             request_bytes_max: most bytes of one request message, decompressed as well.
             fallback: answers requests that are no gRPC.
             bounds: how much there may be in hand for clients at one time; None stands for what
                 holds unless q is told otherwise.
         """
-        self._unary: dict[str, tuple[Callable[..., Awaitable[bytes]], bool]] = {}
-        self._streams = streams
+        self._unary = {**methods.of_one_reply}
+        self._streams = methods.streams
         self._request_bytes_max = request_bytes_max
         self._fallback = fallback
         self._in_hand = InHand(bounds or Bounds())
-        self.take_over(unary, waiting, self._in_hand.bounds)
         #: What receives the calls that may wait, by their tasks.
         self._waiting: dict[asyncio.Task[Any], Receive] = {}
         #: Those of them that are being ended since nobody waits for them.
@@ -159,18 +134,12 @@ class GrpcApp:
         #: `active` is 0, no call has an effect whose answer is still to be sent.
         self.is_closed = False
 
-    def take_over(
-        self,
-        unary: Mapping[str, UnaryMethod],
-        waiting: Mapping[str, WaitingMethod],
-        bounds: Bounds,
-    ) -> None:
+    def take_over(self, methods: Methods, bounds: Bounds) -> None:
         """Serve methods in place of those of the same paths, and within other bounds.
 
-        How long a request may take to come in stays as it is.
+        How long a request may take to come in stays as it is, and so do streams.
         """
-        self._unary.update({path: (method, False) for path, method in unary.items()})
-        self._unary.update({path: (method, True) for path, method in waiting.items()})
+        self._unary.update(methods.of_one_reply)
         self._in_hand.bounds = bounds
 
     @property
@@ -181,7 +150,7 @@ class GrpcApp:
     def end_streams(self, error: QError) -> None:
         """End every stream that waits for its client's next message, with an error.
 
-        Those that begin after that are ended likewise.
+        Streams that begin later end the same way.
         """
         self._end_of_streams = error
         for stream in self._open_streams:
@@ -204,7 +173,7 @@ class GrpcApp:
         send: Send,
         caller: Caller | None,
     ) -> None:
-        """Serve one request, whose headers were looked at already."""
+        """Serve one request, given its headers."""
         self.active += 1
         try:
             unary = (self._unary if caller is None else caller.unary).get(scope["path"])
@@ -281,7 +250,7 @@ class GrpcApp:
         caller: Caller | None,
         error: Exception,
     ) -> None:
-        """Answer a call that was refused, or that failed in a way nobody has thought of."""
+        """Answer a call that was refused, or that failed unexpectedly."""
         if isinstance(error, QError):
             if caller is not None:
                 caller.note_refusal(scope, error)
@@ -294,7 +263,7 @@ class GrpcApp:
         await send_end(send, internal(request_id))
 
     async def _waited(self, call: Awaitable[bytes], receive: Receive) -> bytes:
-        """Wait for a call that may wait, unless its client is found to have left."""
+        """Await a call that may wait, unless its client turns out to have left."""
         task = asyncio.current_task()
         assert task is not None
         self._waiting[task] = receive
@@ -309,7 +278,7 @@ class GrpcApp:
             del self._waiting[task]
 
     async def _check_reply(self, scope: Scope, reply: bytes) -> None:
-        """See to it that a reply can go out to a connection that may not read."""
+        """Make sure that a reply can go out on a connection that may not read."""
         if scope["path"] in READING:
             self._in_hand.check_reply(connection(scope), len(reply))
             return
@@ -324,12 +293,12 @@ class GrpcApp:
     ) -> None:
         """Send a large reply and the end of it, and count it until it is read.
 
-        It is taken out of its list, so that nobody else holds it while it waits to be read.
+        It is taken out of its list, so that nothing else holds it while it waits to be read.
         """
         with suppress(Gone):
             async with self._in_hand.unread_by(connection(scope), len(reply[0])):
                 async with self._in_hand.turns.turn():
-                    # What follows is done in the turn of the event loop in which this one begins.
+                    # The rest is done in the same turn of the event loop.
                     pass
                 if b"grpc-encoding" in headers and _wants_gzip(headers, reply[0]):
                     await send(START_GZIP)
@@ -361,10 +330,10 @@ class GrpcApp:
             await send_piece(send, b"")
 
     async def end_idle_calls(self) -> None:
-        """End calls that wait for nobody, and those whose requests do not come in.
+        """End calls whose clients have left, and calls whose requests do not arrive.
 
-        As long as this runs: the former each second, if there are many calls. Otherwise it is
-        noticed when something comes for them, or when their time is over.
+        As long as this runs: the former each second, if there are many calls. Otherwise q notices
+        when something comes for them, or when their time is over.
         """
         now = asyncio.get_running_loop().time
         interval_s = self._in_hand.bounds.transfer_timeout_s / 2
@@ -378,7 +347,7 @@ class GrpcApp:
                 await self._end_abandoned()
 
     async def _end_half_open(self) -> None:
-        """Answer calls whose requests should have come in by now."""
+        """Answer the calls whose requests are overdue."""
         overdue = self._in_hand.overdue()
         if overdue:
             headers = error_headers(self._in_hand.timeout())
@@ -388,7 +357,7 @@ class GrpcApp:
                     await send_end(send, headers)
 
     async def _end_abandoned(self) -> None:
-        """End calls that wait and whose clients have left."""
+        """End the waiting calls of clients that have left."""
         for at, (task, receive) in enumerate(list(self._waiting.items())):
             if task in self._waiting and await _is_gone(receive) and task in self._waiting:
                 self._abandoned.add(task)
@@ -493,7 +462,7 @@ class GrpcApp:
         send: Send,
         open_streams: set[Requests],
     ) -> None:
-        """Serve a stream, which is one of the open ones of its caller while it is."""
+        """Serve a stream; meanwhile it is among the open ones of its caller."""
         requests = Requests(
             receive,
             Deframer(
@@ -542,13 +511,13 @@ def is_grpc(headers: Mapping[bytes, bytes]) -> bool:
 
 
 async def _is_gone(receive: Receive) -> bool:
-    """Tell whether a client has left that has sent all of its request."""
+    """Tell whether a client has left after sending its whole request."""
     # pyvoy's receive() returns at once then, with an empty event while the client is there.
     return bool((await receive())["type"] == "http.disconnect")
 
 
 async def _is_gone_or_may_not(receive: Receive, caller: Caller) -> bool:
-    """Do the same, for one that may have come to be nobody meanwhile.
+    """Do the same, and check that the caller may still wait.
 
     Raises:
         QError: it has.

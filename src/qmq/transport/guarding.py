@@ -1,7 +1,7 @@
-"""The service for callers who are asked who they are, each served what it may.
+"""The service where callers have to show who they are: each is served what it may do.
 
-Who sends the same header again is found by it, in one look: what a call costs besides is what it
-costs to ask whether it may do what it asks for.
+A caller that sends the same header again is found by it, in one look. What a call costs besides is
+the question whether the caller may do what it asks for.
 """
 
 from collections import defaultdict
@@ -19,8 +19,9 @@ from qmq.access.quotas import Quotas
 from qmq.errors import AccessChanged, QError, Unauthenticated
 from qmq.transport.asgi import Receive, Scope, Send
 from qmq.transport.forwarded import connection
-from qmq.transport.grpc import Caller, Fallback, GrpcApp, UnaryMethod, UnaryMethods, is_grpc
+from qmq.transport.grpc import Caller, Fallback, GrpcApp, is_grpc
 from qmq.transport.in_hand import Bounds
+from qmq.transport.methods import Methods, UnaryMethods
 from qmq.transport.sending import send_end
 from qmq.transport.status import refusal_headers
 from qmq.transport.streams import Requests, StreamMethod
@@ -40,7 +41,7 @@ class Offer:
 
 
 class Tally:
-    """What is counted of one identity."""
+    """The counts of one identity."""
 
     __slots__ = ("calls",)
 
@@ -49,7 +50,7 @@ class Tally:
 
 
 class Counts:
-    """What is counted of all callers, for as long as q runs."""
+    """The counts of all callers, for as long as q runs."""
 
     def __init__(self) -> None:
         #: By an identity's name; there are no more than those that the access file ever named.
@@ -87,7 +88,7 @@ class _Principal:
 
 @dataclass(eq=False, weakref_slot=True, slots=True)
 class KnownCaller:
-    """One who calls by one token, certificate or JWT. It is a `qmq.transport.grpc.Caller`."""
+    """A caller known by a token, a certificate or a JWT. It is a `qmq.transport.grpc.Caller`."""
 
     name: str
     #: What told who it is.
@@ -125,7 +126,7 @@ class KnownCaller:
             stream.end(error)
 
     def note_refusal(self, scope: Scope, error: QError) -> None:
-        """Take note that one of its calls was refused."""
+        """Note that one of its calls was refused."""
         if error.reason in _REFUSALS:
             self.counts.refused[error.reason] += 1
             self.notes.refused(scope, self.name, self.by, error)
@@ -135,7 +136,7 @@ class KnownCaller:
 _REFUSALS: Final = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED"})
 
 
-#: The call that is under way and who makes it, for what notes who did what.
+#: The call that is under way and its caller, for the audit log.
 CALL: Final[ContextVar[tuple[Scope, KnownCaller] | None]] = ContextVar("CALL", default=None)
 
 
@@ -175,7 +176,7 @@ class Guard:
         self._now_s = now_s
         self._steady_s = steady_s
         self._principals: dict[str, _Principal] = {}
-        #: By the header that told who they are, and by what stands in it.
+        #: Known callers, by the name of the header that proved them and by its value.
         self._known: dict[bytes, dict[bytes, KnownCaller]] = {
             name: {} for name in (AUTHORIZATION, CERTIFICATE, JWT)
         }
@@ -186,7 +187,7 @@ class Guard:
 
     @property
     def policy(self) -> Policy:
-        """Who there is, and who may what."""
+        """The identities that there are, and their rights."""
         return self._policy
 
     def find(self, headers: Mapping[bytes, bytes]) -> KnownCaller:
@@ -252,7 +253,7 @@ class Guard:
     def replace(self, policy: Policy) -> None:
         """Let another policy hold from now on.
 
-        Whoever is nobody by it, or may do other things, has its streams and waits ended.
+        The streams and waits of callers end who are unknown to it, or have other rights.
         """
         if policy.quotas != self._policy.quotas:
             self._quotas.replace(policy.quotas)
@@ -290,7 +291,7 @@ class Guard:
         return changed
 
     def offer_anew(self) -> None:
-        """Make what identities are served anew, since that is another thing from now on."""
+        """Make anew what identities are served, since the methods have changed."""
         for principal in self._principals.values():
             principal.offer = self._offer(principal.identity)
         for caller in self._callers:
@@ -298,16 +299,16 @@ class Guard:
             caller.unary, caller.streams = offer.unary, offer.streams
 
     def end_expired(self) -> None:
-        """End streams and waits of those whose time is over. To be called each second or so."""
+        """End streams and waits of callers whose proof has expired. Call it about each second."""
         now_s = self._now_s()
         for caller in list(self._callers):
             if caller.expires_s is not None and caller.expires_s <= now_s:
                 self._end(caller, Unauthenticated("expired"))
 
     def note_use(self) -> None:
-        """Take note of which tokens were used since this was last called, a second or so ago.
+        """Note which tokens were used since the last time, about a second ago.
 
-        So that a call need not ask what time it is.
+        So no call has to ask what time it is.
         """
         now_s = self._now_s()
         for caller in list(self._callers):
@@ -317,7 +318,7 @@ class Guard:
                     self._counts.used_s[caller.token_id] = now_s
 
     def note_refusal(self, scope: Scope, error: QError) -> None:
-        """Take note that a call was refused before it began."""
+        """Note that a call was refused before it began."""
         self._counts.refused[error.reason] += 1
         if isinstance(error, Unauthenticated):
             self._notes.refused(scope, "", error.why, error)
@@ -331,12 +332,11 @@ class Guard:
 
 
 class GuardedApp(GrpcApp):
-    """An app some of whose methods are only served to those who have shown who they are."""
+    """An app with methods that only known callers are served."""
 
     def __init__(  # noqa: PLR0913 - As its base, and what it asks.
         self,
-        unary: Mapping[str, UnaryMethod],
-        streams: Mapping[str, StreamMethod],
+        methods: Methods,
         *,
         guard: Guard,
         guarded: Collection[str],
@@ -348,8 +348,7 @@ class GuardedApp(GrpcApp):
         """Make an app.
 
         Args:
-            unary: methods of one request and one reply that are served to anybody, by path.
-            streams: the same that are streams.
+            methods: those that are served to anybody.
             guard: finds out who calls, and what that one is served.
             guarded: the methods that are served so only, by path.
             noted: those of them in which `CALL` is to be known.
@@ -358,12 +357,7 @@ class GuardedApp(GrpcApp):
             bounds: likewise.
         """
         super().__init__(
-            unary,
-            {},
-            streams,
-            request_bytes_max=request_bytes_max,
-            fallback=fallback,
-            bounds=bounds,
+            methods, request_bytes_max=request_bytes_max, fallback=fallback, bounds=bounds
         )
         self.guard = guard
         #: The methods that are only served so, by path, and whether `CALL` is to be known in them.
@@ -403,7 +397,7 @@ class GuardedApp(GrpcApp):
         send: Send,
         caller: KnownCaller,
     ) -> None:
-        """Serve a request of one who may not have any number in hand."""
+        """Serve a request of a caller with limits."""
         client = connection(scope)
         try:
             use.begin(client)

@@ -10,8 +10,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from qmq.errors import ServiceNotFound, Unavailable
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 
 
 class HealthService:
@@ -31,13 +30,12 @@ class HealthService:
         #: Replaced, and done, at each change.
         self._changed = asyncio.Event()
 
-    def unary_methods(self) -> dict[str, UnaryMethod]:
-        """Return the method of one reply by its gRPC path."""
-        return {"/grpc.health.v1.Health/Check": self.check}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return the streaming method by its gRPC path."""
-        return {"/grpc.health.v1.Health/Watch": self.watch}
+    def methods(self) -> Methods:
+        """Return the methods by their gRPC path."""
+        return Methods(
+            unary={"/grpc.health.v1.Health/Check": self.check},
+            streams={"/grpc.health.v1.Health/Watch": self.watch},
+        )
 
     def set_serving(self, *, is_serving: bool, service: str | None = None) -> None:
         """Say so from now on, unless q has stopped for good. To be called in the event loop.

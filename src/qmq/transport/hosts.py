@@ -1,7 +1,7 @@
 """By which names q is called, where a page of another site could have its browser do so.
 
-Who has a name in the DNS can have it stand for this machine once the browser has shown a page of
-that name: to the browser, the page and q are one site then, and the page may do whatever q lets
+Somebody with a name in the DNS can let it stand for this machine once the browser has shown a page
+of that name. To the browser the page and q are one site then, and the page may do whatever q lets
 anybody do (DNS rebinding). What the page cannot change is the name itself, in the header Host. A
 browser speaks HTTP/1.1 where there is no TLS; with TLS it asks for a certificate of the name. So
 gRPC, which is HTTP/2, has nothing to do with any of this.

@@ -1,7 +1,7 @@
 """How much q has in hand for its clients: calls, requests that come in, replies that nobody reads.
 
-Each is bounded, and what would be more is refused before anything is done, or waits. What a
-call costs here is what it costs to put a name into a dict and take it out again.
+Each is bounded: what would exceed its bound waits, or is refused before anything is done. A call
+pays for this with one entry in a dict.
 """
 
 import asyncio
@@ -44,8 +44,8 @@ class InHand:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        #: What answers the calls whose requests have not come in whole, by what receives them.
-        #: Whoever takes a call out of here answers it.
+        #: The `send` of each call whose request has not come in whole, by its `receive`. Whoever
+        #: takes a call out of here answers it.
         self.half_open: dict[Receive, Send] = {}
         #: The same of those that were there the last time that somebody looked.
         self._older: dict[Receive, Send] = {}
@@ -63,7 +63,7 @@ class InHand:
         self.heavy: dict[Hashable, float] = {}
 
     def too_many(self, active: int) -> Overloaded:
-        """Return what a call is told if more are under way, itself included, than may be."""
+        """Return the error of a call if more calls, itself included, are under way than may be."""
         return Overloaded(
             f"{active - 1} calls are under way, as many as calls_max of"
             f" {self.bounds.calls_max} allows; the call had no effect",
@@ -95,7 +95,7 @@ class InHand:
         self._requests_bytes += more
 
     def let_go(self, receive: Receive) -> None:
-        """Count a request no more; one that was not counted is none the less."""
+        """Stop counting a request, if it was counted."""
         self._requests_bytes -= self.requests.pop(receive, 0)
 
     def note_heavy(self, connection: Hashable) -> None:
@@ -103,10 +103,10 @@ class InHand:
         self.heavy[connection] = asyncio.get_running_loop().time()
 
     def overdue(self) -> list[Send]:
-        """Return what answers those calls whose requests should have come in by now.
+        """Return what answers the calls whose requests are overdue.
 
-        To be called each half of the time that a request may take. Connections are forgotten that
-        have sent nothing large for long.
+        Call it twice in the time that a request may take. It also forgets connections that have
+        sent nothing large for long.
         """
         since = asyncio.get_running_loop().time() - _HEAVY_S
         for connection in [each for each, last in self.heavy.items() if last < since]:
@@ -117,7 +117,7 @@ class InHand:
         return found
 
     def timeout(self) -> RequestTimeout:
-        """Return what a call is told whose request did not come in in time."""
+        """Return the error of a call whose request did not arrive in time."""
         seconds = self.bounds.transfer_timeout_s
         return RequestTimeout(
             f"the request did not come in whole within {seconds:g} seconds, as transfer_timeout"

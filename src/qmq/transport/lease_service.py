@@ -14,11 +14,10 @@ from qmq.engine.waiting import IsGone
 from qmq.envelope import encode_moment, reply_with, varint
 from qmq.errors import InvalidArgument
 from qmq.limits import BATCH_MESSAGES_MAX
-from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
+from qmq.transport.decode import decode, ids_in
+from qmq.transport.methods import Methods
 from qmq.transport.sources import is_by_selector
 from qmq.transport.status import code_of
-from qmq.transport.streams import StreamMethod
 from qmq.transport.waits import Wait
 from qmq.values import Durability, NackKind
 from qmq.wire import q_pb2 as pb
@@ -49,22 +48,17 @@ class LeaseService:
         self._leasing = broker.leasing
         self._selecting = broker.selecting
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {
-            "/proto.Q/Ack": self.ack,
-            "/proto.Q/Nack": self.nack,
-            "/proto.Q/Extend": self.extend,
-            "/proto.Q/Complete": self.complete,
-        }
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return the method that may wait, by its gRPC path."""
-        return {"/proto.Q/Lease": self.lease}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods(
+            unary={
+                "/proto.Q/Ack": self.ack,
+                "/proto.Q/Nack": self.nack,
+                "/proto.Q/Extend": self.extend,
+                "/proto.Q/Complete": self.complete,
+            },
+            waiting={"/proto.Q/Lease": self.lease},
+        )
 
     async def lease(self, data: bytes, is_gone: IsGone, limit_s: float | None) -> bytes:
         """Hand out messages from the head of a queue for a time."""
@@ -76,7 +70,7 @@ class LeaseService:
             )
         wait = Wait.of(request, limit_s)
         duration_ns = optional_duration_ns(request, "lease_duration", LEASE)
-        consumer = consumer_name(request.consumer, "consumer")
+        consumer = consumer_name(request.consumer)
         if is_by_selector(request):
             leased, level = await self._selecting.lease(
                 request.selector,
@@ -104,7 +98,7 @@ class LeaseService:
             )
         if not leased:
             wait.check_in_time()
-        return b"".join(leased) + LEVEL_2[level]
+        return leased + LEVEL_2[level]
 
     def ack(self, data: bytes) -> Awaitable[bytes]:
         """Remove leased messages."""
@@ -115,7 +109,9 @@ class LeaseService:
         """Do what an AckRequest says, on a queue that may be named elsewhere."""
         self._rights.check(Right.CONSUME, queue_id)
         level = self._reached(queue_id, request.durability)
-        results = await self._leasing.ack(queue_id, _lease_ids(request.lease_ids), durability=level)
+        results = await self._leasing.ack(
+            queue_id, ids_in(request.lease_ids, "lease_ids"), durability=level
+        )
         return lease_results(results, level)
 
     async def nack(self, data: bytes) -> bytes:
@@ -134,7 +130,7 @@ class LeaseService:
         level = self._reached(queue_id, request.durability)
         results = await self._leasing.nack(
             queue_id,
-            _lease_ids(request.lease_ids),
+            ids_in(request.lease_ids, "lease_ids"),
             kind,
             delay_ns=optional_duration_ns(request, "delay", DELAY),
             reason=kept_reason(request.reason),
@@ -153,7 +149,7 @@ class LeaseService:
         level = self._reached(queue_id, request.durability)
         results = await self._leasing.extend(
             queue_id,
-            _lease_ids(request.lease_ids),
+            ids_in(request.lease_ids, "lease_ids"),
             optional_duration_ns(request, "lease_duration", LEASE),
             durability=level,
         )
@@ -214,16 +210,3 @@ def _encoded(result: Result) -> bytes:
             code=code_of(result).value, message=result.message, reason=result.reason
         ).SerializeToString()
     )
-
-
-def _lease_ids(lease_ids: Sequence[str]) -> list[str]:
-    """Return the lease ids of a request.
-
-    Raises:
-        InvalidArgument: there are too many or none.
-    """
-    if not 1 <= len(lease_ids) <= BATCH_MESSAGES_MAX:
-        raise InvalidArgument(
-            "lease_ids", f"must be 1 to {BATCH_MESSAGES_MAX} lease ids; got {len(lease_ids)}"
-        )
-    return list(lease_ids)

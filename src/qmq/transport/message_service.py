@@ -10,10 +10,9 @@ from qmq.envelope import batch_reply_with, encode_queue_ids, reply_with
 from qmq.errors import InvalidArgument, QueueEmpty
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
 from qmq.transport.in_hand import COUNTED_BYTES_MIN
+from qmq.transport.methods import Methods
 from qmq.transport.sources import is_by_selector
-from qmq.transport.streams import StreamMethod
 from qmq.transport.waits import Wait
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import LEVEL_2, encoded_tags
@@ -32,21 +31,16 @@ class MessageService:
         self._rights = rights
         self._check_add = rights.check_add
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {
-            "/proto.Q/Add": self.add,
-            "/proto.Q/AddBatch": self.add_batch,
-            "/proto.Q/Peek": self.peek,
-        }
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return the methods that may wait, by their gRPC path."""
-        return {"/proto.Q/Pop": self.pop, "/proto.Q/PopBatch": self.pop_batch}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods(
+            unary={
+                "/proto.Q/Add": self.add,
+                "/proto.Q/AddBatch": self.add_batch,
+                "/proto.Q/Peek": self.peek,
+            },
+            waiting={"/proto.Q/Pop": self.pop, "/proto.Q/PopBatch": self.pop_batch},
+        )
 
     async def add(self, data: bytes) -> bytes:
         """Put a message at the end of a queue."""
@@ -57,7 +51,7 @@ class MessageService:
         payload = split[1] if split else message.payload
         tags = message.tags
         level = self._broker.reached(request.queue_id, request.durability)
-        encoded = encoded_tags(tags, len(tags), "message.tags") if tags else b""
+        encoded = encoded_tags(tags, "message.tags") if tags else b""
         if message.HasField("options"):
             envelope, is_known = await self._broker.add_with(
                 request.queue_id,

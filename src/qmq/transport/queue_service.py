@@ -10,8 +10,7 @@ from qmq.envelope import field_1
 from qmq.errors import AccessDenied, InvalidArgument, QueueNotFound
 from qmq.model.tags import with_tag, without_tag
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 from qmq.values import Tag
 from qmq.wire import q_pb2 as pb
 from qmq.wire.convert import queue_bytes, queue_message, stats_bytes, tag_value, tag_values
@@ -27,29 +26,23 @@ class QueueService:
         self._broker = broker
         self._rights = rights
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {
-            "/proto.Q/ListQueues": self.list_queues,
-            "/proto.Q/NewQueue": self.new_queue,
-            "/proto.Q/GetQueue": self.get_queue,
-            "/proto.Q/UpdateQueue": self.update_queue,
-            "/proto.Q/DeleteQueue": self.delete_queue,
-            "/proto.Q/AddQueueTag": self.add_queue_tag,
-            "/proto.Q/DeleteQueueTag": self.delete_queue_tag,
-            "/proto.Q/Purge": self.purge,
-            "/proto.Q/Pause": self.pause,
-            "/proto.Q/Resume": self.resume,
-            "/proto.Q/Stats": self.stats,
-        }
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods(
+            {
+                "/proto.Q/ListQueues": self.list_queues,
+                "/proto.Q/NewQueue": self.new_queue,
+                "/proto.Q/GetQueue": self.get_queue,
+                "/proto.Q/UpdateQueue": self.update_queue,
+                "/proto.Q/DeleteQueue": self.delete_queue,
+                "/proto.Q/AddQueueTag": self.add_queue_tag,
+                "/proto.Q/DeleteQueueTag": self.delete_queue_tag,
+                "/proto.Q/Purge": self.purge,
+                "/proto.Q/Pause": self.pause,
+                "/proto.Q/Resume": self.resume,
+                "/proto.Q/Stats": self.stats,
+            }
+        )
 
     async def list_queues(self, data: bytes) -> bytes:
         """List queues in order of creation."""
@@ -66,7 +59,7 @@ class QueueService:
     async def new_queue(self, data: bytes) -> bytes:
         """Create a queue."""
         request = decode(pb.NewQueueRequest, data)
-        tags = tag_values(request.tags, len(request.tags), "tags")
+        tags = tag_values(request.tags)
         self._rights.check_new(request.name, tags)
         self._check_dead_letters(request.settings)
         info = await self._broker.new_queue(
@@ -74,7 +67,7 @@ class QueueService:
             limit=request.limit,
             name=request.name,
             tags=tags,
-            settings=settings_change(request.settings, "settings")(QueueSettings()),
+            settings=settings_change(request.settings)(QueueSettings()),
         )
         return pb.NewQueueResponse(queue=queue_message(info)).SerializeToString()
 
@@ -92,7 +85,7 @@ class QueueService:
         self._check_dead_letters(request.settings)
         info = await self._broker.update_queue(
             request.queue_id,
-            settings_change(request.settings, "settings"),
+            settings_change(request.settings),
             request.limit if request.HasField("limit") else None,
         )
         return pb.UpdateQueueResponse(queue=queue_message(info)).SerializeToString()

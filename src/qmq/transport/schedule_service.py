@@ -7,14 +7,13 @@ from qmq.access.rights import Right
 from qmq.descriptions import MessageOptions
 from qmq.engine.broker import Broker
 from qmq.engine.scheduling import ScheduleState
-from qmq.errors import InvalidArgument
 from qmq.limits import INTERVAL_S_MIN
 from qmq.model.schedule import Missed, SchedulePlan
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 from qmq.values import NS_PER_S
 from qmq.wire import q_pb2 as pb
+from qmq.wire.choices import choice
 from qmq.wire.convert import encoded_tags
 from qmq.wire.messages import message_options
 from qmq.wire.times import AHEAD, Span, duration_message, duration_ns, moment_message
@@ -29,22 +28,16 @@ class ScheduleService:
         self._rights = rights
         self._scheduling = broker.scheduling
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {
-            "/proto.Q/PutSchedule": self.put_schedule,
-            "/proto.Q/GetSchedule": self.get_schedule,
-            "/proto.Q/ListSchedules": self.list_schedules,
-            "/proto.Q/DeleteSchedule": self.delete_schedule,
-        }
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods(
+            {
+                "/proto.Q/PutSchedule": self.put_schedule,
+                "/proto.Q/GetSchedule": self.get_schedule,
+                "/proto.Q/ListSchedules": self.list_schedules,
+                "/proto.Q/DeleteSchedule": self.delete_schedule,
+            }
+        )
 
     async def put_schedule(self, data: bytes) -> bytes:
         """Make or change a schedule."""
@@ -97,20 +90,12 @@ def _plan_value(schedule: pb.Schedule) -> SchedulePlan:
             duration_ns(schedule.interval, "schedule.interval", _INTERVAL) if has_interval else 0
         ),
         time_zone=schedule.time_zone or "UTC",
-        tags=encoded_tags(message.tags, len(message.tags), "schedule.message.tags"),
+        tags=encoded_tags(message.tags, "schedule.message.tags"),
         payload=message.payload,
         options=message_options(message.options, "schedule.message.options"),
-        missed=_missed_value(schedule.missed),
+        missed=choice(Missed, schedule.missed or Missed.ONE, "schedule.missed"),
         paused=schedule.paused,
     )
-
-
-def _missed_value(number: int) -> Missed:
-    try:
-        return Missed(number or Missed.ONE)
-    except ValueError:
-        known = ", ".join(f"{each.name} ({each.value})" for each in Missed)
-        raise InvalidArgument("schedule.missed", f"must be one of {known}; got {number}") from None
 
 
 def _schedule_message(state: ScheduleState) -> pb.Schedule:

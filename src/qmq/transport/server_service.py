@@ -7,8 +7,7 @@ from qmq.access.granted import EVERYTHING, Rights
 from qmq.access.rights import Right
 from qmq.condition import ServerCondition
 from qmq.transport.decode import decode
-from qmq.transport.grpc import UnaryMethod, WaitingMethod
-from qmq.transport.streams import StreamMethod
+from qmq.transport.methods import Methods
 from qmq.wire import q_pb2 as pb
 from qmq.wire.condition import server_message
 
@@ -23,17 +22,9 @@ class ServerService:
         self._oversee = oversee
         self._rights = rights
 
-    def methods(self) -> dict[str, UnaryMethod]:
+    def methods(self) -> Methods:
         """Return the methods by their gRPC path."""
-        return {"/proto.Q/GetServer": self.get_server}
-
-    def waiting_methods(self) -> dict[str, WaitingMethod]:
-        """Return no methods."""
-        return {}
-
-    def stream_methods(self) -> dict[str, StreamMethod]:
-        """Return no methods."""
-        return {}
+        return Methods({"/proto.Q/GetServer": self.get_server})
 
     async def get_server(self, data: bytes) -> bytes:
         """Tell how the server does."""

@@ -1,4 +1,4 @@
-"""The streams of gRPC: request messages that come one by one, and replies that go out likewise."""
+"""The streams of gRPC: request messages come one by one, and replies go out one by one."""
 
 import asyncio
 import logging
@@ -69,9 +69,9 @@ class Requests(AsyncIterator[bytes]):
             self.end(error)
 
     def forget_error(self) -> None:
-        """Let go of the error that ended it, and with it of what those held who were given it.
+        """Drop the error that ended it, and with it all that its traceback holds.
 
-        They hold this in turn, and a garbage collection that would find out may be long in coming.
+        The traceback holds this object in turn, and the garbage collector may be long in coming.
         """
         self._error = None
 

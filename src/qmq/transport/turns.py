@@ -1,4 +1,4 @@
-"""Turns for what is large, so that much of it holds up what is small for one message at a time.
+"""Turns for large messages, so that they hold up small ones for one message at a time.
 
 To copy a message of 4 MB takes the event loop, and Envoy's thread as well, half a millisecond, and
 up to five where the memory for it is new.
@@ -16,7 +16,7 @@ TURN_S_MAX: Final = 0.005
 
 
 class Turns:
-    """A line of those that are about to move something large. To be used in one event loop."""
+    """A line of calls that are about to move something large. To be used in one event loop."""
 
     def __init__(self) -> None:
         self._line: deque[asyncio.Future[None]] = deque()
@@ -27,8 +27,8 @@ class Turns:
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, first come, first served, and have it for 5 ms at most.
 
-        Those who need longer are not stopped, only joined by the next. No two turns begin in one
-        turn of the event loop, so that all others have theirs in between.
+        A turn that lasts longer is not stopped, but the next one begins. No two turns begin in one
+        turn of the event loop, so that all other calls have theirs in between.
         """
         loop = asyncio.get_running_loop()
         mine = loop.create_future()

@@ -1,4 +1,4 @@
-"""For how long a call waits for a message: as it says, but not beyond its deadline."""
+"""How long a call waits for a message: as long as it asks for, but not beyond its deadline."""
 
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -36,7 +36,7 @@ class Wait(NamedTuple):
 
     @staticmethod
     def of(request: _Waiting, limit_s: float | None) -> "Wait":
-        """Return for how long a call waits whose deadline, if it has one, is `limit_s` away.
+        """Return how long a call waits, given the seconds until its deadline if it has one.
 
         Raises:
             InvalidArgument: the request asks for more or less than it may.

@@ -1,6 +1,6 @@
 """Between the messages of the wire and the values of q: checks come with the conversion."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Final
@@ -48,32 +48,28 @@ def tag_value(tag: pb.Tag, field: str) -> Tag:
     return Tag(tag.key, tag.value)
 
 
-def tag_values(tags: Iterable[pb.Tag], count: int, field: str) -> tuple[Tag, ...]:
-    """Convert the tags of a queue.
-
-    Args:
-        tags: a repeated field.
-        count: its length.
-        field: its name, for errors.
+def tag_values(tags: Sequence[pb.Tag]) -> tuple[Tag, ...]:
+    """Convert the field `tags` of a request about a queue.
 
     Raises:
         InvalidArgument: there are too many, or they are too long.
     """
-    values = _tag_values(tags, count, field)
-    _encode(values, field)
+    values = _tag_values(tags, "tags")
+    _encode(values, "tags")
     return values
 
 
-def encoded_tags(tags: Iterable[pb.Tag], count: int, field: str) -> bytes:
+def encoded_tags(tags: Sequence[pb.Tag], field: str) -> bytes:
     """Convert and encode the tags of a message, for its envelope.
 
     Raises:
-        InvalidArgument: there are too many, or they are too long.
+        InvalidArgument: there are too many, or they are too long; `field` names them.
     """
-    return _encode(_tag_values(tags, count, field), field)
+    return _encode(_tag_values(tags, field), field)
 
 
-def _tag_values(tags: Iterable[pb.Tag], count: int, field: str) -> tuple[Tag, ...]:
+def _tag_values(tags: Sequence[pb.Tag], field: str) -> tuple[Tag, ...]:
+    count = len(tags)
     if count > TAGS_MAX:
         raise InvalidArgument.over(
             field,
@@ -98,18 +94,17 @@ def _encode(tags: tuple[Tag, ...], field: str) -> bytes:
     return encoded
 
 
-def consumer_name(text: str, field: str) -> str:
-    """Return what a consumer calls itself.
+def consumer_name(text: str) -> str:
+    """Return the field `consumer` of a request: what a consumer calls itself.
 
     Raises:
-        InvalidArgument: it is too long, or has a character that not every store keeps; `field`
-            names it.
+        InvalidArgument: it is too long, or has a character that not every store keeps.
     """
     if not text:
         return text
     if (size := len(text.encode())) > CONSUMER_BYTES_MAX:
         raise InvalidArgument.over(
-            field,
+            "consumer",
             f"takes {size} bytes, more than {CONSUMER_BYTES_MAX}",
             "consumer_bytes_max",
             CONSUMER_BYTES_MAX,
@@ -117,7 +112,7 @@ def consumer_name(text: str, field: str) -> str:
         )
     if (at := text.find("\0")) >= 0:
         # PostgreSQL would refuse the commit, and with it the changes of all who wait for it.
-        raise InvalidArgument(field, f"must not have the character U+0000; it is at {at}")
+        raise InvalidArgument("consumer", f"must not have the character U+0000; it is at {at}")
     return text
 
 
@@ -188,8 +183,8 @@ _numbers: Final = attrgetter(*_NUMBERS)
 def stats_bytes(stats: QueueStats, *, brief: bool = False) -> bytes:
     """Describe on the wire what a queue holds, encoded; `brief` as in `queue_message`.
 
-    Those who watch have it told of all queues again and again, of which hardly any has changed:
-    what a queue is was encoded before, and what is 0 takes no time.
+    People who watch ask for all queues again and again, though hardly any has changed. So the
+    queue's description is encoded only once, and counts of 0 take no time.
     """
     age_ns = stats.oldest_age_ns
     numbers = {name: value for name, value in zip(_NUMBERS, _numbers(stats), strict=True) if value}

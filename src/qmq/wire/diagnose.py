@@ -16,7 +16,7 @@ _FIELD_NUMBER_MAX = 2**29 - 1
 
 
 class Fault(NamedTuple):
-    """What is wrong, and in which field, as a path; "request" if in none."""
+    """A fault, and the path of the field that has it; "request" if it is in none."""
 
     field: str
     rule: str

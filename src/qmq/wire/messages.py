@@ -38,7 +38,7 @@ def encoded_messages(
         tags = message.tags
         encoded.append(
             (
-                encoded_tags(tags, len(tags), f"{field}[{at}].tags") if tags else b"",
+                encoded_tags(tags, f"{field}[{at}].tags") if tags else b"",
                 message.payload,
             )
         )

@@ -1,9 +1,9 @@
 """Payloads taken out of requests, where that is cheaper than to decode them.
 
-The protobuf library copies a payload twice before one can look at it. Of 4 MB that takes the event
-loop a millisecond, and several where the memory for it is new. And it makes three objects to tell
-that a message has neither tags nor options, which takes as long as all else that q does with a
-message of a batch until it is stored.
+The protobuf library copies a payload twice before one can look at it. With 4 MB that takes the
+event loop a millisecond, and several where the memory for it is new. And it makes three objects to
+say that a message has neither tags nor options: this takes as long as everything else that q does
+with a message of a batch until it is stored.
 """
 
 from typing import Final

@@ -3,8 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import IntEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -26,10 +25,9 @@ from qmq.limits import (
 )
 from qmq.values import NS_PER_S, Durability, Overflow
 from qmq.wire import q_pb2 as pb
+from qmq.wire.choices import choice
 from qmq.wire.ids import checked_id
 from qmq.wire.times import AHEAD, DELAY, LEASE, TTL, Span, duration_message, duration_ns
-
-_Choice = TypeVar("_Choice", bound=IntEnum)
 
 #: How long each of the settings may last that are durations.
 _SPANS: Final = {
@@ -62,14 +60,8 @@ _COUNTS_OF_KEYS: Final = {"leased_max": _LEASED_MAX}
 _BASE: Final = Span(0, LEASE_S_MAX * NS_PER_S, "0 to 12 hours")
 
 
-def settings_change(
-    message: pb.QueueSettings, field: str
-) -> Callable[[QueueSettings], QueueSettings]:
-    """Convert what a request says of a queue's settings.
-
-    Args:
-        message: the settings; what is left out stays as it is.
-        field: its name, for errors.
+def settings_change(message: pb.QueueSettings) -> Callable[[QueueSettings], QueueSettings]:
+    """Convert the field `settings` of a request; what it leaves out stays as it is.
 
     Returns:
         A function from settings to changed ones. It raises InvalidArgument if there would be
@@ -79,21 +71,21 @@ def settings_change(
         InvalidArgument: one of them breaks its rule.
     """
     changes: dict[str, Any] = {
-        **_duration_changes(message, field),
-        **_count_changes(message, field, _COUNTS),
+        **_duration_changes(message),
+        **_count_changes(message, "settings", _COUNTS),
     }
     for name in ("dead_letter_queue_id", "dead_letter_expired"):
         if message.HasField(name):
             changes[name] = getattr(message, name)
     if message.durability_min:
-        changes["durability_min"] = _choice(
-            Durability, message.durability_min, f"{field}.durability_min"
+        changes["durability_min"] = choice(
+            Durability, message.durability_min, "settings.durability_min"
         )
     if message.overflow:
-        changes["overflow"] = _choice(Overflow, message.overflow, f"{field}.overflow")
-    back_off_changes = _back_off_changes(message.back_off, f"{field}.back_off")
-    rate_changes = _rate_changes(message.rate, f"{field}.rate")
-    change_fairness = _fairness_change(message.fairness, f"{field}.fairness")
+        changes["overflow"] = choice(Overflow, message.overflow, "settings.overflow")
+    back_off_changes = _back_off_changes(message.back_off, "settings.back_off")
+    rate_changes = _rate_changes(message.rate, "settings.rate")
+    change_fairness = _fairness_change(message.fairness, "settings.fairness")
 
     def change(settings: QueueSettings) -> QueueSettings:
         back_off = replace(settings.back_off, **back_off_changes)
@@ -104,15 +96,15 @@ def settings_change(
     return change
 
 
-def _duration_changes(message: pb.QueueSettings, field: str) -> dict[str, int]:
+def _duration_changes(message: pb.QueueSettings) -> dict[str, int]:
     changes = {
-        f"{name}_ns": duration_ns(getattr(message, name), f"{field}.{name}", span)
+        f"{name}_ns": duration_ns(getattr(message, name), f"settings.{name}", span)
         for name, span in _SPANS.items()
         if message.HasField(name)
     }
     if message.HasField("ttl"):
         is_for_ever = message.ttl.ToNanoseconds() == 0
-        changes["ttl_ns"] = 0 if is_for_ever else duration_ns(message.ttl, f"{field}.ttl", _TTL)
+        changes["ttl_ns"] = 0 if is_for_ever else duration_ns(message.ttl, "settings.ttl", _TTL)
     return changes
 
 
@@ -193,15 +185,6 @@ def _weight_changes(weights: Mapping[str, int], field: str) -> dict[str, int]:
                 name, f"must be 1 to {WEIGHT_MAX}, or 0 to forget it; got {weight}"
             )
     return changes
-
-
-def _choice(kind: type[_Choice], number: int, field: str) -> _Choice:
-    """Return what a number other than 0 stands for, which is no choice."""
-    try:
-        return kind(number)
-    except ValueError:
-        known = ", ".join(f"{each.name} ({each.value})" for each in kind if each)
-        raise InvalidArgument(field, f"must be one of {known}; got {number}") from None
 
 
 def settings_message(settings: QueueSettings) -> pb.QueueSettings:

@@ -1,4 +1,4 @@
-"""What a trace is told of a call: on which queue it is, of how many messages, and whose.
+"""What a trace says of a call: its queue, the number of its messages, and where they came from.
 
 The names are those of OpenTelemetry's conventions for messaging. Payloads are in none of it.
 """

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from qmq.client.errors import Overloaded, Unavailable
 from qmq.client.on_asyncio.channel import AsyncChannel
 from qmq.client.on_asyncio.concurrency import sleep
-from qmq.client.options import Retry, seconds
+from qmq.client.options import Retry, must_be, seconds
 from qmq.client.tracing import calling
 
 Reply = TypeVar("Reply", bound=Message)
@@ -25,6 +25,7 @@ class AsyncConnection:
             timeout_s: how long a call may take, repeats included, apart from what it waits.
             retry: which calls to repeat, and for how long.
         """
+        must_be(Retry, retry=retry)
         self.channel = channel
         self.retry = retry
         #: How long a call may take, repeats included, apart from what it waits.

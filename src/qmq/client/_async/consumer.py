@@ -21,6 +21,7 @@ from qmq.client.decode import queue_info
 from qmq.client.endings import ACK, RELEASE, Ending, ending_of
 from qmq.client.errors import ClientUnusable, DeadlineExceeded, Overloaded, QmqError, Unavailable
 from qmq.client.on_asyncio.concurrency import AsyncBackground, AsyncEndableCall, AsyncWatch
+from qmq.client.options import must_be
 from qmq.limits import BATCH_MESSAGES_MAX
 from qmq.wire import q_pb2 as pb
 
@@ -60,6 +61,8 @@ class AsyncConsumer(Generic[T]):
         duration_s: float | None,
         name: str | None,
     ) -> None:
+        if name is not None:
+            must_be(str, consumer=name)
         _check_range("concurrency", concurrency, 1)
         _check_range("prefetch", prefetch, 0)
         self._leasing = leasing
@@ -130,6 +133,7 @@ class AsyncConsumer(Generic[T]):
             raise ClientUnusable("a consumer hands out messages in `async with` only")
         if self._generation != forks.generation:
             raise ClientUnusable("a consumer is of no use to a forked process: make one there")
+        self._fetching.check_caller()
         worker = self._watch.current()
         before = self._held.finish(worker)
         if before:

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from qmq.client._async.consumer import AsyncConsumer
 from qmq.client._async.lease import AsyncByHand, AsyncLeasedMessage, received
 from qmq.client._async.leasing import AsyncLeasing
 from qmq.client._async.worker import AsyncWorker
 from qmq.client.codecs import Codec
-from qmq.client.options import Duration, duration_s_of, wait_s_of
+from qmq.client.options import Duration, duration_s_of, must_be, wait_s_of
 from qmq.client.values import DurabilityName, durability_level
 
 T = TypeVar("T")
@@ -52,6 +52,8 @@ class AsyncLeasable(Generic[T]):
         Raises:
             InvalidArgument: one of the arguments is out of range.
         """
+        must_be(int, messages_max=messages_max)
+        must_be(str, consumer=consumer)
         duration_s = duration_s_of(lease_duration, "lease_duration")
         leasing = self._leasing.asking_for(durability_level(durability))
         reply = await leasing.lease(messages_max, wait_s_of(wait), duration_s, consumer)
@@ -99,18 +101,40 @@ class AsyncLeasable(Generic[T]):
             name=consumer,
         )
 
+    @overload
+    def worker(
+        self, handler: Callable[[AsyncLeasedMessage[T]], Awaitable[R]], /
+    ) -> AsyncWorker[T, R]: ...
+    @overload
     def worker(
         self,
+        handler: None = None,
+        /,
         *,
         concurrency: int = 1,
         prefetch: int = 0,
         lease_duration: Duration | None = None,
         consumer: str | None = None,
         durability: DurabilityName | None = None,
-    ) -> Callable[[Callable[[AsyncLeasedMessage[T]], Awaitable[R]]], AsyncWorker[T, R]]:
+    ) -> Callable[[Callable[[AsyncLeasedMessage[T]], Awaitable[R]]], AsyncWorker[T, R]]: ...
+    def worker(  # noqa: PLR0913 - As of `consume`, each by name.
+        self,
+        handler: Callable[[AsyncLeasedMessage[T]], Awaitable[Any]] | None = None,
+        /,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+        durability: DurabilityName | None = None,
+    ) -> (
+        AsyncWorker[T, Any]
+        | Callable[[Callable[[AsyncLeasedMessage[T]], Awaitable[Any]]], AsyncWorker[T, Any]]
+    ):
         """Make a worker of a function of one message: a decorator. `AsyncWorker.run` runs it.
 
         Args:
+            handler: the function, where the decorator is written without parentheses.
             concurrency: how many messages are worked on at a time, 1 to 1,000, each in a task
                 or thread.
             prefetch: as of `consume`.
@@ -120,6 +144,7 @@ class AsyncLeasable(Generic[T]):
 
         Raises:
             ValueError: `concurrency` or `prefetch` is out of range.
+            TypeError: the function would do nothing when it is called.
         """
         consume = partial(
             self.consume,
@@ -132,10 +157,10 @@ class AsyncLeasable(Generic[T]):
         consume()  # So that what is out of range is refused here.
 
         def worker_of(
-            handler: Callable[[AsyncLeasedMessage[T]], Awaitable[R]],
-        ) -> AsyncWorker[T, R]:
+            handler: Callable[[AsyncLeasedMessage[T]], Awaitable[Any]],
+        ) -> AsyncWorker[T, Any]:
             return AsyncWorker(
                 handler, consume, source=self._leasing.source, concurrency=concurrency
             )
 
-        return worker_of
+        return worker_of if handler is None else worker_of(handler)

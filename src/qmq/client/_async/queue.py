@@ -1,10 +1,10 @@
 """One queue, as a client sees it."""
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from qmq.client._async.connection import AsyncConnection
 from qmq.client._async.leasable import AsyncLeasable
@@ -20,7 +20,7 @@ from qmq.client.encode import add_batch, message_options, options_of, record_of,
 from qmq.client.endings import Ending
 from qmq.client.errors import QmqError
 from qmq.client.made_ids import is_made, made_ids
-from qmq.client.options import Duration, duration_s_of, seconds, wait_s_of
+from qmq.client.options import Duration, duration_s_of, seconds, several, wait_s_of
 from qmq.client.tracing import adding, joined, tags_here
 from qmq.client.values import (
     DurabilityName,
@@ -39,6 +39,10 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 U = TypeVar("U")
 R = TypeVar("R")
+
+
+#: What is taken for a single payload. The characters, or keys, would be messages otherwise.
+_SINGLE: Final = (str, bytes, Mapping, NewMessage)
 
 
 class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
@@ -134,6 +138,8 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
     async def _add(
         self, payload: T, tags: Tags, options: pb.MessageOptions | None, durability: Durability
     ) -> Metadata:
+        if isinstance(payload, NewMessage):
+            raise TypeError("a NewMessage is for add_batch; add takes its options by name")
         with adding("Add", self.queue_id) as traced:
             message = pb.NewMessage(
                 payload=self._codec.encode(payload),
@@ -183,9 +189,7 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
             MessageTooLarge: one message, or all of them together, are too large.
             TypeError: a single text or bytes was given.
         """
-        if isinstance(payloads, str | bytes):
-            # Else each of its characters would be a message.
-            raise TypeError("add_batch takes a list of payloads; a single one is for add")
+        several(payloads, "add_batch takes a list of payloads; a single one is for add", _SINGLE)
         ids = made_ids() if self._connection.makes_dedup_ids else None
         level = durability_level(durability)
         with adding("AddBatch", self.queue_id) as traced:
@@ -337,7 +341,7 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
             For each, in order, None, or LeaseLost if it was handed out again meanwhile, or
             InvalidArgument if the id is none.
         """
-        return await self._end(list(messages), Ending(durability=durability_level(durability)))
+        return await self._end(messages, Ending(durability=durability_level(durability)))
 
     async def nack(
         self,
@@ -364,7 +368,7 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
         kind = member(NackKind, kind, "kind")
         delay_s = duration_s_of(delay, "delay")
         ending = Ending(kind, delay_s, reason, durability_level(durability))
-        return await self._end(list(messages), ending)
+        return await self._end(messages, ending)
 
     async def extend(
         self,
@@ -383,7 +387,7 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
         Returns:
             For each, in order, None, or LeaseLost or InvalidArgument.
         """
-        messages = list(messages)
+        messages = _leased(messages)
         duration_s = duration_s_of(lease_duration, "lease_duration")
         leasing = self._leasing.asking_for(durability_level(durability))
         sent_at = time.monotonic()
@@ -397,6 +401,7 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
         self, payloads: Iterable[T | NewMessage[T]], tags: Tags = ()
     ) -> list[pb.NewMessage]:
         """Encode messages for `AsyncClient.complete`; the arguments are as of `add_batch`."""
+        several(payloads, "complete takes lists of payloads", _SINGLE)
         pairs = joined(tag_pairs(tags), tags_here())
         messages = (each if isinstance(each, NewMessage) else NewMessage(each) for each in payloads)
         return [
@@ -409,13 +414,25 @@ class AsyncQueue(AsyncLeasable[T], AsyncOversight[T]):
         ]
 
     async def _end(
-        self, messages: list[AsyncLeasedMessage[Any] | str], ending: Ending
+        self, messages: Iterable[AsyncLeasedMessage[Any] | str], ending: Ending
     ) -> list[QmqError | None]:
+        messages = _leased(messages)
         errors = await self._leasing.end(_lease_ids(messages), ending)
         for message, error in zip(messages, errors, strict=True):
             if not isinstance(message, str):
                 lease_of(message).note_end(error)
         return errors
+
+
+def _leased(
+    messages: Iterable[AsyncLeasedMessage[Any] | str],
+) -> list[AsyncLeasedMessage[Any] | str]:
+    what = "this takes a list of leased messages, or of lease ids"
+    found = list(several(messages, what, (str, Message)))
+    for each in found:
+        if not isinstance(each, str | AsyncLeasedMessage):
+            raise TypeError(f"{what}; one of them is a {type(each).__name__}")
+    return found
 
 
 def _lease_ids(messages: Iterable[AsyncLeasedMessage[Any] | str]) -> list[str]:

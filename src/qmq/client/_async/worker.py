@@ -10,7 +10,9 @@ from typing import Final, Generic, TypeVar
 from qmq.client._async.consumer import AsyncConsumer
 from qmq.client._async.lease import AsyncLeasedMessage
 from qmq.client.endings import Reject, Release
+from qmq.client.handlers import name_of
 from qmq.client.on_asyncio.concurrency import AsyncCrew, AsyncSignal, failure_of, in_turn
+from qmq.client.on_asyncio.handlers import called, check_handler
 from qmq.client.options import Duration, seconds
 from qmq.client.signals import caught
 from qmq.client.tracing import working
@@ -41,6 +43,7 @@ class AsyncWorker(Generic[T, R]):
         source: str,
         concurrency: int,
     ) -> None:
+        check_handler(handler)
         functools.update_wrapper(self, handler)
         self._handler = handler
         self._consume = consume
@@ -70,6 +73,7 @@ class AsyncWorker(Generic[T, R]):
 
         Raises:
             QmqError: messages cannot be leased any more: QueueNotFound, for example.
+            TypeError: the function is for the other kind of client. Its message is released.
         """
         grace_s = seconds(grace, "grace")
         with caught(in_turn(self._stop_by_signal)) if handle_signals else nullcontext():
@@ -85,7 +89,7 @@ class AsyncWorker(Generic[T, R]):
 
     @property
     def _name(self) -> str:
-        return getattr(self._handler, "__qualname__", repr(self._handler))
+        return name_of(self._handler)
 
     async def _run(self, grace_s: float) -> None:
         async with self._consume() as messages:
@@ -122,7 +126,7 @@ class AsyncWorker(Generic[T, R]):
         async for message in messages:
             try:
                 with working(message.queue_id, message.id, message.tags):
-                    await self._handler(message)
+                    await called(self._handler, message)
             except (Reject, Release) as verdict:
                 messages.end_under_way(verdict)
             except BaseException as error:

@@ -1,11 +1,12 @@
 # Generated from _async by scripts/unasync.py; change it there.
 """The client: one server, its queues."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, overload
 
 from qmq.client._sync.access import Access
 from qmq.client._sync.connection import Connection
@@ -18,8 +19,14 @@ from qmq.client.decode import durability_of, metadata, queue_info, queue_stats, 
 from qmq.client.encode import queue_settings, tags_of
 from qmq.client.errors import NameTaken, QueueNotFound
 from qmq.client.on_threads.channel import Channel, GrpcChannel
-from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, seconds, tls_with
-from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
+from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, must_be, seconds, several, tls_with
+from qmq.client.queue_values import (
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Redrive,
+    differences,
+)
 from qmq.client.schedule_values import Schedule
 from qmq.client.values import DurabilityName, Metadata, Tags, durability_level, member
 from qmq.limits import PAGE_SIZE_MAX
@@ -37,6 +44,11 @@ StoreName: TypeAlias = Store | Literal["MEMORY", "DISK", "CLUSTER"]
 #: Messages to be added to a queue: the queue, their payloads or NewMessages, and the tags of
 #: all, if any.
 Adds: TypeAlias = tuple[Queue[Any], Iterable[Any]] | tuple[Queue[Any], Iterable[Any], Tags]
+
+
+_log = logging.getLogger("qmq.client")
+
+_ADDS: Final = "adds is a list of tuples, of a queue, payloads and, if there are any, tags"
 
 
 class Client(Access):
@@ -143,6 +155,7 @@ class Client(Access):
             codec: what payloads are made with and read with; bytes and str as they are
                 unless told otherwise.
         """
+        must_be(str, queue_id=queue_id)
         if codec is None:
             return Queue(self._connection, queue_id, AS_IS)
         return Queue(self._connection, queue_id, codec)
@@ -158,6 +171,7 @@ class Client(Access):
             selector: such as `team=mail,env in (prod,stage)`; see docs/selectors.md.
             codec: as in `queue`.
         """
+        must_be(str, selector=selector)
         if codec is None:
             return Selection(self._connection, selector, AS_IS)
         return Selection(self._connection, selector, codec)
@@ -209,6 +223,8 @@ class Client(Access):
     ) -> Queue[bytes | str]:
         """Create a queue unless there is one of that name, which is left as it is.
 
+        The log says so if it has other settings than are asked for.
+
         Args:
             name: unique on the server.
             store: as in `new_queue`; where it is given, a queue of that name is to live there.
@@ -222,13 +238,20 @@ class Client(Access):
         """
         queue = self.queue(name)
         try:
-            found = (queue.info()).store
+            info = queue.info()
+            found = info.store
             wanted = Store.UNKNOWN if store is None else member(Store, store, "store")
             if Store.UNKNOWN not in (wanted, found) and wanted is not found:
                 # Whoever asks for DISK must not be served from memory, and not know.
                 raise ValueError(
                     f"queue {name!r} is there already, and lives in {found.name}; leave store out"
                     " to use it as it is, or take another name"
+                )
+            if settings and (others := differences(settings, info.settings)):
+                _log.warning(
+                    "queue %s is there already, and left as it is: %s; `update` changes that",
+                    name,
+                    "; ".join(others),
                 )
         except QueueNotFound:
             request = _new_queue_request(name, store, limit, tags, settings)
@@ -302,10 +325,14 @@ class Client(Access):
             InvalidArgument: there are too many, or a tag breaks a rule.
             MessageTooLarge: one message, or all of them together, are too large.
         """
+        acks = several(acks, "acks is a list of leased messages", LeasedMessage)
         leases = [lease_of(message) for message in acks]
         by_queue: dict[str, list[str]] = {}
         for lease in leases:
             by_queue.setdefault(lease.queue_id, []).append(lease.id)
+        adds = list(several(adds, _ADDS, (tuple, Mapping, Queue)))
+        for each in adds:
+            _check_adds(each)
         request = pb.CompleteRequest(
             acks=[
                 pb.CompleteRequest.Ack(queue_id=queue_id, lease_ids=lease_ids)
@@ -381,6 +408,12 @@ class Client(Access):
         return server_info(reply.server)
 
 
+def _check_adds(adds: object) -> None:
+    # To go through a queue, in search of payloads, would take its messages.
+    if not (isinstance(adds, tuple) and adds and isinstance(adds[0], Queue)):
+        raise TypeError(f"{_ADDS}; one of them is {adds!r}")
+
+
 def _new_queue_request(
     name: str,
     store: StoreName | None,
@@ -388,6 +421,8 @@ def _new_queue_request(
     tags: Tags,
     settings: QueueSettings | None,
 ) -> pb.NewQueueRequest:
+    must_be(str, name=name)
+    must_be(int, limit=limit)
     kind = Store.UNKNOWN if store is None else member(Store, store, "store")
     return pb.NewQueueRequest(
         name=name,

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from qmq.client.errors import Overloaded, Unavailable
 from qmq.client.on_threads.channel import Channel
 from qmq.client.on_threads.concurrency import sleep
-from qmq.client.options import Retry, seconds
+from qmq.client.options import Retry, must_be, seconds
 from qmq.client.tracing import calling
 
 Reply = TypeVar("Reply", bound=Message)
@@ -26,6 +26,7 @@ class Connection:
             timeout_s: how long a call may take, repeats included, apart from what it waits.
             retry: which calls to repeat, and for how long.
         """
+        must_be(Retry, retry=retry)
         self.channel = channel
         self.retry = retry
         #: How long a call may take, repeats included, apart from what it waits.

@@ -3,14 +3,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from qmq.client._sync.consumer import Consumer
 from qmq.client._sync.lease import ByHand, LeasedMessage, received
 from qmq.client._sync.leasing import Leasing
 from qmq.client._sync.worker import Worker
 from qmq.client.codecs import Codec
-from qmq.client.options import Duration, duration_s_of, wait_s_of
+from qmq.client.options import Duration, duration_s_of, must_be, wait_s_of
 from qmq.client.values import DurabilityName, durability_level
 
 T = TypeVar("T")
@@ -53,6 +53,8 @@ class Leasable(Generic[T]):
         Raises:
             InvalidArgument: one of the arguments is out of range.
         """
+        must_be(int, messages_max=messages_max)
+        must_be(str, consumer=consumer)
         duration_s = duration_s_of(lease_duration, "lease_duration")
         leasing = self._leasing.asking_for(durability_level(durability))
         reply = leasing.lease(messages_max, wait_s_of(wait), duration_s, consumer)
@@ -100,18 +102,35 @@ class Leasable(Generic[T]):
             name=consumer,
         )
 
+    @overload
+    def worker(self, handler: Callable[[LeasedMessage[T]], R], /) -> Worker[T, R]: ...
+    @overload
     def worker(
         self,
+        handler: None = None,
+        /,
         *,
         concurrency: int = 1,
         prefetch: int = 0,
         lease_duration: Duration | None = None,
         consumer: str | None = None,
         durability: DurabilityName | None = None,
-    ) -> Callable[[Callable[[LeasedMessage[T]], R]], Worker[T, R]]:
+    ) -> Callable[[Callable[[LeasedMessage[T]], R]], Worker[T, R]]: ...
+    def worker(  # noqa: PLR0913 - As of `consume`, each by name.
+        self,
+        handler: Callable[[LeasedMessage[T]], Any] | None = None,
+        /,
+        *,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        lease_duration: Duration | None = None,
+        consumer: str | None = None,
+        durability: DurabilityName | None = None,
+    ) -> Worker[T, Any] | Callable[[Callable[[LeasedMessage[T]], Any]], Worker[T, Any]]:
         """Make a worker of a function of one message: a decorator. `Worker.run` runs it.
 
         Args:
+            handler: the function, where the decorator is written without parentheses.
             concurrency: how many messages are worked on at a time, 1 to 1,000, each in a task
                 or thread.
             prefetch: as of `consume`.
@@ -121,6 +140,7 @@ class Leasable(Generic[T]):
 
         Raises:
             ValueError: `concurrency` or `prefetch` is out of range.
+            TypeError: the function would do nothing when it is called.
         """
         consume = partial(
             self.consume,
@@ -133,8 +153,8 @@ class Leasable(Generic[T]):
         consume()  # So that what is out of range is refused here.
 
         def worker_of(
-            handler: Callable[[LeasedMessage[T]], R],
-        ) -> Worker[T, R]:
+            handler: Callable[[LeasedMessage[T]], Any],
+        ) -> Worker[T, Any]:
             return Worker(handler, consume, source=self._leasing.source, concurrency=concurrency)
 
-        return worker_of
+        return worker_of if handler is None else worker_of(handler)

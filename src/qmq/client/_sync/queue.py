@@ -2,10 +2,10 @@
 """One queue, as a client sees it."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from qmq.client._sync.connection import Connection
 from qmq.client._sync.leasable import Leasable
@@ -21,7 +21,7 @@ from qmq.client.encode import add_batch, message_options, options_of, record_of,
 from qmq.client.endings import Ending
 from qmq.client.errors import QmqError
 from qmq.client.made_ids import is_made, made_ids
-from qmq.client.options import Duration, duration_s_of, seconds, wait_s_of
+from qmq.client.options import Duration, duration_s_of, seconds, several, wait_s_of
 from qmq.client.tracing import adding, joined, tags_here
 from qmq.client.values import (
     DurabilityName,
@@ -40,6 +40,10 @@ from qmq.wire import q_pb2 as pb
 T = TypeVar("T")
 U = TypeVar("U")
 R = TypeVar("R")
+
+
+#: What is taken for a single payload. The characters, or keys, would be messages otherwise.
+_SINGLE: Final = (str, bytes, Mapping, NewMessage)
 
 
 class Queue(Leasable[T], Oversight[T]):
@@ -135,6 +139,8 @@ class Queue(Leasable[T], Oversight[T]):
     def _add(
         self, payload: T, tags: Tags, options: pb.MessageOptions | None, durability: Durability
     ) -> Metadata:
+        if isinstance(payload, NewMessage):
+            raise TypeError("a NewMessage is for add_batch; add takes its options by name")
         with adding("Add", self.queue_id) as traced:
             message = pb.NewMessage(
                 payload=self._codec.encode(payload),
@@ -184,9 +190,7 @@ class Queue(Leasable[T], Oversight[T]):
             MessageTooLarge: one message, or all of them together, are too large.
             TypeError: a single text or bytes was given.
         """
-        if isinstance(payloads, str | bytes):
-            # Else each of its characters would be a message.
-            raise TypeError("add_batch takes a list of payloads; a single one is for add")
+        several(payloads, "add_batch takes a list of payloads; a single one is for add", _SINGLE)
         ids = made_ids() if self._connection.makes_dedup_ids else None
         level = durability_level(durability)
         with adding("AddBatch", self.queue_id) as traced:
@@ -338,7 +342,7 @@ class Queue(Leasable[T], Oversight[T]):
             For each, in order, None, or LeaseLost if it was handed out again meanwhile, or
             InvalidArgument if the id is none.
         """
-        return self._end(list(messages), Ending(durability=durability_level(durability)))
+        return self._end(messages, Ending(durability=durability_level(durability)))
 
     def nack(
         self,
@@ -365,7 +369,7 @@ class Queue(Leasable[T], Oversight[T]):
         kind = member(NackKind, kind, "kind")
         delay_s = duration_s_of(delay, "delay")
         ending = Ending(kind, delay_s, reason, durability_level(durability))
-        return self._end(list(messages), ending)
+        return self._end(messages, ending)
 
     def extend(
         self,
@@ -384,7 +388,7 @@ class Queue(Leasable[T], Oversight[T]):
         Returns:
             For each, in order, None, or LeaseLost or InvalidArgument.
         """
-        messages = list(messages)
+        messages = _leased(messages)
         duration_s = duration_s_of(lease_duration, "lease_duration")
         leasing = self._leasing.asking_for(durability_level(durability))
         sent_at = time.monotonic()
@@ -398,6 +402,7 @@ class Queue(Leasable[T], Oversight[T]):
         self, payloads: Iterable[T | NewMessage[T]], tags: Tags = ()
     ) -> list[pb.NewMessage]:
         """Encode messages for `Client.complete`; the arguments are as of `add_batch`."""
+        several(payloads, "complete takes lists of payloads", _SINGLE)
         pairs = joined(tag_pairs(tags), tags_here())
         messages = (each if isinstance(each, NewMessage) else NewMessage(each) for each in payloads)
         return [
@@ -410,13 +415,25 @@ class Queue(Leasable[T], Oversight[T]):
         ]
 
     def _end(
-        self, messages: list[LeasedMessage[Any] | str], ending: Ending
+        self, messages: Iterable[LeasedMessage[Any] | str], ending: Ending
     ) -> list[QmqError | None]:
+        messages = _leased(messages)
         errors = self._leasing.end(_lease_ids(messages), ending)
         for message, error in zip(messages, errors, strict=True):
             if not isinstance(message, str):
                 lease_of(message).note_end(error)
         return errors
+
+
+def _leased(
+    messages: Iterable[LeasedMessage[Any] | str],
+) -> list[LeasedMessage[Any] | str]:
+    what = "this takes a list of leased messages, or of lease ids"
+    found = list(several(messages, what, (str, Message)))
+    for each in found:
+        if not isinstance(each, str | LeasedMessage):
+            raise TypeError(f"{what}; one of them is a {type(each).__name__}")
+    return found
 
 
 def _lease_ids(messages: Iterable[LeasedMessage[Any] | str]) -> list[str]:

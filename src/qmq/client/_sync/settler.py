@@ -148,9 +148,10 @@ class Settler:
                 if pending not in later:
                     self._over(pending, pending.error)
             return later
-        except QmqError as error:
+        except Exception as error:  # noqa: BLE001 - Who waits would wait for ever.
+            known = error if isinstance(error, QmqError) else _fault(error)
             # Copies, since each has its own traceback.
-            errors = [copy.copy(error) for _ in group]
+            errors = [copy.copy(known) for _ in group]
         for pending, refusal in zip(group, errors, strict=True):
             self._over(pending, refusal)
         return []
@@ -191,6 +192,11 @@ class Settler:
         if isinstance(error, NoDeadLetterQueue):
             # Without this the message would come back at the end of its lease, not sooner.
             self.put(lease, Ending(NackKind.FAIL, reason=ending.reason))
+
+
+def _fault(error: Exception) -> QmqError:
+    """Return what is told of an error that no call should end with."""
+    return QmqError(f"{type(error).__name__}: {error}")
 
 
 class _Pending:

@@ -10,6 +10,7 @@ from qmq.client.codecs import Codec
 from qmq.client.decode import popped
 from qmq.client.encode import duration
 from qmq.client.errors import QueueEmpty
+from qmq.client.options import must_be
 from qmq.client.values import Message
 from qmq.values import Durability
 from qmq.wire import q_pb2 as pb
@@ -87,6 +88,7 @@ class Taker(Generic[T]):
 
         Raises QmqError.
         """
+        must_be(int, messages_max=messages_max)
         codec, reply = self.codec, self.take(messages_max, wait_s)
         if self.selector:
             of_queues = zip(reply.messages, reply.queue_ids, strict=True)

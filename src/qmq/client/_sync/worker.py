@@ -11,7 +11,9 @@ from typing import Final, Generic, TypeVar
 from qmq.client._sync.consumer import Consumer
 from qmq.client._sync.lease import LeasedMessage
 from qmq.client.endings import Reject, Release
+from qmq.client.handlers import name_of
 from qmq.client.on_threads.concurrency import Crew, Signal, failure_of, in_turn
+from qmq.client.on_threads.handlers import called, check_handler
 from qmq.client.options import Duration, seconds
 from qmq.client.signals import caught
 from qmq.client.tracing import working
@@ -42,6 +44,7 @@ class Worker(Generic[T, R]):
         source: str,
         concurrency: int,
     ) -> None:
+        check_handler(handler)
         functools.update_wrapper(self, handler)
         self._handler = handler
         self._consume = consume
@@ -71,6 +74,7 @@ class Worker(Generic[T, R]):
 
         Raises:
             QmqError: messages cannot be leased any more: QueueNotFound, for example.
+            TypeError: the function is for the other kind of client. Its message is released.
         """
         grace_s = seconds(grace, "grace")
         with caught(in_turn(self._stop_by_signal)) if handle_signals else nullcontext():
@@ -86,7 +90,7 @@ class Worker(Generic[T, R]):
 
     @property
     def _name(self) -> str:
-        return getattr(self._handler, "__qualname__", repr(self._handler))
+        return name_of(self._handler)
 
     def _run(self, grace_s: float) -> None:
         with self._consume() as messages:
@@ -123,7 +127,7 @@ class Worker(Generic[T, R]):
         for message in messages:
             try:
                 with working(message.queue_id, message.id, message.tags):
-                    self._handler(message)
+                    called(self._handler, message)
             except (Reject, Release) as verdict:
                 messages.end_under_way(verdict)
             except BaseException as error:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from threading import Event, Lock, Thread, current_thread, main_thread
 from typing import Final, Generic, TypeVar
 
+from qmq.client.endings import WrongHandler
+
 T = TypeVar("T")
 
 #: Seconds after which the main thread sees a signal, at the latest, while it waits.
@@ -65,7 +67,7 @@ def in_turn(call: Callable[[], None]) -> Callable[[], None]:
 
 def failure_of(error: BaseException) -> Exception | None:
     """Return why a piece of work failed; None if whoever does it is to end."""
-    return error if isinstance(error, Exception) else None
+    return error if isinstance(error, Exception) and not isinstance(error, WrongHandler) else None
 
 
 class Background:
@@ -79,6 +81,9 @@ class Background:
         # waited for this.
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    def check_caller(self) -> None:
+        """Nothing: threads may share what works here."""
 
     def join(self) -> None:
         """Wait until it is done, and raise what it raised."""

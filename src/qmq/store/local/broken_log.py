@@ -1,14 +1,14 @@
-"""A log that was damaged, told from one that ends in a write that was never finished.
+"""Telling a damaged log from one that ends in an unfinished write.
 
-SQLite takes a log up to the first frame (a page, and a head) whose checksum is wrong, since that
-is how a write looks that the power was lost in. Damage looks the same to it, and it would drop all
-that was committed from there on. But SQLite writes nothing more after a commit before a sync
-has returned, which covers all before it. So where something follows on a whole commit that
-was synced, and that on the broken frame, the frame was right once. A commit that was not
-synced, since nobody asked for that, says so by its `Mark`.
+SQLite takes a log up to the first frame (a page, and a head) with a wrong checksum: so a log looks
+after a power failure in the middle of a write. Damage looks the same to SQLite, and it would drop
+all that was committed from there on. But after a commit, SQLite writes nothing more before a sync
+has returned, which covers all before it. So if something follows on a whole commit that was synced,
+and the broken frame follows on that, the frame was right once. A commit that was not synced, since
+nobody asked for that, says so by its `Mark`.
 
-The commit with the broken frame itself is known to be whole if one byte changed makes the frame
-right: a checksum tells which change of which word would. What the last commit was cannot be told.
+The commit with the broken frame itself is known to be whole if changing one byte makes the frame
+right: the checksum tells which change of which word would. What the last commit was cannot be told.
 
 The log's format: https://sqlite.org/fileformat2.html#walformat.
 """
@@ -112,10 +112,10 @@ class _Log:
         return first, second
 
     def mended(self, frame: _Frame, found: _Sum) -> Iterator[_Frame]:
-        """Return what a frame may have been if exactly one byte of it is not what was written.
+        """Return what a frame may have been, if exactly one byte of it was changed.
 
-        Sums of 32 bits tell the place of nearly any change, but not of one that is in the highest
-        bits of a word alone: then there are several, and that with a change in the head comes last.
+        Sums of 32 bits tell the place of nearly any change. But a change in the highest bits of a
+        word may have been in one of several: all of these are returned, a change in the head last.
 
         Args:
             frame: one that is not right.

@@ -1,17 +1,18 @@
-"""Checkpoints: what the database's log holds is written back beside the commits, not by them.
+"""Checkpoints: the database's log is written back beside the commits, not by them.
 
-A commit appends to the log. From time to time all of that has to go into the database's own
-file, and that has to be synced, before the log can begin anew. It takes milliseconds, and
-where the writer thread did it everybody waited. So a thread of its own does it, by a connection
-of its own, while commits go on:
+A commit appends to the log. From time to time all of it has to go into the database's own file, and
+that has to be synced, before the log can begin anew. This takes milliseconds, and if the writer
+thread did it, everybody would wait. So a thread of its own does it, by a connection of its own,
+while commits go on:
 
- 1. It writes back what the log holds, has that synced, and again what came meanwhile, until
-    little comes meanwhile.
- 2. The writer thread does the little that is left, between two commits: SQLite begins the log
-    anew only where nothing is left, which never happens by itself as long as commits come.
+1. It writes the log back, has the file synced, and does both again for what came meanwhile, until
+that is little.
 
-Right after that the database's file holds all that was committed, and it does not change until
-the log is written back again. Who holds it there can copy it while commits go on into the log.
+2. The writer thread does the rest, between two commits: SQLite begins the log anew only where
+nothing is left, which never happens by itself as long as commits come.
+
+Right after that the database's file holds all that was committed, and it does not change until the
+log is written back again. If it is held there, it can be copied while commits go on into the log.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Copying a large file so that those who sync other files on the disk are hardly held up."""
+"""Copying a large file, hardly holding up others that sync files on the same disk."""
 
 import errno
 import os

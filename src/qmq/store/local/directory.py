@@ -1,4 +1,4 @@
-"""The data directory: whose it is, who holds it, and the database in it."""
+"""The data directory: its owner, the process that holds it, and the database in it."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""What kind of file system a directory is on, and what that means for a queue."""
+"""The kind of file system that a directory is on, and what that means for a queue."""
 
 import re
 from dataclasses import dataclass

@@ -256,12 +256,11 @@ class Journal:
             self._leave(batch, changes.removed)
         self._schedule_offer()
 
-    def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
+    def keep_leases(self, together: Sequence[LeaseRow], deliveries: Sequence[DeliveryRow]) -> None:
         """Keep what was learned of messages; it belongs to what is kept next."""
         batch = self._open()
-        if together:
-            batch.lease_inserts.append(together)
-            batch.bytes += _DELIVERY_BYTES + len(together[-1])
+        batch.lease_inserts += together
+        batch.bytes += sum(_DELIVERY_BYTES + len(row[-1]) for row in together)
         batch.delivery_saves += deliveries
         batch.bytes += _DELIVERY_BYTES * len(deliveries)
 

@@ -56,24 +56,16 @@ class Recoverable(Protocol):
 class Recovery:
     """Sees to a store after each failure, and ends when it takes changes or has failed for good."""
 
-    def __init__(
-        self,
-        store: Recoverable,
-        *,
-        wait: Wait = wait_for,
-        now_s: Callable[[], float] | None = None,
-    ) -> None:
+    def __init__(self, store: Recoverable, *, wait: Wait = wait_for) -> None:
         """Make one that has nothing to see to yet.
 
         Args:
             store: what it sees to.
             wait: measures the time between two looks at the disk.
-            now_s: tells the time in seconds, from any moment on; by default, that of the event
-                loop that runs.
         """
         self._store = store
         self._wait = wait
-        self._now_s = now_s or asyncio.get_running_loop().time
+        self._now_s = asyncio.get_running_loop().time
         self._look_s = _LOOK_S
         #: When the store went on last.
         self._went_on_s: float | None = None

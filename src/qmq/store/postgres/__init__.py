@@ -1,1 +1,1 @@
-"""The CLUSTER store: in PostgreSQL, which any number of q processes share, one of which leads."""
+"""The CLUSTER store: PostgreSQL, shared by any number of q processes, one of which leads."""

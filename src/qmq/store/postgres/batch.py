@@ -55,6 +55,8 @@ class Batch:
         self._moved_from: dict[int, int] = {}
         #: Messages that leave, by their numbers in the database; what is known of them goes too.
         self.gone: set[int] = set()
+        #: Of those that were added together, and leave together, the first and the last of each.
+        self.gone_runs: list[tuple[int, int]] = []
         self.deliveries: dict[int, DeliveryRow] = {}
         self.leases: dict[int, LeaseRow] = {}
         self.gone_leases: set[int] = set()
@@ -84,6 +86,7 @@ class Batch:
         return bool(
             self.inserts
             or self.gone
+            or self.gone_runs
             or self.moves
             or self.deliveries
             or self.leases
@@ -106,11 +109,20 @@ class Batch:
         self.inserts.update([(row[0], row) for row in rows])
         self.bytes += size
 
-    def remove(self, seqs: Iterable[int]) -> None:
-        """Forget messages, and what is known of them."""
+    def remove(self, seqs: Sequence[int]) -> None:
+        """Forget messages, and what is known of each."""
+        if not seqs:
+            return
         inserts, deliveries = self.inserts, self.deliveries
-        if not (inserts or deliveries or self._moved_from):
-            self.gone.update(seqs)
+        if not any(
+            each and not each.keys().isdisjoint(seqs)
+            for each in (inserts, deliveries, self._moved_from)
+        ):
+            first, last = min(seqs), max(seqs)
+            if last - first + 1 == len(seqs):
+                self.gone_runs.append((first, last))
+            else:
+                self.gone.update(seqs)
             return
         for seq in seqs:
             if deliveries:
@@ -172,11 +184,11 @@ class Batch:
         self.moves[in_database] = Moved(new_seq, move.queue_number, suffix)
         self._moved_from[new_seq] = in_database
 
-    def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
+    def keep_leases(self, together: Sequence[LeaseRow], deliveries: Sequence[DeliveryRow]) -> None:
         """Keep what was learned of messages."""
-        if together:
-            self.leases[together[0]] = together
-            self.bytes += _ROW_BYTES + len(together[-1])
+        for row in together:
+            self.leases[row[0]] = row
+            self.bytes += _ROW_BYTES + len(row[-1])
         self.deliveries.update((row[0], row) for row in deliveries)
         self.bytes += _ROW_BYTES * len(deliveries)
 

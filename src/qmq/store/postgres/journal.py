@@ -205,7 +205,7 @@ class Journal:
         self._gathering.join(changes, size)
         self._schedule()
 
-    def keep_leases(self, together: LeaseRow | None, deliveries: Sequence[DeliveryRow]) -> None:
+    def keep_leases(self, together: Sequence[LeaseRow], deliveries: Sequence[DeliveryRow]) -> None:
         """Keep what was learned of messages; it belongs to what is kept next."""
         self._gathering.keep_leases(together, deliveries)
 
@@ -232,7 +232,7 @@ class Journal:
         batch.forget(known)
         seqs = seqs_of(entries)
         if unknown := batch.not_in_database():
-            batch.remove(seq for seq in seqs if seq in unknown)
+            batch.remove([seq for seq in seqs if seq in unknown])
             seqs = [seq for seq in seqs if seq not in unknown]
         self._left.extend(seqs)
         self._schedule()

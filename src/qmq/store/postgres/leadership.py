@@ -188,7 +188,7 @@ class Watch:
         )
 
     def _warn_of_namesake(self, *, is_renewed: bool) -> None:
-        """Tell once that a q leads which others take for this one, which is not looking then."""
+        """Warn once that a leading q has the address of this one, which does not lead."""
         if is_renewed and not self._has_warned:
             self._has_warned = True
             address = self._setting.address

@@ -100,10 +100,10 @@ async def check_further(connection: _Connection, name: str) -> None:
 
 
 async def enlisted(connect: Connect, term: Term, settings: Mapping[str, Setting]) -> Registry:
-    """Read which databases there are, and number those that are new and answer.
+    """Read which databases there are, and number new ones that answer.
 
-    One that does not has no number yet: nobody has to wait for what can be in none. It is asked
-    again at the next takeover.
+    A database that does not answer has no number yet: nothing can be in it, so nobody has to wait
+    for it. It is asked again at the next takeover.
 
     Args:
         connect: opens connections to the first one.
@@ -136,7 +136,7 @@ async def enlisted(connect: Connect, term: Term, settings: Mapping[str, Setting]
 
 
 async def make_further_ready(name: str, setting: Setting) -> None:
-    """Have a further database hold what q needs, and see that it is the one of that name.
+    """Prepare a further database for q, and check that it is the one of that name.
 
     Raises:
         ConfigError: it is another one, or of another version.

@@ -1,4 +1,4 @@
-"""What a primary tells of those that are connected to it: its standbys, and the q of the cluster.
+"""What a primary tells of its standbys, and of the q of the cluster.
 
 Each q looks who leads, on a session of its own that bears its address as a name. So the database
 knows which q there are, without a row that each would have to renew: a session ends with its
@@ -95,7 +95,7 @@ class Surroundings:
 
 
 def session_name(version: str, address: str) -> str:
-    """Return what a q calls the session in which it looks who leads.
+    """Return the name of the session in which a q looks who leads.
 
     Args:
         version: its own.

@@ -49,16 +49,18 @@ def _columns_of(batch: Batch) -> Iterator[tuple[str, Columns]]:
     """Yield the parts of a statement, and the columns of each; none if it has nothing to do."""
     for name, columns_of in _PARTS.items():
         yield name, columns_of(batch)
-    singles, runs = divided(batch.gone)
+    singles, runs = divided(batch.gone, batch.gone_runs)
     yield "delete_messages", singles
     yield "delete_message_runs", runs
     if batch.moves:
-        singles, runs = divided(batch.gone | batch.moves.keys())
+        singles, runs = divided(batch.gone | batch.moves.keys(), batch.gone_runs)
     yield "delete_deliveries", singles
     yield "delete_delivery_runs", runs
 
 
-def divided(seqs: Collection[int]) -> tuple[Columns, Columns]:
+def divided(
+    seqs: Collection[int], known_runs: Sequence[tuple[int, int]] = ()
+) -> tuple[Columns, Columns]:
     """Divide numbers of messages into those that stand alone, and runs of successive ones.
 
     Messages that one call has added have numbers that follow each other, and mostly leave together.
@@ -67,16 +69,15 @@ def divided(seqs: Collection[int]) -> tuple[Columns, Columns]:
         the former as a column; the firsts and the lasts of the runs as two. Each is empty if there
         are none.
     """
-    if not seqs:
-        return (), ()
+    singles: list[int] = []
+    firsts = [first for first, _ in known_runs]
+    lasts = [last for _, last in known_runs]
     ordered = sorted(seqs)
     ends = [at for at, (one, next_) in enumerate(pairwise(ordered), 1) if next_ - one != 1]
     if len(ends) * _RUN_MIN > len(ordered):
         # Hardly any are in a run: to look for those would take longer.
-        return [ordered], ()
-    singles: list[int] = []
-    firsts: list[int] = []
-    lasts: list[int] = []
+        singles, ordered = ordered, []
+        ends = []
     start = 0
     for end in (*ends, len(ordered)):
         if end - start < _RUN_MIN:

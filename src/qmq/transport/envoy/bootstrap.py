@@ -12,6 +12,7 @@ from qmq.transport.envoy.jwt import Issuer, clusters, jwt
 from qmq.transport.envoy.listener import listener, routes
 from qmq.transport.envoy.replies import LOCAL_REPLY_BODY, JsonObject
 from qmq.transport.envoy.tls import ClientTls, ServerTls
+from qmq.transport.envoy.upstream import http2, unlimited
 from qmq.transport.envoy.watched import source
 from qmq.wire import q_pb2
 
@@ -37,9 +38,6 @@ _JSON_REPLY_BYTES_MAX: Final = 64 * 1024 * 1024
 
 #: Bytes that the JSON of a request may have beside its payload, tags above all.
 _JSON_OVERHEAD_BYTES_MAX: Final = 1024 * 1024
-
-#: Requests under way to one server: no limit of ours, Envoy's default is 1024.
-_UPSTREAM_REQUESTS_MAX: Final = 1_000_000
 
 #: Seconds from one look of a gateway at its server's health to the next.
 _HEALTH_CHECK_S: Final = 2
@@ -72,7 +70,7 @@ _PLAIN_GRPC: Final = {"name": "content-type", "string_match": {"exact": "applica
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What holds for an Envoy process whatever it serves."""
+    """Settings of an Envoy process, whatever it serves."""
 
     #: Path of the pyvoy library.
     pyvoy_module: str
@@ -90,7 +88,7 @@ class Process:
     #: Whether q writes a line for each request; with `debug` one for people to read.
     logs_requests: bool = False
     debug: bool = False
-    #: Whether a request whose caller gave it no id gets one, which the answer tells.
+    #: Whether a request without an id from its caller gets one, which the answer tells.
     makes_request_ids: bool = False
 
 
@@ -260,7 +258,7 @@ def _own_routes(process: Process) -> JsonObject:
 
 
 def _grpc_routes(process: Process) -> list[JsonObject]:
-    """Build a route for each method of q, on which gRPC calls pass by filters made for others.
+    """Build a route for each method of q, on which gRPC calls skip the filters made for others.
 
     Those filters would let a gRPC call through as it is, for 15 % of its processor time.
     """
@@ -282,22 +280,22 @@ def _grpc_routes(process: Process) -> list[JsonObject]:
 def _other_grpc_route() -> JsonObject:
     """Build the route of the gRPC calls that have none of their own.
 
-    The application itself ends those whose requests do not come in: streams may be silent for days.
+    The application itself ends calls whose requests do not arrive: streams may be silent for days.
     """
     content_type = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     return {**_TO_APPLICATION, "match": {"prefix": "/", "headers": [content_type]}}
 
 
 def _rest_route(process: Process) -> JsonObject:
-    """Build the route of all that is no gRPC, whose requests filters gather before they pass on."""
+    """Build the route of everything but gRPC; filters gather its requests before they pass on."""
     return {"match": {"prefix": "/"}, **_until_idle(process)}
 
 
 def _until_idle(process: Process) -> JsonObject:
-    """Say that a call ends on which nothing happens; one that waits for a message is silent.
+    """Say that a call ends when nothing happens on it; one that waits for a message is silent.
 
-    What this says of a cluster means nothing, since no filter asks: Envoy knows timeouts only of
-    routes that have one.
+    The cluster named here means nothing, since no filter asks for it: Envoy takes timeouts only
+    from routes that have one.
     """
     return {"route": {**_idle(process), "cluster": "none"}}
 
@@ -331,13 +329,6 @@ def _api_filters(process: Process, *, for_every_site: bool) -> list[JsonObject]:
 
 def _cluster(server: Endpoint, tls: ClientTls | None) -> JsonObject:
     """Build the one upstream cluster: gRPC to a server whose certificate has its name."""
-    protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    http2 = {"connection_keepalive": {"interval": "30s", "timeout": "10s"}}
-    limits = {
-        "max_connections": _UPSTREAM_REQUESTS_MAX,
-        "max_pending_requests": _UPSTREAM_REQUESTS_MAX,
-        "max_requests": _UPSTREAM_REQUESTS_MAX,
-    }
     dns = {
         "@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster",
         # Of "localhost" and its like, the address that answers.
@@ -354,7 +345,7 @@ def _cluster(server: Endpoint, tls: ClientTls | None) -> JsonObject:
         "connect_timeout": "5s",
         # A server that does not exist yet must not keep the gateway from starting.
         "wait_for_warm_on_init": False,
-        "circuit_breakers": {"thresholds": [limits]},
+        **unlimited(),
         # Tells /readyz whether the server serves. Requests go there in any case, if it has no
         # address that does: the original knows nothing of health.
         "health_checks": [
@@ -367,12 +358,7 @@ def _cluster(server: Endpoint, tls: ClientTls | None) -> JsonObject:
                 "grpc_health_check": {},
             }
         ],
-        "typed_extension_protocol_options": {
-            protocol: {
-                "@type": f"type.googleapis.com/{protocol}",
-                "explicit_http_config": {"http2_protocol_options": http2},
-            }
-        },
+        **http2({"connection_keepalive": {"interval": "30s", "timeout": "10s"}}),
         "load_assignment": {
             "cluster_name": SERVER,
             "endpoints": [{"lb_endpoints": [endpoint]}],
@@ -410,7 +396,7 @@ def _process(process: Process) -> JsonObject:
 
 
 def _bounded_heap(overload: JsonObject, bytes_max: int) -> JsonObject:
-    """Add to an overload manager that streams are reset, those first for which most is buffered."""
+    """Let an overload manager reset streams, beginning with those that buffer the most."""
     heap = _monitor("fixed_heap", "fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=bytes_max)
     reset = {
         "name": "envoy.overload_actions.reset_high_memory_stream",

@@ -68,17 +68,17 @@ def strict_rest(body_bytes_max: int, *, for_every_site: bool) -> JsonObject:
 
 
 def unless_grpc(http_filter: JsonObject) -> JsonObject:
-    """Wrap a filter such that gRPC calls pass it by."""
+    """Wrap a filter so that gRPC calls skip it."""
     return _matched(f"{http_filter['name']}.unless_grpc", http_filter, _skip_grpc())
 
 
 def unless_sent_on(http_filter: JsonObject) -> JsonObject:
-    """Wrap a filter such that routes can have gRPC calls pass it by; see `pass_by`."""
+    """Wrap a filter so that routes can let gRPC calls skip it; see `pass_by`."""
     return _matched(_UNLESS_SENT_ON, http_filter, {})
 
 
 def pass_by() -> JsonObject:
-    """Build what a route says of filters to have gRPC calls pass by the one that allows it."""
+    """Build what lets the gRPC calls of a route skip the filter made by `unless_sent_on`."""
     package = "type.googleapis.com/envoy.extensions.common.matching.v3."
     per_route = {"@type": f"{package}ExtensionWithMatcherPerRoute", "xds_matcher": _skip_grpc()}
     return {_UNLESS_SENT_ON: per_route}
@@ -97,7 +97,7 @@ def _matched(name: str, http_filter: JsonObject, matcher: JsonObject) -> JsonObj
 
 
 def _skip_grpc() -> JsonObject:
-    """Build the matcher that lets gRPC calls pass by the filter it belongs to."""
+    """Build the matcher that lets gRPC calls skip the filter it belongs to."""
     content_type = {
         "name": "content-type",
         "typed_config": {

@@ -1,11 +1,11 @@
-"""How the q processes of a cluster that do not lead hand on calls: Envoy does it by itself.
+"""How a q of a cluster that does not lead hands on calls: Envoy does it by itself.
 
-Which routes hold, and where the leader is, stand in two files that Envoy watches. A call of
-the service Q is sent on as it came, so that deadlines, cancellations, streams, statuses and
-trailers pass through; REST and gRPC-Web have become gRPC before. One that was sent on says so
-by a header, and goes to the application of the q that gets it, whatever that one's routes are:
-so it is sent on once. An answer with the header `AGAIN` says that nothing was done: it is sent
-anew, to where the leader is then.
+Envoy watches two files: one says which routes hold, the other where the leader is. A call of the
+service Q is sent on as it came, so that deadlines, cancellations, streams, statuses and trailers
+pass through; REST and gRPC-Web have become gRPC before. A header marks a call that was sent on.
+Such a call goes to the application of the q that gets it, whatever its routes: so it is sent on
+only once. An answer with the header `AGAIN` says that nothing was done: the call is sent anew, to
+the leader of that moment.
 """
 
 from base64 import b64encode
@@ -18,6 +18,7 @@ from qmq.errors import NotLeading
 from qmq.transport.envoy.endpoint import Endpoint, socket_address
 from qmq.transport.envoy.replies import JsonObject
 from qmq.transport.envoy.tls import ClientTls
+from qmq.transport.envoy.upstream import http2, unlimited
 from qmq.transport.envoy.watched import source
 from qmq.transport.forwarded import AGAIN, FORWARDED, PROTOCOL
 from qmq.transport.status import status_of
@@ -41,15 +42,13 @@ _PAUSE_S_MAX: Final = 0.5
 #: Calls that wait to be sent anew at a time.
 _REPEATING_MAX: Final = 10_000
 
-#: No limit of ours on what is under way; Envoy's would be 1024.
-_UNLIMITED: Final = 1_000_000
 
 #: Bytes that the leader may send on one call, and on one connection, before they are taken. A
 #: client that does not read holds up its own call only.
 _STREAM_WINDOW_BYTES: Final = 1024 * 1024
 _CONNECTION_WINDOW_BYTES: Final = 256 * 1024 * 1024
 
-#: What callers are told whose call Envoy could not hand on, or lost.
+#: The answer to callers if Envoy could not hand on their call, or lost it.
 NOT_REACHED: Final = "the cluster's leader does not answer; the call may or may not have had effect"
 
 
@@ -81,8 +80,7 @@ def endpoints(leaders: Sequence[Endpoint], name: str = "") -> JsonObject:
 
 def cluster(files: Files, tls: ClientTls | None = None) -> JsonObject:
     """Build the upstream cluster: the leader, wherever it is, and whether it is asked by TLS."""
-    protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    http2 = {
+    protocol: JsonObject = {
         "connection_keepalive": {
             "interval": f"{_KEEPALIVE_S}s",
             "timeout": f"{_KEEPALIVE_S}s",
@@ -92,24 +90,13 @@ def cluster(files: Files, tls: ClientTls | None = None) -> JsonObject:
         "initial_stream_window_size": _STREAM_WINDOW_BYTES,
         "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
     }
-    limits = {
-        "max_connections": _UNLIMITED,
-        "max_pending_requests": _UNLIMITED,
-        "max_requests": _UNLIMITED,
-        "max_retries": _REPEATING_MAX,
-    }
     return {
         "name": LEADER,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": source(files.leader)},
         "connect_timeout": f"{_CONNECT_TIMEOUT_S}s",
-        "circuit_breakers": {"thresholds": [limits]},
-        "typed_extension_protocol_options": {
-            protocol: {
-                "@type": f"type.googleapis.com/{protocol}",
-                "explicit_http_config": {"http2_protocol_options": http2},
-            }
-        },
+        **unlimited(max_retries=_REPEATING_MAX),
+        **http2(protocol),
         **({"transport_socket": tls.transport_socket(alpn=["h2"])} if tls else {}),
     }
 

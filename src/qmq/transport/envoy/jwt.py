@@ -1,7 +1,7 @@
-"""JSON Web Tokens, which Envoy verifies: with what keys, and how the application hears of it.
+"""JSON Web Tokens: Envoy verifies them, and tells the application what they say.
 
-A request passes in any case. The application is told what a token says if Envoy has verified it,
-and refuses who has shown nothing that it knows.
+A request passes in any case. If no token, and nothing else, shows who calls, the application
+refuses it.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,9 @@ class Issuer:
 
 
 def jwt(issuers: Sequence[Issuer]) -> JsonObject:
-    """Build the filter that verifies the tokens of these issuers, of which there is one at least.
+    """Build the filter that verifies the tokens of at least one issuer.
 
-    Those of others, faulty ones and those that have expired count as none.
+    Tokens of other issuers, faulty ones and expired ones count as none.
     """
     package = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3."
     any_of = [{"provider_name": each.issuer} for each in issuers]

@@ -43,14 +43,14 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
 ) -> JsonObject:
     """Build a listener; its name is the prefix of its statistics too.
 
-    `virtual_host` has the routes, and what else holds for them; `body_bytes_max` is how
-    much of a request's body filters may hold back at a time; `reply_timeout_s` is how long a reply
-    that is whole may wait for its client to read it; `sentences` are what callers
-    are told, by HTTP status, instead of what Envoy would say, and `lost_details`
-    the grpc-status-details-bin of calls that could not be sent on; `routes_from` is a source of
-    what `routes` builds, which counts instead of `virtual_host`; with `makes_request_ids` a request
-    whose caller gave it no id gets one; with `tls` nothing else is spoken; with `takes_forwarded`
-    whoever sends a request can say that it was sent on, and for whom.
+    `virtual_host` has the routes, and what else holds for them. `body_bytes_max` is how much of a
+    request's body filters may hold back at a time. `reply_timeout_s` is how long a whole reply may
+    wait for its client to read it. `sentences` replace Envoy's own for callers, by HTTP status, and
+    `lost_details` is the grpc-status-details-bin of calls that could not be sent on. `routes_from`
+    is a source of what `routes` builds; it counts instead of `virtual_host`. With
+    `makes_request_ids` each request gets an id, unless its caller gave it one. With `tls` nothing
+    else is spoken. With `takes_forwarded` whoever sends a request can say that it was sent on, and
+    for whom.
     """
     connection_manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
@@ -68,7 +68,7 @@ def listener(  # noqa: PLR0913  # a listener has as many parts
         "use_remote_address": True,
         "skip_xff_append": True,
         "early_header_mutation_extensions": [_mutations(takes_forwarded=takes_forwarded)],
-        # Only what Envoy has found out itself says whose certificate it was.
+        # Only Envoy itself says whose certificate it was.
         "forward_client_cert_details": "SANITIZE_SET",
         "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
         "local_reply_config": local_replies(body_bytes_max, sentences or {}, lost_details),

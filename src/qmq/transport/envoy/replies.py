@@ -37,8 +37,8 @@ GRPC_CODE_BY_HTTP_STATUS: Final = {
     504: 4,
 }
 
-#: HTTP statuses of which Envoy makes a gRPC status that says nothing, or, of 504, one that asks to
-#: try again what may have been done.
+#: HTTP statuses for which Envoy's gRPC status says nothing; or, for 504, asks to try again what may
+#: have been done.
 _MISTOLD_BY_GRPC: Final = (408, 413, 504)
 
 _UNKNOWN: Final = 2
@@ -57,9 +57,9 @@ def local_replies(
 ) -> JsonObject:
     """Build a LocalReplyConfig: the first mapper that fits counts.
 
-    `body_bytes_max` is the number that a caller is told whose body is too large;
-    `sentences` are more sentences for callers, by HTTP status; `lost_details` is the
-    grpc-status-details-bin, if any, of gRPC calls that another server was not reached for.
+    `body_bytes_max` is the limit that callers are told whose body is too large; `sentences` are
+    further sentences for callers, by HTTP status; `lost_details` is the grpc-status-details-bin, if
+    any, of gRPC calls that did not reach another server.
     """
     sentences = {
         **sentences,
@@ -72,9 +72,9 @@ def local_replies(
     malformed = "malformed HTTP: %RESPONSE_CODE_DETAILS%"
     return {
         "mappers": [
-            _not_found(_both(is_grpc_call(), _has_path(NOT_ASCII_PATH)), _text(no_such_path)),
+            _not_found(_both(is_grpc_call(), _has_escapes()), _text(no_such_path)),
             _not_found(
-                _has_path(NOT_ASCII_PATH),
+                _has_escapes(),
                 _status_json(GRPC_CODE_BY_HTTP_STATUS[_NOT_FOUND], no_such_path),
             ),
             *_lost(sentences.get(_UNAVAILABLE, ""), lost_details),
@@ -104,7 +104,7 @@ def local_replies(
 
 
 def _lost(message: str, details: str) -> list[JsonObject]:
-    """Tell gRPC callers whose call could not be sent on, or was lost, what they need to know."""
+    """Tell gRPC callers that their call could not be sent on, or was lost."""
     if not details:
         return []
     header = {"header": {"key": "grpc-status-details-bin", "value": details}}
@@ -122,7 +122,7 @@ def _mapper(filter_: JsonObject, code: int, message: str) -> JsonObject:
 
 
 def _grpc_status(status: int, code: int, message: str) -> JsonObject:
-    """Tell a gRPC call that Envoy ends the status that q has for that, and in which words."""
+    """Give a gRPC call that Envoy ends q's own status and words."""
     return {
         "filter": _both(is_grpc_call(), {"status_code_filter": _equals(status)}),
         "body_format_override": _text(message),
@@ -167,8 +167,8 @@ def is_grpc_call() -> JsonObject:
     return _both({"header_filter": {"header": grpc}}, _lacks("x-envoy-original-path"))
 
 
-def _has_path(regex: str) -> JsonObject:
-    path = {"name": ":path", "string_match": {"safe_regex": {"regex": regex}}}
+def _has_escapes() -> JsonObject:
+    path = {"name": ":path", "string_match": {"safe_regex": {"regex": NOT_ASCII_PATH}}}
     return {"header_filter": {"header": path}}
 
 

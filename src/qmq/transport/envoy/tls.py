@@ -1,8 +1,8 @@
 """TLS of Envoy's: what it shows to clients, what it asks of them, and how it speaks to a server.
 
 Certificates are named by their files. Envoy reads them when it starts, and again each time
-something is renamed in a directory that q keeps for that: so q decides when what is in the files
-is fit to be used, whichever way they were replaced.
+something is renamed in a directory that q keeps for that. So q decides when the files are fit to be
+used, however they were replaced.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""What a command asks for, as plain values.
+"""The actions that commands stand for, as plain values.
 
-Commands return one of these instead of doing it, so that help, completion and usage
-errors load no gRPC.
+Commands return one of these instead of acting, so that help, completion and usage errors load no
+gRPC.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from qmq.values import Durability
 #: Fields of a request, by their names in the proto.
 Fields: TypeAlias = Mapping[str, Any]
 
-#: How replies about queues are printed. `plain` is what the original printed, and of what it
-#: did not know only what is not as by default.
+#: How replies about queues are printed. `plain` is what the original printed, and further
+#: settings only if they differ from the default.
 Output: TypeAlias = Literal["plain", "json", "jsonl", "table"]
 
 #: How messages are printed.
@@ -241,7 +241,19 @@ class Top:
     selector: str = ""
 
 
-#: Those about queues and what belongs to them.
-Oversight: TypeAlias = Purge | Pick | Redrive | ListSchedules | PauseSchedule | ListGroups
-
-Action: TypeAlias = Call | AddMany | Take | Lease | Settle | Browse | Oversight | Work | Top
+Action: TypeAlias = (
+    Call
+    | AddMany
+    | Take
+    | Lease
+    | Settle
+    | Browse
+    | Purge
+    | Pick
+    | Redrive
+    | ListSchedules
+    | PauseSchedule
+    | ListGroups
+    | Work
+    | Top
+)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qmq.cli.counted import counted
+from qmq.bin.counted import counted
 
 
 @pytest.mark.parametrize(
