@@ -110,6 +110,46 @@ class QueuesConformance:
         for store in (qmq.Store.MEMORY, None):
             assert (await client.ensure_queue(name, store=store)).queue_id == name
 
+    async def test_ensure_tells_the_log_of_a_queue_that_is_otherwise(
+        self, client: qmq.AsyncClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Two programs that ensure it differently would not find out, but by what it does."""
+        name, dead = a_name(), await client.new_queue(store="MEMORY")
+        wanted = qmq.QueueSettings(
+            lease_duration=0.1,
+            delivery_count_max=3,
+            dead_letter_queue_id=dead.queue_id,
+            back_off=qmq.BackOff(base=1.1, factor=1.7, jitter=0.3),
+            durability_min="MEMORY",
+            ttl=7,
+            overflow="DROP_OLDEST",
+            rate=qmq.Rate(messages_per_second=0.3),
+            fairness=qmq.Fairness(leased_max=2, weights={"ann": 2}),
+        )
+        await client.new_queue(name, store="MEMORY", settings=wanted)
+
+        await client.ensure_queue(name)
+        await client.ensure_queue(name, settings=wanted)
+        assert caplog.messages == []
+        await client.ensure_queue(
+            name,
+            settings=qmq.QueueSettings(
+                delivery_count_max=5,
+                dead_letter_queue_id="",
+                back_off=qmq.BackOff(base=2),
+                durability_min="OS",
+            ),
+        )
+
+        assert caplog.messages == [
+            (
+                f"queue {name} is there already, and left as it is: delivery_count_max is 3, not 5;"
+                f" dead_letter_queue_id is {dead.queue_id}, not none; back_off.base is"
+                " 0:00:01.100000, not 0:00:02; durability_min is MEMORY, not OS; `update`"
+                " changes that"
+            )
+        ]
+
     async def test_a_text_is_no_batch(self, client: qmq.AsyncClient) -> None:
         """Its characters are not messages."""
         queue = await client.ensure_queue(a_name(), store="MEMORY")

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -17,6 +18,8 @@ import trustme
 import qmq
 from qmq.client.on_asyncio.channel import AsyncGrpcChannel
 from qmq.client.on_threads.channel import GrpcChannel
+from qmq.errors import QueueEmpty
+from qmq.transport.status import status_of
 from qmq.wire import q_pb2
 from tests.client.conftest import Peer
 
@@ -108,6 +111,27 @@ def test_a_refusal_carries_the_servers_status_and_message(
 
     assert type(refusal.value) is kind
     assert (refusal.value.code, refusal.value.message) == (status.name, message)
+
+
+def test_a_refusal_by_q_is_told_once(peer: Peer, pop: Pop) -> None:
+    """Its traceback has none of gRPC's, which says the same; that of other failures has."""
+    empty = QueueEmpty("jobs")
+
+    def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        details = status_of(empty).SerializeToString()
+        context.set_trailing_metadata((("grpc-status-details-bin", details),))
+        context.abort(grpc.StatusCode.NOT_FOUND, empty.message)
+
+    peer.answer = refuse
+
+    with pytest.raises(qmq.QueueEmpty) as refusal:
+        pop(peer.address)
+    peer.answer = lambda _request, context: context.abort(grpc.StatusCode.INTERNAL, "no idea")
+    with pytest.raises(qmq.QmqError) as failure:
+        pop(peer.address)
+
+    assert "RpcError" not in "".join(traceback.format_exception(refusal.value))
+    assert isinstance(failure.value.__cause__, grpc.RpcError)
 
 
 def test_a_late_answer_names_the_server_and_the_deadline(peer: Peer, pop: Pop) -> None:

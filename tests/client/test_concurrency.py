@@ -16,6 +16,7 @@ from qmq.client.on_asyncio.concurrency import AsyncCrew, AsyncEndableCall, Async
 from qmq.client.on_threads import concurrency as on_threads
 from qmq.client.on_threads.channel import GrpcChannel
 from qmq.client.on_threads.concurrency import Crew, EndableCall, Watch
+from qmq.testing import running_broker
 from tests.client.conftest import Peer
 
 
@@ -209,3 +210,22 @@ async def test_a_crew_of_tasks_works_side_by_side() -> None:
     go_on.set()
     assert await crew.wait(10)
     assert str(crew.error()) == "bad"
+
+
+async def test_another_event_loop_is_refused_rather_than_left_waiting() -> None:
+    """Nothing would wake it up: it is told so at once."""
+    async with running_broker() as (client, _):
+        queue = await client.new_queue("mail")
+        await queue.add("a")
+
+        async with queue.producer() as producer, queue.consume() as messages:
+
+            async def use() -> None:
+                for call in (producer.add("b"), producer.submit("c"), anext(messages)):
+                    with pytest.raises(qmq.ClientUnusable, match="belong to the event loop that"):
+                        await call
+
+            await asyncio.to_thread(asyncio.run, use())
+            assert (await anext(messages)).text == "a"
+
+        assert (await queue.stats()).enqueued_total == 1

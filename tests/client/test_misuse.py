@@ -36,6 +36,7 @@ MISUSES: tuple[tuple[Call, str], ...] = (
     (lambda _, queue: queue.lease("10"), "messages_max must be int; got '10'"),
     (lambda _, queue: queue.lease(consumer=7), "consumer must be str; got 7"),
     (lambda _, queue: queue.consume(consumer=7), "consumer must be str; got 7"),
+    (lambda _, queue: queue.put_schedule("a", "b", cron=5), "cron must be str; got 5"),
     (lambda _, queue: queue.pop_batch("10"), "messages_max must be int; got '10'"),
     (
         lambda _, queue: queue.ack("18ec-01"),

@@ -495,3 +495,21 @@ def test_ctrl_c_ends_the_wait_for_the_end() -> None:
     ]
     assert {type(each.error) for each in failed[2:]} <= {qmq.NotSent}
     assert interruption.value.__notes__[0].startswith(f"{len(failed)} messages were not added")
+
+
+def test_a_producer_that_nobody_leaves_tells_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What it still holds when the event loop ends is lost, and nobody else would say so."""
+
+    async def forget() -> None:
+        async with running_broker() as (client, _):
+            queue = await client.new_queue("mail")
+            producer = await queue.producer(linger=3600).__aenter__()
+            await producer.submit("a")
+
+    asyncio.run(forget())
+
+    (told,) = caplog.messages
+    assert told == (
+        "1 messages were not added to queue mail; the first: the producer was stopped before it"
+        " sent the message"
+    )

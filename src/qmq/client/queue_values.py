@@ -1,9 +1,9 @@
 """Queues, as the client describes them: frozen values, of no connection."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Literal, NamedTuple, TypeAlias
 
 from qmq.client.options import Duration
@@ -240,6 +240,36 @@ class QueueSettings:
             fairness=fairness,
             weight=weight,
         )
+
+
+def differences(wanted: QueueSettings, found: QueueSettings) -> list[str]:
+    """List what a queue has otherwise than it is wanted, a phrase for each setting.
+
+    Args:
+        wanted: the settings; what is None is as good as anything.
+        found: those that the queue has.
+    """
+    return [*_differences(wanted, found, "")]
+
+
+def _differences(wanted: object, found: object, path: str) -> Iterator[str]:
+    if not (is_dataclass(wanted) and is_dataclass(found)):
+        # A server that is older, or newer, says less.
+        if found is not None and wanted != found:
+            yield f"{path} is {_told(found)}, not {_told(wanted)}"
+        return
+    for each in fields(wanted):
+        ours, theirs = getattr(wanted, each.name), getattr(found, each.name)
+        # That of the queue is an id, where a name may be wanted; weights are of single fair_keys.
+        is_comparable = ours is not None and each.name != "weights"
+        if each.name == "dead_letter_queue_id" and ours and theirs:
+            is_comparable = False
+        if is_comparable:
+            yield from _differences(ours, theirs, f"{path}.{each.name}".removeprefix("."))
+
+
+def _told(value: object) -> str:
+    return value.name if isinstance(value, Enum) else str(value) or "none"
 
 
 @dataclass(frozen=True, slots=True)

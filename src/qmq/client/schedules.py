@@ -5,7 +5,7 @@ from typing import TypeVar
 from qmq.client.codecs import Codec
 from qmq.client.decode import moment_ns
 from qmq.client.encode import message_of, options_of
-from qmq.client.options import Duration
+from qmq.client.options import Duration, must_be
 from qmq.client.schedule_values import Missed, MissedName, Schedule
 from qmq.client.values import NewMessage, member, span
 from qmq.wire import q_pb2 as pb
@@ -30,6 +30,7 @@ def schedule_message(  # noqa: PLR0913 - What `Queue.put_schedule` is told, each
     """
     if not isinstance(message, NewMessage):
         message = NewMessage(message)
+    must_be(str, cron=cron, time_zone=time_zone)
     policy = member(Missed, missed, "missed")
     schedule = pb.Schedule(
         cron=cron,

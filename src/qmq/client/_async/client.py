@@ -1,5 +1,6 @@
 """The client: one server, its queues."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
@@ -18,7 +19,13 @@ from qmq.client.encode import queue_settings, tags_of
 from qmq.client.errors import NameTaken, QueueNotFound
 from qmq.client.on_asyncio.channel import AsyncChannel, AsyncGrpcChannel
 from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, must_be, seconds, several, tls_with
-from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
+from qmq.client.queue_values import (
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Redrive,
+    differences,
+)
 from qmq.client.schedule_values import Schedule
 from qmq.client.values import DurabilityName, Metadata, Tags, durability_level, member
 from qmq.limits import PAGE_SIZE_MAX
@@ -39,6 +46,8 @@ Adds: TypeAlias = (
     tuple[AsyncQueue[Any], Iterable[Any]] | tuple[AsyncQueue[Any], Iterable[Any], Tags]
 )
 
+
+_log = logging.getLogger("qmq.client")
 
 _ADDS: Final = "adds is a list of tuples, of a queue, payloads and, if there are any, tags"
 
@@ -215,6 +224,8 @@ class AsyncClient(AsyncAccess):
     ) -> AsyncQueue[bytes | str]:
         """Create a queue unless there is one of that name, which is left as it is.
 
+        The log says so if it has other settings than are asked for.
+
         Args:
             name: unique on the server.
             store: as in `new_queue`; where it is given, a queue of that name is to live there.
@@ -228,13 +239,20 @@ class AsyncClient(AsyncAccess):
         """
         queue = self.queue(name)
         try:
-            found = (await queue.info()).store
+            info = await queue.info()
+            found = info.store
             wanted = Store.UNKNOWN if store is None else member(Store, store, "store")
             if Store.UNKNOWN not in (wanted, found) and wanted is not found:
                 # Whoever asks for DISK must not be served from memory, and not know.
                 raise ValueError(
                     f"queue {name!r} is there already, and lives in {found.name}; leave store out"
                     " to use it as it is, or take another name"
+                )
+            if settings and (others := differences(settings, info.settings)):
+                _log.warning(
+                    "queue %s is there already, and left as it is: %s; `update` changes that",
+                    name,
+                    "; ".join(others),
                 )
         except QueueNotFound:
             request = _new_queue_request(name, store, limit, tags, settings)

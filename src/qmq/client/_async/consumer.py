@@ -133,6 +133,7 @@ class AsyncConsumer(Generic[T]):
             raise ClientUnusable("a consumer hands out messages in `async with` only")
         if self._generation != forks.generation:
             raise ClientUnusable("a consumer is of no use to a forked process: make one there")
+        self._fetching.check_caller()
         worker = self._watch.current()
         before = self._held.finish(worker)
         if before:

@@ -51,6 +51,11 @@ class Backlog:
             batches.append(self.taken)
         return sum(len(batch.records) for batch in batches)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes messages."""
+        return self._takes_messages
+
     def open(self) -> None:
         """Take messages from now on."""
         self._takes_messages = True

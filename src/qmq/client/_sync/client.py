@@ -1,6 +1,7 @@
 # Generated from _async by scripts/unasync.py; change it there.
 """The client: one server, its queues."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
@@ -19,7 +20,13 @@ from qmq.client.encode import queue_settings, tags_of
 from qmq.client.errors import NameTaken, QueueNotFound
 from qmq.client.on_threads.channel import Channel, GrpcChannel
 from qmq.client.options import TIMEOUT_S, TLS, Duration, Retry, must_be, seconds, several, tls_with
-from qmq.client.queue_values import QueueInfo, QueueSettings, QueueStats, Redrive
+from qmq.client.queue_values import (
+    QueueInfo,
+    QueueSettings,
+    QueueStats,
+    Redrive,
+    differences,
+)
 from qmq.client.schedule_values import Schedule
 from qmq.client.values import DurabilityName, Metadata, Tags, durability_level, member
 from qmq.limits import PAGE_SIZE_MAX
@@ -38,6 +45,8 @@ StoreName: TypeAlias = Store | Literal["MEMORY", "DISK", "CLUSTER"]
 #: all, if any.
 Adds: TypeAlias = tuple[Queue[Any], Iterable[Any]] | tuple[Queue[Any], Iterable[Any], Tags]
 
+
+_log = logging.getLogger("qmq.client")
 
 _ADDS: Final = "adds is a list of tuples, of a queue, payloads and, if there are any, tags"
 
@@ -214,6 +223,8 @@ class Client(Access):
     ) -> Queue[bytes | str]:
         """Create a queue unless there is one of that name, which is left as it is.
 
+        The log says so if it has other settings than are asked for.
+
         Args:
             name: unique on the server.
             store: as in `new_queue`; where it is given, a queue of that name is to live there.
@@ -227,13 +238,20 @@ class Client(Access):
         """
         queue = self.queue(name)
         try:
-            found = (queue.info()).store
+            info = queue.info()
+            found = info.store
             wanted = Store.UNKNOWN if store is None else member(Store, store, "store")
             if Store.UNKNOWN not in (wanted, found) and wanted is not found:
                 # Whoever asks for DISK must not be served from memory, and not know.
                 raise ValueError(
                     f"queue {name!r} is there already, and lives in {found.name}; leave store out"
                     " to use it as it is, or take another name"
+                )
+            if settings and (others := differences(settings, info.settings)):
+                _log.warning(
+                    "queue %s is there already, and left as it is: %s; `update` changes that",
+                    name,
+                    "; ".join(others),
                 )
         except QueueNotFound:
             request = _new_queue_request(name, store, limit, tags, settings)

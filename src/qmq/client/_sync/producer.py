@@ -211,6 +211,8 @@ class Producer(Generic[T]):
         """
         if self._generation != forks.generation:
             raise ClientUnusable("a producer is of no use to a forked process: make one there")
+        if self._sender:
+            self._sender.check_caller()
         if self._failures.is_full:
             self._failures.tell()
         if self._made_ids and not dedup_id:
@@ -253,7 +255,11 @@ class Producer(Generic[T]):
                 finally:
                     self._settle(batch)
         finally:
+            # Nobody leaves the block who would be told otherwise: the event loop ends, say.
+            is_left_alone = self._backlog.is_open
             self._give_up()
+            if is_left_alone and (failure := self._failures.error()):
+                _log.error("%s", failure)
 
     def _send(self, batch: Batch, indexes: Sequence[int]) -> None:
         """Send some messages of a batch, for as long as more of them can be stored."""

@@ -75,7 +75,9 @@ class AsyncGrpcChannel:
                 request, timeout=timeout_s, metadata=with_context(self._endpoint.metadata())
             )
         except grpc.aio.AioRpcError as error:
-            raise self._translated(error, timeout_s) from error
+            translated = self._translated(error, timeout_s)
+            # What gRPC says of a refusal is what q says of it, at length.
+            raise translated from (None if translated.reason else error)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._is_closed and task and not task.cancelling():

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from qmq.client.endings import WrongHandler
+from qmq.client.errors import ClientUnusable
 
 T = TypeVar("T")
 
@@ -69,6 +70,18 @@ class AsyncBackground:
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         self._task = asyncio.create_task(work(), name=name)
+
+    def check_caller(self) -> None:
+        """Refuse who runs in another event loop: nobody would wake it up.
+
+        Raises:
+            ClientUnusable: it does.
+        """
+        if asyncio.get_running_loop() is not self._task.get_loop():
+            raise ClientUnusable(
+                "producers and consumers belong to the event loop that entered them by"
+                " `async with`: make one in each"
+            )
 
     async def join(self) -> None:
         """Wait until it is done, and raise what it raised. It goes on if the wait is cancelled."""

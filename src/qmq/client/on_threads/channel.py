@@ -84,7 +84,9 @@ class GrpcChannel:
         except grpc.FutureCancelledError:
             raise Ended from None
         except grpc.RpcError as error:
-            raise self._translated(error, timeout_s) from error
+            translated = self._translated(error, timeout_s)
+            # What gRPC says of a refusal is what q says of it, at length.
+            raise translated from (None if translated.reason else error)
         except ValueError:
             if self._is_closed:  # In the moment since it was asked for the method.
                 raise self._closed() from None

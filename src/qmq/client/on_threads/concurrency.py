@@ -82,6 +82,9 @@ class Background:
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    def check_caller(self) -> None:
+        """Nothing: threads may share what works here."""
+
     def join(self) -> None:
         """Wait until it is done, and raise what it raised."""
         self._is_over.wait()
