@@ -58,14 +58,14 @@ class Listener:
         """Build its configuration."""
         network_filter = {
             "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": self._connection_manager(),
+            "typed_config": self._http_connections(),
         }
         chain: JsonObject = {"filters": [network_filter]}
         if self.tls:
             chain["transport_socket"] = self.tls.transport_socket()
         return {"name": self.name, **_socket(self.endpoint), "filter_chains": [chain]}
 
-    def _connection_manager(self) -> JsonObject:
+    def _http_connections(self) -> JsonObject:
         return {
             "@type": "type.googleapis.com/envoy.extensions.filters.network"
             ".http_connection_manager.v3.HttpConnectionManager",
