@@ -1,5 +1,6 @@
 """What one caller may do to the queues that there are."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import qmq.access.rights as rights_module
 from qmq.access.granted import EVERYTHING, Granted
 from qmq.access.policy import Identity, Quota
 from qmq.access.quotas import MESSAGE_OVERHEAD_BYTES, Quotas
@@ -27,8 +29,8 @@ UNKNOWN_ID = "00000000-0000-4000-8000-00000000ffff"
 class World:
     """Queues, identities, and seconds in the test's hand."""
 
-    def __init__(self, *quotas: Quota) -> None:
-        self.catalog = Catalog()
+    def __init__(self, *quotas: Quota, catalog: Catalog | None = None) -> None:
+        self.catalog = catalog or Catalog()
         self.now_s = 0.0
         self.quotas = Quotas(quotas, self.catalog, lambda: self.now_s)
         self.everybody: list[Identity] = []
@@ -209,6 +211,20 @@ def test_nobody_gains_by_tags_what_who_sets_them_has_not() -> None:
     root.check_tags("x", lambda info: without_tag(info, Tag("env", "test")))
 
 
+def test_who_has_rights_by_name_alone_is_not_looked_at_when_tags_change() -> None:
+    """There may be thousands, each with a pattern to be read."""
+    world = World()
+    world.queue("x")
+    keeper = world.rights("keeper", ("x", "manage"))
+    for at in range(5):
+        world.rights(f"i{at}", (f"nobody-else-has-{at}.*", "consume"))
+    read_before = rights_module._expression.cache_info().misses  # noqa: SLF001 - What it costs.
+
+    keeper.check_tags("x", partial(with_tag, tag=BILLING))
+
+    assert rights_module._expression.cache_info().misses == read_before  # noqa: SLF001
+
+
 TAGS = st.lists(
     st.builds(Tag, st.sampled_from("ab"), st.sampled_from("12")), max_size=3, unique=True
 ).map(tuple)
@@ -313,6 +329,57 @@ def test_quotas_bound_what_queues_hold_together() -> None:
     assert MESSAGE_OVERHEAD_BYTES == 70
 
 
+class Watched(Catalog):
+    """One that counts how often somebody goes through all queues."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[Queue]:
+        """Go through them."""
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_who_is_refused_has_nobody_go_through_the_queues_of_others() -> None:
+    """Of which there may be a hundred thousand, for each call of who has no room."""
+    world = World(Quota(pattern="b.*", messages_max=1), catalog=(catalog := Watched()))
+    for at in range(5):
+        world.queue(f"other.{at}")
+    world.queue("b.1").add_plain(entry(1, 80))
+    rights = world.rights("a", ("*", "produce"))
+
+    for _ in range(3):
+        with pytest.raises(QuotaReached):
+            rights.check_add("b.1", 1, 1)
+
+    assert catalog.passes == 0
+
+
+def test_queues_that_come_and_go_are_those_of_a_quota() -> None:
+    """Also one that was read from disk anew, and one of before that comes late."""
+    world = World(Quota(pattern="b.*", messages_max=2))
+    early, late = world.queue("b.1"), world.queue("b.2")
+    world.catalog.remove(early)
+    rights = world.rights("a", ("*", "produce"))
+    rights.check_add("b.2", 2, 1)
+
+    # In the order of their numbers, as when some are read anew.
+    world.catalog.remove(late)
+    again = Queue(late.number, late.info)
+    for queue in (early, again):
+        world.catalog.add(queue)
+        queue.add_plain(entry(1, 80))
+    with pytest.raises(QuotaReached):
+        rights.check_add("b.2", 1, 1)
+    world.catalog.remove(early)
+    rights.check_add("b.2", 1, 1)
+    new = Queue(9, replace(late.info, id=UNKNOWN_ID, name="b.3"))
+    new.add_plain(entry(1, 80))
+    world.catalog.add(new)
+    with pytest.raises(QuotaReached):
+        rights.check_add("b.3", 1, 1)
+
+
 def test_what_was_counted_but_not_added_is_forgotten() -> None:
     """Before anything is refused, what there is is counted."""
     world = World(Quota(pattern="*", messages_max=2))
@@ -348,6 +415,8 @@ def test_quotas_bound_how_many_queues_there_are() -> None:
     with pytest.raises(QuotaReached, match="queues_max of 1"):
         rights.check_new("b.2", ())
     rights.check_new("c", ())
+    world.catalog.remove(world.catalog.find("b.1"))
+    rights.check_new("b.2", ())
 
 
 def test_no_grant_is_no_right() -> None:

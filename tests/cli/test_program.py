@@ -96,6 +96,18 @@ def test_an_installation_without_the_extra_says_what_is_missing() -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("program", ["q", "qrest"])
+def test_servers_without_their_extra_say_what_is_missing(program: str) -> None:
+    """The client alone brings these programs, too."""
+    script = f"import sys; sys.modules['click'] = None; from qmq.bin.{program} import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+
+    assert done.stderr.decode() == (
+        f"{program}: error: click is missing; install it with: pip install 'qmq[server]'\n"
+    )
+    assert done.returncode == 1
+
+
 def test_the_version_is_one_line() -> None:
     """It is that of the distribution."""
     done = qcli("--version")

@@ -143,6 +143,7 @@ def test_a_token_is_made_shown_once_and_revoked(asking: Asking, browser: Browser
         assert not watched.violations()
         assert status(asking, text) == 200
         press(page, "I have it")
+        expect(page.get_by_role("dialog")).to_have_count(0)
         row = page.get_by_role("row").filter(has_text="by hand")
         expect(row).to_be_visible()
         assert text.split("_")[2] not in page.content()

@@ -15,6 +15,7 @@ import pytest
 
 from qmq.access.policy import Policy
 from qmq.access.proving import JWT
+from qmq.access.quotas import Quotas
 from qmq.errors import (
     AccessDenied,
     AccessFixed,
@@ -30,7 +31,7 @@ from qmq.server.access import Access
 from qmq.server.access_file import read_policy
 from qmq.server.guarded import guard_of
 from qmq.transport.api import api_methods
-from qmq.transport.guarding import CALL, Guard
+from qmq.transport.guarding import CALL, Guard, Offer
 from qmq.transport.methods import Methods
 from qmq.wire import q_pb2 as pb
 from tests.transport.service import Service
@@ -187,6 +188,37 @@ async def test_the_list_has_no_secrets(running: Running) -> None:
     policy = running.access.policy
     hashes = [token.sha256 for each in policy.identities.values() for token in each.tokens]
     assert not any(each.encode() in reply.SerializeToString() for each in hashes)
+
+
+class Counting(Guard):
+    """A guard that knows nobody, and how often it was asked who has called."""
+
+    asked = 0
+
+    def note_use(self) -> None:
+        """Count it."""
+        self.asked += 1
+
+
+async def test_who_has_called_is_asked_once_for_all_tokens(running: Running) -> None:
+    """There may be thousands of both."""
+    access = running.access
+    guard = Counting(
+        access.policy,
+        takes_jwts=False,
+        offer=lambda _: Offer({}, {}),
+        quotas=Quotas((), running.broker.catalog, lambda: 0.0),
+        counts=access.counts,
+        notes=access.audit,
+        now_s=lambda: 0.0,
+        steady_s=lambda: 0.0,
+    )
+    access.join(guard)
+    for _ in range(3):
+        await running.make()
+
+    assert len((await running.call(running.root, "ListIdentities")).identities) == 2
+    assert guard.asked == 1
 
 
 async def test_the_audit_log_says_whose_token_it_was(running: Running) -> None:

@@ -77,6 +77,8 @@ class Clusters:
         self.dsn = dsn
         self._stores: list[PostgresStore] = []
         self._epoch = 0
+        #: What is done beside the stores is done by this connection.
+        self._beside: Connection[Record] | None = None
         #: Connections that were opened, oldest first.
         self.connections: list[Connection[Record]] = []
         #: What is raised instead of connecting.
@@ -94,7 +96,7 @@ class Clusters:
 
     async def reset(self) -> None:
         """Leave nothing in the database but the schema; it is made anew only if it has to be."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await self._connected()
         schema = await connection.fetchval(SCHEMA)
         if schema and schema == Clusters._schema:
             await connection.execute(_EMPTY)
@@ -102,7 +104,6 @@ class Clusters:
             await connection.execute("drop schema if exists q cascade")
             await make_ready(connection)
             Clusters._schema = await connection.fetchval(SCHEMA)
-        await connection.close()
 
     async def lead(self) -> Leadership:
         """Take over, whoever leads."""
@@ -134,25 +135,26 @@ class Clusters:
 
     async def execute(self, statement: str, *parameters: object) -> None:
         """Run a statement beside the stores."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            await connection.execute(statement, *parameters)
-        finally:
-            await connection.close()
+        connection = await self._connected()
+        await connection.execute(statement, *parameters)
 
     async def fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return rows, read beside the stores."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            return [tuple(row) for row in await connection.fetch(statement, *parameters)]
-        finally:
-            await connection.close()
+        connection = await self._connected()
+        return [tuple(row) for row in await connection.fetch(statement, *parameters)]
 
     async def close(self) -> None:
         """Close all stores."""
         self.is_away = False
         for store in self._stores:
             await store.close()
+        if self._beside:
+            await self._beside.close()
+
+    async def _connected(self) -> "Connection[Record]":
+        if self._beside is None or self._beside.is_closed():
+            self._beside = await asyncpg.connect(self.dsn)
+        return self._beside
 
 
 @asynccontextmanager

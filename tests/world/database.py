@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from tests.postgres.installation import ROLE, SUPERUSER
-from tests.store.clusters import Clusters
+from tests.store.clusters import emptied
 from tests.world.wire import Backend, Frame, Refused, first_packet
 
 #: What q finds before PostgreSQL's own: the time of the world, as it was told to the session. A
@@ -43,6 +43,11 @@ _SESSION: Final = {
 }
 
 
+async def _empty(dsn: str) -> None:
+    async with emptied(dsn):
+        pass
+
+
 class Database:
     """One that q connects to by way of a `Relay`, as the directory `/name` of Unix sockets."""
 
@@ -60,7 +65,7 @@ class Database:
         self.is_locked = False
         self._port = port
         self._database = database
-        asyncio.run(Clusters(f"postgresql://{ROLE}@127.0.0.1:{port}/{database}").reset())
+        asyncio.run(_empty(f"postgresql://{ROLE}@127.0.0.1:{port}/{database}"))
         self._admin = Backend.to(port, user=SUPERUSER, database=database)
         self._admin.ask("set client_min_messages = error")
         self._admin.ask(_WORLD)

@@ -239,9 +239,11 @@ class Granted(Rights):
             return
         after = change(before)
         for identity in self._everybody():
-            gained = rights_on(identity.grants, after.name, after.tags) & ~(
-                own | rights_on(identity.grants, before.name, before.tags)
-            )
+            # What one has by the queue's name stays as it is; mostly that is all there is.
+            by_tags = tuple(each for each in identity.grants if each.selector is not None)
+            gained = rights_on(by_tags, after.name, after.tags) & ~own
+            if gained:
+                gained &= ~rights_on(identity.grants, before.name, before.tags)
             if gained:
                 who = "it" if identity.name == self._name else "somebody"
                 raise AccessDenied(

@@ -31,18 +31,42 @@ class _Group:
     def __init__(self, quota: Quota, catalog: Catalog) -> None:
         self.quota = quota
         self._catalog = catalog
+        #: The ids of the queues that it had when they were counted, and up to which number all
+        #: were looked at: names never change, so that only new ones are to be looked at.
+        self._ids: list[str] = []
+        self._last_number = 0
+        self._rearranged = catalog.rearranged
         self.messages = self.bytes = self.queues = 0
         #: When they were counted, in seconds; long ago at the beginning.
         self.counted_s = float("-inf")
 
     def count(self, now_s: float) -> None:
         """Count them."""
-        pattern = self.quota.pattern
-        found = [each for each in self._catalog if name_matches(pattern, each.info.name)]
+        found = self._found()
         self.queues = len(found)
         self.messages = sum(each.message_count for each in found)
         self.bytes = sum(each.bytes for each in found)
         self.counted_s = now_s
+
+    def queues_at_most(self) -> int:
+        """Return how many there are, and were deleted since they were counted."""
+        catalog, pattern = self._catalog, self.quota.pattern
+        if catalog.rearranged != self._rearranged:
+            self._rearranged = catalog.rearranged
+            self._last_number, self._ids = 0, []
+        new = list(catalog.after(self._last_number))
+        if new:
+            self._last_number = new[0].number
+            self._ids += [each.info.id for each in new if name_matches(pattern, each.info.name)]
+        return len(self._ids)
+
+    def _found(self) -> list[Queue]:
+        """Return them, without going through all that there are."""
+        self.queues_at_most()
+        found = [queue for id_ in self._ids if (queue := self._catalog.get(id_))]
+        if len(found) < len(self._ids):
+            self._ids = [queue.info.id for queue in found]
+        return found
 
     def over(self, count: int, size: int) -> QuotaReached | None:
         """Return what forbids to add so much, by what is known."""
@@ -123,10 +147,11 @@ class Quotas:
         """
         for group in self._groups:
             quota = group.quota
-            if quota.queues_max and name_matches(quota.pattern, name):
+            most = quota.queues_max
+            if most and name_matches(quota.pattern, name) and group.queues_at_most() >= most:
                 group.count(self._now_s())
-                if group.queues >= quota.queues_max:
-                    raise QuotaReached(quota.pattern, "queues_max", quota.queues_max, group.queues)
+                if group.queues >= most:
+                    raise QuotaReached(quota.pattern, "queues_max", most, group.queues)
 
     def _groups_of(self, queue: Queue) -> Sequence[_Group]:
         if len(self._of) > 2 * len(self._catalog) + _QUEUES_MANY:

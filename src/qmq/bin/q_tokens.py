@@ -25,27 +25,27 @@ _FILE: Final = click.option(
 def tokens() -> None:
     """Make, list and revoke the tokens in an access file.
 
-    A q that runs takes over what has changed within a second or two.
+    A running q picks up changes within a second or two.
     """
 
 
 @tokens.command()
 @_FILE
-@click.option("--expires", metavar="90d", help="Its time is over after so many h, d or w.")
+@click.option("--expires", metavar="90d", help="How long it is valid, in h, d or w.")
 @click.option("--note", default="", metavar="TEXT", help="What it is for.")
 @click.option(
     "--may",
     metavar="RIGHT,RIGHT",
-    help="Of an identity that is new: produce, consume, browse, manage, admin.",
+    help="What a new identity may do: produce, consume, browse, manage, admin.",
 )
-@click.option("--queues", metavar="NAME", help="To queues of such a name: 'x.*', or '*' for all.")
-@click.option("--selector", metavar="TERMS", help="Or to queues with such tags: team=billing.")
+@click.option("--queues", metavar="NAME", help="To queues with such a name: 'x.*', or '*' for all.")
+@click.option("--selector", metavar="SELECTOR", help="Or to queues with such tags: team=billing.")
 @click.argument("identity")
 def make(identity: str, path: Path, expires: str | None, note: str, **rights: str | None) -> None:
     """Make a token for IDENTITY, and print it, this once.
 
-    An IDENTITY that there is not is made, and so is FILE: say what it may do with --may, and
-    to which queues.
+    A new IDENTITY, and FILE, are made as well: say by --may what it may do, and by --queues or
+    --selector to which queues.
     """
     from qmq.server import token_file, token_texts  # noqa: PLC0415 - Help needs none of it.
 
@@ -56,9 +56,9 @@ def make(identity: str, path: Path, expires: str | None, note: str, **rights: st
         raise click.UsageError(str(error)) from None
     with _using(path):
         made = token_file.make(path, identity, expires=moment, note=note, grants=grants)
-    until = f"until {made.token.expires:%Y-%m-%d %H:%M} UTC" if made.token.expires else "for good"
-    new = ", who is new," if made.is_new_identity else ""
-    click.echo(f"Token {made.token.id} of {identity}{new} holds {until}:", err=True)
+    until = f"{made.token.expires:%Y-%m-%d %H:%M} UTC" if made.token.expires else "it is revoked"
+    new = "the new identity " if made.is_new_identity else ""
+    click.echo(f"Token {made.token.id} of {new}{identity}, valid until {until}:", err=True)
     click.echo(made.text)
     click.echo("It is kept nowhere: who loses it needs another one.", err=True)
 

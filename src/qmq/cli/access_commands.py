@@ -53,7 +53,9 @@ def list_tokens(output: Output | None) -> Call:
 
 @token.command("make")
 @_identity_argument
-@duration_option("--ttl", "ttl_s", help="How long it holds, 1m or more; otherwise for good.")
+@duration_option(
+    "--ttl", "ttl_s", help="How long it is valid, 1m or more; otherwise until it is revoked."
+)
 @click.option("--note", default="", metavar="TEXT", help="What it is for.")
 @output_option("With json, what is known of the token as well; otherwise the token alone.")
 @server_option()

@@ -87,7 +87,7 @@ def new_token_lines(reply: pb.MakeTokenResponse) -> tuple[str, str]:
     made = new_token_of(reply)
     until = f"until {made.token.expires_at:%Y-%m-%d %H:%M} UTC" if made.token.expires_at else ""
     return made.text, (
-        f"Token {made.token.id} holds {until or 'until it is revoked'}. It is kept nowhere: who"
+        f"Token {made.token.id} is valid {until or 'until it is revoked'}. It is kept nowhere: who"
         " loses it needs another one."
     )
 

@@ -133,7 +133,7 @@ def ack_messages(queue_id: str, lease_ids: tuple[str, ...], *, durability: Durab
 @duration_option(
     "--delay",
     "delay_s",
-    help="How long to keep it back; otherwise the queue's back-off, if failed.",
+    help="How long to hold it back; otherwise the queue's back-off, if failed.",
 )
 @click.option("--reason", default="", metavar="TEXT", help="What went wrong, for those who look.")
 @durability_option
@@ -193,11 +193,11 @@ def extend_leases(
     default=1,
     show_default=True,
     metavar="N",
-    help="How many run at one time.",
+    help="How many commands run at a time.",
 )
 @_lease_option(
-    "How long a message may stay with a worker that has died; otherwise the queue's lease"
-    " duration. Of one that works, leases are extended."
+    "How soon a message is handed out again if its worker dies; otherwise the queue's lease"
+    " duration. Leases are extended while their commands run."
 )
 @_consumer_option
 @durability_option

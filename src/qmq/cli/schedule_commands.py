@@ -43,12 +43,12 @@ def schedule() -> None:
     default="",
     help="When: minute, hour, day of the month, month, day of the week.",
 )
-@duration_option("--every", "interval_s", help="When: so far from each other, 1s or more.")
+@duration_option("--every", "interval_s", help="When: at this interval, 1s or more.")
 @click.option(
     "--time-zone",
     metavar="ZONE",
     default="",
-    help="What --cron is meant in, for example Europe/Berlin; otherwise UTC.",
+    help="The zone of --cron, for example Europe/Berlin; otherwise UTC.",
 )
 @click.option(
     "--missed",
@@ -59,18 +59,18 @@ def schedule() -> None:
 )
 @click.option("--paused", is_flag=True, help="Let it stand still until `qcli schedule resume`.")
 @tags_option
-@duration_option("--delay", "delay_s", help="How long each message is kept back.")
-@duration_option("--ttl", "ttl_s", help="How long each message is of use.")
+@duration_option("--delay", "delay_s", help="How long each message is held back.")
+@duration_option("--ttl", "ttl_s", help="How long each message is useful.")
 @click.option(
     "--priority",
     type=click.IntRange(0, 255),
     metavar="N",
-    help="0 to 255: the higher, the sooner each message is handed out; otherwise 0.",
+    help="0 to 255; higher goes first. Without it, 0.",
 )
 @click.option(
     "--dedup-id",
     metavar="TEXT",
-    help="While the queue knows it, another message with the same one is not added.",
+    help="While the queue remembers this id, a second message with it is not added.",
 )
 @click.option("--group", "group_id", metavar="TEXT", help="The group of each message.")
 @click.option("--fair-key", metavar="TEXT", help="Whose each message is.")

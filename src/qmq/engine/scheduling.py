@@ -4,7 +4,7 @@ import asyncio
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
@@ -56,14 +56,14 @@ _SCHEDULE_BYTES: Final = 2_048
 _PAGE_TOKEN: Final = re.compile(r"(?:([0-9]{1,18})/(.+))?", re.ASCII)
 
 
+@dataclass(slots=True)
 class ScheduleCounts:
     """What the schedules of a queue have done since the server started."""
 
-    def __init__(self) -> None:
-        self.added = 0
-        self.missed = 0
-        self.refused = 0
-        self.deduplicated = 0
+    added: int = 0
+    missed: int = 0
+    refused: int = 0
+    deduplicated: int = 0
 
 
 class ScheduleState(NamedTuple):

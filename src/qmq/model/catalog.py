@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import takewhile
 
 from qmq.descriptions import QueueInfo
 from qmq.errors import InvalidArgument, LimitReached, NameTaken, QueueNotFound
@@ -62,6 +63,10 @@ class Catalog:
         #: In order of creation, which is the order of `number`s as well.
         self._by_id: dict[str, Queue] = {}
         self._by_name: dict[str, Queue] = {}
+        self._last_number = 0
+        #: How often a queue came that was made before others, as when some are read from disk
+        #: anew: who remembers which there were up to a number has to begin anew.
+        self.rearranged = 0
         #: The ids of those whose dead letters go to a queue, by the id of that.
         self._sources: dict[str, set[str]] = {}
 
@@ -72,6 +77,11 @@ class Catalog:
     def __iter__(self) -> Iterator[Queue]:
         """Go through the queues in order of creation."""
         return iter(self._by_id.values())
+
+    def after(self, number: int) -> Iterator[Queue]:
+        """Go through the queues that were made after the one of a number, the newest first."""
+        newest_first = reversed(self._by_id.values())
+        return takewhile(lambda queue: queue.number > number, newest_first)
 
     def get(self, reference: str) -> Queue | None:
         """Return the queue that has the id or the name, if any."""
@@ -120,6 +130,10 @@ class Catalog:
     def add(self, queue: Queue) -> None:
         """Add a queue that `check_room` found room for, or that a store already holds."""
         self._by_id[queue.info.id] = queue
+        if queue.number > self._last_number:
+            self._last_number = queue.number
+        else:
+            self.rearranged += 1
         if queue.info.name:
             self._by_name[queue.info.name] = queue
         self._add_source(queue)

@@ -182,11 +182,11 @@ class Access:
         for guard in list(self._guards):
             guard.replace(policy)
 
-    def used_s(self, token_id: str) -> float | None:
-        """Return when a token was last used; see `AccessFile`."""
+    def used_s(self) -> Mapping[str, float]:
+        """Return when tokens were last used; see `AccessFile`."""
         for guard in list(self._guards):
             guard.note_use()
-        return self.counts.used_s.get(token_id)
+        return self.counts.used_s
 
     async def make_token(self, identity: str, *, expires: datetime | None, note: str) -> NewToken:
         """Make a token, which q takes when this returns; see `AccessFile`."""

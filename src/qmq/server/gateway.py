@@ -40,11 +40,11 @@ def start_gateway(config: GatewayConfig, origin: Origin) -> NoReturn:
             admin_socket=str(admin_socket(runtime)),
             connections_max=connections_max(CONNECTIONS_MAX),
             message_bytes_max=config.message_bytes_max,
+            debug=config.debug,
         ),
         listen=listen,
         server=Endpoint(config.server.address.host, config.server.address.port),
         app="qmq.server.gateway_app:app",
-        debug=config.debug,
         tls=tls.server,
         server_tls=tls.client,
     )

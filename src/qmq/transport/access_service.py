@@ -1,6 +1,7 @@
 """The methods of the service Q that tell who may call, and make and revoke tokens."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -50,8 +51,11 @@ class AccessFile(Protocol):
         """What it says, as far as q has taken it over."""
         ...
 
-    def used_s(self, token_id: str) -> float | None:
-        """Return when a token was last used, in seconds since the Unix epoch; None if unknown."""
+    def used_s(self) -> Mapping[str, float]:
+        """Return when tokens were last used, as far as known: seconds since the Unix epoch, by id.
+
+        All callers that are known are looked at for it.
+        """
         ...
 
     async def make_token(self, identity: str, *, expires: datetime | None, note: str) -> NewToken:
@@ -115,8 +119,9 @@ class AccessService:
         """List who may call."""
         decode(pb.ListIdentitiesRequest, data)
         file = self._checked()
+        used_s = file.used_s()
         return pb.ListIdentitiesResponse(
-            identities=[_in_full(each, file) for each in file.policy.identities.values()]
+            identities=[_in_full(each, used_s) for each in file.policy.identities.values()]
         ).SerializeToString()
 
     async def make_token(self, data: bytes) -> bytes:
@@ -177,9 +182,9 @@ def _described(identity: Identity) -> pb.Identity:
     )
 
 
-def _in_full(identity: Identity, file: AccessFile) -> pb.Identity:
+def _in_full(identity: Identity, used_s: Mapping[str, float]) -> pb.Identity:
     message = _described(identity)
-    message.tokens.extend(_token_message(token, file.used_s(token.id)) for token in identity.tokens)
+    message.tokens.extend(_token_message(each, used_s.get(each.id)) for each in identity.tokens)
     message.certificates.extend(identity.certificates)
     message.jwts.extend(
         pb.JwtRule(issuer=rule.issuer, subject=rule.subject, claims=dict(rule.claims))

@@ -40,13 +40,11 @@ class Offer:
     rights: Granted | None = None
 
 
+@dataclass(slots=True)
 class Tally:
     """The counts of one identity."""
 
-    __slots__ = ("calls",)
-
-    def __init__(self) -> None:
-        self.calls = 0
+    calls: int = 0
 
 
 class Counts:
@@ -76,14 +74,14 @@ class Notes(Protocol):
         ...
 
 
+@dataclass(slots=True)
 class _Principal:
     """One identity, and what it is served here."""
 
-    def __init__(self, identity: Identity, offer: Offer, use: Use | None, tally: Tally) -> None:
-        self.identity = identity
-        self.offer = offer
-        self.use = use
-        self.tally = tally
+    identity: Identity
+    offer: Offer
+    use: Use | None
+    tally: Tally
 
 
 @dataclass(eq=False, weakref_slot=True, slots=True)

@@ -9,7 +9,7 @@ from qmq.transport.envoy import filters, forwarding
 from qmq.transport.envoy.access_log import request_logs
 from qmq.transport.envoy.endpoint import Endpoint, socket_address
 from qmq.transport.envoy.jwt import Issuer, clusters, jwt
-from qmq.transport.envoy.listener import listener, routes
+from qmq.transport.envoy.listener import Listener, routes
 from qmq.transport.envoy.replies import LOCAL_REPLY_BODY, JsonObject
 from qmq.transport.envoy.tls import ClientTls, ServerTls
 from qmq.transport.envoy.upstream import http2, unlimited
@@ -114,33 +114,33 @@ def server_bootstrap(  # noqa: PLR0913 - What q is made of, each by name.
     who = [jwt(issuers)] if issuers else []
     application = filters.python(app, process.pyvoy_module)
     ending = [filters.unless_sent_on(application), filters.router()] if cluster else [application]
-    api = listener(
-        API,
-        listen,
-        [*who, *_before_application(process), *ending],
-        _own_routes(process),
+    api = Listener(
+        name=API,
+        endpoint=listen,
+        http_filters=[*who, *_before_application(process), *ending],
+        virtual_host=_own_routes(process),
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
         reply_timeout_s=process.transfer_timeout_s,
-        sentences={503: forwarding.NOT_REACHED} if cluster else None,
+        sentences={503: forwarding.NOT_REACHED} if cluster else {},
         lost_details=forwarding.not_reached_details() if cluster else "",
         routes_from=source(cluster.routes) if cluster else None,
         access_logs=request_logs(debug=process.debug) if process.logs_requests else [],
         makes_request_ids=process.makes_request_ids,
         tls=tls,
         takes_forwarded=cluster is not None,
-    )
+    ).build()
     # Shutting down closes the listeners of inbound traffic first, so that the metrics
     # port answers until the end.
     api["traffic_direction"] = "INBOUND"
-    ops = listener(
-        OPS,
-        metrics,
-        [*who, *_application(ops_app, process)],
-        {"routes": [_TO_APPLICATION]},
+    ops = Listener(
+        name=OPS,
+        endpoint=metrics,
+        http_filters=[*who, *_application(ops_app, process)],
+        virtual_host={"routes": [_TO_APPLICATION]},
         body_bytes_max=0,
         reply_timeout_s=process.transfer_timeout_s,
         tls=tls,
-    )
+    ).build()
     leader = [forwarding.cluster(cluster, leader_tls)] if cluster else []
     resources = {"listeners": [api, ops], "clusters": [*leader, *clusters(issuers)]}
     return {**_process(process), "static_resources": resources}
@@ -162,7 +162,7 @@ def cluster_routes(process: Process, *, leads: bool) -> JsonObject:
     body_bytes_max = json_request_bytes_max(process.message_bytes_max)
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-        **routes(API, own, body_bytes_max=body_bytes_max),
+        **routes(API, own, body_bytes_max),
     }
 
 
@@ -205,15 +205,13 @@ def gateway_bootstrap(  # noqa: PLR0913 - As above.
     listen: Endpoint,
     server: Endpoint,
     app: str,
-    debug: bool,
     tls: ServerTls | None = None,
     server_tls: ClientTls | None = None,
 ) -> JsonObject:
     """Build the bootstrap of qrest: REST on one port ("qrest"), gRPC to a server.
 
     `app` is the ASGI application, as "module:attribute", that answers what is no API
-    call. With `debug` the request log is for people to read. With `tls` the port speaks TLS
-    alone, and with `server_tls` the server is asked by TLS.
+    call. With `tls` the port speaks TLS alone, and with `server_tls` the server is asked by TLS.
     """
     virtual_host: JsonObject = {
         "routes": [
@@ -224,24 +222,24 @@ def gateway_bootstrap(  # noqa: PLR0913 - As above.
         ],
         "typed_per_filter_config": {"envoy.filters.http.cors": filters.every_origin()},
     }
-    gateway = listener(
-        GATEWAY,
-        listen,
-        [
+    gateway = Listener(
+        name=GATEWAY,
+        endpoint=listen,
+        http_filters=[
             filters.vary_by_origin(),
             filters.cors(),
             *_api_filters(process, for_every_site=True),
             *map(filters.unless_grpc, _application(app, process)),
             filters.router(),
         ],
-        virtual_host,
+        virtual_host=virtual_host,
         body_bytes_max=json_request_bytes_max(process.message_bytes_max),
         reply_timeout_s=process.transfer_timeout_s,
         sentences={503: f"cannot reach the server {server}: {LOCAL_REPLY_BODY}"},
-        access_logs=request_logs(debug=debug),
+        access_logs=request_logs(debug=process.debug),
         makes_request_ids=True,
         tls=tls,
-    )
+    ).build()
     gateway["traffic_direction"] = "INBOUND"
     resources = {"listeners": [gateway], "clusters": [_cluster(server, server_tls)]}
     return {**_process(process), "static_resources": resources}

@@ -1,6 +1,7 @@
 """Listeners: ports that speak HTTP/1 and HTTP/2."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from qmq.ids import REQUEST_ID_CHARS_MAX
@@ -25,69 +26,79 @@ _CONNECTION_WINDOW_BYTES: Final = 16 * 1024 * 1024
 _CONNECTION_BUFFER_BYTES: Final = 128 * 1024
 
 
-def listener(  # noqa: PLR0913  # a listener has as many parts
-    name: str,
-    endpoint: Endpoint,
-    http_filters: Sequence[JsonObject],
-    virtual_host: JsonObject,
-    *,
-    body_bytes_max: int,
-    reply_timeout_s: int,
-    sentences: Mapping[int, str] | None = None,
-    access_logs: Sequence[JsonObject] = (),
-    lost_details: str = "",
-    routes_from: JsonObject | None = None,
-    makes_request_ids: bool = False,
-    tls: ServerTls | None = None,
-    takes_forwarded: bool = False,
-) -> JsonObject:
-    """Build a listener; its name is the prefix of its statistics too.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A port, and what becomes of the requests that arrive there."""
 
-    `virtual_host` has the routes, and what else holds for them. `body_bytes_max` is how much of a
-    request's body filters may hold back at a time. `reply_timeout_s` is how long a whole reply may
-    wait for its client to read it. `sentences` replace Envoy's own for callers, by HTTP status, and
-    `lost_details` is the grpc-status-details-bin of calls that could not be sent on. `routes_from`
-    is a source of what `routes` builds; it counts instead of `virtual_host`. With
-    `makes_request_ids` each request gets an id, unless its caller gave it one. With `tls` nothing
-    else is spoken. With `takes_forwarded` whoever sends a request can say that it was sent on, and
-    for whom.
-    """
-    connection_manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network"
-        ".http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": name,
-        **(
-            {"rds": {"route_config_name": name, "config_source": routes_from}}
-            if routes_from
-            else {"route_config": routes(name, virtual_host, body_bytes_max=body_bytes_max)}
-        ),
-        "http_filters": list(http_filters),
-        "access_log": list(access_logs),
-        **_request_ids(are_made=makes_request_ids),
-        # Else a header of the caller's would say who the caller is.
-        "use_remote_address": True,
-        "skip_xff_append": True,
-        "early_header_mutation_extensions": [_mutations(takes_forwarded=takes_forwarded)],
-        # Only Envoy itself says whose certificate it was.
-        "forward_client_cert_details": "SANITIZE_SET",
-        "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
-        "local_reply_config": local_replies(body_bytes_max, sentences or {}, lost_details),
-        # A long poll or a stream may stay silent for long; a peer that is gone is
-        # found by pings and by TCP keep-alive instead.
-        "stream_idle_timeout": "0s",
-        "stream_flush_timeout": f"{reply_timeout_s}s",
-        "request_headers_timeout": "10s",
-        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": name},
-        "http2_protocol_options": _http2(),
-    }
-    network_filter = {
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": connection_manager,
-    }
-    chain: JsonObject = {"filters": [network_filter]}
-    if tls:
-        chain["transport_socket"] = tls.transport_socket()
-    return {"name": name, **_socket(endpoint), "filter_chains": [chain]}
+    #: Also the prefix of its statistics.
+    name: str
+    endpoint: Endpoint
+    http_filters: Sequence[JsonObject]
+    #: The routes, and what else holds for them.
+    virtual_host: JsonObject
+    #: Where Envoy reads what `routes` builds; it counts instead of `virtual_host`.
+    routes_from: JsonObject | None = None
+    #: How many bytes of a request's body filters may hold back at a time.
+    body_bytes_max: int
+    #: Seconds that a whole reply may wait for its client to read it.
+    reply_timeout_s: int
+    #: Sentences for callers instead of Envoy's own, by HTTP status.
+    sentences: Mapping[int, str] = field(default_factory=dict)
+    #: The grpc-status-details-bin of calls that could not be sent on.
+    lost_details: str = ""
+    access_logs: Sequence[JsonObject] = ()
+    #: Whether each request gets an id, unless its caller gave it one.
+    makes_request_ids: bool = False
+    #: If there is some, nothing else is spoken.
+    tls: ServerTls | None = None
+    #: Whether a sender of a request is believed that it was sent on, and for whom.
+    takes_forwarded: bool = False
+
+    def build(self) -> JsonObject:
+        """Build its configuration."""
+        network_filter = {
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": self._http_connections(),
+        }
+        chain: JsonObject = {"filters": [network_filter]}
+        if self.tls:
+            chain["transport_socket"] = self.tls.transport_socket()
+        return {"name": self.name, **_socket(self.endpoint), "filter_chains": [chain]}
+
+    def _http_connections(self) -> JsonObject:
+        return {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network"
+            ".http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": self.name,
+            **(
+                {"rds": {"route_config_name": self.name, "config_source": self.routes_from}}
+                if self.routes_from
+                else {"route_config": routes(self.name, self.virtual_host, self.body_bytes_max)}
+            ),
+            "http_filters": list(self.http_filters),
+            "access_log": list(self.access_logs),
+            **_request_ids(are_made=self.makes_request_ids),
+            # Else a header of the caller's would say who the caller is.
+            "use_remote_address": True,
+            "skip_xff_append": True,
+            "early_header_mutation_extensions": [_mutations(takes_forwarded=self.takes_forwarded)],
+            # Only Envoy itself says whose certificate it was.
+            "forward_client_cert_details": "SANITIZE_SET",
+            "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
+            "local_reply_config": local_replies(
+                self.body_bytes_max, self.sentences, self.lost_details
+            ),
+            # A long poll or a stream may stay silent for long; a peer that is gone is
+            # found by pings and by TCP keep-alive instead.
+            "stream_idle_timeout": "0s",
+            "stream_flush_timeout": f"{self.reply_timeout_s}s",
+            "request_headers_timeout": "10s",
+            "http_protocol_options": {
+                "accept_http_10": True,
+                "default_host_for_http_10": self.name,
+            },
+            "http2_protocol_options": _http2(),
+        }
 
 
 def _socket(endpoint: Endpoint) -> JsonObject:
@@ -120,8 +131,8 @@ def _http2() -> JsonObject:
     }
 
 
-def routes(name: str, virtual_host: JsonObject, *, body_bytes_max: int) -> JsonObject:
-    """Build the route configuration of a listener; the arguments are those of `listener`."""
+def routes(name: str, virtual_host: JsonObject, body_bytes_max: int) -> JsonObject:
+    """Build the route configuration of a listener; the arguments are fields of `Listener`."""
     host = {
         "name": name,
         "domains": ["*"],
