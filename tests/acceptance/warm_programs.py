@@ -40,6 +40,7 @@ def _load_qcli() -> Callable[[], None]:
 
 def _load_q() -> Callable[[], None]:
     """Load what q needs until it becomes Envoy, which then loads the rest in any case."""
+    import_module("qmq.bin.q_program")
     q = import_module("qmq.bin.q")
     for name in ("qmq.bin.q_program", "qmq.server.start"):
         import_module(name)
