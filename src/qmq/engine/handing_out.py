@@ -11,7 +11,7 @@ from qmq.envelope import (
     encode_leases,
 )
 from qmq.model.deliveries import HandedOut
-from qmq.model.delivery import FIRST_LEASE, lease_id_starts, lease_ids_of
+from qmq.model.delivery import FIRST_LEASE, Delivery, lease_id_starts, lease_ids_of
 from qmq.model.index import size_of
 from qmq.model.leases import Holder
 from qmq.model.queue import Queue
@@ -75,8 +75,10 @@ class Encoded:
             # As nearly always.
             self._first_leases = FirstLeases(lease_id_starts(seqs), FIRST_LEASE, until_ns, rest)
             return
-        known = {delivery.seq: delivery for delivery in handed_out.deliveries}
-        each_known = [known.get(seq) for seq in seqs]
+        each_known: Sequence[Delivery | None] = handed_out.deliveries
+        if handed_out.lot:
+            known = {delivery.seq: delivery for delivery in handed_out.deliveries}
+            each_known = [known.get(seq) for seq in seqs]
         self._attempts = [
             encode_attempts(each.attempts, envelope_bytes_max - size_of(each.entry))
             if each and each.attempts

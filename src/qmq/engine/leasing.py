@@ -152,11 +152,12 @@ class Leasing:
 
     def _ack_all(self, queue: Queue, lease_ids: Sequence[str], changes: Changes) -> bool:
         """Ack all at once, which is much faster, if nothing is to be said of any of them."""
-        seqs = parse_first_lease_ids(lease_ids)
-        if seqs and (gone := queue.ack_first(seqs)):
-            changes.removed, changes.ended_lots = gone
-            self._acked.update((queue.number, 1), seqs)
-            return True
+        if queue.leases.by_seq.lots and (seqs := parse_first_lease_ids(lease_ids)):
+            gone = queue.ack_first(seqs)
+            if gone:
+                changes.removed, changes.ended_lots = gone
+                self._acked.update((queue.number, 1), seqs)
+                return True
         leases = parse_lease_ids(lease_ids)
         entries = leases and queue.ack_all(leases)
         if not leases or not entries:

@@ -138,7 +138,7 @@ class Leases:
         handed_out = HandedOut(taken, until_ns)
         if not taken:
             return handed_out
-        first_time, others = self._divided(handed_out)
+        first_time, others = ([], taken) if len(taken) == 1 else self._divided(handed_out)
         if first_time:
             seqs = handed_out.seqs if first_time is taken else seqs_of(first_time)
             lot = Lot(seqs, first_time, until_ns=until_ns, leased_ns=now_ns, consumer=consumer)
@@ -157,8 +157,6 @@ class Leases:
     def _divided(self, handed_out: HandedOut) -> tuple[list[int], list[int]]:
         """Divide entries into those that make a lot, since nothing is known of them, and others."""
         entries, by_seq = handed_out.entries, self.by_seq
-        if len(entries) == 1:
-            return [], entries
         if by_seq.knows_none(handed_out.seqs):
             return entries, []
         first_time = [each for each in entries if seq_of(each) not in by_seq]
