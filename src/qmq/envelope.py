@@ -275,9 +275,7 @@ def encode_leased(
         sizes = size << 16 | len(lease)
         head = heads.get(sizes)
         if head is None:
-            message = _LEN_1 + varint(size)
-            head = _LEN_1 + varint(len(message) + size + len(lease)) + message
-            heads[sizes] = head
+            head = heads[sizes] = _leased_head(size, len(lease))
         encoded.append(head + envelope + history + lease)
     return encoded
 
@@ -310,10 +308,7 @@ def encode_first_leased(envelopes: Sequence[bytes], leases: FirstLeases) -> byte
     end = leases.end + _moment(_LEN_3, leases.expires_ns) + b"\x20\x01" + leases.rest
     lease_size = len(lease) + len(leases.starts[0]) + len(end)
     sizes = list(map(len, envelopes))
-    heads: dict[int, bytes] = {}
-    for size in set(sizes):
-        message = _LEN_1 + varint(size)
-        heads[size] = _LEN_1 + varint(len(message) + size + lease_size) + message
+    heads = {size: _leased_head(size, lease_size) for size in set(sizes)}
     # Nothing is made here for a single message.
     parts = [b""] * (5 * count)
     parts[0::5] = map(heads.__getitem__, sizes)
@@ -322,6 +317,12 @@ def encode_first_leased(envelopes: Sequence[bytes], leases: FirstLeases) -> byte
     parts[3::5] = leases.starts
     parts[4::5] = [end] * count
     return b"".join(parts)
+
+
+def _leased_head(message_size: int, lease_size: int) -> bytes:
+    """Encode what stands before the message in a `proto.LeasedMessage`."""
+    message = _LEN_1 + varint(message_size)
+    return _LEN_1 + varint(len(message) + message_size + lease_size) + message
 
 
 def encode_queue_id(queue_id: str) -> bytes:
